@@ -1,0 +1,1 @@
+"""What Castlist's services share: the contract (events, topics, ids), the adapters and the client."""

@@ -1,0 +1,40 @@
+"""`python -m castlist.admin init`: topics, bucket, indexes and migrations, made where missing.
+
+Run it before the services.
+"""
+
+import asyncio
+import sys
+
+from castlist import kafka, migrations, mongo, s3, schema
+from castlist.events import now_utc
+from castlist.logging import configure
+from castlist.settings import Settings
+
+
+async def init(settings: Settings) -> None:
+    """Prepare the servers; safe to repeat, also beside running services. Unavailable if one of them is away."""
+    await kafka.create_topics(settings.kafka_bootstrap, chunk_partitions=settings.chunk_partitions)
+    async with s3.connect(
+        settings.s3_endpoint, settings.s3_bucket, settings.s3_access_key, settings.s3_secret_key, settings.s3_region
+    ) as objects:
+        await objects.create_bucket()
+    documents = mongo.connect(settings.mongo_url, settings.mongo_database)
+    try:
+        await schema.create(documents)
+        await migrations.migrate(documents, now_utc())
+    finally:
+        documents.close()
+
+
+def main() -> None:
+    """Entry point."""
+    if sys.argv[1:] != ["init"]:
+        sys.exit("usage: python -m castlist.admin init")
+    settings = Settings()
+    configure("admin", settings.log_level)
+    asyncio.run(init(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Ids, all derived: a redo of any step draws the same ones, so that doing a thing twice changes nothing."""
+
+import re
+import uuid
+
+# The root of every derived id. Changing it would orphan everything that was ever stored.
+_NAMESPACE = uuid.UUID("6f1c1f4e-5b0a-5e0e-9d0c-6d1f4a5c7e21")
+
+ID_PATTERN = r"^[A-Za-z0-9._-]{1,128}$"
+GALLERY_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+_ID = re.compile(ID_PATTERN)
+
+
+def derived(*parts: str | int) -> str:
+    """A UUID (as text) that depends on `parts` alone."""
+    return str(uuid.uuid5(_NAMESPACE, "\x1f".join(map(str, parts))))
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` may be a video's id. No colon: the ids below are joined with it."""
+    return _ID.match(text) is not None
+
+
+def uploaded_video_id(gallery: str, sha256: str) -> str:
+    """The video that these bytes are in this gallery: two uploads at once meet in one id."""
+    return derived("upload", gallery, sha256)
+
+
+def task_id(video_id: str, epoch: int) -> str:
+    """The task of one run over a video; other systems can compute it too."""
+    return derived("task", video_id, epoch)
+
+
+def attempt_key(video_id: str, epoch: int) -> str:
+    """`video:epoch`: one run over one video."""
+    return f"{video_id}:{epoch}"
+
+
+def chunk_key(video_id: str, epoch: int, chunk: int) -> str:
+    """`video:epoch:chunk`: one unit of work."""
+    return f"{video_id}:{epoch}:{chunk}"
+
+
+def person_key(video_id: str, epoch: int, n: int) -> str:
+    """`video:epoch:n`: the n-th person found by one run over one video."""
+    return f"{video_id}:{epoch}:{n}"
+
+
+def ledger_key(gallery: str, video_id: str, epoch: int) -> str:
+    """`gallery:video:epoch`: says that a run's people were committed to a gallery."""
+    return f"{gallery}:{video_id}:{epoch}"
+
+
+def appearance_key(profile_id: str, video_id: str) -> str:
+    """`profile:video`."""
+    return f"{profile_id}:{video_id}"
+
+
+def event_id(event: str, *parts: str | int) -> str:
+    """The id of an event about `parts`: publishing it again gives the same id, which consumers drop."""
+    return derived("event", event, *parts)
+
+
+def upload_key(nonce: str) -> str:
+    """Where an upload goes in the bucket; its hash is not known before it ends. Names users gave never become paths."""
+    return f"videos/{nonce}"
+
+
+def crops_prefix(video_id: str, epoch: int) -> str:
+    """Everything one run cut out of its video."""
+    return f"crops/{video_id}/{epoch}/"
+
+
+def crop_key(video_id: str, epoch: int, chunk: int, track: int) -> str:
+    """Where the crop of one track lies in the bucket."""
+    return f"{crops_prefix(video_id, epoch)}{chunk}-{track}.jpg"

@@ -1,0 +1,265 @@
+"""Messages on Kafka, through aiokafka. The only module that knows aiokafka."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, TopicAlreadyExistsError
+
+from castlist.codec import encode
+from castlist.events import Event
+from castlist.ports import Message, Publisher, Subscription, Unavailable
+from castlist.topics import DEAD_RETENTION, TOPICS, Topic, topic_of
+
+log = logging.getLogger(__name__)
+_MAX_MESSAGE = 1_048_576
+_TIMEOUT_MS = 10_000
+
+# What an outage looks like through aiokafka; the pipelines retry on these.
+OUTAGE = (KafkaError, asyncio.TimeoutError, OSError)
+
+
+class KafkaPublisher(Publisher):
+    """An idempotent producer with acks from all replicas, made anew after an error it cannot recover from."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._producer: AIOKafkaProducer | None = None
+        self._lock = asyncio.Lock()
+
+    async def _ready(self) -> AIOKafkaProducer:
+        async with self._lock:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    bootstrap_servers=self._bootstrap,
+                    acks="all",
+                    enable_idempotence=True,
+                    request_timeout_ms=_TIMEOUT_MS,
+                    max_request_size=_MAX_MESSAGE,
+                    compression_type="gzip",
+                    linger_ms=0,
+                )
+                try:
+                    await asyncio.wait_for(producer.start(), _TIMEOUT_MS / 1000)
+                except OUTAGE as error:
+                    await _quietly(producer)
+                    raise Unavailable(f"Kafka: {error!r}") from error
+                self._producer = producer
+            return self._producer
+
+    async def publish(self, *events: Event) -> None:
+        messages = [(topic_of(event), event) for event in events]
+        await self._send([(t.name, t.key(event).encode(), encode(event), ()) for t, event in messages])
+
+    async def publish_raw(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()
+    ) -> None:
+        await self._send([(topic, key, value, headers)])
+
+    async def bury(self, message: Message, reason: str) -> None:
+        headers = (
+            ("error", reason[:500].encode()),
+            ("topic", message.topic.encode()),
+            ("partition", str(message.partition).encode()),
+            ("offset", str(message.offset).encode()),
+        )
+        log.warning("dead letter", extra={"topic": message.topic, "offset": message.offset, "reason": reason[:500]})
+        await self.publish_raw(f"{message.topic}.dead", message.key, message.value, headers)
+
+    async def _send(
+        self, messages: Sequence[tuple[str, bytes | None, bytes | None, Sequence[tuple[str, bytes]]]]
+    ) -> None:
+        producer = await self._ready()
+        try:
+            acks = [
+                await asyncio.wait_for(producer.send(t, v, k, headers=list(h)), _TIMEOUT_MS / 1000)
+                for t, k, v, h in messages
+            ]
+            await asyncio.wait_for(asyncio.gather(*acks), _TIMEOUT_MS / 1000)
+        except OUTAGE as error:
+            # A sequence that was torn (broker without its data, fenced producer) never heals: start over. What was
+            # sent twice that way carries the same event_id.
+            async with self._lock:
+                if self._producer is producer:
+                    self._producer = None
+            await _quietly(producer)
+            raise Unavailable(f"Kafka: {error!r}") from error
+
+    async def ping(self) -> None:
+        producer = await self._ready()
+        try:
+            await asyncio.wait_for(producer.partitions_for(TOPICS[0].name), 3)
+        except OUTAGE as error:
+            raise Unavailable(f"Kafka: {error!r}") from error
+
+    async def close(self) -> None:
+        """Flush and disconnect."""
+        if self._producer is not None:
+            await _quietly(self._producer)
+            self._producer = None
+
+
+async def _quietly(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    with contextlib.suppress(*OUTAGE):
+        await asyncio.wait_for(client.stop(), 3)
+
+
+class KafkaSubscription(Subscription, ConsumerRebalanceListener):  # type: ignore[misc]
+    """One member of a consumer group, committing what is done, by hand."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self._held: dict[TopicPartition, int] = {}
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """Keep what is held: most partitions come back to the member that had them."""
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """Forget what went elsewhere; hold back what is still being worked on here."""
+        self._held = {tp: offset for tp, offset in self._held.items() if tp in assigned}
+        if self._held:
+            self._consumer.pause(*self._held)
+
+    async def receive(self, timeout: float) -> Message | None:
+        try:
+            batch = await self._consumer.getmany(timeout_ms=int(timeout * 1000), max_records=1)
+        except OUTAGE as error:
+            raise Unavailable(f"Kafka: {error!r}") from error
+        for tp, records in batch.items():
+            for record in records:
+                if tp in self._held:
+                    continue
+                self._held[tp] = record.offset
+                self._consumer.pause(tp)
+                return Message(
+                    tp.topic, tp.partition, record.offset, record.key, record.value, tuple(record.headers or ())
+                )
+        return None
+
+    async def commit(self, message: Message) -> None:
+        tp = TopicPartition(message.topic, message.partition)
+        if self._held.get(tp) != message.offset:
+            return
+        try:
+            await asyncio.wait_for(self._consumer.commit({tp: message.offset + 1}), _TIMEOUT_MS / 1000)
+        except (CommitFailedError, IllegalStateError):
+            log.info("partition moved before its commit", extra={"topic": tp.topic, "partition": tp.partition})
+        except OUTAGE as error:
+            raise Unavailable(f"Kafka: {error!r}") from error
+        if self._held.get(tp) == message.offset:
+            del self._held[tp]
+            with contextlib.suppress(IllegalStateError):
+                self._consumer.seek(tp, message.offset + 1)
+                self._consumer.resume(tp)
+
+    def lag(self) -> int:
+        total = 0
+        for tp in self._consumer.assignment():
+            high, position = self._consumer.highwater(tp), self._consumer.last_stable_offset(tp)
+            if high is not None and position is not None and tp not in self._held:
+                total += max(0, high - position)
+        return total
+
+    def assigned(self) -> int:
+        """How many partitions are ours now."""
+        return len(self._consumer.assignment())
+
+
+def _consumer(bootstrap: str, topics: Sequence[Topic], group: str | None, member: str | None) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        *([] if group else [topic.name for topic in topics]),
+        bootstrap_servers=bootstrap,
+        group_id=group,
+        client_id=f"castlist-{member or group or 'broadcast'}",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest" if group else "latest",
+        session_timeout_ms=6_000,
+        heartbeat_interval_ms=1_000,
+        rebalance_timeout_ms=6_000,
+        max_poll_interval_ms=600_000,
+        request_timeout_ms=_TIMEOUT_MS,
+        metadata_max_age_ms=10_000,
+    )
+
+
+@asynccontextmanager
+async def subscribe(
+    bootstrap: str, topics: Sequence[Topic], group: str, member: str | None = None
+) -> AsyncIterator[KafkaSubscription]:
+    """Be a member of `group` while inside. Unavailable if the brokers cannot be reached."""
+    consumer = _consumer(bootstrap, topics, group, member)
+    subscription = KafkaSubscription(consumer)
+    try:
+        consumer.subscribe([topic.name for topic in topics], listener=subscription)
+        await asyncio.wait_for(consumer.start(), 30)
+    except OUTAGE as error:
+        await _quietly(consumer)
+        raise Unavailable(f"Kafka: {error!r}") from error
+    try:
+        yield subscription
+    finally:
+        await _quietly(consumer)
+
+
+@asynccontextmanager
+async def listen(bootstrap: str, topic: Topic) -> AsyncIterator[AsyncIterator[Message]]:
+    """Every message of `topic` from now on, whoever else reads it too. In place before the block is entered."""
+    consumer = _consumer(bootstrap, [topic], None, None)
+    try:
+        await asyncio.wait_for(consumer.start(), 30)
+        while not consumer.assignment():  # noqa: ASYNC110 - aiokafka tells nobody
+            await asyncio.sleep(0.02)
+        for tp in consumer.assignment():
+            await asyncio.wait_for(consumer.position(tp), 10)
+    except OUTAGE as error:
+        await _quietly(consumer)
+        raise Unavailable(f"Kafka: {error!r}") from error
+
+    async def messages() -> AsyncIterator[Message]:
+        while True:
+            try:
+                record = await consumer.getone()
+            except OUTAGE as error:
+                raise Unavailable(f"Kafka: {error!r}") from error
+            yield Message(record.topic, record.partition, record.offset, record.key, record.value)
+
+    try:
+        yield messages()
+    finally:
+        await _quietly(consumer)
+
+
+async def create_topics(bootstrap: str, *, chunk_partitions: int, replication: int = 1) -> list[str]:
+    """Create what is missing of the declared topics and their dead letters; returns the names of those created."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=_TIMEOUT_MS)
+    try:
+        await asyncio.wait_for(admin.start(), 30)
+        there = set(await admin.list_topics())
+        wanted: list[NewTopic] = []
+        for topic in TOPICS:
+            partitions = chunk_partitions if topic.name == "video.chunks" else topic.partitions
+            wanted.append(_new_topic(topic.name, partitions, replication, topic.retention))
+            wanted.append(_new_topic(topic.dead, 1, replication, DEAD_RETENTION))
+        missing = [new for new in wanted if new.name not in there]
+        if missing:
+            with contextlib.suppress(TopicAlreadyExistsError):
+                await admin.create_topics(missing)
+        return [new.name for new in missing]
+    except OUTAGE as error:
+        raise Unavailable(f"Kafka: {error!r}") from error
+    finally:
+        with contextlib.suppress(*OUTAGE):
+            await admin.close()
+
+
+def _new_topic(name: str, partitions: int, replication: int, retention: int) -> NewTopic:
+    return NewTopic(
+        name=name,
+        num_partitions=partitions,
+        replication_factor=replication,
+        topic_configs={"retention.ms": str(retention * 1000), "max.message.bytes": str(_MAX_MESSAGE)},
+    )

@@ -1,0 +1,24 @@
+"""Every metric, in one list. `/metrics` of each service shows those it touches."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+UPLOADS = Counter("castlist_uploads_total", "Uploads, by how they ended.", ["outcome"])
+UPLOADED_BYTES = Counter("castlist_uploaded_bytes_total", "Bytes received in uploads.")
+DEAD_LETTERS = Counter("castlist_dead_letters_total", "Messages that could not be read.", ["topic"])
+OUTBOX_SWEPT = Counter("castlist_outbox_swept_total", "Events that a sweep had to publish.")
+CHUNKS = Counter("castlist_chunks_total", "Chunks, by how they ended.", ["outcome"])
+CHUNK_SECONDS = Histogram(
+    "castlist_chunk_seconds", "Wall time of a chunk.", buckets=(0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
+)
+VIDEO_SECONDS = Counter("castlist_video_seconds_total", "Seconds of video worked through.")
+FACES_ENCODED = Counter("castlist_faces_encoded_total", "Faces encoded.")
+CHILD_RESTARTS = Counter("castlist_child_restarts_total", "Worker children that died or were killed.", ["reason"])
+SLOTS_BUSY = Gauge("castlist_slots_busy", "Worker slots at work.")
+ENCODER = Gauge("castlist_encoder_info", "1 for the encoder in use.", ["encoder", "provider"])
+COMMITS = Counter("castlist_commits_total", "Commits to galleries, by how they ended.", ["outcome"])
+COMMIT_SECONDS = Histogram(
+    "castlist_commit_seconds", "Wall time of a commit.", buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5)
+)
+COMMITTED_VIDEOS = Counter("castlist_committed_videos_total", "Videos committed to galleries.")
+HTTP_REQUESTS = Counter("castlist_http_requests_total", "HTTP requests.", ["service", "route", "status"])
+HTTP_SECONDS = Histogram("castlist_http_seconds", "Wall time of HTTP requests.", ["service", "route"])
