@@ -1,0 +1,193 @@
+"""A decoded picture as a viewer sees it: upright, in square pixels, one field of it where it is interlaced."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Gray = NDArray[np.uint8]
+"""height × width"""
+Colour = NDArray[np.uint8]
+"""height × width × RGB"""
+
+THUMBNAIL = (48, 36)
+_WIDEST_PIXEL = 4.0
+_TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of the upright frame, in pixels; it may reach beyond the frame."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """How a coded picture becomes an upright one: widened to square pixels, then turned clockwise."""
+
+    scaled_width: int
+    scaled_height: int
+    rotation: int
+    sample_aspect: float
+
+    @classmethod
+    def of(cls, frame: Any, stream: Any) -> Self:
+        """The geometry of a decoded frame; its own sample aspect counts where the container has none."""
+        aspect = float(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1)
+        if not 1 / _WIDEST_PIXEL <= aspect <= _WIDEST_PIXEL:  # nonsense, or an attack on our memory
+            aspect = 1.0
+        # FFmpeg states the turn counter-clockwise; what is not a quarter turn is shown as it is.
+        rotation = -int(frame.rotation) % 360
+        return cls(max(1, round(frame.width * aspect)), frame.height, rotation if rotation in _TURNS else 0, aspect)
+
+    @property
+    def width(self) -> int:
+        """Of the upright frame."""
+        return self.scaled_height if self.rotation in (90, 270) else self.scaled_width
+
+    @property
+    def height(self) -> int:
+        """Of the upright frame."""
+        return self.scaled_width if self.rotation in (90, 270) else self.scaled_height
+
+    def upright(self, image: NDArray[np.uint8], scaled: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+        """Bring coded pixels (the whole picture, or a part that is `scaled` wide and high) upright."""
+        width, height = scaled or (self.scaled_width, self.scaled_height)
+        if image.shape[:2] != (height, width):
+            image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+        if self.rotation:
+            image = np.asarray(cv2.rotate(image, _TURNS[self.rotation]), np.uint8)
+        return image
+
+    def scaled_region(self, region: Region) -> Region:
+        """Where a region of the upright frame lies before the turn."""
+        if self.rotation == 90:
+            return Region(region.top, self.scaled_height - region.left - region.width, region.height, region.width)
+        if self.rotation == 180:
+            left = self.scaled_width - region.left - region.width
+            return Region(left, self.scaled_height - region.top - region.height, region.width, region.height)
+        if self.rotation == 270:
+            return Region(self.scaled_width - region.top - region.height, region.left, region.height, region.width)
+        return region
+
+
+class Frame:
+    """One picture and its time. Pixels are made when asked for, and only those asked for."""
+
+    def __init__(self, time: float, coded: Any, geometry: Geometry) -> None:
+        self.time = time
+        self.geometry = geometry
+        self._interlaced = bool(coded.interlaced_frame)
+        self._coded = _first_field(coded) if self._interlaced else coded
+
+    @property
+    def width(self) -> int:
+        return self.geometry.width
+
+    @property
+    def height(self) -> int:
+        return self.geometry.height
+
+    @cached_property
+    def gray(self) -> Gray:
+        """The upright picture's luma."""
+        return self.geometry.upright(_eight_bits(self._luma, self._coded.format))
+
+    @cached_property
+    def thumbnail(self) -> Gray:
+        """36 × 48 luma of the coded picture, for comparing neighbours; not upright."""
+        luma = self._luma
+        step = max(1, min(luma.shape[0] // (2 * THUMBNAIL[1]), luma.shape[1] // (2 * THUMBNAIL[0])))
+        small = _eight_bits(np.ascontiguousarray(luma[::step, ::step]), self._coded.format)
+        return np.asarray(cv2.resize(small, THUMBNAIL, interpolation=cv2.INTER_AREA), np.uint8)
+
+    def colour(self, region: Region) -> Colour:
+        """The upright RGB pixels of a region; black where it reaches beyond the frame."""
+        left, top = max(region.left, 0), max(region.top, 0)
+        right, bottom = min(region.left + region.width, self.width), min(region.top + region.height, self.height)
+        canvas = np.zeros((region.height, region.width, 3), np.uint8)
+        if left < right and top < bottom:
+            inside = self._inside(Region(left, top, right - left, bottom - top))
+            y, x = top - region.top, left - region.left
+            canvas[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
+        return canvas
+
+    def _inside(self, region: Region) -> Colour:
+        if self._interlaced or self.geometry.sample_aspect != 1.0 or self._coded.format.name not in _REGIONAL:
+            whole = self._whole
+            return whole[region.top : region.top + region.height, region.left : region.left + region.width]
+        part = self.geometry.scaled_region(region)
+        rgb, dx, dy = _regional_colour(self._coded, part)
+        return self.geometry.upright(rgb[dy : dy + part.height, dx : dx + part.width], (part.width, part.height))
+
+    @cached_property
+    def _whole(self) -> Colour:
+        return self.geometry.upright(np.asarray(self._coded.to_ndarray(format="rgb24"), np.uint8))
+
+    @cached_property
+    def _luma(self) -> NDArray[Any]:
+        luma = _plane(self._coded, 0) if _has_luma_plane(self._coded.format) else None
+        return luma if luma is not None else self._coded.reformat(format="gray").to_ndarray()
+
+
+_REGIONAL = {"yuv420p", "yuvj420p"}
+
+
+def _has_luma_plane(form: Any) -> bool:
+    first, *rest = form.components
+    return bool(first.is_luma and first.bits >= 8 and not form.is_big_endian and all(c.plane for c in rest))
+
+
+def _plane(coded: Any, index: int) -> NDArray[Any]:
+    """A view of one plane, without the padding at the ends of its lines."""
+    plane = coded.planes[index]
+    kind: Any = np.uint8 if coded.format.components[0].bits == 8 else np.uint16
+    lines = np.frombuffer(plane, kind).reshape(plane.height, -1)
+    width = plane.width
+    return lines[:, :width]
+
+
+def _eight_bits(luma: NDArray[Any], form: Any) -> Gray:
+    if luma.dtype == np.uint8:
+        return luma
+    # p010 and its family keep their bits at the top of the word, the others at the bottom.
+    bits = 16 if form.name.startswith(("p0", "p2", "p4")) else form.components[0].bits
+    return (luma >> (bits - 8)).astype(np.uint8)
+
+
+def _first_field(coded: Any) -> Any:
+    """Every second line of an interlaced frame, as a progressive frame of half the height.
+
+    The two fields are two moments: woven together, whatever moves is a comb, and converting colours of such a frame as
+    a whole comes out black or wrong.
+    """
+    half = av.VideoFrame(coded.width, coded.height // 2, coded.format.name)
+    half.colorspace, half.color_range = coded.colorspace, coded.color_range
+    for source, target in zip(coded.planes, half.planes, strict=True):
+        lines = np.frombuffer(source, np.uint8).reshape(source.height, -1)[::2]
+        into = np.frombuffer(target, np.uint8).reshape(target.height, -1)
+        height, width = min(len(lines), len(into)), min(lines.shape[1], into.shape[1])
+        into[:height, :width] = lines[:height, :width]
+    return half
+
+
+def _regional_colour(coded: Any, part: Region) -> tuple[Colour, int, int]:
+    """RGB of a part of a 4:2:0 frame, widened to whole chroma pixels; and where the part begins in it."""
+    left, top = part.left & ~1, part.top & ~1
+    right = min(part.left + part.width + 1 & ~1, coded.width & ~1)
+    bottom = min(part.top + part.height + 1 & ~1, coded.height & ~1)
+    small = av.VideoFrame(right - left, bottom - top, coded.format.name)
+    small.colorspace, small.color_range = coded.colorspace, coded.color_range
+    for index in range(3):
+        shift = 1 if index else 0
+        source = _plane(coded, index)[top >> shift : bottom >> shift, left >> shift : right >> shift]
+        _plane(small, index)[:] = source
+    return np.asarray(small.to_ndarray(format="rgb24"), np.uint8), part.left - left, part.top - top
