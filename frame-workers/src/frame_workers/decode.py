@@ -55,11 +55,15 @@ class ChunkDecoder:
                 return
             media.container.seek(media.ticks(start - lead), stream=media.stream, backward=True)
             held: list[Any] = []
+            latest = 0
             packets = media.container.demux(media.stream)
             for packet in packets:
-                shown, decoded = _time(media, packet.pts, packet.dts), _time(media, packet.dts, packet.pts)
+                shown = media.shown(packet)
+                decoded = shown if packet.dts is None else media.seconds(packet.dts)
                 if packet.is_keyframe and shown is not None and shown <= start:
-                    held = [packet]
+                    # Without presentation times it is unknown which frames around a keyframe are shown before it, and
+                    # need the stretch before: that is decoded as well.
+                    held, latest = [*held[latest:], packet] if media.unstamped else [packet], len(held) - latest
                 elif held:
                     held.append(packet)
                 elif packet.is_keyframe:
@@ -75,15 +79,17 @@ class ChunkDecoder:
     def _frames(self, media: Media, first: Any, rest: Iterator[Any]) -> Iterator[Frame]:
         context = media.stream.codec_context
         finest = self._finest or 0.0
-        skipping = finest > 0 and context.name in _SKIPPABLE
-        last = float("inf")
+        skipping = finest > 0 and context.name in _SKIPPABLE and not media.unstamped
         if skipping:
             context.skip_frame = "NONREF"
+        last = float("inf")
+        fed = 0  # the decoding time of the newest packet
         geometry: dict[tuple[int, int, int], Geometry] = {}
         packet = first
         while packet is not None:
             ends = self._ends(media, packet)
             self.damaged |= bool(packet.is_corrupt)
+            fed = fed + 1 if packet.dts is None else packet.dts
             try:
                 decoded = media.stream.decode(None if ends else packet)
             except av.error.EOFError:
@@ -91,9 +97,15 @@ class ChunkDecoder:
             except av.error.FFmpegError:
                 self.damaged, decoded = True, []
             for coded in decoded:
-                time = _time(media, coded.pts, coded.dts)
-                if time is None or not self._chunk.holds(time):
-                    ends |= time is not None and packet.pts is None and _reached(self._chunk.end, time)
+                ticks = coded.dts if coded.pts is None else coded.pts
+                if media.unstamped:
+                    # It came out when its successor in decoding order, `reorder_depth` later, went in.
+                    ticks, fed = fed - context.reorder_depth, fed + (1 if ends else 0)
+                if ticks is None:
+                    continue
+                time = media.seconds(ticks)
+                if not self._chunk.holds(time):
+                    ends |= media.unstamped and _reached(self._chunk.end, time)
                     continue
                 if skipping and time - last > finest:
                     context.skip_frame, skipping = "DEFAULT", False
@@ -108,22 +120,11 @@ class ChunkDecoder:
             packet = next(rest, None)
 
     def _ends(self, media: Media, packet: Any) -> bool:
-        """Whether no packet from this one on can hold a frame of the chunk: those are shown after they are decoded.
-
-        Without presentation times (AVI) frames take theirs from their order, which draining the decoder early changes:
-        then the first frame behind the chunk is the end of it.
-        """
+        """Whether no packet from this one on can hold a frame of the chunk: those are shown after they are decoded."""
         if packet.size == 0:
             return True
-        return (
-            packet.pts is not None and packet.dts is not None and _reached(self._chunk.end, media.seconds(packet.dts))
-        )
+        return not media.unstamped and packet.dts is not None and _reached(self._chunk.end, media.seconds(packet.dts))
 
 
 def _reached(end: float | None, time: float) -> bool:
     return end is not None and time >= end
-
-
-def _time(media: Media, ticks: int | None, otherwise: int | None) -> float | None:
-    ticks = otherwise if ticks is None else ticks
-    return None if ticks is None else media.seconds(ticks)

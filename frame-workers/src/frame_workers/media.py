@@ -29,11 +29,18 @@ class Media:
     container: Any
     stream: Any
     start_time: float
+    unstamped: bool
+    """Packets have no presentation times (AVI): frames take the decoding times, in the order they come out."""
 
     def seconds(self, ticks: int) -> float:
         """A timestamp of the video stream as a player shows it. The same ticks give the same float everywhere."""
         base = self.stream.time_base
         return float(ticks * base.numerator / base.denominator) - self.start_time
+
+    def shown(self, packet: Any) -> float | None:
+        """When the packet's frame is shown, as far as the packet knows."""
+        ticks = packet.dts if self.unstamped or packet.pts is None else packet.pts
+        return None if ticks is None else self.seconds(ticks)
 
     def ticks(self, seconds: float) -> int:
         """The inverse of `seconds`, rounded down."""
@@ -54,7 +61,7 @@ def open_media(path: Path) -> Iterator[Media]:
         stream.codec_context.thread_count = 1
         stream.codec_context.thread_type = "NONE"
         start = container.start_time
-        yield Media(container, stream, 0.0 if start is None else start / av.time_base)
+        yield Media(container, stream, 0.0 if start is None else start / av.time_base, container.format.name == "avi")
 
 
 def _video_stream(container: Any) -> Any:

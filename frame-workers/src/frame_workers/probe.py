@@ -116,7 +116,7 @@ def _read(media: Media) -> tuple[_Packets, Any]:
             seen.broken |= packet.is_corrupt
             seen.video_end = max(seen.video_end, time + length)
             if packet.is_keyframe and not (seen.keyframes and media.stream.codec_context.name in _ONE_KEYFRAME):
-                seen.keyframes.add(media.seconds(ticks))
+                seen.keyframes.add(media.shown(packet) or 0.0)
             if first is None:
                 first = _decoded(packet)
     except av.error.FFmpegError:
