@@ -1,0 +1,1 @@
+"""`python3 deploy`: the local stack, the sample and the tests, on nothing but Python."""

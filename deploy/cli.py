@@ -1,0 +1,67 @@
+"""The commands of `python3 deploy` and their options."""
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+from deploy.config import load_config, load_dotenv
+from deploy.errors import DeployError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Exit codes: 0 done, 1 it could not be done (one line says why), 2 wrong usage, 130 Ctrl-C."""
+    given = _parser().parse_args(arguments)
+    with contextlib.suppress(AttributeError):
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    try:
+        load_dotenv()
+        return _run(given)
+    except DeployError as error:
+        print(f"deploy: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(given: argparse.Namespace) -> int:
+    # Commands are imported when they are asked for: below .venv some of what they import is not there yet.
+    config = load_config()
+    from deploy import down, up
+
+    match given.command:
+        case "down":
+            return down.down(config)
+        case "status":
+            return down.status(config, given.json)
+        case "logs":
+            return down.logs(config, given.name, given.follow, given.lines)
+        case _:
+            if given.workers:
+                os.environ["WORKERS"] = str(given.workers)
+            return up.up(config, given.detach, given.servers_only)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python3 deploy", description="Castlist's local stack.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    _up_options(parser)
+    _up_options(commands.add_parser("up", help="bring the stack up (the default)"))
+    commands.add_parser("down", help="stop the stack")
+    status = commands.add_parser("status", help="say what runs")
+    status.add_argument("--json", action="store_true")
+    logs = commands.add_parser("logs", help="show the logs")
+    logs.add_argument("name", nargs="?", help="of one process (default: of all)")
+    logs.add_argument("-f", "--follow", action="store_true")
+    logs.add_argument("-n", "--lines", type=int, default=50)
+    return parser
+
+
+def _up_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--detach", action="store_true", default=False, help="return when the stack is ready")
+    parser.add_argument("--workers", type=int, metavar="N", help="worker slots (default: one a core)")
+    parser.add_argument("--servers-only", action="store_true", help="Kafka, MongoDB and S3 without Castlist's services")

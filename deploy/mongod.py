@@ -1,0 +1,108 @@
+"""MongoDB as a replica set of one node: transactions need a set."""
+
+import ctypes
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy import fetch
+from deploy.errors import DeployError
+from deploy.lockfile import read_lock
+from deploy.ports import answers
+from deploy.process import Spec
+
+SET = "castlist"
+
+
+@dataclass(frozen=True)
+class MongoServer:
+    binary: Path
+    libraries: Path | None
+    data: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        # By the set's name, not `directConnection`: the driver then waits for the election after a restart.
+        return f"mongodb://127.0.0.1:{self.port}/?replicaSet={SET}"
+
+    def spec(self) -> Spec:
+        return Spec(
+            name="mongod",
+            argv=[
+                str(self.binary), "--replSet", SET, "--bind_ip", "127.0.0.1", "--port", str(self.port),
+                "--dbpath", str(self.data), "--wiredTigerCacheSizeGB", "0.5", "--oplogSize", "256",
+                # A process killed inside a transaction holds up everyone else on its documents for so long.
+                "--setParameter", "transactionLifetimeLimitSeconds=3",
+                "--nounixsocket", "--quiet",
+            ],
+            port=self.port,
+            address=f"127.0.0.1:{self.port}",
+            ready=lambda: answers("127.0.0.1", self.port) and _is_primary(self.port),
+            env=library_path(self.libraries),
+            prepare=lambda: self.data.mkdir(parents=True, exist_ok=True),
+            grace=20.0,
+        )  # fmt: skip
+
+
+def fetch_mongod(cache: Path, python: Callable[[], Path]) -> tuple[Path, Path | None]:
+    """mongod and, where the system has no OpenSSL 1.1, the folder with its libraries.
+
+    Raises `DeployError` when it does not run here, with the loader's reason.
+    """
+    lock = read_lock()
+    item = lock.packages["mongod"]
+    binary = fetch.package(cache, python, item) / item.prefix
+    libraries = None
+    if not _loads("libssl.so.1.1"):
+        item = lock.packages["openssl"]
+        libraries = (fetch.package(cache, python, item) / item.prefix).parent
+    binary.chmod(0o755)
+    tried = subprocess.run(
+        [str(binary), "--version"], capture_output=True, text=True, env={**os.environ, **library_path(libraries)}
+    )
+    if tried.returncode:
+        reason = (tried.stderr.strip().splitlines() or [f"exit code {tried.returncode}"])[0]
+        hint = "; install libcurl4 (Debian, Ubuntu) or libcurl (Fedora)" if "libcurl" in reason else ""
+        raise DeployError(f"mongod does not run here: {reason}{hint}")
+    return binary, libraries
+
+
+def library_path(libraries: Path | None) -> dict[str, str]:
+    return {"LD_LIBRARY_PATH": str(libraries)} if libraries else {}
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def _is_primary(port: int) -> bool:
+    """True once the node leads its set; makes the set where there is none, renames the node where its port is another now."""
+    from pymongo import MongoClient  # only there when .venv stands
+    from pymongo.errors import OperationFailure, PyMongoError
+
+    address = f"127.0.0.1:{port}"
+    options = {"directConnection": True, "serverSelectionTimeoutMS": 800, "socketTimeoutMS": 5000}
+    try:
+        with MongoClient[dict[str, object]](f"mongodb://{address}/", **options) as client:
+            if client.admin.command("hello").get("isWritablePrimary"):
+                return True
+            try:
+                settings = client.admin.command("replSetGetConfig")["config"]
+            except OperationFailure as error:
+                if error.code == 94:  # NotYetInitialized
+                    client.admin.command("replSetInitiate", {"_id": SET, "members": [{"_id": 0, "host": address}]})
+                return False
+            if settings["members"][0]["host"] != address:
+                settings["members"][0]["host"] = address
+                settings["version"] += 1
+                client.admin.command("replSetReconfig", settings, force=True)
+    except PyMongoError:
+        pass
+    return False
