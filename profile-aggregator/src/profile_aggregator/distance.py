@@ -1,0 +1,15 @@
+"""The distance a gallery matches with when nobody set one.
+
+In a small gallery the next stranger is far away; the more people there are, the nearer the nearest look-alike is, and
+chains of look-alikes grow into one component. So the distance takes steps down, at sizes that depend on nothing but
+how many video persons there are: no memory of how the gallery grew.
+"""
+
+STEPS = ((0, 0.48), (2_000, 0.45), (10_000, 0.42), (100_000, 0.38))
+"""(from how many video persons, D). 0.48 is the middle of the plateau measured on real galleries; simulated ones of
+strangers form a giant component at about 3,000 persons with 0.48, past 10,000 with 0.38."""
+
+
+def auto_distance(persons: int) -> float:
+    """D for a gallery of so many video persons; never rises with their number."""
+    return next(distance for size, distance in reversed(STEPS) if persons >= size)

@@ -1,0 +1,86 @@
+"""Average link with pairs that may not join and groups that must.
+
+Used within a video (distances of track means) and across videos (squared distances with variances). Every tie is
+decided by position, so a caller that sorts its items gets a function of the set.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from profile_aggregator.domain import Encoding, Matrix
+
+NEVER = float("inf")
+
+
+def squared_distances(one: Matrix, many: Matrix) -> Matrix:
+    """Squared Euclidean distances of one vector[d] to each row of many[n, d].
+
+    Computed by differences: exactly symmetric, exactly equal for equal vectors and the same whatever other rows there
+    are. The faster expansion by products is none of these, and ties would be decided by rounding.
+    """
+    difference = many - one
+    result: Matrix = (difference * difference).sum(axis=1)
+    return result
+
+
+def pairwise(means: Sequence[Encoding]) -> Matrix:
+    """Squared distances[n, n] of encodings, in float64."""
+    rows = np.array(means, dtype=np.float64)
+    result = np.zeros((len(rows), len(rows)))
+    for i in range(len(rows)):
+        result[i] = squared_distances(rows[i], rows)
+    return result
+
+
+def average_link(distances: Matrix, limit: float, together: Iterable[Sequence[int]] = ()) -> list[list[int]]:
+    """Join the two nearest clusters, by the mean over their pairs, for as long as that is ≤ limit.
+
+    `distances[n, n]` is symmetric; NEVER in it keeps the clusters of that pair apart, for the mean over a set with
+    NEVER in it is NEVER. Groups `together` are joined first, whatever their distances. Of equally near pairs the one
+    with the lowest positions joins first. Returns sorted clusters, sorted by their first item. O(n²) memory.
+    """
+    clusters = _Clusters(distances)
+    for group in together:
+        first, *others = sorted(group)
+        for other in others:
+            clusters.join(first, other)
+    while (pair := clusters.nearest(limit)) is not None:
+        clusters.join(*pair)
+    return [sorted(members) for members in clusters.members if members]
+
+
+class _Clusters:
+    """Clusters under the position of their first member, their mean distances, and each one's nearest other."""
+
+    def __init__(self, distances: Matrix) -> None:
+        count = len(distances)
+        self.members = [[i] for i in range(count)]
+        self._distances = np.array(distances, dtype=np.float64)
+        np.fill_diagonal(self._distances, NEVER)
+        self._nearest = self._distances.argmin(axis=1) if count else np.zeros(0, dtype=np.intp)
+        self._nearest_distance = self._distances[np.arange(count), self._nearest]
+
+    def nearest(self, limit: float) -> tuple[int, int] | None:
+        if not self.members:
+            return None
+        i = int(self._nearest_distance.argmin())
+        distance = self._nearest_distance[i]
+        return (i, int(self._nearest[i])) if distance <= limit and distance != NEVER else None
+
+    def join(self, i: int, j: int) -> None:
+        """Put j into i, i < j: the mean over the pairs of a union is the weighted mean of the two parts' means."""
+        of_i, of_j = len(self.members[i]), len(self.members[j])
+        row = (of_i * self._distances[i] + of_j * self._distances[j]) / (of_i + of_j)
+        self.members[i] += self.members[j]
+        self.members[j] = []
+        row[i] = row[j] = NEVER
+        self._distances[i], self._distances[:, i] = row, row
+        self._distances[j], self._distances[:, j] = NEVER, NEVER
+        stale = (self._nearest == i) | (self._nearest == j)
+        stale[[i, j]] = True
+        tied = ~stale & (row == self._nearest_distance) & (self._nearest > i)
+        self._nearest[tied] = i
+        rows = np.nonzero(stale)[0]
+        self._nearest[rows] = self._distances[rows].argmin(axis=1)
+        self._nearest_distance[rows] = self._distances[rows, self._nearest[rows]]

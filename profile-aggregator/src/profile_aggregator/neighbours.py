@@ -1,0 +1,86 @@
+"""Who in a gallery is within a distance, exactly.
+
+A faiss flat index searches in float32 with a margin for its rounding; what it finds is measured again in float64. An
+approximate index would make the answer depend on luck, and with it the partition.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from profile_aggregator.domain import Matrix, Member
+from profile_aggregator.linkage import squared_distances
+
+ROUNDING = 1e-4
+"""How far faiss may be off a squared distance of encodings (norms below 3, float32, expanded by products)."""
+DEAD_SHARE = 0.25
+
+
+def gap(one: Member, many: Sequence[Member]) -> Matrix:
+    """D² of a person to each of others[n]: squared distance of the means, plus both variances.
+
+    A mean over many faces lies nearer to everything than one face does; the variances put that back.
+    """
+    rows = np.array([member.mean for member in many], dtype=np.float64).reshape(len(many), len(one.mean))
+    variances = np.array([member.variance for member in many], dtype=np.float64)
+    result: Matrix = squared_distances(one.mean.astype(np.float64), rows) + (variances + one.variance)
+    return result
+
+
+class NeighbourIndex:
+    """The means of a gallery's persons by key. Its rows are [mean, √variance], so that one L2 search gives D²."""
+
+    def __init__(self, dimensions: int = 128) -> None:
+        self._dimensions = dimensions
+        self._flat = faiss.IndexFlatL2(dimensions + 1)
+        self._rows: list[Member | None] = []
+        self._row: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def add(self, members: Iterable[Member]) -> None:
+        """Raises ValueError for a key that is here already, or twice in `members`; then nothing is added."""
+        added = list(members)
+        keys = {member.key for member in added}
+        if len(keys) < len(added) or any(key in self._row for key in keys):
+            raise ValueError("a person is added to the neighbour index twice")
+        if added:
+            self._flat.add(self._vectors(added, stored=True))
+            for member in added:
+                self._row[member.key] = len(self._rows)
+                self._rows.append(member)
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Raises KeyError for an unknown key. Rows are left behind and cleared out once they are a quarter."""
+        for key in keys:
+            self._rows[self._row.pop(key)] = None
+        if len(self._rows) - len(self._row) > max(64, DEAD_SHARE * len(self._rows)):
+            living = [member for member in self._rows if member is not None]
+            self._flat.reset()
+            self._rows, self._row = [], {}
+            self.add(living)
+
+    def within(self, members: Sequence[Member], limit: float) -> list[list[str]]:
+        """For each of `members` the keys with D² ≤ limit, sorted; itself among them where it is in the index."""
+        if not members or not self._row:
+            return [[] for _ in members]
+        starts, _, found = self._flat.range_search(self._vectors(members, stored=False), limit + ROUNDING)
+        result = []
+        for i, member in enumerate(members):
+            rows = (self._rows[row] for row in found[starts[i] : starts[i + 1]].tolist())
+            near = [other for other in rows if other is not None]
+            result.append(sorted(near[j].key for j in np.nonzero(gap(member, near) <= limit)[0].tolist()))
+        return result
+
+    def _vectors(self, members: Sequence[Member], *, stored: bool) -> npt.NDArray[np.float32]:
+        """Rows to store, or to ask with. D² has v₁ + v₂ where L2 would give (√v₁ − √v₂)²: a question carries 0 here,
+        and its own variance, never negative, is left to the second look."""
+        vectors = np.zeros((len(members), self._dimensions + 1), dtype=np.float32)
+        for i, member in enumerate(members):
+            vectors[i, :-1] = member.mean
+            if stored:
+                vectors[i, -1] = member.variance**0.5
+        return vectors

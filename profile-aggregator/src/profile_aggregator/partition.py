@@ -1,0 +1,68 @@
+"""Which persons of a gallery are one: a function of the set of persons, of what people decided, and of one distance.
+
+A join needs at least one pair within the distance, because a mean over pairs is never below its smallest. So the
+connected components of the graph "D ≤ distance" (with what must be together as further edges) can be clustered each
+for itself, and give exactly what clustering everything at once would.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from profile_aggregator.domain import Links, Matrix, Member
+from profile_aggregator.linkage import NEVER, average_link
+from profile_aggregator.neighbours import gap
+
+
+def partition(members: Iterable[Member], distance: float, links: Links | None = None) -> list[tuple[str, ...]]:
+    """Clusters as sorted tuples of keys, sorted: average link on D², joined while D ≤ distance.
+
+    Never together: persons seen together, persons with different names, and what `links.cannot` says. `links.must`
+    outranks the first two and yields to the last. O(n²) memory: give it one component, not a large gallery.
+    """
+    ordered = sorted(members, key=lambda member: member.key)
+    decided = links or Links()
+    position = {member.key: i for i, member in enumerate(ordered)}
+    forbidden = _positions(decided.cannot, position)
+    distances = _distances(ordered, position, forbidden)
+    together = must_groups(len(ordered), _positions(decided.must, position), forbidden)
+    clusters = average_link(distances, distance * distance, together)
+    return [tuple(ordered[i].key for i in cluster) for cluster in clusters]
+
+
+def must_groups(
+    count: int, must: Iterable[tuple[int, int]], cannot: Iterable[tuple[int, int]]
+) -> list[tuple[int, ...]]:
+    """The groups of two and more that `must` makes of items 0…count-1.
+
+    The pairs are taken in order, and one that would bring together what `cannot` names is left out.
+    """
+    group = {i: {i} for i in range(count)}
+    foes: dict[int, set[int]] = {i: set() for i in range(count)}
+    for one, other in cannot:
+        foes[one].add(other)
+        foes[other].add(one)
+    for one, other in sorted(must):
+        if group[one] is not group[other] and not any(foes[i] & group[other] for i in group[one]):
+            group[one] |= group[other]
+            for i in group[other]:
+                group[i] = group[one]
+    groups = {tuple(sorted(members)) for members in group.values() if len(members) > 1}
+    return sorted(groups)
+
+
+def _positions(pairs: Iterable[tuple[str, str]], position: dict[str, int]) -> list[tuple[int, int]]:
+    known = ((position[a], position[b]) for a, b in pairs if a in position and b in position and a != b)
+    return sorted({(min(pair), max(pair)) for pair in known})
+
+
+def _distances(ordered: Sequence[Member], position: dict[str, int], forbidden: list[tuple[int, int]]) -> Matrix:
+    distances = np.zeros((len(ordered), len(ordered)))
+    for i, member in enumerate(ordered):
+        distances[i] = gap(member, ordered)
+    named = [i for i, member in enumerate(ordered) if member.name is not None]
+    parted = [(i, j) for i in named for j in named if ordered[i].name != ordered[j].name]
+    parted += [(i, position[key]) for i, member in enumerate(ordered) for key in member.apart if key in position]
+    for i, j in (*parted, *forbidden):
+        distances[i, j] = distances[j, i] = NEVER
+    return distances
