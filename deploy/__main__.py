@@ -7,7 +7,7 @@ import sys
 SUPPORTED = [(3, 11), (3, 12), (3, 13)]
 
 
-def main():  # type: ignore[no-untyped-def]  # annotations of today would stop the Pythons this sentence is for
+def main() -> int:
     if sys.version_info[:2] not in SUPPORTED:
         for major, minor in SUPPORTED:
             other = shutil.which("python%d.%d" % (major, minor))  # noqa: UP031

