@@ -9,12 +9,22 @@ import sys
 from castlist import kafka, migrations, mongo, s3, schema
 from castlist.events import now_utc
 from castlist.logging import configure
+from castlist.ports import Documents
 from castlist.settings import Settings
+
+
+async def ensure_topics(settings: Settings, documents: Documents) -> list[str]:
+    """Create the topics that are missing, and remember that some were: what they held is to be announced again."""
+    created = await kafka.create_topics(settings.kafka_bootstrap, chunk_partitions=settings.chunk_partitions)
+    if created:
+        await documents.update(
+            schema.OWNERS, {"_id": schema.KAFKA_OWNER}, {"$inc": {"topics_created": len(created)}}, upsert=True
+        )
+    return created
 
 
 async def init(settings: Settings) -> None:
     """Prepare the servers; safe to repeat, also beside running services. Unavailable if one of them is away."""
-    await kafka.create_topics(settings.kafka_bootstrap, chunk_partitions=settings.chunk_partitions)
     async with s3.connect(
         settings.s3_endpoint, settings.s3_bucket, settings.s3_access_key, settings.s3_secret_key, settings.s3_region
     ) as objects:
@@ -23,6 +33,7 @@ async def init(settings: Settings) -> None:
     try:
         await schema.create(documents)
         await migrations.migrate(documents, now_utc())
+        await ensure_topics(settings, documents)
     finally:
         documents.close()
 

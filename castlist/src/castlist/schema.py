@@ -45,6 +45,8 @@ APPEARANCES = "appearances"
 REDIRECTS = "redirects"
 MIGRATIONS = "migrations"
 OWNERS = "owners"
+KAFKA_OWNER = "kafka"
+"""The document of `owners` that counts topics created: some of them anew means that Kafka has lost its data."""
 
 COLLECTIONS = (
     VIDEOS,

@@ -20,7 +20,7 @@ Handle = Callable[[Event], Awaitable[None]]
 
 # How the process ends when it must not acknowledge anything any more; whoever watches it starts it again.
 EXIT_BUG, EXIT_CRASHED, EXIT_CANCELLED, EXIT_NOT_DRAINED = 70, 71, 72, 73
-EXIT_NOT_COMMITTED, EXIT_STUCK, EXIT_OWNED_ELSEWHERE = 74, 75, 76
+EXIT_NOT_COMMITTED, EXIT_STUCK, EXIT_OWNED_ELSEWHERE, EXIT_TOPICS_LOST = 74, 75, 76, 77
 
 
 class Stream(Protocol):

@@ -1,4 +1,7 @@
-"""The galleries this process commits to, kept in memory between commits and loaded again when somebody else committed."""
+"""The galleries this process commits to, kept in memory between commits.
+
+Loaded again when somebody else committed.
+"""
 
 import asyncio
 from collections import OrderedDict

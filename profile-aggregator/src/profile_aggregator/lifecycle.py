@@ -27,6 +27,16 @@ NONCE = uuid.uuid4().hex
 PATIENCE = 45.0
 
 
+async def wait_until_up(documents: Documents) -> None:
+    """Return once MongoDB answers: nothing can be done before."""
+    while True:
+        try:
+            return await documents.ping()
+        except Unavailable as error:
+            log.warning("waiting for MongoDB", extra={"reason": str(error)[:200]})
+            await asyncio.sleep(1)
+
+
 async def own(documents: Documents, instance: str) -> None:
     """Say that this process runs under `instance` now; an older one that still lives sees it and exits."""
     await documents.update(OWNERS, {"_id": instance}, {"$set": {"nonce": NONCE}}, upsert=True)

@@ -10,6 +10,7 @@ from castlist.ids import appearance_key, event_id
 from castlist.ports import Document
 from profile_aggregator.appearances import appearance_of
 from profile_aggregator.difference import Difference
+from profile_aggregator.identities import Profile
 from profile_aggregator.records import crop_event, person_of
 
 
@@ -43,11 +44,13 @@ def writes(
     version: int,
     now: datetime,
     persons: Mapping[str, Document],
+    profiles: Mapping[str, Profile],
     videos_of: Callable[[Iterable[str]], int],
 ) -> Writes:
     """What the commit that makes `version` of the gallery writes.
 
-    `persons` holds the documents of the inserted and of `needed_persons`; `videos_of` counts the videos of persons.
+    `persons` holds the documents of the inserted and of `needed_persons`, `profiles` those that were there before;
+    `videos_of` counts the videos of persons.
     """
     profile_of = dict(made.appeared)
     created = {profile.id: profile for profile in made.created}
@@ -88,7 +91,17 @@ def writes(
         ],
         changed_profiles=changed,
         removed_profiles=gone,
-        redirects=[{"_id": profile, "gallery": gallery, "into": retired.get(profile)} for profile in gone],
+        redirects=[
+            {
+                "_id": profile,
+                "gallery": gallery,
+                "into": retired.get(profile),
+                "founder": made.founders.get(profile, profiles[profile].founder),
+                "version": profiles[profile].created,
+                "at": now,
+            }
+            for profile in gone
+        ],
         refounded=dict(made.founders),
         appearances=appearances,
         removed_appearances=[appearance_key(*pair) for pair, keys in made.appearances.items() if not keys],
