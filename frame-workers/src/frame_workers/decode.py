@@ -29,6 +29,7 @@ class ChunkDecoder:
     def __init__(self, path: Path, chunk: Chunk, finest: float | None = None) -> None:
         self.frames = 0
         self.damaged = False
+        self._duration = 0.0
         self._path = path
         self._chunk = chunk
         self._finest = finest
@@ -36,12 +37,19 @@ class ChunkDecoder:
     def __iter__(self) -> Iterator[Frame]:
         for lead in (_REORDERING, 10 * _REORDERING, None):
             with open_media(self._path) as media:
+                self._duration = media.duration
                 packets = self._packets(media, lead)
                 first = next(packets, None)
                 if first is None and lead is not None and self._chunk.start is not None:
                     continue  # the index led past the keyframe that this chunk needs
                 yield from self._frames(media, first, packets)
                 return
+
+    def fraction(self, time: float) -> float:
+        """How much of the chunk lies before `time`, 0 to 1; where the container does not say how long it is: 0."""
+        start = self._chunk.start or 0.0
+        length = (self._duration if self._chunk.end is None else self._chunk.end) - start
+        return min(1.0, max(0.0, (time - start) / length)) if length > 0 else 0.0
 
     def _packets(self, media: Media, lead: float | None) -> Iterator[Any]:
         """Packets from the last keyframe at or before the chunk's start; none where seeking came out behind it.

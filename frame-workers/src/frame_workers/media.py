@@ -32,6 +32,11 @@ class Media:
     unstamped: bool
     """Packets have no presentation times (AVI): frames take the decoding times, in the order they come out."""
 
+    @property
+    def duration(self) -> float:
+        """What the container says; 0 where it does not."""
+        return float(self.container.duration / av.time_base) if self.container.duration else 0.0
+
     def seconds(self, ticks: int) -> float:
         """A timestamp of the video stream as a player shows it. The same ticks give the same float everywhere."""
         base = self.stream.time_base

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import av
 import av.error
 
 from frame_workers.errors import LimitsExceeded, Undecodable
@@ -58,7 +57,7 @@ def probe(path: Path, limits: Limits = Limits()) -> Probe:
             raise Undecodable("not one picture of this video can be decoded")
         if first.width * first.height > limits.pixels:
             raise LimitsExceeded(f"{first.width}x{first.height} pixels are more than {limits.pixels}")
-        promised = media.container.duration / av.time_base if media.container.duration else 0.0
+        promised = media.duration
         truncated = packets.broken or promised - packets.end > max(_TRUNCATED_BY, packets.longest)
         duration = packets.end if truncated or not promised else max(promised, packets.video_end)
         if duration > limits.seconds:

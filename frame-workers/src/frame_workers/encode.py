@@ -1,0 +1,95 @@
+"""Turn an aligned face into its encoding: 128 numbers whose Euclidean distance says how alike two faces are."""
+
+import logging
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import dlib
+import face_recognition_models
+import numpy as np
+from numpy.typing import NDArray
+
+from frame_workers.picture import Colour, Region
+
+Encoding = NDArray[np.float32]
+"""128 numbers"""
+EncoderName = Literal["onnx", "dlib"]
+
+CHIP = 150
+"""The encoder takes aligned RGB faces of 150 × 150 pixels."""
+AGREEMENT = 1e-4
+"""How far the two encoders may lie apart on one face, as a Euclidean distance."""
+_log = logging.getLogger(__name__)
+
+
+class Encoder(Protocol):
+    """Encodes aligned faces. `name` is for logs and metrics: what computes, and on what."""
+
+    name: str
+
+    def encode(self, chips: Sequence[Colour]) -> NDArray[np.float32]:
+        """N × 128 for N chips of 150 × 150 × RGB."""
+        ...
+
+
+class DlibEncoder:
+    """dlib's own implementation: the reference, and 14 times slower than the other on one thread."""
+
+    name = "dlib"
+
+    def __init__(self) -> None:
+        self._model: Any = dlib.face_recognition_model_v1(face_recognition_models.face_recognition_model_location())
+
+    def encode(self, chips: Sequence[Colour]) -> NDArray[np.float32]:
+        if not chips:
+            return np.zeros((0, 128), np.float32)
+        return np.array([self._model.compute_face_descriptor(chip) for chip in chips], np.float32)
+
+
+def make_encoder(name: EncoderName, cache_folder: Path) -> Encoder:
+    """The encoder asked for. Where ONNX Runtime does not agree with dlib, dlib's serves and the log says so."""
+    if name == "dlib":
+        return DlibEncoder()
+    from frame_workers.encoder_onnx import OnnxEncoder  # not needed, and not loaded, where dlib was asked for
+
+    reference = DlibEncoder()
+    try:
+        encoder = OnnxEncoder(cache_folder)
+        chip = check_chip()
+        distance = float(np.linalg.norm(encoder.encode([chip]) - reference.encode([chip])))
+    except (OSError, RuntimeError, ValueError) as error:
+        _log.warning("the ONNX encoder cannot be used, dlib's own serves: %s", error)
+        return reference
+    if not distance < AGREEMENT:
+        _log.warning("the ONNX encoder is %.2g away from dlib's, which serves instead", distance)
+        return reference
+    _log.info("encoding with %s, %.1g away from dlib", encoder.name, distance)
+    return encoder
+
+
+def check_chip() -> Colour:
+    """A picture that excites the whole network, the same at every start."""
+    y, x = np.mgrid[0:CHIP, 0:CHIP].astype(np.float32)
+    waves = [np.sin(x / (5 + 3 * c)) * np.cos(y / (7 + 2 * c)) * 90 + 127 for c in range(3)]
+    return np.stack(waves, axis=-1).astype(np.uint8)
+
+
+@cache
+def _landmarks() -> Any:
+    return dlib.shape_predictor(face_recognition_models.pose_predictor_five_point_model_location())
+
+
+def align(picture: Colour, face: Region) -> Colour:
+    """The face at `face` in `picture`, turned upright by its five landmarks and scaled: 150 × 150 × RGB."""
+    box = dlib.rectangle(face.left, face.top, face.left + face.width - 1, face.top + face.height - 1)
+    shape = _landmarks()(picture, box)
+    return np.asarray(dlib.get_face_chip(picture, shape, size=CHIP), np.uint8)
+
+
+def encode_faces(encoder: Encoder, chips: Sequence[Colour]) -> list[Encoding]:
+    """One encoding a chip, each averaged with that of its mirror image: half the noise of a turned head."""
+    both = [image for chip in chips for image in (chip, np.ascontiguousarray(chip[:, ::-1]))]
+    encodings = encoder.encode(both)
+    return [encodings[2 * i : 2 * i + 2].mean(axis=0) for i in range(len(chips))]
