@@ -12,7 +12,11 @@ from deploy.errors import DeployError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Exit codes: 0 done, 1 it could not be done (one line says why), 2 wrong usage, 130 Ctrl-C."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given, rest = parser.parse_known_args(arguments)
+    if rest and given.command != "test":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    given.rest = rest
     with contextlib.suppress(AttributeError):
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
@@ -33,6 +37,9 @@ def _run(given: argparse.Namespace) -> int:
     config = load_config()
     from deploy import down, up
 
+    if getattr(given, "workers", None):
+        os.environ["WORKERS"] = str(given.workers)
+
     match given.command:
         case "down":
             return down.down(config)
@@ -40,14 +47,20 @@ def _run(given: argparse.Namespace) -> int:
             return down.status(config, given.json)
         case "logs":
             return down.logs(config, given.name, given.follow, given.lines)
+        case "demo":
+            from deploy import demo
+
+            return demo.demo(config, given.keep)
+        case "test":
+            from deploy import check
+
+            return check.test(config, given.faults, given.rest)
         case _:
-            if given.workers:
-                os.environ["WORKERS"] = str(given.workers)
             return up.up(config, given.detach, given.servers_only)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python3 deploy", description="Castlist's local stack.")
+    parser = argparse.ArgumentParser(prog="python3 deploy", description="Castlist's local stack.", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _up_options(parser)
     _up_options(commands.add_parser("up", help="bring the stack up (the default)"))
@@ -58,6 +71,15 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("name", nargs="?", help="of one process (default: of all)")
     logs.add_argument("-f", "--follow", action="store_true")
     logs.add_argument("-n", "--lines", type=int, default=50)
+    demo = commands.add_parser("demo", help="find the people in sample clips whose answer is known")
+    demo.add_argument("--keep", action="store_true", help="leave the stack up afterwards")
+    demo.add_argument("--workers", type=int, metavar="N", help="worker slots (default: one a core)")
+    test = commands.add_parser(
+        "test",
+        help="check style and types, run the tests on a fresh stack; what else is given goes to pytest",
+        allow_abbrev=False,
+    )
+    test.add_argument("--faults", action="store_true", help="the long tests of kills and outages too")
     return parser
 
 

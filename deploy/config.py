@@ -1,7 +1,7 @@
 """What a stack is told from outside: the environment, and `.env` in the repository's root below it."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy.errors import DeployError
@@ -28,6 +28,11 @@ class Config:
     @property
     def venv(self) -> Path:
         return ROOT / ".venv"
+
+    def without_given_servers(self) -> "Config":
+        return replace(
+            self, kafka_bootstrap=None, mongo_url=None, s3_endpoint=None, s3_access_key=None, s3_secret_key=None
+        )
 
 
 def read_dotenv(path: Path) -> dict[str, str]:

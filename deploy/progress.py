@@ -6,10 +6,14 @@ from typing import TextIO
 
 
 class Progress:
-    """Shows how much of `total` bytes of one thing has come. Use as a context; `update` takes the bytes so far."""
+    """Shows how much of `total` of one thing is done. Use as a context; `update` takes how much it is by now.
 
-    def __init__(self, label: str, total: int, out: TextIO | None = None) -> None:
+    `size` is what `total` is called; the default takes it for bytes.
+    """
+
+    def __init__(self, label: str, total: int, size: str | None = None, out: TextIO | None = None) -> None:
         self._label = label
+        self._size = _megabytes(total) if size is None else size
         self._total = max(1, total)
         self._out = out or sys.stderr
         self._bar = self._out.isatty()
@@ -19,7 +23,7 @@ class Progress:
 
     def __enter__(self) -> "Progress":
         if not self._bar:
-            self._out.write(f"{self._label}: {_megabytes(self._total)} …\n")
+            self._out.write(f"{self._label}: {self._size} …\n")
             self._out.flush()
         return self
 
@@ -42,7 +46,7 @@ class Progress:
         share = self._done / self._total
         bar = ("█" * round(24 * share)).ljust(24, "░")
         seconds = time.monotonic() - self._started
-        self._out.write(f"\r{self._label:<28} {bar} {share:4.0%}  {_megabytes(self._total)}  {seconds:4.0f} s ")
+        self._out.write(f"\r{self._label:<28} {bar} {share:4.0%}  {self._size}  {seconds:4.0f} s ")
         self._out.flush()
 
 

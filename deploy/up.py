@@ -2,21 +2,19 @@
 
 import os
 import platform
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-from deploy.config import ROOT, Config
+from deploy.background import launch
+from deploy.config import Config
 from deploy.environment import enter_environment
 from deploy.errors import DeployError
 from deploy.home import Home
-from deploy.identity import ProcessId
 from deploy.ports import holder, is_free
 from deploy.services import SERVICES
 from deploy.stack import Stack, fetch_servers, plan_stack, public_addresses
-from deploy.state import stage_of, supervisor_of
-from deploy.supervisor import Supervisor
+from deploy.supervisor import Supervisor, end_orphans
 
 
 def up(config: Config, detach: bool = False, servers_only: bool = False) -> int:
@@ -25,8 +23,12 @@ def up(config: Config, detach: bool = False, servers_only: bool = False) -> int:
     home = Home(config.home)
     home.make()
     home.lock().close()
+    end_orphans(home)
     if detach:
-        return _detached(config, home, servers_only)
+        if not servers_only:
+            require_ports(config)
+        launch(config, home, ["--servers-only"] if servers_only else [], bound=False)
+        return 0
     stack = plan(config, home, servers_only)
     Supervisor(stack, home, say).run()
     return 0
@@ -42,8 +44,7 @@ def prepare(config: Config) -> None:
 def plan(config: Config, home: Home, servers_only: bool) -> Stack:
     """What to start; raises `DeployError` where a service's port is taken."""
     if not servers_only:
-        for name, _, setting in SERVICES:
-            require_port(config.bind_host, config.ports[setting], name, setting)
+        require_ports(config)
     stack = plan_stack(config, home, Path(sys.executable), servers_only)
     stack.env.setdefault("QUERY_URL", os.environ.get("QUERY_URL") or public_addresses(config)["QUERY_URL"])
     stack.env.setdefault("INGEST_URL", public_addresses(config)["INGEST_URL"])
@@ -58,49 +59,15 @@ def require_platform() -> None:
         )
 
 
-def require_port(host: str, port: int, name: str, setting: str) -> None:
-    if not is_free(host, port):
-        who = holder(port)
-        raise DeployError(
-            f"port {port} of {name} is in use{f' by process {who}' if who else ''}: set {setting} to another one"
-        )
+def require_ports(config: Config) -> None:
+    """Raises `DeployError` with the first service's port that something listens on."""
+    for name, _, setting in SERVICES:
+        port = config.ports[setting]
+        if not is_free(config.bind_host, port):
+            who = holder(port)
+            by = f" by process {who}" if who else ""
+            raise DeployError(f"port {port} of {name} is in use{by}: set {setting} to another one")
 
 
 def say(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
-
-
-def _detached(config: Config, home: Home, servers_only: bool) -> int:
-    if not servers_only:
-        for name, _, setting in SERVICES:
-            require_port(config.bind_host, config.ports[setting], name, setting)
-    log = home.logs / "supervisor.log"
-    offset = log.stat().st_size if log.exists() else 0
-    words = [sys.executable, str(ROOT / "deploy"), "up", *(["--servers-only"] if servers_only else [])]
-    with log.open("ab") as output:
-        running = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd=ROOT
-        )
-    try:
-        while True:
-            gone = running.poll() is not None
-            offset = _show(log, offset)
-            if gone:
-                return 1
-            supervisor = supervisor_of(home)
-            if supervisor == ProcessId.of(running.pid) and stage_of(home)[0] == "ready":
-                _show(log, offset)
-                return 0
-            time.sleep(0.05)
-    except BaseException:
-        running.terminate()
-        running.wait()
-        raise
-
-
-def _show(log: Path, offset: int) -> int:
-    with log.open("rb") as file:
-        file.seek(offset)
-        sys.stdout.write(file.read().decode("utf-8", "replace"))
-        sys.stdout.flush()
-        return file.tell()

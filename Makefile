@@ -1,0 +1,16 @@
+.PHONY: up down status demo test faults lint format
+
+up down status demo test:
+	python3 deploy $@
+
+faults:
+	python3 deploy test --faults
+
+lint:
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy castlist/src ingest/src frame-workers/src profile-aggregator/src query-api/src deploy
+
+format:
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .

@@ -1,0 +1,66 @@
+"""`test`: style, types, and every test on a fresh stack of its own."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from deploy.background import ended_by_sigterm, settings_of, temporary_stack
+from deploy.config import ROOT, Config
+from deploy.environment import MEMBERS
+from deploy.process import CHILD
+from deploy.up import prepare
+
+TYPED = [*(f"{member}/src" for member in MEMBERS), "deploy"]
+STATIC = {
+    "ruff check": ["ruff", "check", "."],
+    "ruff format": ["ruff", "format", "--check", "."],
+    "mypy": ["mypy", *TYPED],
+}
+
+
+def test(config: Config, faults: bool, arguments: list[str]) -> int:
+    """Run the checks; 0 only when all of them pass.
+
+    With `arguments` pytest alone runs, with them. `faults`: its long tests of kills and outages too.
+    """
+    prepare(config)
+    failed = []
+    if not arguments:
+        failed = [name for name, words in STATIC.items() if _run(name, words, {})]
+    # A stack that somebody's environment points to is not for tests that kill and delete.
+    for name in ("KAFKA_BOOTSTRAP", "MONGO_URL", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY", "QUERY_URL"):
+        os.environ.pop(name, None)
+    own = config.without_given_servers()
+    os.environ["WORKERS"] = "2"
+    with ended_by_sigterm(), temporary_stack(own, "test") as stack:
+        env = {
+            **settings_of(stack),
+            "CASTLIST_TEST_STACK": "1",
+            "CASTLIST_TEST_HOME": str(stack.home),
+            **({"CASTLIST_FAULTS": "1"} if faults else {}),
+        }
+        if _run("pytest", ["pytest", *arguments], env):
+            failed.append("pytest")
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _run(name: str, words: list[str], env: dict[str, str]) -> int:
+    started = time.monotonic()
+    print(f"── {name}", flush=True)
+    tied = [sys.executable, "-I", "-S", str(CHILD), str(os.getpid()), str(Path(sys.executable)), "-m", *words]
+    running = subprocess.Popen(tied, cwd=ROOT, env={**os.environ, **env})
+    try:
+        code = running.wait()
+    except KeyboardInterrupt:
+        # Ctrl-C has reached it as well; it gets the time to clean up.
+        running.terminate()
+        running.wait()
+        raise
+    print(
+        f"── {name}: {'passed' if code == 0 else f'failed ({code})'} in {time.monotonic() - started:.0f} s", flush=True
+    )
+    return code
