@@ -7,8 +7,11 @@ from frame_workers.picture import Colour, Frame, Region
 from frame_workers.track import Sighting
 
 MOST = 5
+FEWEST = 3
+SECONDS_A_FACE = 2.0
+"""A track gets three faces, and one more for each two seconds beyond four: faces close in time repeat each other."""
 WINDOW = 0.5
-"""Of each half-second only the best face counts: its neighbours show the same."""
+"""Of each half-second only the best face counts."""
 _SURROUNDINGS = 2.0
 _LARGE = 150.0
 _CLEAR = 2.0
@@ -33,39 +36,68 @@ class Face:
     frame_height: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    window: int
+    quality: float
+    frame: Frame
+    sighting: Sighting
+
+
 class BestFaces:
-    """The best faces of one track, at most five, each from another half-second."""
+    """The best faces of one track, at most five, each from another half-second.
+
+    Only the best of a half-second is cut out, when that is over: until then its whole frame is kept.
+    """
 
     def __init__(self) -> None:
-        self._best: dict[int, Face] = {}
+        self._faces: list[Face] = []
+        self._candidate: _Candidate | None = None
 
     def offer(self, frame: Frame, sighting: Sighting) -> None:
-        """Keep this face if it is among the best so far."""
-        worth = quality(sighting, frame.width, frame.height)
-        window = int(sighting.time // WINDOW)
-        rival = self._best.get(window)
-        if rival is None and len(self._best) >= MOST:
-            rival = min(self._best.values(), key=lambda face: (face.quality, -face.time))
-        if rival is not None:
-            if worth <= rival.quality:
-                return
-            del self._best[int(rival.time // WINDOW)]
-        area = inflated(sighting.box, _SURROUNDINGS)
-        self._best[window] = Face(
-            sighting.time,
-            sighting.box,
-            inflated(sighting.box, 1.0, (frame.height, frame.width)),
-            sighting.score,
-            worth,
-            frame.colour(area),
-            area,
-            frame.width,
-            frame.height,
+        """Consider a face for the half-second it lies in. Times must not fall."""
+        offered = _Candidate(
+            int(sighting.time // WINDOW), quality(sighting, frame.width, frame.height), frame, sighting
         )
+        rival = self._candidate
+        if rival is None or rival.window != offered.window:
+            self._settle()
+            self._candidate = offered
+        elif offered.quality > rival.quality:
+            self._candidate = offered
 
-    def faces(self) -> list[Face]:
-        """In the order of time."""
-        return [self._best[window] for window in sorted(self._best)]
+    def faces(self, seconds: float) -> list[Face]:
+        """Those that a track of so many seconds gets, in the order of time; at least one where any was offered."""
+        self._settle()
+        count = min(MOST, FEWEST + max(0, int((seconds - 4.0) / SECONDS_A_FACE)))
+        best = sorted(self._faces, key=lambda face: (-face.quality, face.time))[:count]
+        return sorted(best, key=lambda face: face.time)
+
+    def _settle(self) -> None:
+        """Cut out the half-second's candidate if it is among the best so far."""
+        candidate, self._candidate = self._candidate, None
+        if candidate is None:
+            return
+        if len(self._faces) >= MOST:
+            worst = min(self._faces, key=lambda face: (face.quality, -face.time))
+            if candidate.quality <= worst.quality:
+                return
+            self._faces = [face for face in self._faces if face is not worst]
+        frame, sighting = candidate.frame, candidate.sighting
+        area = inflated(sighting.box, _SURROUNDINGS)
+        self._faces.append(
+            Face(
+                sighting.time,
+                sighting.box,
+                inflated(sighting.box, 1.0, (frame.height, frame.width)),
+                sighting.score,
+                candidate.quality,
+                frame.colour(area),
+                area,
+                frame.width,
+                frame.height,
+            )
+        )
 
 
 def quality(sighting: Sighting, width: int, height: int) -> float:

@@ -140,7 +140,7 @@ class _Follower:
             if len(track.sightings) == 1 and track.sightings[0].score < 0:
                 self.skipped["low_score"] += 1
                 continue
-            faces = best.faces()
+            faces = best.faces(track.sightings[-1].time - track.sightings[0].time)
             chips = [align(face.picture, _inside_picture(face)) for face in faces]
             encodings = encode_faces(self._encoder, chips)
             self.found.append(

@@ -1,5 +1,6 @@
 """A decoded picture as a viewer sees it: upright, in square pixels, one field of it where it is interlaced."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -121,12 +122,14 @@ class Frame:
         return canvas
 
     def _inside(self, region: Region) -> Colour:
-        if self._interlaced or self.geometry.sample_aspect != 1.0 or self._coded.format.name not in _REGIONAL:
+        if self._interlaced or self._coded.format.name not in _REGIONAL:
             whole = self._whole
             return whole[region.top : region.top + region.height, region.left : region.left + region.width]
         part = self.geometry.scaled_region(region)
-        rgb, dx, dy = _regional_colour(self._coded, part)
-        return self.geometry.upright(rgb[dy : dy + part.height, dx : dx + part.width], (part.width, part.height))
+        left = math.floor(part.left / self.geometry.sample_aspect)
+        right = min(math.ceil((part.left + part.width) / self.geometry.sample_aspect), self._coded.width)
+        rgb = _regional_colour(self._coded, Region(left, part.top, max(1, right - left), part.height))
+        return self.geometry.upright(rgb, (part.width, part.height))
 
     @cached_property
     def _whole(self) -> Colour:
@@ -179,15 +182,15 @@ def _first_field(coded: Any) -> Any:
     return half
 
 
-def _regional_colour(coded: Any, part: Region) -> tuple[Colour, int, int]:
-    """RGB of a part of a 4:2:0 frame, widened to whole chroma pixels; and where the part begins in it."""
+def _regional_colour(coded: Any, part: Region) -> Colour:
+    """RGB of a part of a 4:2:0 frame: only that is converted, widened to whole chroma pixels."""
     left, top = part.left & ~1, part.top & ~1
-    right = min(part.left + part.width + 1 & ~1, coded.width & ~1)
-    bottom = min(part.top + part.height + 1 & ~1, coded.height & ~1)
+    right, bottom = part.left + part.width + 1 & ~1, part.top + part.height + 1 & ~1
     small = av.VideoFrame(right - left, bottom - top, coded.format.name)
     small.colorspace, small.color_range = coded.colorspace, coded.color_range
     for index in range(3):
         shift = 1 if index else 0
         source = _plane(coded, index)[top >> shift : bottom >> shift, left >> shift : right >> shift]
-        _plane(small, index)[:] = source
-    return np.asarray(small.to_ndarray(format="rgb24"), np.uint8), part.left - left, part.top - top
+        _plane(small, index)[: source.shape[0], : source.shape[1]] = source
+    rgb = np.asarray(small.to_ndarray(format="rgb24"), np.uint8)
+    return rgb[part.top - top : part.top - top + part.height, part.left - left : part.left - left + part.width]
