@@ -74,13 +74,13 @@ class _Clusters:
         row = (of_i * self._distances[i] + of_j * self._distances[j]) / (of_i + of_j)
         self.members[i] += self.members[j]
         self.members[j] = []
-        row[i] = row[j] = NEVER
         self._distances[i], self._distances[:, i] = row, row
         self._distances[j], self._distances[:, j] = NEVER, NEVER
         stale = (self._nearest == i) | (self._nearest == j)
         stale[[i, j]] = True
-        tied = ~stale & (row == self._nearest_distance) & (self._nearest > i)
-        self._nearest[tied] = i
+        # A mean is never below its parts, save for rounding; ties go to the lowest position here too.
+        nearer = (row < self._nearest_distance) | ((row == self._nearest_distance) & (self._nearest > i))
+        self._nearest[nearer], self._nearest_distance[nearer] = i, row[nearer]
         rows = np.nonzero(stale)[0]
         self._nearest[rows] = self._distances[rows].argmin(axis=1)
         self._nearest_distance[rows] = self._distances[rows, self._nearest[rows]]

@@ -30,11 +30,11 @@ def gap(one: Member, many: Sequence[Member]) -> Matrix:
 
 
 class NeighbourIndex:
-    """The means of a gallery's persons by key. Its rows are [mean, √variance], so that one L2 search gives D²."""
+    """The means of a gallery's persons by key. One L2 search gives D²: see `_vectors`."""
 
     def __init__(self, dimensions: int = 128) -> None:
         self._dimensions = dimensions
-        self._flat = faiss.IndexFlatL2(dimensions + 1)
+        self._flat = faiss.IndexFlatL2(dimensions + 2)
         self._rows: list[Member | None] = []
         self._row: dict[str, int] = {}
 
@@ -76,11 +76,9 @@ class NeighbourIndex:
         return result
 
     def _vectors(self, members: Sequence[Member], *, stored: bool) -> npt.NDArray[np.float32]:
-        """Rows to store, or to ask with. D² has v₁ + v₂ where L2 would give (√v₁ − √v₂)²: a question carries 0 here,
-        and its own variance, never negative, is left to the second look."""
-        vectors = np.zeros((len(members), self._dimensions + 1), dtype=np.float32)
+        """Rows to store, or to ask with: their √variance stand in different places, so that L2 adds both variances."""
+        vectors = np.zeros((len(members), self._dimensions + 2), dtype=np.float32)
         for i, member in enumerate(members):
-            vectors[i, :-1] = member.mean
-            if stored:
-                vectors[i, -1] = member.variance**0.5
+            vectors[i, : self._dimensions] = member.mean
+            vectors[i, self._dimensions + (0 if stored else 1)] = member.variance**0.5
         return vectors

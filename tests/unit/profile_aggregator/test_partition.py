@@ -162,6 +162,24 @@ def test_average_link_without_ties_equals_its_definition(seed: int, count: int) 
     assert average_link(distances, 0.2) == sorted(sorted(cluster) for cluster in expected)
 
 
+@given(POINTS)
+def test_ties_are_decided_by_position_at_every_join(points: list[tuple[int, int, float]]) -> None:
+    """Against the same sums with all pairs looked at before every join."""
+    members = crowd(points)
+    count = len(members)
+    now = np.array([gap(one, members) for one in members]).reshape(count, count)
+    np.fill_diagonal(now, NEVER)
+    found = average_link(now, T * T)
+    parts = [[i] for i in range(count)]
+    while count and now.min() <= T * T:
+        i, j = divmod(int(now.argmin()), count)
+        row = (len(parts[i]) * now[i] + len(parts[j]) * now[j]) / (len(parts[i]) + len(parts[j]))
+        parts[i], parts[j] = parts[i] + parts[j], []
+        now[i] = now[:, i] = row
+        now[j] = now[:, j] = NEVER
+    assert found == [sorted(part) for part in parts if part]
+
+
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 200), st.floats(0.05, 0.6))
 def test_the_index_finds_exactly_who_is_within(seed: int, count: int, distance: float) -> None:

@@ -184,7 +184,7 @@ def test_persons_are_numbered_by_first_seen_whatever_the_order_of_tracks() -> No
     tracks = [
         track(
             i,
-            [at(0.5 * (i % 4), 0.01 * i), at(0.5 * (i % 4), -0.01 * i)],
+            [at(0.3 * (i % 4), 0.01 * i), at(0.3 * (i % 4), -0.01 * i)],
             start=float(i),
             count=1 + i % 3,
             chunk=i // 3,
