@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from castlist import kafka, mongo
 from conftest import RunningStack
 from support.moments import (
     Moment,
@@ -18,6 +17,7 @@ from support.moments import (
     freeze_at,
     inside_transaction,
 )
+from support.running import connected, done, shown
 from support.synthetic import SyntheticVideo, expected_videos, submit
 
 pytestmark = [pytest.mark.stack, pytest.mark.faults, pytest.mark.slow]
@@ -28,29 +28,6 @@ def database(stack: RunningStack) -> Iterator[Any]:
     found = connect(stack.mongo_url)
     yield found
     found.client.close()
-
-
-async def send(stack: RunningStack, *videos: SyntheticVideo) -> None:
-    documents = mongo.connect(stack.mongo_url, "castlist")
-    publisher = kafka.KafkaPublisher(stack.kafka_bootstrap)
-    try:
-        for video in videos:
-            await submit(documents, publisher, video)
-    finally:
-        await publisher.close()
-        documents.close()
-
-
-def shown(database: Any, gallery: str) -> list[tuple[str, ...]]:
-    """For each profile, the videos it appears in."""
-    profiles = [profile["_id"] for profile in database.profiles.find({"gallery": gallery})]
-    return sorted(
-        tuple(sorted(a["video_id"] for a in database.appearances.find({"profile_id": profile}))) for profile in profiles
-    )
-
-
-def all_done(database: Any, gallery: str, count: int) -> Callable[[], bool]:
-    return lambda: database.tasks.count_documents({"gallery": gallery, "status": "done"}) == count
 
 
 @pytest.mark.parametrize("moment", [before_transaction, inside_transaction, after_transaction])
@@ -64,18 +41,20 @@ async def test_a_killed_aggregator_commits_each_video_once(
         video = SyntheticVideo(f"{gallery}-{attempt}", gallery, [[1, 2], [3 + attempt % 3]])
         videos.append(video)
         pid = stack.pid("profile-aggregator")
-        await send(stack, video)
+        async with connected(stack) as (documents, publisher):
+            await submit(documents, publisher, video)
         if freeze_at(moment, database, video, pid):
             os.kill(pid, signal.SIGKILL)
             break
-        eventually(all_done(database, gallery, len(videos)))
+        eventually(lambda: done(database, gallery, len(videos)))
     else:
         pytest.fail(f"{moment.__name__} was never hit")
     late = SyntheticVideo(f"{gallery}-late", gallery, [[1], [2]])
-    await send(stack, late)
+    async with connected(stack) as (documents, publisher):
+        await submit(documents, publisher, late)
     videos.append(late)
     stack.wait_restarted("profile-aggregator", pid, 90)
-    eventually(all_done(database, gallery, len(videos)), 90)
+    eventually(lambda: done(database, gallery, len(videos)), 90)
     assert shown(database, gallery) == expected_videos(videos)
     assert database.ledger.count_documents({"_id": {"$regex": f"^{gallery}:"}}) == len(videos)
     eventually(lambda: database.outbox.count_documents({"key": gallery, "published_at": None}) == 0)

@@ -22,6 +22,7 @@ from profile_aggregator.records import person_document, tracks_of
 
 log = logging.getLogger(__name__)
 _PROGRESS_EVERY = 0.5
+_FACTS = ("duration", "width", "height", "frame_rate")
 
 
 class Videos:
@@ -41,7 +42,7 @@ class Videos:
     async def planned(self, event: events.VideoPlanned) -> None:
         """Work has begun."""
         now = self._clock()
-        facts = {k: getattr(event, k) for k in ("duration", "width", "height", "frame_rate")}
+        facts = {k: getattr(event, k) for k in _FACTS}
         await self._documents.update(VIDEOS, {"_id": event.video_id}, {"$set": facts})
         change = {
             "$set": {"status": tasks.PROCESSING, "chunks_planned": event.chunks, "updated_at": now},
@@ -186,6 +187,8 @@ class Videos:
             "$addToSet": {"warnings": {"$each": sorted({w for result in results for w in result.warnings})}},
         }
         await self._documents.update(TASKS, _open(video_id, epoch), change)
+        if facts := plan.get("facts"):  # the event that says the same may be late
+            await self._documents.update(VIDEOS, {"_id": video_id}, {"$set": {k: facts[k] for k in _FACTS}})
         pending = {
             "_id": attempt,
             "gallery": plan["gallery"],

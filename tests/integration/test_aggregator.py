@@ -1,0 +1,226 @@
+"""The running aggregator, told what frame-workers would tell it: completion, matching, commits, events."""
+
+import json
+import random
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from castlist import events, ids, tasks
+from castlist.topics import TOPICS
+from conftest import RunningStack
+from support.moments import connect
+from support.running import connected, done, shown, whole_topic
+from support.synthetic import SyntheticVideo, expected_videos, submit
+
+pytestmark = pytest.mark.stack
+Eventually = Callable[..., Any]
+
+
+@pytest.fixture
+def database(stack: RunningStack) -> Iterator[Any]:
+    found = connect(stack.mongo_url)
+    yield found
+    found.client.close()
+
+
+def new_gallery(purpose: str) -> str:
+    return f"{purpose}-{uuid.uuid4().hex[:8]}"
+
+
+async def test_redelivered_and_reordered_events_change_nothing(
+    stack: RunningStack, database: Any, eventually: Eventually
+) -> None:
+    """Every message twice and in a random order gives the people that each once and in order gives."""
+    gallery = new_gallery("shuffled")
+    videos = [SyntheticVideo(f"{gallery}-{i}", gallery, [[1, 2], [3 + i % 2], [1]]) for i in range(6)]
+    async with connected(stack) as (documents, publisher):
+        for video in videos:
+            await tasks.register(documents, video.uploaded(), events.now_utc())
+            await video.store_plan(documents)
+        messages = [m for video in videos for m in (video.planned(), *video.encoded())] * 2
+        random.Random(7).shuffle(messages)
+        await publisher.publish(*messages)
+        eventually(lambda: done(database, gallery, len(videos)), 60)
+        assert shown(database, gallery) == expected_videos(videos)
+        random.Random(8).shuffle(messages)
+        await publisher.publish(*messages)
+        marker = SyntheticVideo(f"{gallery}-marker", gallery, [[9]])
+        await submit(documents, publisher, marker)
+        eventually(lambda: done(database, gallery, len(videos) + 1), 60)
+    assert shown(database, gallery) == expected_videos([*videos, marker])
+
+
+async def test_eight_videos_of_the_same_two_people_at_once_are_two_profiles(
+    stack: RunningStack, database: Any, eventually: Eventually
+) -> None:
+    """Videos that finish together find each other's new people."""
+    gallery = new_gallery("eight")
+    videos = [SyntheticVideo(f"{gallery}-{i}", gallery, [[1, 2]]) for i in range(8)]
+    async with connected(stack) as (documents, publisher):
+        for video in videos:
+            await submit(documents, publisher, video)
+    eventually(lambda: done(database, gallery, 8), 60)
+    assert shown(database, gallery) == expected_videos(videos)
+
+
+async def test_two_faces_in_one_frame_are_never_one_person(
+    stack: RunningStack, database: Any, eventually: Eventually
+) -> None:
+    """The same face twice side by side (a twin, a mirror) is two profiles, however near their encodings are."""
+    gallery = new_gallery("twins")
+    video = SyntheticVideo(f"{gallery}-0", gallery, [[1, 1]])
+    async with connected(stack) as (documents, publisher):
+        await submit(documents, publisher, video)
+    eventually(lambda: done(database, gallery, 1))
+    assert len(shown(database, gallery)) == 2
+
+
+async def test_a_cancel_before_its_video_and_twice_ends_the_task_once(
+    stack: RunningStack, database: Any, eventually: Eventually
+) -> None:
+    """The cancel is remembered; the video that comes later is cancelled at once and reaches no profile."""
+    gallery = new_gallery("early")
+    video = SyntheticVideo(f"{gallery}-0", gallery, [[1]])
+    cancel = events.CancelVideo(event_id=uuid.uuid4().hex, occurred_at=events.now_utc(), video_id=video.video_id)
+    async with connected(stack) as (documents, publisher):
+        await publisher.publish(cancel, cancel)
+        eventually(lambda: database.cancels.find_one({"_id": f"{video.video_id}:1"}))
+        await submit(documents, publisher, video)
+        other = SyntheticVideo(f"{gallery}-1", gallery, [[2]])
+        await submit(documents, publisher, other)
+    eventually(lambda: done(database, gallery, 1))
+    task = database.tasks.find_one({"_id": ids.task_id(video.video_id, 1)})
+    assert (task["status"], task["error"]["code"]) == ("cancelled", "cancelled")
+    assert shown(database, gallery) == expected_videos([other])
+    finished = database.outbox.count_documents({"_id": ids.event_id("TaskFinished", task["_id"])})
+    assert finished == 1
+
+
+async def test_a_cancel_without_epoch_means_the_run_it_was_first_received_in(
+    stack: RunningStack, database: Any, eventually: Eventually
+) -> None:
+    """Redelivered after a retry, it does not cancel the retry."""
+    gallery = new_gallery("epochs")
+    first, second = (SyntheticVideo(f"{gallery}-0", gallery, [[1]], epoch=epoch) for epoch in (1, 2))
+    cancel = events.CancelVideo(event_id=uuid.uuid4().hex, occurred_at=events.now_utc(), video_id=first.video_id)
+    async with connected(stack) as (documents, publisher):
+        await publisher.publish(cancel)
+        eventually(lambda: database.cancels.find_one({"_id": f"{first.video_id}:1"}))
+        await submit(documents, publisher, first)
+        await publisher.publish(cancel)
+        await submit(documents, publisher, second)
+    eventually(lambda: done(database, gallery, 1))
+    assert database.tasks.find_one({"_id": ids.task_id(first.video_id, 2)})["status"] == "done"
+
+
+async def test_a_newer_run_replaces_the_people_of_the_older_and_keeps_their_ids(
+    stack: RunningStack, database: Any, eventually: Eventually
+) -> None:
+    """Epoch 2 finds one person less and another one more: who stays keeps the profile, who left is gone."""
+    gallery = new_gallery("redo")
+    first = SyntheticVideo(f"{gallery}-0", gallery, [[1, 2]])
+    again = SyntheticVideo(f"{gallery}-0", gallery, [[1], [3]], epoch=2)
+    async with connected(stack) as (documents, publisher):
+        await submit(documents, publisher, first)
+        eventually(lambda: done(database, gallery, 1))
+        before = {p["_id"] for p in database.profiles.find({"gallery": gallery})}
+        await submit(documents, publisher, again)
+        eventually(lambda: done(database, gallery, 2))
+    after = {p["_id"] for p in database.profiles.find({"gallery": gallery})}
+    assert len(after) == 2
+    assert len(after & before) >= 1
+    assert {p["epoch"] for p in database.persons.find({"gallery": gallery})} == {2}
+
+
+async def test_a_late_older_run_is_superseded(stack: RunningStack, database: Any, eventually: Eventually) -> None:
+    """What a run finds after a newer one was committed reaches no profile."""
+    gallery = new_gallery("late")
+    old, new = (SyntheticVideo(f"{gallery}-0", gallery, [[epoch]], epoch=epoch) for epoch in (1, 2))
+    async with connected(stack) as (documents, publisher):
+        await submit(documents, publisher, new)
+        eventually(lambda: done(database, gallery, 1))
+        await submit(documents, publisher, old)
+        task = ids.task_id(old.video_id, 1)
+        eventually(lambda: database.tasks.find_one({"_id": task, "status": "cancelled"}))
+    assert database.tasks.find_one({"_id": task})["error"]["code"] == "superseded"
+    assert shown(database, gallery) == expected_videos([new])
+
+
+@pytest.mark.parametrize("topic", ["video.uploaded", "face.encodings", "gallery.commits", "video.control"])
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"\xff\xfe", "not JSON"),
+        (b"[]", "not a JSON object"),
+        (b'{"event": "NobodyKnows", "version": 1}', "carries no event"),
+        (b"VERSION", "unknown"),
+        (b"INVALID", "invalid"),
+    ],
+)
+async def test_what_is_no_event_becomes_a_dead_letter_and_the_stream_goes_on(
+    stack: RunningStack, database: Any, eventually: Eventually, topic: str, value: bytes, reason: str
+) -> None:
+    """The raw message lies in the dead letters with its reason; a good video behind it is done."""
+    declared = next(t for t in TOPICS if t.name == topic)
+    name = declared.events[0].__name__.encode()
+    made = {
+        b"VERSION": b'{"event": "%s", "version": 99}' % name,
+        b"INVALID": b'{"event": "%s", "version": 1}' % name,
+    }.get(value, value)
+    key = uuid.uuid4().hex.encode()
+    gallery = new_gallery("poison")
+    async with connected(stack) as (documents, publisher):
+        await publisher.publish_raw(topic, key, made)
+        video = SyntheticVideo(f"{gallery}-0", gallery, [[1]])
+        await submit(documents, publisher, video)
+    eventually(lambda: done(database, gallery, 1))
+    letters: list[Any] = []
+    for _ in range(50):
+        letters = [r for r in await whole_topic(stack, declared.dead) if r.key == key]
+        if letters:
+            break
+    assert [letter.value for letter in letters][:1] == [made]
+    assert reason in dict(letters[0].headers)["error"].decode()
+
+
+async def test_folding_profile_events_gives_what_mongodb_holds(
+    stack: RunningStack, database: Any, eventually: Eventually
+) -> None:
+    """A reader of profile.events alone, who orders by (version, index) and drops repeats, knows every appearance."""
+    gallery = new_gallery("fold")
+    videos = [SyntheticVideo(f"{gallery}-{i}", gallery, [[1, 2], [3 + i % 3]]) for i in range(5)]
+    redone = SyntheticVideo(f"{gallery}-0", gallery, [[1], [5]], epoch=2)
+    async with connected(stack) as (documents, publisher):
+        for video in videos:
+            await submit(documents, publisher, video)
+        eventually(lambda: done(database, gallery, 5))
+        await submit(documents, publisher, redone)
+        eventually(lambda: done(database, gallery, 6))
+    eventually(lambda: database.outbox.count_documents({"key": gallery, "published_at": None}) == 0)
+    said: dict[str, dict[str, Any]] = {}
+    for record in await whole_topic(stack, "profile.events"):
+        event = json.loads(record.value)
+        if event["gallery"] == gallery and "gallery_version" in event:
+            said[event["event_id"]] = event
+    folded = fold(sorted(said.values(), key=lambda e: (e["gallery_version"], e["index"])))
+    stored = {
+        (a["profile_id"], a["video_id"]): (sorted(a["persons"]), a["faces"], a["crop"]["key"])
+        for a in database.appearances.find({"gallery": gallery})
+    }
+    assert folded == stored
+    assert {profile for profile, _ in folded} == {p["_id"] for p in database.profiles.find({"gallery": gallery})}
+
+
+def fold(said: list[dict[str, Any]]) -> dict[tuple[str, str], Any]:
+    appearances: dict[tuple[str, str], Any] = {}
+    for event in said:
+        match event["event"]:
+            case "PersonAppeared":
+                key = (event["profile_id"], event["video_id"])
+                appearances[key] = (sorted(event["persons"]), event["faces"], event["crop"]["key"])
+            case "AppearanceRemoved":
+                appearances.pop((event["profile_id"], event["video_id"]), None)
+    return appearances

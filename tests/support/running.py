@@ -1,0 +1,69 @@
+"""Handles on the running stack for tests that speak to its topics and look into its database."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from castlist import kafka, mongo
+from castlist.kafka import KafkaPublisher
+from castlist.mongo import MongoDocuments
+from conftest import RunningStack
+
+
+@asynccontextmanager
+async def connected(stack: RunningStack) -> AsyncIterator[tuple[MongoDocuments, KafkaPublisher]]:
+    """The stack's database and a publisher to its topics."""
+    documents = mongo.connect(stack.mongo_url, "castlist")
+    publisher = kafka.KafkaPublisher(stack.kafka_bootstrap)
+    try:
+        yield documents, publisher
+    finally:
+        await publisher.close()
+        documents.close()
+
+
+async def whole_topic(stack: RunningStack, topic: str) -> list[Any]:
+    """Every record that lies in `topic` now, by partition and offset."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=stack.kafka_bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(topic, p) for p in (await _partitions(consumer, topic))]
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        records: list[Any] = []
+        while any([await consumer.position(tp) < ends[tp] for tp in partitions]):
+            for batch in (await consumer.getmany(timeout_ms=500)).values():
+                records += batch
+        return records
+    finally:
+        await consumer.stop()
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
+    await consumer._client.force_metadata_update()
+    return sorted(consumer.partitions_for_topic(topic) or await _listed(consumer, topic))
+
+
+async def _listed(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
+    consumer.subscribe([topic])
+    await consumer._client.force_metadata_update()
+    found = set(consumer.partitions_for_topic(topic) or ())
+    consumer.unsubscribe()
+    return found
+
+
+def shown(database: Any, gallery: str) -> list[tuple[str, ...]]:
+    """For each profile of the gallery, the videos it appears in, sorted."""
+    profiles = [profile["_id"] for profile in database.profiles.find({"gallery": gallery})]
+    return sorted(
+        tuple(sorted(found["video_id"] for found in database.appearances.find({"profile_id": profile})))
+        for profile in profiles
+    )
+
+
+def done(database: Any, gallery: str, count: int) -> bool:
+    """Whether `count` tasks of the gallery are done."""
+    return bool(database.tasks.count_documents({"gallery": gallery, "status": "done"}) == count)
