@@ -1,0 +1,132 @@
+"""Follow the faces of a chunk through its frames, and encode the best of each."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from frame_workers.best import BestFaces, Face
+from frame_workers.crop import Crop, cut_crop
+from frame_workers.detect import Detection, distinct, inflated
+from frame_workers.encode import Encoder, Encoding, align, encode_faces
+from frame_workers.picture import Frame, Gray, Region
+from frame_workers.track import Sighting, Track, Tracker
+
+EVERYWHERE_EVERY = 2.0
+"""Seconds between two looks at the whole frame; between them only known faces and their surroundings are looked at."""
+# dlib's boxes come in steps of 6/5, so a face of the smallest size may get the box below it.
+_SMALL = 0.85
+_VISIBLE = 0.5
+
+
+class Detector(Protocol):
+    """What finds faces: `frame_workers.detect.FaceDetector`."""
+
+    def smallest(self, gray: Gray) -> float: ...
+
+    def everywhere(self, gray: Gray) -> list[Detection]: ...
+
+    def near(self, gray: Gray, faces: Iterable[Region]) -> list[Detection]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedFace:
+    """One of the best faces of a track; the box is clipped to its frame."""
+
+    time: float
+    box: Region
+    score: float
+    quality: float
+    encoding: Encoding
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTrack:
+    """A face followed through the chunk. Boxes are clipped to the frame, in pixels; times in seconds of the video."""
+
+    index: int
+    sightings: tuple[Sighting, ...]
+    faces: tuple[EncodedFace, ...]
+    crop: Crop
+
+
+class FaceFollower:
+    """Looks at one sampled frame after the other; `found` and `skipped` are whole after the last `cut`.
+
+    `skipped` counts sightings (of `low_score`: tracks of a single one) by the reason they were left out.
+    """
+
+    def __init__(self, detector: Detector, encoder: Encoder, samples_per_second: float) -> None:
+        self.found: list[FoundTrack] = []
+        self.skipped: Counter[str] = Counter()
+        self._detector = detector
+        self._encoder = encoder
+        self._tracker = Tracker()
+        self._best: defaultdict[int, BestFaces] = defaultdict(BestFaces)
+        self._everywhere_again = -math.inf
+        self._shape: tuple[int, ...] = ()
+        self._tolerance = 0.5 / samples_per_second
+
+    def cut(self) -> None:
+        """End all tracks; the next look is at the whole frame."""
+        self._finish(self._tracker.end_all())
+        self._everywhere_again = -math.inf
+
+    def look(self, frame: Frame) -> None:
+        """Find the faces of this frame and continue their tracks. A change of the frame's size is a cut, too."""
+        if frame.gray.shape != self._shape:
+            self.cut()
+            self._shape = frame.gray.shape
+        self._finish(self._tracker.end_lost(frame.time))
+        wanted = [found for found in self._faces(frame) if self._is_wanted(found, frame)]
+        for track, sighting in self._tracker.update(frame.time, wanted):
+            self._best[track.index].offer(frame, sighting)
+
+    def _faces(self, frame: Frame) -> list[Detection]:
+        if frame.time < self._everywhere_again - self._tolerance:
+            return self._detector.near(frame.gray, self._tracker.regions())
+        self._everywhere_again = frame.time + EVERYWHERE_EVERY
+        found = self._detector.everywhere(frame.gray)
+        return distinct([*found, *self._detector.near(frame.gray, self._tracker.unmatched(found))])
+
+    def _is_wanted(self, found: Detection, frame: Frame) -> bool:
+        """Whether the face is large enough and inside the frame; otherwise it is counted as skipped."""
+        inside = inflated(found.box, 1.0, frame.gray.shape)
+        if found.box.width < _SMALL * self._detector.smallest(frame.gray):
+            self.skipped["too_small"] += 1
+        elif inside.width * inside.height < _VISIBLE * found.box.width * found.box.height:
+            self.skipped["outside_frame"] += 1
+        else:
+            return True
+        return False
+
+    def _finish(self, tracks: list[Track]) -> None:
+        for track in tracks:
+            best = self._best.pop(track.index)
+            if len(track.sightings) == 1 and track.sightings[0].score < 0:
+                self.skipped["low_score"] += 1
+                continue
+            faces = best.faces(track.sightings[-1].time - track.sightings[0].time)
+            chips = [align(face.picture, _inside_picture(face)) for face in faces]
+            encodings = encode_faces(self._encoder, chips)
+            self.found.append(
+                FoundTrack(
+                    track.index,
+                    tuple(replace(seen, box=inflated(seen.box, 1.0, self._shape)) for seen in track.sightings),
+                    tuple(
+                        EncodedFace(face.time, face.box, face.score, face.quality, encoding)
+                        for face, encoding in zip(faces, encodings, strict=True)
+                    ),
+                    cut_crop(max(faces, key=lambda face: (face.quality, -face.time))),
+                )
+            )
+
+
+def _inside_picture(face: Face) -> Region:
+    return Region(
+        face.detected.left - face.area.left,
+        face.detected.top - face.area.top,
+        face.detected.width,
+        face.detected.height,
+    )
