@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from profile_aggregator.difference import Before, Change, Difference, difference
 from profile_aggregator.domain import Links, Member
 from profile_aggregator.identities import Profile
-from profile_aggregator.neighbours import NeighbourIndex, gap
+from profile_aggregator.neighbours import NeighbourIndex, gap, gaps
 from profile_aggregator.partition import partition
 
 EDGE = 1e-9
@@ -303,7 +303,6 @@ class _After:
             for other in near:
                 edges[key].add(other)
                 edges[other].add(key)
-        for member in new:
-            distances = gap(member, new)
-            edges[member.key] |= {new[i].key for i in (distances <= self._gallery.reach).nonzero()[0].tolist()}
+        for one, other in zip(*(gaps(new) <= self._gallery.reach).nonzero(), strict=True):
+            edges[new[one].key].add(new[other].key)
         return edges

@@ -51,7 +51,11 @@ def average_link(distances: Matrix, limit: float, together: Iterable[Sequence[in
 
 
 class _Clusters:
-    """Clusters under the position of their first member, their mean distances, and each one's nearest other."""
+    """Clusters under the position of their first member, their mean distances, and each one's nearest other.
+
+    A mean is never below its parts, so what a cluster's nearest was bounds what it is after others joined. Which it
+    is now is looked up only once that bound is the lowest of all: else a crowd around one centre costs O(n³).
+    """
 
     def __init__(self, distances: Matrix) -> None:
         count = len(distances)
@@ -59,14 +63,20 @@ class _Clusters:
         self._distances = np.array(distances, dtype=np.float64)
         np.fill_diagonal(self._distances, NEVER)
         self._nearest = self._distances.argmin(axis=1) if count else np.zeros(0, dtype=np.intp)
-        self._nearest_distance = self._distances[np.arange(count), self._nearest]
+        self._bound = self._distances[np.arange(count), self._nearest]
+        self._stale = np.zeros(count, dtype=bool)
 
     def nearest(self, limit: float) -> tuple[int, int] | None:
-        if not self.members:
-            return None
-        i = int(self._nearest_distance.argmin())
-        distance = self._nearest_distance[i]
-        return (i, int(self._nearest[i])) if distance <= limit and distance != NEVER else None
+        while self.members:
+            i = int(self._bound.argmin())
+            if not self._bound[i] <= limit or self._bound[i] == NEVER:
+                break
+            if not self._stale[i]:
+                return i, int(self._nearest[i])
+            self._nearest[i] = self._distances[i].argmin()
+            self._bound[i] = self._distances[i, self._nearest[i]]
+            self._stale[i] = False
+        return None
 
     def join(self, i: int, j: int) -> None:
         """Put j into i, i < j: the mean over the pairs of a union is the weighted mean of the two parts' means."""
@@ -76,11 +86,10 @@ class _Clusters:
         self.members[j] = []
         self._distances[i], self._distances[:, i] = row, row
         self._distances[j], self._distances[:, j] = NEVER, NEVER
-        stale = (self._nearest == i) | (self._nearest == j)
-        stale[[i, j]] = True
-        # A mean is never below its parts, save for rounding; ties go to the lowest position here too.
-        nearer = (row < self._nearest_distance) | ((row == self._nearest_distance) & (self._nearest > i))
-        self._nearest[nearer], self._nearest_distance[nearer] = i, row[nearer]
-        rows = np.nonzero(stale)[0]
-        self._nearest[rows] = self._distances[rows].argmin(axis=1)
-        self._nearest_distance[rows] = self._distances[rows, self._nearest[rows]]
+        self._stale |= (self._nearest == i) | (self._nearest == j)
+        self._stale[i] = True
+        # Rounding may bring a mean below its parts after all; ties go to the lowest position here too.
+        nearer = (row < self._bound) | ((row == self._bound) & (self._nearest > i))
+        self._nearest[nearer], self._bound[nearer] = i, row[nearer]
+        self._bound[i] = min(self._bound[i], self._bound[j])
+        self._bound[j], self._stale[j] = NEVER, False

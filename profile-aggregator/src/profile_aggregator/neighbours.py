@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from profile_aggregator.domain import Matrix, Member
-from profile_aggregator.linkage import squared_distances
+from profile_aggregator.linkage import pairwise, squared_distances
 
 ROUNDING = 1e-4
 """How far faiss may be off a squared distance of encodings (norms below 3, float32, expanded by products)."""
@@ -26,6 +26,13 @@ def gap(one: Member, many: Sequence[Member]) -> Matrix:
     rows = np.array([member.mean for member in many], dtype=np.float64).reshape(len(many), len(one.mean))
     variances = np.array([member.variance for member in many], dtype=np.float64)
     result: Matrix = squared_distances(one.mean.astype(np.float64), rows) + (variances + one.variance)
+    return result
+
+
+def gaps(members: Sequence[Member]) -> Matrix:
+    """D²[n, n] between persons, the same numbers as `gap` gives one by one."""
+    variances = np.array([member.variance for member in members], dtype=np.float64)
+    result: Matrix = pairwise([member.mean for member in members]) + (variances[:, np.newaxis] + variances)
     return result
 
 

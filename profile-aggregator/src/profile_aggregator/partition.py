@@ -7,11 +7,9 @@ for itself, and give exactly what clustering everything at once would.
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
 from profile_aggregator.domain import Links, Matrix, Member
 from profile_aggregator.linkage import NEVER, average_link
-from profile_aggregator.neighbours import gap
+from profile_aggregator.neighbours import gaps
 
 
 def partition(members: Iterable[Member], distance: float, links: Links | None = None) -> list[tuple[str, ...]]:
@@ -57,9 +55,7 @@ def _positions(pairs: Iterable[tuple[str, str]], position: dict[str, int]) -> li
 
 
 def _distances(ordered: Sequence[Member], position: dict[str, int], forbidden: list[tuple[int, int]]) -> Matrix:
-    distances = np.zeros((len(ordered), len(ordered)))
-    for i, member in enumerate(ordered):
-        distances[i] = gap(member, ordered)
+    distances = gaps(ordered)
     named = [i for i, member in enumerate(ordered) if member.name is not None]
     parted = [(i, j) for i in named for j in named if ordered[i].name != ordered[j].name]
     parted += [(i, position[key]) for i, member in enumerate(ordered) for key in member.apart if key in position]

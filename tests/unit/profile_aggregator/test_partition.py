@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from profile_aggregator.domain import Encoding, Links, Member
 from profile_aggregator.linkage import NEVER, average_link
-from profile_aggregator.neighbours import NeighbourIndex, gap
+from profile_aggregator.neighbours import NeighbourIndex, gap, gaps
 from profile_aggregator.partition import partition
 
 T = 0.48
@@ -233,3 +233,4 @@ def test_distances_do_not_depend_on_who_else_is_measured() -> None:
     for size in (1, 2, 3, 17, 70):
         for i in range(size):
             assert gap(people[0], people[:size])[i] == gap(people[i], [people[0]])[0]
+            assert np.array_equal(gaps(people[:size])[i], gap(people[i], people[:size]))
