@@ -3,7 +3,7 @@
 import os
 import signal
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from support.moments import (
     freeze_at,
     inside_transaction,
 )
-from support.running import connected, done, shown
+from support.running import connected, done, eventually, shown
 from support.synthetic import SyntheticVideo, expected_videos, submit
 
 pytestmark = [pytest.mark.stack, pytest.mark.faults, pytest.mark.slow]
@@ -31,9 +31,7 @@ def database(stack: RunningStack) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("moment", [before_transaction, inside_transaction, after_transaction])
-async def test_a_killed_aggregator_commits_each_video_once(
-    stack: RunningStack, database: Any, eventually: Callable[..., Any], moment: Moment
-) -> None:
+async def test_a_killed_aggregator_commits_each_video_once(stack: RunningStack, database: Any, moment: Moment) -> None:
     """Frozen at the moment, killed there, started again by the supervisor: nothing is missing, nothing is twice."""
     gallery = f"kill-{uuid.uuid4().hex[:8]}"
     videos: list[SyntheticVideo] = []

@@ -3,7 +3,7 @@
 import json
 import random
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,11 +12,10 @@ from castlist import events, ids, tasks
 from castlist.topics import TOPICS
 from conftest import RunningStack
 from support.moments import connect
-from support.running import connected, done, shown, whole_topic
+from support.running import connected, done, eventually, shown, whole_topic
 from support.synthetic import SyntheticVideo, expected_videos, submit
 
 pytestmark = pytest.mark.stack
-Eventually = Callable[..., Any]
 
 
 @pytest.fixture
@@ -30,9 +29,7 @@ def new_gallery(purpose: str) -> str:
     return f"{purpose}-{uuid.uuid4().hex[:8]}"
 
 
-async def test_redelivered_and_reordered_events_change_nothing(
-    stack: RunningStack, database: Any, eventually: Eventually
-) -> None:
+async def test_redelivered_and_reordered_events_change_nothing(stack: RunningStack, database: Any) -> None:
     """Every message twice and in a random order gives the people that each once and in order gives."""
     gallery = new_gallery("shuffled")
     videos = [SyntheticVideo(f"{gallery}-{i}", gallery, [[1, 2], [3 + i % 2], [1]]) for i in range(6)]
@@ -53,9 +50,7 @@ async def test_redelivered_and_reordered_events_change_nothing(
     assert shown(database, gallery) == expected_videos([*videos, marker])
 
 
-async def test_eight_videos_of_the_same_two_people_at_once_are_two_profiles(
-    stack: RunningStack, database: Any, eventually: Eventually
-) -> None:
+async def test_eight_videos_of_the_same_two_people_at_once_are_two_profiles(stack: RunningStack, database: Any) -> None:
     """Videos that finish together find each other's new people."""
     gallery = new_gallery("eight")
     videos = [SyntheticVideo(f"{gallery}-{i}", gallery, [[1, 2]]) for i in range(8)]
@@ -66,9 +61,7 @@ async def test_eight_videos_of_the_same_two_people_at_once_are_two_profiles(
     assert shown(database, gallery) == expected_videos(videos)
 
 
-async def test_two_faces_in_one_frame_are_never_one_person(
-    stack: RunningStack, database: Any, eventually: Eventually
-) -> None:
+async def test_two_faces_in_one_frame_are_never_one_person(stack: RunningStack, database: Any) -> None:
     """The same face twice side by side (a twin, a mirror) is two profiles, however near their encodings are."""
     gallery = new_gallery("twins")
     video = SyntheticVideo(f"{gallery}-0", gallery, [[1, 1]])
@@ -78,9 +71,7 @@ async def test_two_faces_in_one_frame_are_never_one_person(
     assert len(shown(database, gallery)) == 2
 
 
-async def test_a_cancel_before_its_video_and_twice_ends_the_task_once(
-    stack: RunningStack, database: Any, eventually: Eventually
-) -> None:
+async def test_a_cancel_before_its_video_and_twice_ends_the_task_once(stack: RunningStack, database: Any) -> None:
     """The cancel is remembered; the video that comes later is cancelled at once and reaches no profile."""
     gallery = new_gallery("early")
     video = SyntheticVideo(f"{gallery}-0", gallery, [[1]])
@@ -100,7 +91,7 @@ async def test_a_cancel_before_its_video_and_twice_ends_the_task_once(
 
 
 async def test_a_cancel_without_epoch_means_the_run_it_was_first_received_in(
-    stack: RunningStack, database: Any, eventually: Eventually
+    stack: RunningStack, database: Any
 ) -> None:
     """Redelivered after a retry, it does not cancel the retry."""
     gallery = new_gallery("epochs")
@@ -117,7 +108,7 @@ async def test_a_cancel_without_epoch_means_the_run_it_was_first_received_in(
 
 
 async def test_a_newer_run_replaces_the_people_of_the_older_and_keeps_their_ids(
-    stack: RunningStack, database: Any, eventually: Eventually
+    stack: RunningStack, database: Any
 ) -> None:
     """Epoch 2 finds one person less and another one more: who stays keeps the profile, who left is gone."""
     gallery = new_gallery("redo")
@@ -135,7 +126,7 @@ async def test_a_newer_run_replaces_the_people_of_the_older_and_keeps_their_ids(
     assert {p["epoch"] for p in database.persons.find({"gallery": gallery})} == {2}
 
 
-async def test_a_late_older_run_is_superseded(stack: RunningStack, database: Any, eventually: Eventually) -> None:
+async def test_a_late_older_run_is_superseded(stack: RunningStack, database: Any) -> None:
     """What a run finds after a newer one was committed reaches no profile."""
     gallery = new_gallery("late")
     old, new = (SyntheticVideo(f"{gallery}-0", gallery, [[epoch]], epoch=epoch) for epoch in (1, 2))
@@ -161,7 +152,7 @@ async def test_a_late_older_run_is_superseded(stack: RunningStack, database: Any
     ],
 )
 async def test_what_is_no_event_becomes_a_dead_letter_and_the_stream_goes_on(
-    stack: RunningStack, database: Any, eventually: Eventually, topic: str, value: bytes, reason: str
+    stack: RunningStack, database: Any, topic: str, value: bytes, reason: str
 ) -> None:
     """The raw message lies in the dead letters with its reason; a good video behind it is done."""
     declared = next(t for t in TOPICS if t.name == topic)
@@ -186,9 +177,7 @@ async def test_what_is_no_event_becomes_a_dead_letter_and_the_stream_goes_on(
     assert reason in dict(letters[0].headers)["error"].decode()
 
 
-async def test_folding_profile_events_gives_what_mongodb_holds(
-    stack: RunningStack, database: Any, eventually: Eventually
-) -> None:
+async def test_folding_profile_events_gives_what_mongodb_holds(stack: RunningStack, database: Any) -> None:
     """A reader of profile.events alone, who orders by (version, index) and drops repeats, knows every appearance."""
     gallery = new_gallery("fold")
     videos = [SyntheticVideo(f"{gallery}-{i}", gallery, [[1, 2], [3 + i % 3]]) for i in range(5)]

@@ -1,6 +1,8 @@
 """Handles on the running stack for tests that speak to its topics and look into its database."""
 
-from collections.abc import AsyncIterator
+import inspect
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,6 +12,15 @@ from castlist import kafka, mongo
 from castlist.kafka import KafkaPublisher
 from castlist.mongo import MongoDocuments
 from conftest import RunningStack
+
+
+def eventually(check: Callable[[], Any], patience: float = 30.0) -> Any:
+    """Call `check` until what it returns is true, and return that; fails after `patience` seconds."""
+    until = time.monotonic() + patience
+    while not (result := check()):
+        assert time.monotonic() < until, f"not so within {patience} s: {inspect.getsource(check).strip()}"
+        time.sleep(0.05)
+    return result
 
 
 @asynccontextmanager
