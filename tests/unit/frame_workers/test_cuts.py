@@ -1,0 +1,38 @@
+"""Where one scene ends."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frame_workers.cuts import CutFinder
+
+RANDOM = np.random.default_rng(3)
+
+
+def scene(level: int) -> NDArray[np.uint8]:
+    return np.clip(RANDOM.normal(level, 30, (36, 48)), 0, 255).astype(np.uint8)
+
+
+def shifted(picture: NDArray[np.uint8], by: int) -> NDArray[np.uint8]:
+    return np.roll(picture, by, axis=1)
+
+
+def test_another_scene_is_a_cut() -> None:
+    """Once, at its first picture."""
+    one, other = scene(90), scene(140)
+    finder = CutFinder()
+    assert [finder.is_cut(picture) for picture in (one, one, one, other, other)] == [False, False, False, True, False]
+
+
+def test_light_noise_is_no_cut() -> None:
+    """Nor is a lamp that is a little brighter."""
+    one = scene(90)
+    finder = CutFinder()
+    assert not any(finder.is_cut(one + np.uint8(step)) for step in (0, 2, 4, 7, 3))
+
+
+def test_movement_that_goes_on_is_no_cut() -> None:
+    """A shaking camera differs from frame to frame as much as a cut does, but it did so before."""
+    one = scene(90)
+    finder = CutFinder()
+    found = [finder.is_cut(shifted(one, by)) for by in range(0, 30, 3)]
+    assert not any(found[2:])
