@@ -12,6 +12,7 @@ from castlist.schema import CANCELS, CONTROLS, GALLERIES, TASKS, VIDEOS
 
 QUEUED, PROCESSING, DONE, FAILED, CANCELLED = "queued", "processing", "done", "failed", "cancelled"
 OPEN = (QUEUED, PROCESSING)
+_ON_REQUEST = ("cancelled", "Cancelled on request.")
 FINAL = (DONE, FAILED, CANCELLED)
 
 # Everything `error.code` of a task may say.
@@ -84,7 +85,13 @@ async def register(
             await outbox.add(tx, uploaded, now)
         return Registered(video, task, created=True)
 
-    return await documents.transaction(body)
+    registered = await documents.transaction(body)
+    # A cancel that committed beside us saw no task, and we saw no cancel. Each looks again; the later one sees both.
+    if registered.created and await documents.get(CANCELS, attempt_key(uploaded.video_id, uploaded.epoch)) is not None:
+        await _finish_cancelled(documents, uploaded.video_id, uploaded.epoch, now)
+        task = await documents.get(TASKS, this_task)
+        return Registered(registered.video, task or registered.task, created=True)
+    return registered
 
 
 def _same_video(video: Document, uploaded: VideoUploaded) -> None:
@@ -207,9 +214,13 @@ async def cancel(documents: Documents, video_id: str, epoch: int, now: datetime)
 
     async def body(tx: Documents) -> bool:
         await tx.update(CANCELS, {"_id": attempt_key(video_id, epoch)}, {"$setOnInsert": {"at": now}}, upsert=True)
-        return await finish_in(tx, video_id, epoch, CANCELLED, now, "cancelled", "Cancelled on request.")
+        return await finish_in(tx, video_id, epoch, CANCELLED, now, *_ON_REQUEST)
 
-    return await documents.transaction(body)
+    return await documents.transaction(body) or await _finish_cancelled(documents, video_id, epoch, now)
+
+
+async def _finish_cancelled(documents: Documents, video_id: str, epoch: int, now: datetime) -> bool:
+    return await finish(documents, video_id, epoch, CANCELLED, now, *_ON_REQUEST)
 
 
 async def is_wanted(documents: Documents, video_id: str, epoch: int) -> bool:
