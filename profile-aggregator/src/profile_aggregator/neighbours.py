@@ -1,7 +1,7 @@
 """Who in a gallery is within a distance, exactly.
 
-A faiss flat index searches in float32 with a margin for its rounding; what it finds is measured again in float64. An
-approximate index would make the answer depend on luck, and with it the partition.
+A faiss flat index searches in float32; what lies so close to the limit that its rounding could decide is measured
+again in float64. An approximate index would make the answer depend on luck, and with it the partition.
 """
 
 from collections.abc import Iterable, Sequence
@@ -74,13 +74,18 @@ class NeighbourIndex:
         """For each of `members` the keys with D² ≤ limit, sorted; itself among them where it is in the index."""
         if not members or not self._row:
             return [[] for _ in members]
-        starts, _, found = self._flat.range_search(self._vectors(members, stored=False), limit + ROUNDING)
-        result = []
+        starts, distances, found = self._flat.range_search(self._vectors(members, stored=False), limit + ROUNDING)
+        answers = []
         for i, member in enumerate(members):
-            rows = (self._rows[row] for row in found[starts[i] : starts[i + 1]].tolist())
-            near = [other for other in rows if other is not None]
-            result.append(sorted(near[j].key for j in np.nonzero(gap(member, near) <= limit)[0].tolist()))
-        return result
+            part = slice(starts[i], starts[i + 1])
+            rows = (self._rows[row] for row in found[part].tolist())
+            near = [
+                (other, sure) for other, sure in zip(rows, distances[part] <= limit - ROUNDING, strict=True) if other
+            ]
+            close = [other for other, sure in near if not sure]
+            exactly = np.nonzero(gap(member, close) <= limit)[0].tolist() if close else []
+            answers.append(sorted([*(other.key for other, sure in near if sure), *(close[j].key for j in exactly)]))
+        return answers
 
     def _vectors(self, members: Sequence[Member], *, stored: bool) -> npt.NDArray[np.float32]:
         """Rows to store, or to ask with: their √variance stand in different places, so that L2 adds both variances."""
