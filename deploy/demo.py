@@ -16,8 +16,8 @@ from deploy.background import ended_by_sigterm, launch, temporary_stack
 from deploy.config import ROOT, Config
 from deploy.errors import DeployError
 from deploy.home import Home
-from deploy.state import stage_of
 from deploy.stack import public_addresses
+from deploy.state import stage_of
 from deploy.supervisor import end_orphans
 from deploy.up import prepare, require_ports
 

@@ -36,20 +36,20 @@ def down(config: Config) -> int:
 
 
 def status(config: Config, as_json: bool) -> int:
-    """Print the processes; exit code 0 when the stack is ready, 3 when it is not."""
+    """Print the processes; exit code 3 when none runs here."""
     home = Home(config.home)
     rows, (stage, error) = read_processes(home), stage_of(home)
-    healthy = stage == "ready" and all(row["state"] in ("ready", "given") for row in rows)
+    code = 0 if stage in ("starting", "ready", "stopping") else 3
     if as_json:
         print(json.dumps({"stage": stage, "error": error, "home": str(config.home), "processes": rows}, indent=1))
-        return 0 if healthy else 3
+        return code
     supervisor = supervisor_of(home)
     who = f" (supervisor {supervisor.pid})" if supervisor and supervisor.alive else ""
     print(f"{config.home}: {stage}{who}{f': {error}' if error else ''}")
     for row in rows:
         again = f"restarted {row['restarts']}×" if row["restarts"] else ""
         print(f"  {row['name']:<20} {row['state']:<9} {row['pid'] or '-':>8}  {row['address']:<28} {again}".rstrip())
-    return 0 if healthy else 3
+    return code
 
 
 def logs(config: Config, name: str | None, follow: bool, lines: int) -> int:

@@ -1,6 +1,7 @@
 """Which tests run where, and the handle on the running stack that the `stack` and `faults` tests take.
 
-`python3 deploy test` starts a stack and exports its addresses. A plain `pytest` runs what needs none, and skips the rest.
+`python3 deploy test` starts a stack and exports its addresses. A plain `pytest`
+skips what needs one.
 """
 
 import json
@@ -9,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,17 +94,3 @@ def stack() -> RunningStack:
     assert home, "a stack's addresses are set, its CASTLIST_HOME is not"
     names = ("INGEST_URL", "QUERY_URL", *ADDRESSES)
     return RunningStack(Path(home), *(os.environ[name] for name in names))
-
-
-@pytest.fixture
-def eventually() -> Callable[..., Any]:
-    """`eventually(check, patience=30)`: call `check` until what it returns is true, and return that."""
-
-    def wait(check: Callable[[], Any], patience: float = 30.0) -> Any:
-        until = time.monotonic() + patience
-        while not (result := check()):
-            assert time.monotonic() < until, f"not so within {patience} s: {getattr(check, '__name__', check)}"
-            time.sleep(0.1)
-        return result
-
-    return wait

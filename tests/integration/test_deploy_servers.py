@@ -1,0 +1,203 @@
+"""`python3 deploy up` with the real Kafka, MongoDB and S3, in homes of its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from deploy.config import read_dotenv
+from deploy.ports import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+GIVEN = ("KAFKA_BOOTSTRAP", "MONGO_URL", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY")
+
+pytestmark = pytest.mark.stack
+
+
+@dataclass
+class Local:
+    """One home, and `python3 deploy` for it."""
+
+    home: Path
+    extra: dict[str, str] = field(default_factory=dict)
+
+    def deploy(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        env = {name: value for name, value in os.environ.items() if name not in GIVEN}
+        env |= {"CASTLIST_HOME": str(self.home), **self.extra}
+        return subprocess.run([sys.executable, str(ROOT / "deploy"), *words], capture_output=True, text=True, env=env)
+
+    def up(self, *words: str) -> None:
+        done = self.deploy("up", "--servers-only", "--detach", *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        return {row["name"]: row for row in json.loads(self.deploy("status", "--json").stdout)["processes"]}
+
+    def setting(self, name: str) -> str:
+        return read_dotenv(self.home / "env")[name]
+
+    def mongo(self) -> "MongoClient[dict[str, Any]]":
+        return MongoClient(self.setting("MONGO_URL"), serverSelectionTimeoutMS=20_000)
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Iterator[Callable[..., Local]]:
+    homes: list[Local] = []
+
+    def make(name: str = "home", **extra: str) -> Local:
+        homes.append(Local(tmp_path / name, extra))
+        return homes[-1]
+
+    yield make
+    for home in homes:
+        home.deploy("down")
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Local, Local]]:
+    """Two stacks that run side by side."""
+    homes = Local(tmp_path_factory.mktemp("first")), Local(tmp_path_factory.mktemp("second"))
+    try:
+        for home in homes:
+            home.up()
+        yield homes
+    finally:
+        for home in homes:
+            home.deploy("down")
+
+
+def eventually(check: Callable[[], Any], patience: float = 60.0) -> None:
+    until = time.monotonic() + patience
+    while not check():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_data_and_addresses_outlive_a_stop_and_a_killed_supervisor(local: Callable[..., Local]) -> None:
+    """What was in MongoDB is there again at the same address; at no time is a server left that nobody watches."""
+    home = local()
+    home.up()
+    before = {name: row["address"] for name, row in home.rows().items()}
+    with home.mongo() as client:
+        client["outlives"]["things"].insert_one({"_id": "thing"})
+
+    pids = [row["pid"] for row in home.rows().values()]
+    assert home.deploy("down").returncode == 0
+    assert not [pid for pid in pids if runs(pid)]
+    home.up()
+    assert {name: row["address"] for name, row in home.rows().items()} == before
+
+    pids = [row["pid"] for row in home.rows().values()]
+    os.kill(json.loads((home.home / "state.json").read_text())["supervisor"]["pid"], signal.SIGKILL)
+    eventually(lambda: not any(runs(pid) for pid in pids))
+    assert home.deploy("status").returncode == 3
+    home.up()
+    assert {row["state"] for row in home.rows().values()} == {"ready"}
+    assert {name: row["address"] for name, row in home.rows().items()} == before
+    with home.mongo() as client:
+        assert client["outlives"]["things"].find_one() == {"_id": "thing"}
+
+
+def test_a_server_whose_port_was_taken_meanwhile_moves_with_its_data(local: Callable[..., Local]) -> None:
+    """MongoDB's set remembers its node by address: it is renamed, and leads again."""
+    home = local()
+    home.up()
+    with home.mongo() as client:
+        client["moves"]["things"].insert_one({"_id": "thing"})
+    port = home.rows()["mongod"]["port"]
+    home.deploy("down")
+    with socket.socket() as somebody:
+        somebody.bind(("127.0.0.1", port))
+        home.up()
+        assert home.rows()["mongod"]["port"] != port
+        with home.mongo() as client:
+            assert client["moves"]["things"].find_one() == {"_id": "thing"}
+
+
+def test_two_stacks_have_ports_and_keys_of_their_own(pair: tuple[Local, Local]) -> None:
+    """And the store answers nobody without a key."""
+    first, second = pair
+    ports = [row["port"] for home in pair for row in home.rows().values()]
+    assert len(set(ports)) == 6
+    assert first.setting("S3_SECRET_KEY") != second.setting("S3_SECRET_KEY")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(first.setting("S3_ENDPOINT"), timeout=5)
+
+
+def test_each_server_comes_back_after_a_kill(pair: tuple[Local, Local]) -> None:
+    """With a new pid, and ready again: a broker in service, a primary, an answering store. The other stack goes on."""
+    home, other = pair
+    untouched = other.rows()
+    former = {name: row["pid"] for name, row in home.rows().items()}
+    assert set(former) == {"kafka", "mongod", "s3"}
+    for pid in former.values():
+        os.kill(pid, signal.SIGKILL)
+
+    def back() -> bool:
+        rows = home.rows()
+        return all(row["state"] == "ready" and row["pid"] != former[name] for name, row in rows.items())
+
+    eventually(back)
+    assert {name: row["restarts"] for name, row in home.rows().items()} == {"kafka": 1, "mongod": 1, "s3": 1}
+    with home.mongo() as client:
+        assert client.admin.command("hello")["isWritablePrimary"] is True
+    assert other.rows() == untouched
+
+
+def test_given_servers_are_used_and_not_started(pair: tuple[Local, Local], local: Callable[..., Local]) -> None:
+    """What the environment points to is listed as given, and stopping the stack leaves it alone."""
+    owner = pair[0]
+    names = ("KAFKA_BOOTSTRAP", "MONGO_URL", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY")
+    guest = local("guest", **{name: owner.setting(name) for name in names})
+    guest.up()
+    rows = guest.rows()
+    assert {name: (row["state"], row["pid"]) for name, row in rows.items()} == {
+        "kafka": ("given", None),
+        "mongod": ("given", None),
+        "s3": ("given", None),
+    }
+    assert guest.setting("MONGO_URL") == owner.setting("MONGO_URL")
+    assert guest.deploy("down").returncode == 0
+    assert {row["state"] for row in owner.rows().values()} == {"ready"}
+
+
+def test_logs_show_the_end_of_one_log(pair: tuple[Local, Local]) -> None:
+    """And name those that exist when asked for another."""
+    home = pair[1]
+    assert "mongod is ready" in home.deploy("logs", "supervisor").stdout
+    wrong = home.deploy("logs", "nobody")
+    assert wrong.returncode == 1
+    assert "no log of nobody" in wrong.stderr
+    assert "kafka" in wrong.stderr
+
+
+def test_a_service_port_in_use_stops_up_with_one_line(local: Callable[..., Local]) -> None:
+    """Before anything is started."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        others = {name: str(free_port()) for name in ("QUERY_PORT", "WORKERS_PORT", "AGGREGATOR_PORT")}
+        home = local("home", INGEST_PORT=str(port), **others)
+        done = home.deploy("up", "--detach")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"deploy: port {port} of ingest is in use by process {os.getpid()}")
+    assert home.rows() == {}
