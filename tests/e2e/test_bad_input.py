@@ -1,0 +1,150 @@
+"""What goes in and is no good: a clear error for whoever sent it, and nothing else is touched."""
+
+import random
+import uuid
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from castlist import events, ids
+from conftest import RunningStack
+from support import clips
+from support.api import Api, new_gallery
+from support.running import connected
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def api(stack: RunningStack) -> Api:
+    return Api(stack)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("empty.mp4", b""),
+        ("text.mp4", b"I am not a video, whatever I am called.\n" * 50),
+        ("picture.mp4", b"\x89PNG\r\n\x1a\n" + bytes(500)),
+        ("page.mkv", b"<!doctype html><title>no</title>"),
+    ],
+)
+def test_what_does_not_begin_like_a_video_is_refused_at_once(api: Api, tmp_path: Path, name: str, data: bytes) -> None:
+    """415 with a reason, whatever the file is called; no task comes of it."""
+    path = tmp_path / name
+    path.write_bytes(data)
+    gallery = new_gallery("bad")
+    answer = api.upload(path, gallery)
+    assert answer.status_code == 415, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert api.get("/tasks", gallery=gallery).json()["items"] == []
+
+
+def test_a_garbled_file_fails_with_its_reason(api: Api, tmp_path: Path) -> None:
+    """It begins like an MP4, and the rest is noise."""
+    path = tmp_path / "garbled.mp4"
+    path.write_bytes(clips.sample("monday").read_bytes()[:32] + random.Random(1).randbytes(50_000))
+    task = api.finished(api.submit(path, new_gallery("bad"))["task_id"])
+    assert task["status"] == "failed"
+    assert task["error"]["code"] in ("not_a_video", "no_video_stream", "unreadable")
+    assert task["error"]["message"]
+
+
+def test_sound_alone_has_no_video_stream(api: Api, tmp_path: Path) -> None:
+    """An MP4 with nothing but audio in it."""
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", 44_100)
+        for i in range(20):
+            frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
+            for plane in frame.planes:
+                plane.update(bytes(plane.buffer_size))
+            frame.sample_rate, frame.pts = 44_100, 1024 * i
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    task = api.finished(api.submit(path, new_gallery("bad"))["task_id"])
+    assert (task["status"], task["error"]["code"]) == ("failed", "no_video_stream")
+
+
+def test_a_truncated_video_gives_the_people_of_its_readable_part(api: Api, tmp_path: Path) -> None:
+    """Cut off after its first person: done, one person, and a warning."""
+    whole = clips.write(
+        tmp_path / "whole.mp4", clips.two_people(2.0), container_options={"movflags": "faststart"}, gop=25
+    )
+    data = whole.read_bytes()
+    path = tmp_path / "truncated.mp4"
+    path.write_bytes(data[: int(len(data) * 0.45)])
+    gallery = new_gallery("cut")
+    task = api.finished(api.submit(path, gallery)["task_id"])
+    assert (task["status"], task["people"]) == ("done", 1)
+    assert "truncated" in task["warnings"]
+
+
+@pytest.mark.parametrize("count", [1, 25])
+def test_a_video_without_faces_is_done_with_nobody(api: Api, tmp_path: Path, count: int) -> None:
+    """One frame or many: no error, no people."""
+    path = clips.write(tmp_path / "nobody.mp4", clips.faceless(count))
+    gallery = new_gallery("nobody")
+    task = api.finished(api.submit(path, gallery)["task_id"])
+    assert (task["status"], task["people"], task["error"]) == ("done", 0, None)
+    assert api.profiles(gallery) == []
+
+
+def announced(gallery: str, key: str, **changes: Any) -> events.VideoUploaded:
+    video_id = f"announced-{uuid.uuid4().hex[:8]}"
+    return events.VideoUploaded(
+        event_id=uuid.uuid4().hex,
+        occurred_at=events.now_utc(),
+        video_id=video_id,
+        gallery=gallery,
+        object=events.StoredObject(bucket="castlist", key=key, **changes),
+    )
+
+
+async def test_an_announced_object_that_is_missing_fails_its_task(stack: RunningStack, api: Api) -> None:
+    """Another system announces what is not there."""
+    event = announced(new_gallery("missing"), "nowhere/at/all.mp4")
+    async with connected(stack) as (_, publisher):
+        await publisher.publish(event)
+    task = api.finished(ids.task_id(event.video_id, 1))
+    assert (task["status"], task["error"]["code"]) == ("failed", "object_missing")
+
+
+async def test_an_object_that_is_another_than_announced_fails_its_task(stack: RunningStack, api: Api) -> None:
+    """The ETag in the announcement is not that of the object."""
+    known = api.finished(api.submit(clips.sample("monday"), new_gallery("etag"))["task_id"])
+    async with connected(stack) as (documents, publisher):
+        video = await documents.get("videos", known["video_id"])
+        assert video is not None
+        event = announced(new_gallery("changed"), video["object"]["key"], etag="0" * 32)
+        await publisher.publish(event)
+    task = api.finished(ids.task_id(event.video_id, 1))
+    assert (task["status"], task["error"]["code"]) == ("failed", "object_changed")
+
+
+async def test_an_announced_picture_is_not_a_video(stack: RunningStack, api: Api) -> None:
+    """ingest would have refused it; announced past ingest, the workers do."""
+    known = api.finished(api.submit(clips.sample("monday"), new_gallery("crop"))["task_id"])
+    crop = api.profiles(known["gallery"])[0]["appearances"][0]["crop"]["url"].removeprefix("/")
+    event = announced(new_gallery("picture"), crop)
+    async with connected(stack) as (_, publisher):
+        await publisher.publish(event)
+    task = api.finished(ids.task_id(event.video_id, 1))
+    assert (task["status"], task["error"]["code"]) == ("failed", "not_a_video")
+
+
+async def test_the_same_id_for_another_object_is_a_dead_letter(stack: RunningStack, api: Api) -> None:
+    """The first announcement stands, and is worked through."""
+    first = api.submit(clips.sample("monday"), new_gallery("conflict"))
+    task = api.finished(first["task_id"])
+    event = announced(task["gallery"], "another/object.mp4").model_copy(update={"video_id": first["video_id"]})
+    async with connected(stack) as (documents, publisher):
+        await publisher.publish(event)
+        again = api.submit(clips.sample("tuesday"), task["gallery"])
+        assert api.finished(again["task_id"])["status"] == "done"
+        video = await documents.get("videos", first["video_id"])
+    assert video is not None
+    assert video["object"]["key"] != "another/object.mp4"
+    assert api.task(first["task_id"])["status"] == "done"
