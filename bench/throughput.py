@@ -1,0 +1,241 @@
+"""How much video one core gets through: this pipeline's stages, the usual script, and decoding alone, side by side.
+
+    python bench/throughput.py --clips DIR [--labels FILE] [--every N] [--naive-frames N] [--only a.mp4,b.mkv]
+
+Clips below four seconds are one set, each longer one is its own. `--every N`: the usual script looks at every N-th
+frame (and is charged N times for each look); by default at as many as make about `--naive-frames` looks a set. Models
+are loaded before the clock starts. With labels, B-cubed F is printed for both. The last line is one JSON object.
+"""
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from labelled import Answer, Labels
+from naive import NaiveScript
+
+from castlist.settings import Settings
+from frame_workers import follow
+from frame_workers.best import BestFaces
+from frame_workers.chunk import ChunkResult, work_chunk
+from frame_workers.cuts import CutFinder
+from frame_workers.decode import ChunkDecoder
+from frame_workers.detect import DetectSettings, FaceDetector
+from frame_workers.encode import Encoder, check_chip, make_encoder
+from frame_workers.picture import Frame, Region
+from frame_workers.plan import Chunk, plan_chunks
+from frame_workers.probe import probe
+from profile_aggregator import domain
+from profile_aggregator.partition import partition
+from profile_aggregator.people import people_of_video
+
+SHORT = 4.0
+ACROSS_VIDEOS = 0.48
+FRAME_RATE = 30
+
+
+class Stopwatch:
+    """Core seconds by stage, taken around the stages' own functions."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self._within = 0.0
+
+    def watch(self, owner: Any, name: str, stage: str) -> None:
+        """Count the time of `owner.name` under `stage`, less what watched functions inside it take."""
+        function: Callable[..., Any] = getattr(owner, name)
+
+        def timed(*args: Any, **named: Any) -> Any:
+            outside, self._within = self._within, 0.0
+            start = time.process_time()
+            try:
+                return function(*args, **named)
+            finally:
+                spent = time.process_time() - start
+                self.seconds[stage] += spent - self._within
+                self._within = outside + spent
+
+        setattr(owner, name, timed)
+
+
+@dataclass
+class Measured:
+    """A set of clips, worked through."""
+
+    clips: list[Path] = field(default_factory=list)
+    video_seconds: float = 0.0
+    core_seconds: float = 0.0
+    decoding_seconds: float = 0.0
+    stages: dict[str, float] = field(default_factory=dict)
+    naive_speed: float = 0.0
+    every: int = 1
+
+    @property
+    def speed(self) -> float:
+        return self.video_seconds / self.core_seconds
+
+
+def work(path: Path, encoder: Encoder) -> tuple[float, list[tuple[Chunk, ChunkResult]]]:
+    """What a worker does to a video, from its bytes on disk."""
+    found = probe(path)
+    chunks = plan_chunks(found.keyframes, found.duration)
+    return found.duration, [(chunk, work_chunk(path, chunk, DetectSettings(), encoder)) for chunk in chunks]
+
+
+def decode_only(path: Path) -> None:
+    """The least there is to do: the frames that the pipeline decodes, and nothing with them."""
+    for _ in ChunkDecoder(path, Chunk(0, None, None), 1 / (2 * DetectSettings().samples_per_second)):
+        pass
+
+
+def tracks(results: Sequence[tuple[Chunk, ChunkResult]]) -> list[domain.Track]:
+    """As the aggregator takes them."""
+
+    def box(region: Region) -> domain.Box:
+        return domain.Box(region.left, region.top, region.width, region.height)
+
+    return [
+        domain.Track(
+            chunk.index,
+            track.index,
+            tuple(domain.Sighting(seen.time, box(seen.box), seen.score) for seen in track.sightings),
+            tuple(domain.Face(f.time, box(f.box), f.score, f.quality, f.encoding) for f in track.faces),
+            domain.Crop(
+                "",
+                track.crop.time,
+                box(track.crop.box),
+                track.crop.frame_width,
+                track.crop.frame_height,
+                track.crop.quality,
+            ),
+        )
+        for chunk, result in results
+        for track in result.tracks
+    ]
+
+
+def people(found: dict[str, list[domain.Track]]) -> list[Answer]:
+    """Who is in which clip, after matching across all of them."""
+    members: dict[str, tuple[domain.Member, Answer]] = {}
+    for clip, clip_tracks in found.items():
+        for person in people_of_video(clip_tracks).people:
+            if person.crop is None:
+                continue
+            key, box, crop = f"{clip}:1:{person.n}", person.crop.box, person.crop
+            x, y = (box.left + box.width / 2) / crop.frame_width, (box.top + box.height / 2) / crop.frame_height
+            apart = frozenset(f"{clip}:1:{n}" for n in person.apart)
+            member = domain.Member(key, clip, person.mean, person.variance, apart)
+            members[key] = member, Answer(clip, key, crop.time, x, y)
+    profiles = partition((member for member, _ in members.values()), ACROSS_VIDEOS)
+    profile_of = {key: profile for profile in profiles for key in profile}
+    return [Answer(a.clip, profile_of[key], a.time, a.x, a.y) for key, (_, a) in members.items()]
+
+
+def warm_up(encoder: Encoder) -> None:
+    """Load every model: that is paid once a process."""
+    encoder.encode([check_chip()])
+    FaceDetector(DetectSettings()).everywhere(np.zeros((200, 200), np.uint8))
+    follow.align(np.zeros((200, 200, 3), np.uint8), Region(50, 50, 100, 100))
+
+
+def watched() -> Stopwatch:
+    """A stopwatch on every stage; what it does not see is decoding."""
+    stopwatch = Stopwatch()
+    for owner, name, stage in (
+        (FaceDetector, "everywhere", "detect everywhere"),
+        (FaceDetector, "near", "detect near"),
+        (CutFinder, "is_cut", "cuts"),
+        (Frame.__dict__["thumbnail"], "func", "cuts"),
+        (BestFaces, "offer", "crop"),
+        (BestFaces, "faces", "crop"),
+        (follow, "cut_crop", "crop"),
+        (follow, "align", "encode"),
+        (follow, "encode_faces", "encode"),
+    ):
+        stopwatch.watch(owner, name, stage)
+    return stopwatch
+
+
+def run_pipeline(paths: Sequence[Path], encoder: Encoder) -> tuple[dict[str, Measured], list[Answer]]:
+    """The sets of clips with their costs, and who was found."""
+    stopwatch = watched()
+    sets: dict[str, Measured] = {}
+    found: dict[str, list[domain.Track]] = {}
+    for path in paths:
+        stopwatch.seconds.clear()
+        start = time.process_time()
+        duration, results = work(path, encoder)
+        spent = time.process_time() - start
+        found[path.name] = tracks(results)
+        one = sets.setdefault("short clips" if duration < SHORT else path.name, Measured())
+        one.clips.append(path)
+        one.video_seconds += duration
+        one.core_seconds += spent
+        stopwatch.seconds["decode and the rest"] = spent - sum(stopwatch.seconds.values())
+        for stage, seconds in stopwatch.seconds.items():
+            one.stages[stage] = one.stages.get(stage, 0.0) + seconds
+        start = time.process_time()
+        decode_only(path)
+        one.decoding_seconds += time.process_time() - start
+    return sets, people(found)
+
+
+def run_naive(sets: dict[str, Measured], every: int | None, frames: int) -> list[Answer]:
+    """The usual script on the same clips; fills in its speed, returns who it found."""
+    script = NaiveScript()
+    answers: list[Answer] = []
+    for one in sets.values():
+        one.every = every or max(1, round(one.video_seconds * FRAME_RATE / frames))
+        video = cost = 0.0
+        for path in one.clips:
+            result = script.watch(path, one.every)
+            video, cost = video + result.video_seconds, cost + result.core_seconds
+            for seen in result.seen:
+                x, y = (seen.left + seen.right) / 2, (seen.top + seen.bottom) / 2
+                answers.append(Answer(seen.clip, seen.person, seen.time, x, y))
+        one.naive_speed = video / cost
+    return answers
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=Path, required=True)
+    parser.add_argument("--labels", type=Path)
+    parser.add_argument("--every", type=int)
+    parser.add_argument("--naive-frames", type=int, default=40)
+    parser.add_argument("--only", help="names, joined by commas")
+    args = parser.parse_args()
+    only = args.only.split(",") if args.only else None
+    paths = sorted(path for path in args.clips.iterdir() if path.is_file() and (only is None or path.name in only))
+
+    encoder = make_encoder("onnx", Settings().castlist_cache)
+    warm_up(encoder)
+    sets, ours = run_pipeline(paths, encoder)
+    theirs = run_naive(sets, args.every, args.naive_frames)
+
+    print(f"seconds of video a core second; encoder {encoder.name}")
+    print(f"{'':28}{'usual script':>14}{'castlist':>10}{'ratio':>8}{'of the limit':>14}")
+    for name, one in sets.items():
+        limit = one.core_seconds / one.decoding_seconds
+        print(
+            f"{name:28}{one.naive_speed:14.3f}{one.speed:10.1f}{one.speed / one.naive_speed:7.0f}x{1 / limit:13.0%}"
+            f"   every {one.every}. frame for the script"
+        )
+        shares = sorted(one.stages.items(), key=lambda item: -item[1])
+        print("    " + ", ".join(f"{stage} {seconds / one.core_seconds:.0%}" for stage, seconds in shares))
+    summary: dict[str, Any] = {"ratios": {name: round(one.speed / one.naive_speed, 1) for name, one in sets.items()}}
+    if args.labels:
+        labels, names = Labels.read(args.labels), [path.name for path in paths]
+        summary["f"] = {"castlist": round(labels.f(ours, names), 4), "script": round(labels.f(theirs, names), 4)}
+        print(f"B-cubed F: castlist {summary['f']['castlist']:.3f}, usual script {summary['f']['script']:.3f}")
+    print(json.dumps(summary))
+
+
+if __name__ == "__main__":
+    main()
