@@ -259,8 +259,8 @@ class _After:
     def _seeds(self) -> set[str]:
         change, gallery = self._change, self._gallery
         seeds = set(self._new) | set(change.named) | set(change.reconsider)
-        # Every part that a component falls into holds a neighbour of who left it, and every profile that shrinks is
-        # given an id again: the first matters where the gallery is unsettled, the second while it is retuned.
+        # Every part that a component falls into holds a neighbour of who left it. Its profile may reach further than
+        # the component while the gallery is being retuned.
         for keys in gallery.near(change.removed).values():
             seeds |= keys
         for key in change.removed:

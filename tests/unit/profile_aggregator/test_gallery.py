@@ -432,6 +432,18 @@ def test_within_the_bound_nothing_is_unsettled_and_past_it_something_is() -> Non
         assert committed.clusters == [("a:1:0", "b:1:0", "c:1:0")]
 
 
+def test_past_the_bound_twins_are_two_as_well() -> None:
+    """What joins in haste still never joins whom it was seen with, or whom somebody took apart by hand."""
+    committed = Committed()
+    committed.add(member("a:1:0", 0.0), member("b:1:0", 0.0))
+    twin = member("c:1:0", 0.0, apart=["a:1:0"])
+    assert committed.commit(Change(inserted=(twin,)), bound=1).unsettled == {"c:1:0"}
+    assert committed.clusters == [("a:1:0", "b:1:0"), ("c:1:0",)]
+    committed.commit(Change(inserted=(member("d:1:0", 0.0, name="Ann"),)), bound=1)
+    committed.commit(Change(inserted=(member("e:1:0", 0.0, name="Bea"),)), bound=1)
+    assert committed.gallery.profile_of["d:1:0"] != committed.gallery.profile_of["e:1:0"]
+
+
 def test_unknown_and_repeated_persons_are_refused() -> None:
     """A caller whose copy of the gallery is behind must not go on."""
     committed = Committed()

@@ -162,6 +162,15 @@ def test_average_link_without_ties_equals_its_definition(seed: int, count: int) 
     assert average_link(distances, 0.2) == sorted(sorted(cluster) for cluster in expected)
 
 
+def test_a_group_made_first_has_the_distances_of_all_its_members() -> None:
+    """0 and 1 are together whatever; 3 is near 1 only, which is enough on average. The order stays by first item."""
+    distances = np.full((4, 4), 0.9)
+    distances[0, 3] = distances[3, 0] = 0.5
+    distances[1, 3] = distances[3, 1] = 0.1
+    assert average_link(distances, 0.35, [(0, 1)]) == [[0, 1, 3], [2]]
+    assert average_link(distances, 0.25, [(0, 1)]) == [[0, 1], [2], [3]]
+
+
 @given(POINTS)
 def test_ties_are_decided_by_position_at_every_join(points: list[tuple[int, int, float]]) -> None:
     """Against the same sums with all pairs looked at before every join."""

@@ -180,11 +180,11 @@ def test_places_are_thinned_to_five_a_second() -> None:
 
 
 def test_persons_are_numbered_by_first_seen_whatever_the_order_of_tracks() -> None:
-    """The same tracks in any order give the same people, to the bit."""
+    """The same tracks in any order give the same people, to the bit; equal distances between them are many."""
     tracks = [
         track(
             i,
-            [at(0.3 * (i % 4), 0.01 * i), at(0.3 * (i % 4), -0.01 * i)],
+            [at(9 / 32 * (i % 4), 0.01 * i), at(9 / 32 * (i % 4), -0.01 * i)],
             start=float(i),
             count=1 + i % 3,
             chunk=i // 3,
