@@ -164,6 +164,22 @@ class KafkaSubscription(Subscription, ConsumerRebalanceListener):  # type: ignor
                 total += max(0, high - position)
         return total
 
+    async def behind(self) -> int:
+        """Messages that our group has not acknowledged, as the brokers count them: in our partitions, or in all of the
+        topics' where we have none (a consumer that fell out of its group has none)."""
+        try:
+            partitions = self._consumer.assignment() or {
+                TopicPartition(topic, partition)
+                for topic in self._consumer.subscription()
+                for partition in self._consumer.partitions_for_topic(topic) or ()
+            }
+            ends = await self._consumer.end_offsets(partitions)
+            starts = await self._consumer.beginning_offsets(partitions)
+            done = {tp: await self._consumer.committed(tp) for tp in partitions}
+        except OUTAGE as error:
+            raise Unavailable(f"Kafka: {error!r}") from error
+        return sum(ends[tp] - max(starts[tp], done[tp] or 0) for tp in partitions)
+
     def assigned(self) -> int:
         """How many partitions are ours now."""
         return len(self._consumer.assignment())

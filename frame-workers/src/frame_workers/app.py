@@ -1,0 +1,146 @@
+"""frame-workers: `video.uploaded` → plan → `video.chunks` → decode, detect, follow, encode → `face.encodings`."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import uuid
+from contextlib import AsyncExitStack
+from typing import Any
+
+from starlette.applications import Starlette
+
+from castlist import http, kafka, mongo, s3
+from castlist.events import now_utc
+from castlist.metrics import ENCODER
+from castlist.ports import Unavailable
+from castlist.topics import VIDEO_CHUNKS, VIDEO_CONTROL, VIDEO_UPLOADED
+from frame_workers.cache import Cache
+from frame_workers.chunks import Chunks
+from frame_workers.consuming import Consumer
+from frame_workers.control import obey
+from frame_workers.planning import Planning
+from frame_workers.pool import Pool
+from frame_workers.pulse import Pulse, watchdog
+from frame_workers.running import Running
+from frame_workers.settings import Settings
+from frame_workers.trials import Trials
+from frame_workers.wire import Frame
+from frame_workers.workshop import Workshop
+
+log = logging.getLogger(__name__)
+BUSY_LIMIT = 3600.0
+"""Seconds without any sign of life while work is in hand: longer than any job may take."""
+_FAREWELL = 2.0
+
+
+async def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; what is not finished some seconds later is left to others, unacknowledged."""
+    stopping, joined = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    working = asyncio.create_task(work(settings, stopping, joined))
+    told = asyncio.create_task(stopping.wait())
+    await asyncio.wait({working, told}, return_when=asyncio.FIRST_COMPLETED)
+    if joined.is_set() and not working.done():
+        await asyncio.wait({working}, timeout=settings.drain_seconds + _FAREWELL)
+    if not working.done():
+        os._exit(0)  # a server is away, or somebody else holds us up; the children die with us
+    working.result()
+
+
+async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Event) -> None:
+    """The pipeline. `joined` is set when it takes work."""
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as background:
+        enter = stack.enter_async_context
+        documents = mongo.connect(settings.mongo_url, settings.mongo_database)
+        publisher = kafka.KafkaPublisher(settings.kafka_bootstrap)
+        stack.callback(documents.close)
+        stack.push_async_callback(publisher.close)
+        objects = await enter(
+            s3.connect(
+                settings.s3_endpoint,
+                settings.s3_bucket,
+                settings.s3_access_key,
+                settings.s3_secret_key,
+                settings.s3_region,
+            )
+        )
+        cache = Cache(settings.castlist_home / "fetched", settings.fetched_bytes, objects)
+        trials = Trials(documents, uuid.uuid4().hex, now_utc)
+        pulse, running = Pulse(), Running()
+        shop = Workshop(settings, documents, objects, publisher, cache, trials, running, pulse, now_utc)
+
+        chunk_pool = await enter(Pool(settings.workers, _chunk_child(settings), show_encoder))
+        # A child of its own: a plan waits for no chunk, and a file that kills its reader kills no chunk.
+        plan_pool = await enter(Pool(1, _child("plan", longest_seconds=settings.longest_video_seconds)))
+
+        async def taking_work() -> None:
+            if not joined.is_set():
+                raise Unavailable("not a member of its groups yet")
+
+        checks = {
+            "kafka": publisher.ping,
+            "mongodb": documents.ping,
+            "s3": objects.ping,
+            "groups": taking_work,
+            "children": chunk_pool.check,
+            "planner": plan_pool.check,
+        }
+        health = http.server(
+            Starlette(routes=http.health_routes(checks), exception_handlers=http.EXCEPTION_HANDLERS),
+            settings.bind_host,
+            settings.workers_port,
+            install_signals=False,
+        )
+
+        async def servers() -> None:
+            await asyncio.gather(publisher.ping(), documents.ping(), objects.ping())
+
+        listening = asyncio.Event()
+        tasks = [
+            background.create_task(health.serve()),
+            background.create_task(
+                obey(lambda: kafka.listen(settings.kafka_bootstrap, VIDEO_CONTROL), shop, listening)
+            ),
+        ]
+        await listening.wait()  # nothing is taken before a cancel of it would be heard
+        uploads = await pulse.outlast(
+            lambda: enter(kafka.subscribe(settings.kafka_bootstrap, [VIDEO_UPLOADED], "frame-workers.plan"))
+        )
+        chunks = await pulse.outlast(
+            lambda: enter(kafka.subscribe(settings.kafka_bootstrap, [VIDEO_CHUNKS], "frame-workers"))
+        )
+        joined.set()
+
+        async def behind() -> int:
+            return await uploads.behind() + await chunks.behind()
+
+        tasks.append(background.create_task(watchdog(pulse, behind, servers, settings.stuck_seconds, BUSY_LIMIT)))
+        planning = Planning(shop, plan_pool, window=max(4, 2 * settings.workers))
+        log.info("ready", extra={"slots": settings.workers})
+        await asyncio.gather(
+            Consumer(uploads, VIDEO_UPLOADED, planning, publisher, pulse).run(stopping, settings.drain_seconds),
+            Consumer(chunks, VIDEO_CHUNKS, Chunks(shop, chunk_pool), publisher, pulse).run(
+                stopping, settings.drain_seconds
+            ),
+        )
+        for task in tasks:
+            task.cancel()
+
+
+def _chunk_child(settings: Settings) -> list[str]:
+    return _child("chunk", encoder=settings.encoder, cache=str(settings.castlist_cache), log_level=settings.log_level)
+
+
+def _child(role: str, **options: Any) -> list[str]:
+    quiet = "ignore:pkg_resources is deprecated"  # by face_recognition_models, which nobody maintains
+    return [sys.executable, "-W", quiet, "-m", "frame_workers.child", role, str(os.getpid()), json.dumps(options)]
+
+
+def show_encoder(facts: Frame) -> None:
+    """Say in the metrics what computes the encodings, and on what."""
+    encoder, _, provider = str(facts["encoder"]).partition("-")
+    ENCODER.labels(encoder, provider or "cpu").set(1)

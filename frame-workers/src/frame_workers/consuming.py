@@ -1,0 +1,90 @@
+"""The loop around a handler: receive, decode, handle, acknowledge; each partition's messages one after the other.
+
+Whatever the handlers do, the loop goes on receiving: Kafka takes the work away from a consumer that does not.
+"""
+
+import asyncio
+import logging
+from typing import Protocol
+
+from castlist.codec import Poison, decode
+from castlist.events import Event
+from castlist.metrics import DEAD_LETTERS
+from castlist.ports import Message, Publisher, Subscription, Unavailable
+from castlist.topics import Topic
+from frame_workers.pulse import Pulse
+
+log = logging.getLogger(__name__)
+_TRIES = 3
+_POLL = 0.5
+_PAUSE = 1.0
+
+
+class Handler(Protocol):
+    """What is done with the events of a topic. Both may raise Poison: handled, and to be buried as well."""
+
+    async def handle(self, event: Event, /) -> None:
+        """Returns when the message may be acknowledged. Waits while a server is away; other exceptions are bugs."""
+        ...
+
+    async def give_up(self, event: Event, error: Exception, /) -> None:
+        """The bug `error` came up again and again: say that the work on `event` has failed."""
+        ...
+
+
+class Consumer:
+    """Takes what a subscription has, each message in a task of its own, and acknowledges what is done."""
+
+    def __init__(
+        self, subscription: Subscription, topic: Topic, handler: Handler, publisher: Publisher, pulse: Pulse
+    ) -> None:
+        self._subscription, self._topic, self._handler = subscription, topic, handler
+        self._publisher, self._pulse = publisher, pulse
+
+    async def run(self, stopping: asyncio.Event, drain: float) -> None:
+        """Until `stopping`; then what is in hand gets `drain` seconds, and the rest is left for somebody else."""
+        at_work: set[asyncio.Task[None]] = set()
+        while not stopping.is_set():
+            try:
+                message = await self._subscription.receive(_POLL)
+            except Unavailable as error:
+                log.warning("cannot receive", extra={"topic": self._topic.name, "reason": str(error)[:200]})
+                await asyncio.sleep(_PAUSE)
+                continue
+            if message is not None:
+                self._pulse.beat()
+                task = asyncio.create_task(self._take(message))
+                at_work.add(task)
+                task.add_done_callback(at_work.discard)
+        if at_work:
+            _, unfinished = await asyncio.wait(at_work, timeout=drain)
+            for task in unfinished:
+                task.cancel()
+            await asyncio.gather(*unfinished, return_exceptions=True)
+
+    async def _take(self, message: Message) -> None:
+        self._pulse.in_hand += 1
+        try:
+            try:
+                await self._handle(decode(self._topic, message.value))
+            except Poison as error:
+                poison = str(error)
+                DEAD_LETTERS.labels(self._topic.name).inc()
+                await self._pulse.outlast(lambda: self._publisher.bury(message, poison))
+            await self._pulse.outlast(lambda: self._subscription.commit(message))
+        finally:
+            self._pulse.in_hand -= 1
+            self._pulse.beat()
+
+    async def _handle(self, event: Event) -> None:
+        for attempt in range(1, _TRIES + 1):
+            try:
+                await self._handler.handle(event)
+                return
+            except Poison:
+                raise
+            except Exception as error:
+                log.exception("bug", extra={"event": event.event, "event_id": event.event_id, "attempt": attempt})
+                if attempt == _TRIES:
+                    await self._handler.give_up(event, error)
+            await asyncio.sleep(_PAUSE)
