@@ -21,7 +21,7 @@ class Answer:
 
 
 class Labels:
-    """{"clips": {name: {"people": [{"person", "box"?, "time"?}], "ignore": [{"box"?, "time"?}]}}}, boxes in fractions."""
+    """{"clips": {name: {"people": [{"person", "box"?, "time"?}], "ignore": [{"box"?, "time"?}]}}}, in fractions."""
 
     def __init__(self, clips: Mapping[str, Any]) -> None:
         self._clips = clips
