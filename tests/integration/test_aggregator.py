@@ -213,3 +213,52 @@ def fold(said: list[dict[str, Any]]) -> dict[tuple[str, str], Any]:
             case "AppearanceRemoved":
                 appearances.pop((event["profile_id"], event["video_id"]), None)
     return appearances
+
+
+async def command(stack: RunningStack, event: events.Event, database: Any) -> None:
+    """Send a command twice, and wait until the gallery has obeyed it."""
+    async with connected(stack) as (_, publisher):
+        await publisher.publish(event, event)
+    eventually(lambda: database.ledger.find_one({"_id": {"$regex": f":command:{event.event_id}$"}}))
+
+
+async def test_a_name_survives_the_video_being_done_again(stack: RunningStack, database: Any) -> None:
+    """Given to a profile, carried by its person, inherited by who replaces that person."""
+    gallery = new_gallery("names")
+    first, again = (SyntheticVideo(f"{gallery}-0", gallery, [[1, 2]], epoch=epoch) for epoch in (1, 2))
+    async with connected(stack) as (documents, publisher):
+        await submit(documents, publisher, first)
+        eventually(lambda: done(database, gallery, 1))
+        profile = database.profiles.find_one({"gallery": gallery})["_id"]
+        rename = events.RenameProfile(
+            event_id=uuid.uuid4().hex,
+            occurred_at=events.now_utc(),
+            gallery=gallery,
+            profile_id=profile,
+            name="Ada",
+        )
+        await command(stack, rename, database)
+        await submit(documents, publisher, again)
+        eventually(lambda: done(database, gallery, 2))
+    assert database.profiles.find_one({"_id": profile})["name"] == "Ada"
+    assert database.profiles.count_documents({"gallery": gallery, "name": "Ada"}) == 1
+
+
+async def test_a_deleted_video_leaves_no_person_and_no_record(stack: RunningStack, database: Any) -> None:
+    """Profiles left empty go, the others lose the appearance; its tasks, results and plan are gone."""
+    gallery = new_gallery("delete")
+    kept, gone = SyntheticVideo(f"{gallery}-0", gallery, [[1]]), SyntheticVideo(f"{gallery}-1", gallery, [[1, 2]])
+    async with connected(stack) as (documents, publisher):
+        for video in (kept, gone):
+            await submit(documents, publisher, video)
+        eventually(lambda: done(database, gallery, 2))
+        delete = events.DeleteVideo(
+            event_id=uuid.uuid4().hex, occurred_at=events.now_utc(), gallery=gallery, video_id=gone.video_id
+        )
+        await command(stack, delete, database)
+    assert shown(database, gallery) == expected_videos([kept])
+    eventually(lambda: not database.deleted.find_one({"_id": gone.video_id, "object": {"$exists": True}}))
+    for collection in ("videos", "tasks", "chunks", "plans", "persons", "appearances"):
+        field = {"videos": "_id", "tasks": "video_id", "persons": "video_id", "appearances": "video_id"}
+        where = {field.get(collection, "_id"): {"$regex": f"^{gone.video_id}"}}
+        assert database[collection].count_documents(where) == 0, collection

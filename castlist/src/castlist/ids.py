@@ -9,6 +9,8 @@ _NAMESPACE = uuid.UUID("6f1c1f4e-5b0a-5e0e-9d0c-6d1f4a5c7e21")
 ID_PATTERN = r"^[A-Za-z0-9._-]{1,128}$"
 GALLERY_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 _ID = re.compile(ID_PATTERN)
+OWN_UPLOADS = "videos/"
+"""Objects under this prefix of our bucket came through ingest; others belong to whoever announced them."""
 
 
 def derived(*parts: str | int) -> str:
@@ -63,7 +65,7 @@ def event_id(event: str, *parts: str | int) -> str:
 
 def upload_key(nonce: str) -> str:
     """Where an upload goes in the bucket; its hash is not known before it ends. Names users gave never become paths."""
-    return f"videos/{nonce}"
+    return f"{OWN_UPLOADS}{nonce}"
 
 
 def crops_prefix(video_id: str, epoch: int) -> str:

@@ -18,6 +18,7 @@
 | profiles | profile | name, founder |
 | appearances | profile:video | segments, crop |
 | redirects | profile | a retired id, and the video person that founded it |
+| deleted | video | the last epoch of a deleted video: its id may come again, its epochs may not |
 | migrations | number | done steps |
 | owners | member id | nonce of the process that runs under a static Kafka member id |
 """
@@ -43,6 +44,7 @@ PERSONS = "persons"
 PROFILES = "profiles"
 APPEARANCES = "appearances"
 REDIRECTS = "redirects"
+DELETED = "deleted"
 MIGRATIONS = "migrations"
 OWNERS = "owners"
 KAFKA_OWNER = "kafka"
@@ -65,6 +67,7 @@ COLLECTIONS = (
     PROFILES,
     APPEARANCES,
     REDIRECTS,
+    DELETED,
     MIGRATIONS,
     OWNERS,
 )

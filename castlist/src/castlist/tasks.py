@@ -8,7 +8,7 @@ from castlist.codec import Poison
 from castlist.events import CancelVideo, TaskFinished, VideoUploaded
 from castlist.ids import attempt_key, event_id, task_id
 from castlist.ports import Document, Documents
-from castlist.schema import CANCELS, CONTROLS, GALLERIES, TASKS, VIDEOS
+from castlist.schema import CANCELS, CONTROLS, DELETED, GALLERIES, TASKS, VIDEOS
 
 QUEUED, PROCESSING, DONE, FAILED, CANCELLED = "queued", "processing", "done", "failed", "cancelled"
 OPEN = (QUEUED, PROCESSING)
@@ -54,10 +54,12 @@ async def register(
 ) -> Registered:
     """Make the video and the task that `uploaded` speaks of, unless they are there.
 
-    With `announce`, the event goes into the outbox in the same transaction. Poison if the video's id stands for another
-    object or gallery already.
+    With `announce`, the event goes into the outbox in the same transaction; a video that was deleted begins again with
+    its next epoch. Poison if the video's id stands for another object or gallery already, or was deleted.
     """
     await ensure_gallery(documents, uploaded.gallery, now)
+    if (deleted := await documents.get(DELETED, uploaded.video_id)) is not None:
+        uploaded = _after_deletion(uploaded, int(deleted["latest_epoch"]), announce)
     this_task = task_id(uploaded.video_id, uploaded.epoch)
     video, task = await documents.get(VIDEOS, uploaded.video_id), await documents.get(TASKS, this_task)
     if video is not None and task is not None:
@@ -92,6 +94,15 @@ async def register(
         task = await documents.get(TASKS, this_task)
         return Registered(registered.video, task or registered.task, created=True)
     return registered
+
+
+def _after_deletion(uploaded: VideoUploaded, last: int, announce: bool) -> VideoUploaded:
+    if uploaded.epoch > last:
+        return uploaded
+    if not announce:
+        raise Poison(f"video {uploaded.video_id} was deleted; to have it again, announce it with epoch {last + 1}")
+    again = {"epoch": last + 1, "event_id": event_id("VideoUploaded", uploaded.video_id, last + 1)}
+    return uploaded.model_copy(update=again)
 
 
 def _same_video(video: Document, uploaded: VideoUploaded) -> None:

@@ -13,7 +13,6 @@ import faust
 from starlette.applications import Starlette
 
 from castlist import admin, events, http, kafka, mongo, s3
-from castlist.codec import Poison
 from castlist.ports import Documents, Unavailable
 from castlist.topics import FACE_ENCODINGS, GALLERY_COMMITS, VIDEO_CONTROL, VIDEO_UPLOADED, Topic
 from profile_aggregator import lifecycle
@@ -51,8 +50,9 @@ def wiring(videos: Videos, committer: Committer) -> list[tuple[Topic, Handle]]:
         match event:
             case events.VideoPeopleFound():
                 await committer.commit(event.gallery)
-            case _:
-                raise Poison(f"{event.event} is not supported yet")
+            case events.RenameProfile() | events.DeleteVideo() | events.ChangeSettings():
+                await committer.stage(event)
+                await committer.commit(event.gallery)
 
     async def control(event: events.Event) -> None:
         await videos.cancelled(cast("events.CancelVideo", event))
@@ -125,7 +125,9 @@ async def main(settings: Settings) -> None:
         galleries = Galleries(documents, settings.across_video_distance)
         committer = Committer(documents, objects, publisher, galleries, events.now_utc, settings.commit_batch)
         videos = Videos(documents, objects, publisher, events.now_utc)
-        reconciler = Reconciler(documents, publisher, videos, committer, events.now_utc, settings.reannounce_after)
+        reconciler = Reconciler(
+            documents, objects, publisher, videos, committer, events.now_utc, settings.reannounce_after
+        )
 
         app = faust_app(settings)
         for topic, handle in wiring(videos, committer):

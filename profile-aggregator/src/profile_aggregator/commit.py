@@ -12,14 +12,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from castlist import outbox, tasks
-from castlist.ids import attempt_key, crops_prefix, derived, ledger_key
+from castlist import events, outbox, tasks
+from castlist.ids import crops_prefix, derived
 from castlist.metrics import COMMIT_SECONDS, COMMITS, COMMITTED_VIDEOS
 from castlist.ports import AlreadyExists, Document, Documents, Objects, Publisher, Unavailable
-from castlist.schema import APPEARANCES, GALLERIES, LEDGER, OUTBOX, PENDING, PERSONS, PROFILES, REDIRECTS, VIDEOS
+from castlist.schema import GALLERIES, LEDGER, OUTBOX, PENDING, PERSONS, VIDEOS
+from profile_aggregator import transaction
+from profile_aggregator.arrival import Arrival, change_of
+from profile_aggregator.commands import PEOPLE, Command, change_for, command_of, ledger_entry, stage
+from profile_aggregator.deletion import forget_video
 from profile_aggregator.difference import Change, Difference
 from profile_aggregator.galleries import Galleries, Loaded
-from profile_aggregator.identities import succession
+from profile_aggregator.gallery import Gallery
 from profile_aggregator.records import member_of, places_of
 from profile_aggregator.writes import Writes, needed_persons, writes
 
@@ -65,6 +69,11 @@ class Committer:
         self._documents, self._objects, self._publisher = documents, objects, publisher
         self._galleries, self._clock, self._batch = galleries, clock, batch
 
+    async def stage(self, command: Command) -> None:
+        """Remember a command; the next `commit` obeys it, once."""
+        await tasks.ensure_gallery(self._documents, command.gallery, self._clock())
+        await stage(self._documents, command, self._clock())
+
     async def commit(self, gallery: str) -> None:
         """Commit until nothing is pending for `gallery`. Unavailable if a server is away; safe to repeat."""
         async with self._galleries.lock(gallery):
@@ -74,7 +83,9 @@ class Committer:
                 await self._commit_some(gallery, pending)
 
     async def _commit_some(self, gallery: str, pending: Sequence[Document]) -> None:
-        batch = await self._admissible(gallery, pending)
+        # A command is a commit of its own.
+        people = [one for one in pending if one["kind"] == PEOPLE] if pending[0]["kind"] == PEOPLE else pending[:1]
+        batch = await self._admissible(gallery, people)
         attempts = 0
         while batch:
             attempts += 1
@@ -112,7 +123,7 @@ class Committer:
                 extra={"gallery": gallery, "gallery_version": plan.loaded.version, "videos": [b["_id"] for b in batch]},
             )
             await outbox.publish(self._documents, self._publisher, said, self._clock())
-            await self._clean_superseded(batch)
+            await self._clean_up(batch)
             return
 
     async def _isolate(self, gallery: str, batch: Sequence[Document]) -> None:
@@ -124,6 +135,9 @@ class Committer:
             return
         log.exception("cannot commit", extra={"pending": batch[0]["_id"]})
         one = batch[0]
+        if one["kind"] != PEOPLE:
+            await self._documents.delete(PENDING, {"_id": one["_id"]})
+            return
         await tasks.finish(
             self._documents,
             one["video_id"],
@@ -137,19 +151,22 @@ class Committer:
 
     async def _admissible(self, gallery: str, pending: Sequence[Document]) -> list[Document]:
         """What of `pending` is still to be committed: not in the ledger, and no newer epoch is there or beside it."""
-        keys = {one["_id"]: ledger_key(gallery, one["video_id"], one["epoch"]) for one in pending}
+        keys = {one["_id"]: ledger_entry(one) for one in pending}
         applied = {found["_id"] for found in await self._documents.find(LEDGER, {"_id": {"$in": list(keys.values())}})}
         known = await self._documents.find(
-            VIDEOS, {"_id": {"$in": [one["video_id"] for one in pending]}}, fields=("committed_epoch",)
+            VIDEOS,
+            {"_id": {"$in": [one["video_id"] for one in pending if one["kind"] == PEOPLE]}},
+            fields=("committed_epoch",),
         )
         newest = {video["_id"]: int(video.get("committed_epoch") or 0) for video in known}
         for one in pending:
-            newest[one["video_id"]] = max(newest.get(one["video_id"], 0), one["epoch"])
+            if one["kind"] == PEOPLE:
+                newest[one["video_id"]] = max(newest.get(one["video_id"], 0), one["epoch"])
         admissible: list[Document] = []
         for one in pending:
             if keys[one["_id"]] in applied:
                 await self._documents.delete(PENDING, {"_id": one["_id"]})
-            elif one["epoch"] < newest[one["video_id"]]:
+            elif one["kind"] == PEOPLE and one["epoch"] < newest[one["video_id"]]:
                 await self._supersede(one)
             else:
                 admissible.append(one)
@@ -167,9 +184,13 @@ class Committer:
         await self._objects.delete_prefix(crops_prefix(one["video_id"], one["epoch"]))
         await self._documents.delete(PENDING, {"_id": one["_id"]})
 
-    async def _clean_superseded(self, batch: Sequence[Document]) -> None:
-        """The crops of the epochs that these replaced are nobody's any more."""
+    async def _clean_up(self, batch: Sequence[Document]) -> None:
+        """What these replaced or deleted is nobody's any more."""
         for one in batch:
+            if (command := command_of(one)) is not None:
+                if isinstance(command, events.DeleteVideo):
+                    await forget_video(self._documents, self._objects, command.video_id)
+                continue
             for epoch in range(max(1, one["epoch"] - 3), one["epoch"]):
                 await self._objects.delete_prefix(crops_prefix(one["video_id"], epoch))
 
@@ -177,15 +198,8 @@ class Committer:
         loaded = await self._galleries.current(gallery)
         known = loaded.gallery
         inserted = {person["_id"]: person for one in batch for person in one["persons"]}
-        removed = frozenset(key for one in batch for key in known.persons_of(one["video_id"]))
-        old = {one["_id"]: one for one in await self._persons(removed)}
-        heirs = succession(
-            {key: places_of(person) for key, person in old.items()},
-            {key: places_of(person) for key, person in inserted.items()} if old else {},
-        )
-        named = {new: old[before]["name"] for new, before in heirs.votes.items() if before in old}
-        members = tuple(member_of({**person, "name": named.get(key)}) for key, person in sorted(inserted.items()))
-        change = Change(removed=removed, inserted=members, succession=heirs)
+        command = command_of(batch[0])
+        change = change_for(command, known) if command is not None else await self._replacement(batch, known, inserted)
         version = loaded.version + 1
         made = await asyncio.to_thread(
             known.propose, change, lambda smallest: derived("profile", gallery, version, smallest), version
@@ -197,6 +211,17 @@ class Committer:
 
         planned = writes(made, gallery, version, self._clock(), persons, known.profiles, videos_of)
         return _Plan(batch, made, planned, loaded)
+
+    async def _replacement(self, batch: Sequence[Document], known: Gallery, inserted: Mapping[str, Document]) -> Change:
+        """The persons of these videos instead of those that earlier runs had found in them."""
+        removed = frozenset(key for one in batch for key in known.persons_of(one["video_id"]))
+        places = {one["_id"]: places_of(one) for one in await self._persons(removed)}
+        if places:
+            places |= {key: places_of(person) for key, person in inserted.items()}
+        return change_of(
+            known,
+            [Arrival(one["video_id"], tuple(member_of(person) for person in one["persons"]), places) for one in batch],
+        )
 
     async def _persons(self, keys: frozenset[str]) -> list[Document]:
         if not keys:
@@ -210,42 +235,19 @@ class Committer:
         """The transaction. Raises _Stale, _Ended or AlreadyExists, all of which undo it."""
         now = self._clock()
         for one in plan.batch:
-            await tx.insert(LEDGER, {"_id": ledger_key(gallery, one["video_id"], one["epoch"]), "at": now})
+            await tx.insert(LEDGER, {"_id": ledger_entry(one), "at": now})
         swapped = await tx.update(GALLERIES, {"_id": gallery, "version": plan.loaded.version}, {"$inc": {"version": 1}})
         if swapped is None:
             raise _Stale
         for one in plan.batch:
+            if (command := command_of(one)) is not None:
+                await transaction.obey(tx, command, now)
+                continue
             if not await tasks.finish_in(tx, one["video_id"], one["epoch"], tasks.DONE, now):
                 raise _Ended(one)
             await tx.update(VIDEOS, {"_id": one["video_id"]}, {"$max": {"committed_epoch": one["epoch"]}})
-        await _apply(tx, plan.writes)
-        await tx.delete(PENDING, {"_id": {"$in": [attempt_key(o["video_id"], o["epoch"]) for o in plan.batch]}})
+        await transaction.apply(tx, plan.writes)
+        await tx.delete(PENDING, {"_id": {"$in": [one["_id"] for one in plan.batch]}})
         entries = [outbox.entry(event, now, order) for order, event in enumerate(plan.writes.events)]
         await tx.insert_many(OUTBOX, entries)
         return entries
-
-
-async def _apply(tx: Documents, made: Writes) -> None:
-    await _delete(tx, PERSONS, made.removed_persons)
-    await tx.insert_many(PERSONS, made.inserted_persons)
-    await _set_each(tx, PERSONS, {key: {"profile_id": profile} for key, profile in made.moved_persons.items()})
-    await _set_each(tx, PERSONS, {key: {"name": name} for key, name in made.named_persons.items()})
-    await tx.insert_many(PROFILES, made.created_profiles)
-    await _set_each(tx, PROFILES, made.changed_profiles)
-    await _delete(tx, PROFILES, made.removed_profiles)
-    await tx.replace_many(REDIRECTS, made.redirects)
-    founders = {profile: {"founder": founder} for profile, founder in made.refounded.items()}
-    await _set_each(tx, PROFILES, founders)
-    await _set_each(tx, REDIRECTS, founders)
-    await _delete(tx, APPEARANCES, made.removed_appearances)
-    await tx.replace_many(APPEARANCES, made.appearances)
-
-
-async def _delete(tx: Documents, collection: str, ids: Sequence[str]) -> None:
-    if ids:
-        await tx.delete(collection, {"_id": {"$in": list(ids)}})
-
-
-async def _set_each(tx: Documents, collection: str, changes: Mapping[str, Document]) -> None:
-    for key, fields in changes.items():
-        await tx.update(collection, {"_id": key}, {"$set": fields})

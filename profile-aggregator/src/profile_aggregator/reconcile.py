@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 
 from castlist import events, outbox, tasks
 from castlist.ids import attempt_key, event_id
-from castlist.ports import Document, Documents, Publisher
+from castlist.ports import Document, Documents, Objects, Publisher
 from castlist.schema import CHUNKS, KAFKA_OWNER, OWNERS, PENDING, PLANS, TASKS, VIDEOS
 from castlist.topics import GALLERY_COMMITS, PROFILE_EVENTS, VIDEO_CONTROL, VIDEO_UPLOADED
 from profile_aggregator.commit import Committer
 from profile_aggregator.completion import Received, finished_chunks, missing_chunks
+from profile_aggregator.deletion import sweep_deleted
 from profile_aggregator.videos import Videos
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ class Reconciler:
     def __init__(
         self,
         documents: Documents,
+        objects: Objects,
         publisher: Publisher,
         videos: Videos,
         committer: Committer,
@@ -34,6 +36,7 @@ class Reconciler:
         after: float,
     ) -> None:
         self._documents, self._publisher, self._videos, self._committer = documents, publisher, videos, committer
+        self._objects = objects
         self._clock, self._after = clock, timedelta(seconds=after)
 
     async def run(self) -> None:
@@ -41,6 +44,7 @@ class Reconciler:
         await outbox.sweep(self._documents, self._publisher, self._clock(), _OUTBOX_TOPICS)
         for gallery in await self._waiting_galleries():
             await self._committer.commit(gallery)
+        await sweep_deleted(self._documents, self._objects)
         lost = await self._documents.get(OWNERS, KAFKA_OWNER)
         everything = bool(lost and lost.get("topics_created"))
         for task in await self._stalled(everything):

@@ -15,6 +15,7 @@ from castlist.codec import encode
 from castlist.ids import attempt_key, chunk_key, crops_prefix, event_id, ledger_key, task_id
 from castlist.ports import AlreadyExists, Document, Documents, Objects, Publisher
 from castlist.schema import CHUNKS, LEDGER, PENDING, PLANS, TASKS, VIDEOS
+from profile_aggregator.commands import PEOPLE
 from profile_aggregator.completion import Received, finished_chunks, missing_chunks, progress
 from profile_aggregator.domain import Track, VideoPeople
 from profile_aggregator.people import PeopleSettings, people_of_video
@@ -191,6 +192,7 @@ class Videos:
             await self._documents.update(VIDEOS, {"_id": video_id}, {"$set": {k: facts[k] for k in _FACTS}})
         pending = {
             "_id": attempt,
+            "kind": PEOPLE,
             "gallery": plan["gallery"],
             "video_id": video_id,
             "epoch": epoch,
