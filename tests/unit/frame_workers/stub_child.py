@@ -1,0 +1,41 @@
+"""A worker child that does what it is told, in place of reading videos: `stub_child.py PARENT`."""
+
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+from frame_workers.child import Progress, die_with, serve
+from frame_workers.wire import Frame, Refused
+
+
+def job(order: Frame, progress: Progress) -> Frame:
+    kept: list[Any] = []
+    match order["do"]:
+        case "echo":
+            print("this must not get between the frames", flush=True)
+        case "sleep":
+            for step in range(int(order["seconds"] * 20)):
+                time.sleep(0.05)
+                progress(step / order["seconds"] / 20)
+        case "crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "refuse":
+            raise Refused("not_a_video", "these are not the bytes of a video")
+        case "bug":
+            raise ZeroDivisionError("what nobody foresaw")
+        case "grow":
+            while True:
+                kept.append(bytes(bytearray(os.urandom(1)) * 8_000_000))
+                time.sleep(0.01)
+        case "garble":
+            for fd in range(3, 10):
+                if os.path.exists(f"/proc/self/fd/{fd}"):
+                    os.write(fd, b"\xff" * 64)
+    return {"pid": os.getpid(), "value": order.get("value")}
+
+
+if __name__ == "__main__":
+    die_with(int(sys.argv[1]))
+    serve(lambda: ({"stub": True}, job))
