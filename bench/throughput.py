@@ -140,7 +140,7 @@ def people(found: dict[str, list[domain.Track]]) -> list[Answer]:
 def warm_up(encoder: Encoder) -> None:
     """Load every model: that is paid once a process."""
     encoder.encode([check_chip()])
-    FaceDetector(DetectSettings()).everywhere(np.zeros((200, 200), np.uint8))
+    FaceDetector(DetectSettings()).within(np.zeros((200, 200), np.uint8), [Region(0, 0, 200, 200)])
     follow.align(np.zeros((200, 200, 3), np.uint8), Region(50, 50, 100, 100))
 
 
@@ -148,8 +148,8 @@ def watched() -> Stopwatch:
     """A stopwatch on every stage; what it does not see is decoding."""
     stopwatch = Stopwatch()
     for owner, name, stage in (
-        (FaceDetector, "everywhere", "detect everywhere"),
-        (FaceDetector, "near", "detect near"),
+        (FaceDetector, "within", "detect newcomers"),
+        (FaceDetector, "near", "detect known"),
         (CutFinder, "is_cut", "cuts"),
         (Frame.__dict__["thumbnail"], "func", "cuts"),
         (BestFaces, "offer", "crop"),

@@ -50,9 +50,14 @@ class FaceDetector:
         """The width of the smallest face looked for in this frame."""
         return float(max(self._smallest, _SMALLEST_SHARE * min(gray.shape)))
 
-    def everywhere(self, gray: Gray) -> list[Detection]:
-        """All faces of a frame, best first."""
-        return self._scan(gray, _FOUND / self.smallest(gray), 0, 0)
+    def within(self, gray: Gray, regions: Iterable[Region]) -> list[Detection]:
+        """All faces inside rectangles of a frame, each once, best first."""
+        scale = _FOUND / self.smallest(gray)
+        found: list[Detection] = []
+        for region in regions:
+            part = gray[region.top : region.top + region.height, region.left : region.left + region.width]
+            found += self._scan(part, scale, region.left, region.top)
+        return distinct(found)
 
     def near(self, gray: Gray, faces: Iterable[Region]) -> list[Detection]:
         """The faces in regions twice the size of known ones, each once, best first."""

@@ -1,20 +1,24 @@
 """Follow the faces of a chunk through its frames, and encode the best of each."""
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from frame_workers.best import BestFaces, Face
+from frame_workers.changes import ChangeFinder
 from frame_workers.crop import Crop, cut_crop
-from frame_workers.detect import Detection, distinct, inflated
+from frame_workers.detect import Detection, distinct, inflated, overlap
 from frame_workers.encode import Encoder, Encoding, align, encode_faces
 from frame_workers.picture import Frame, Gray, Region
-from frame_workers.track import Sighting, Track, Tracker
+from frame_workers.track import LINK, Sighting, Track, Tracker
 
-EVERYWHERE_EVERY = 2.0
-"""Seconds between two looks at the whole frame; between them only known faces and their surroundings are looked at."""
+NEWCOMERS_EVERY = 1.0
+"""Seconds between two looks for new faces, where something changed; in between only known faces are looked at."""
+BODIES_EVERY = 2
+"""Of those looks, every second one takes in what is known to be a body: it moves all the time."""
+_NEIGHBOURHOOD = 2.0
 # dlib's boxes come in steps of 6/5, so a face of the smallest size may get the box below it.
 _SMALL = 0.85
 _VISIBLE = 0.5
@@ -25,7 +29,7 @@ class Detector(Protocol):
 
     def smallest(self, gray: Gray) -> float: ...
 
-    def everywhere(self, gray: Gray) -> list[Detection]: ...
+    def within(self, gray: Gray, regions: Iterable[Region]) -> list[Detection]: ...
 
     def near(self, gray: Gray, faces: Iterable[Region]) -> list[Detection]: ...
 
@@ -64,14 +68,20 @@ class FaceFollower:
         self._encoder = encoder
         self._tracker = Tracker()
         self._best: defaultdict[int, BestFaces] = defaultdict(BestFaces)
-        self._everywhere_again = -math.inf
+        self._changes = ChangeFinder()
+        self._earlier: deque[tuple[Frame, list[Detection]]] = deque(maxlen=round(NEWCOMERS_EVERY * samples_per_second))
+        self._newcomers_again = -math.inf
+        self._looks = 0
         self._shape: tuple[int, ...] = ()
         self._tolerance = 0.5 / samples_per_second
 
     def cut(self) -> None:
         """End all tracks; the next look is at the whole frame."""
         self._finish(self._tracker.end_all())
-        self._everywhere_again = -math.inf
+        self._earlier.clear()
+        self._changes.forget()
+        self._newcomers_again = -math.inf
+        self._looks = 0
 
     def look(self, frame: Frame) -> None:
         """Find the faces of this frame and continue their tracks. A change of the frame's size is a cut, too."""
@@ -81,14 +91,40 @@ class FaceFollower:
         self._finish(self._tracker.end_lost(frame.time))
         wanted = [found for found in self._faces(frame) if self._is_wanted(found, frame)]
         for track, sighting in self._tracker.update(frame.time, wanted):
+            if len(track.sightings) == 1:
+                self._look_back(track)
             self._best[track.index].offer(frame, sighting)
+        self._earlier.append((frame, wanted))
 
     def _faces(self, frame: Frame) -> list[Detection]:
-        if frame.time < self._everywhere_again - self._tolerance:
-            return self._detector.near(frame.gray, self._tracker.regions())
-        self._everywhere_again = frame.time + EVERYWHERE_EVERY
-        found = self._detector.everywhere(frame.gray)
-        return distinct([*found, *self._detector.near(frame.gray, self._tracker.unmatched(found))])
+        known = self._tracker.regions()
+        found = self._detector.near(frame.gray, known)
+        if frame.time < self._newcomers_again - self._tolerance:
+            return found
+        self._newcomers_again = frame.time + NEWCOMERS_EVERY
+        spared = [inflated(face, _NEIGHBOURHOOD, self._shape) for face in known]
+        if self._looks % BODIES_EVERY:
+            spared += [_body(face, self._shape) for face in known]
+        self._looks += 1
+        regions = self._changes.regions(frame.gray, self._detector.smallest(frame.gray), spared)
+        return distinct([*found, *self._detector.within(frame.gray, regions)])
+
+    def _look_back(self, track: Track) -> None:
+        """Give a new track the sightings it had before anybody looked there: who comes and goes has few others."""
+        earlier: list[tuple[Frame, Sighting]] = []
+        (first,) = track.sightings
+        box = first.box
+        for frame, known in reversed(self._earlier):
+            found = [d for d in self._detector.near(frame.gray, [box]) if overlap(d.box, box) >= LINK]
+            best = max(found, key=lambda d: overlap(d.box, box), default=None)
+            if best is None or any(overlap(best.box, other.box) >= LINK for other in known):
+                break
+            box = best.box
+            earlier.append((frame, Sighting(frame.time, best.box, best.score)))
+            known.append(best)
+        for frame, sighting in reversed(earlier):
+            track.sightings.insert(-1, sighting)
+            self._best[track.index].offer(frame, sighting)
 
     def _is_wanted(self, found: Detection, frame: Frame) -> bool:
         """Whether the face is large enough and inside the frame; otherwise it is counted as skipped."""
@@ -121,6 +157,11 @@ class FaceFollower:
                     cut_crop(max(faces, key=lambda face: (face.quality, -face.time))),
                 )
             )
+
+
+def _body(face: Region, shape: tuple[int, ...]) -> Region:
+    """Where the body below a face is, and what its hands do: three faces wide, five high."""
+    return inflated(Region(face.left - face.width, face.top, 3 * face.width, 5 * face.height), 1.0, shape)
 
 
 def _inside_picture(face: Face) -> Region:

@@ -22,15 +22,11 @@ WIDTH, HEIGHT = 640, 360
 class SquareDetector:
     """A square of brightness 200 is a face of score 2, one of 150 a face of score -0.1."""
 
-    def __init__(self) -> None:
-        self.looks_everywhere: list[int] = []
-
     def smallest(self, gray: Gray) -> float:
         return 40.0
 
-    def everywhere(self, gray: Gray) -> list[Detection]:
-        self.looks_everywhere.append(int(gray[0, 0]))
-        return self._squares(gray, Region(0, 0, gray.shape[1], gray.shape[0]))
+    def within(self, gray: Gray, regions: Iterable[Region]) -> list[Detection]:
+        return [found for region in regions for found in self._squares(gray, region)]
 
     def near(self, gray: Gray, faces: Iterable[Region]) -> list[Detection]:
         found = [d for face in faces for d in self._squares(gray, inflated(face, 2.0, gray.shape))]
@@ -109,11 +105,21 @@ def test_a_cut_ends_the_track() -> None:
     assert [len(track.sightings) for track in follower.found] == [5, 5]
 
 
-def test_a_newcomer_is_found_within_two_seconds() -> None:
-    """The whole frame is looked at again and again, not only where faces are known."""
+def test_a_newcomer_is_found_with_all_its_sightings() -> None:
+    """Looks for new faces are a second apart, but what lies before the one that finds somebody is not lost."""
     frames = [frame(i / 5, (100, 90, 80, 200), *([(400, 90, 80, 200)] if i >= 3 else [])) for i in range(20)]
     starts = sorted(track.sightings[0].time for track in follow(*frames).found)
-    assert starts == [0.0, 2.0]
+    assert starts == [0.0, 0.6]
+
+
+@pytest.mark.parametrize("first", range(2, 8))
+def test_somebody_who_is_there_for_a_second_is_seen_at_each_sample(first: int) -> None:
+    """Whenever that second begins; and linked to nobody else."""
+    there = range(first, first + 5)
+    frames = [frame(i / 5, (100, 90, 80, 200), *([(400, 90, 60, 200)] if i in there else [])) for i in range(20)]
+    _, guest = sorted(follow(*frames).found, key=lambda track: track.sightings[0].time)
+    assert [seen.time for seen in guest.sightings] == [i / 5 for i in there]
+    assert [seen.box for seen in guest.sightings] == [Region(400, 90, 60, 60)] * 5
 
 
 def test_a_box_is_clipped_to_the_frame() -> None:
