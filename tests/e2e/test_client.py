@@ -1,0 +1,176 @@
+"""The command line against the real services, as a script or a person runs it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from castlist.client import Client
+from conftest import RunningStack
+from support import clips
+from support.api import Api, new_gallery
+from support.moments import connect
+
+pytestmark = pytest.mark.stack
+
+
+def start(stack: RunningStack, *arguments: str) -> subprocess.Popen[str]:
+    """`castlist --json …` on the stack."""
+    where = {"INGEST_URL": stack.ingest_url, "QUERY_URL": stack.query_url}
+    return subprocess.Popen(
+        [sys.executable, "-m", "castlist.cli", "--json", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **where},
+    )  # fmt: skip
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any], str]:
+    """Its exit code, the document on its stdout, and its stderr."""
+    out, err = process.communicate(timeout=150)
+    return process.returncode, json.loads(out), err
+
+
+def castlist(stack: RunningStack, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Run a command to its end."""
+    code, document, err = end(start(stack, *arguments))
+    assert "Traceback" not in err, err
+    return code, document
+
+
+def until(truth: Callable[[], Any], patience: float = 60) -> Any:
+    """Wait for something to become true; what it was then."""
+    give_up = time.monotonic() + patience
+    while not (value := truth()):
+        assert time.monotonic() < give_up, "it did not come to pass"
+        time.sleep(0.02)
+    return value
+
+
+def test_a_folder_goes_in_and_its_people_come_out(stack: RunningStack, tmp_path: Path) -> None:
+    """Submitted and watched to the end; shown as a table and as a sheet with a picture for every appearance."""
+    gallery = new_gallery("client")
+    for name in ("monday", "wednesday"):
+        (tmp_path / f"{name}.mp4").symlink_to(clips.sample(name))
+    (tmp_path / "notes.txt").write_text("not a video")
+
+    code, submitted = castlist(stack, "submit", str(tmp_path), "--gallery", gallery, "--watch")
+    assert code == 0
+    assert submitted["skipped"] == 1
+    assert [(Path(f["path"]).name, f["status"], f["task"]["people"]) for f in submitted["files"]] == [
+        ("monday.mp4", "done", 2),
+        ("wednesday.mp4", "done", 2),
+    ]
+
+    code, shown = castlist(stack, "people", "--gallery", gallery)
+    assert code == 0
+    assert sorted(len(person["appearances"]) for person in shown["people"]) == [1, 1, 2]
+    video = submitted["files"][0]["video_id"]
+    _, in_one = castlist(stack, "people", "--video", video)
+    assert {a["video_id"] for person in in_one["people"] for a in person["appearances"]} == {video}
+
+    code, sheet = castlist(stack, "sheet", str(tmp_path / "sheet.html"), "--gallery", gallery)
+    assert (code, sheet["people"], sheet["crops"], sheet["crops_missing"]) == (0, 3, 4, 0)
+    html = (tmp_path / "sheet.html").read_text("utf-8")
+    assert html.count("<section") == 3
+    assert html.count("data:image/jpeg;base64,/9j/") == 4
+
+
+def test_what_is_there_already_is_not_uploaded_again(stack: RunningStack, tmp_path: Path) -> None:
+    """Proved by an ingest that is not there. `--again` does need it, and begins a new task on the same video."""
+    gallery, clip = new_gallery("client"), str(clips.sample("tuesday"))
+    _, first = castlist(stack, "submit", clip, "--gallery", gallery, "--watch")
+    nowhere = ("--ingest", "http://127.0.0.1:9", "--patience", "0")
+    code, second = castlist(stack, "submit", clip, "--gallery", gallery, *nowhere)
+    assert (code, second["files"][0]["duplicate"]) == (0, True)
+    assert second["files"][0]["task_id"] == first["files"][0]["task_id"]
+    assert castlist(stack, "submit", clip, "--gallery", gallery, "--again", *nowhere)[0] == 3
+    code, third = castlist(stack, "submit", clip, "--gallery", gallery, "--again", "--watch")
+    assert (code, third["files"][0]["video_id"]) == (0, first["files"][0]["video_id"])
+    assert third["files"][0]["task_id"] != first["files"][0]["task_id"]
+
+
+def test_a_refused_file_does_not_hold_up_the_others(stack: RunningStack, tmp_path: Path) -> None:
+    """It is reported with its reason, and the exit code says that something was wrong."""
+    (tmp_path / "notes.txt").write_text("not a video")
+    gallery = new_gallery("client")
+    code, submitted = castlist(
+        stack, "submit", str(tmp_path / "notes.txt"), str(clips.sample("tuesday")), "-g", gallery, "--watch"
+    )
+    assert code == 1
+    assert [file["status"] for file in submitted["files"]] == ["refused", "done"]
+    assert "Not a video" in submitted["files"][0]["error"]
+
+
+def test_a_cancelled_task_has_its_own_exit_code(stack: RunningStack) -> None:
+    """For who watches it; cancelling what is cancelled is fine, what is done is refused, and unknown is wrong usage."""
+    gallery, api = new_gallery("client"), Api(stack)
+    _, submitted = castlist(stack, "submit", str(clips.minute()), "-g", gallery)
+    task = submitted["files"][0]["task_id"]
+    watching = start(stack, "watch", task)
+    until(lambda: api.task(task)["status"] == "processing")
+    assert castlist(stack, "cancel", task)[0] == 0
+    code, watched, _ = end(watching)
+    assert (code, watched["tasks"][0]["status"]) == (4, "cancelled")
+    assert castlist(stack, "cancel", task)[0] == 0
+    _, other = castlist(stack, "submit", str(clips.sample("tuesday")), "-g", gallery, "--watch")
+    assert castlist(stack, "cancel", other["files"][0]["task_id"])[0] == 1
+    assert castlist(stack, "watch", "no-such-task")[0] == 2
+
+
+def test_ctrl_c_in_an_upload_leaves_nothing(stack: RunningStack, tmp_path: Path) -> None:
+    """Stopped while ingest is writing it: no video, no task, no record of an upload."""
+    database, gallery = connect(stack.mongo_url), new_gallery("client")
+    large = tmp_path / "large.mp4"
+    large.write_bytes(clips.sample("monday").read_bytes())
+    os.truncate(large, 1 << 30)
+    before = {upload["_id"] for upload in database.uploads.find()}
+    process = start(stack, "submit", str(large), "-g", gallery)
+    mine = until(lambda: {upload["_id"] for upload in database.uploads.find()} - before)
+    process.send_signal(signal.SIGINT)
+    code, document, err = end(process)
+    assert (code, document["interrupted"], document["files"][0]["status"]) == (130, True, "not submitted"), err
+    until(lambda: database.uploads.count_documents({"_id": {"$in": list(mine)}}) == 0)
+    assert database.videos.count_documents({"gallery": gallery}) == 0
+    assert database.tasks.count_documents({"gallery": gallery}) == 0
+
+
+@pytest.mark.parametrize("option", [(), ("--cancel-on-interrupt",)])
+def test_ctrl_c_says_what_goes_on_or_cancels_it(stack: RunningStack, option: tuple[str, ...]) -> None:
+    """An accepted task is not ours to lose; it is named, and cancelled only where that was asked for."""
+    gallery, api, database = new_gallery("client"), Api(stack), connect(stack.mongo_url)
+    process = start(stack, "submit", str(clips.minute()), "-g", gallery, "--watch", *option)
+    task = until(lambda: database.tasks.find_one({"gallery": gallery, "status": "processing"}))["_id"]
+    process.send_signal(signal.SIGINT)
+    code, document, err = end(process)
+    assert (code, document["interrupted"]) == (130, True)
+    assert document["files"][0]["task_id"] == task
+    if option:
+        assert api.finished(task, patience=5)["status"] == "cancelled"
+    else:
+        assert f"castlist cancel {task}" in err
+        assert api.task(task)["status"] in ("processing", "done")
+        assert castlist(stack, "cancel", task)[0] in (0, 1)
+
+
+@pytest.mark.faults
+async def test_watching_outlasts_a_restart_of_query_api(stack: RunningStack) -> None:
+    """Its stream breaks off in the middle of a task; the end is seen all the same, and progress never falls."""
+    gallery = new_gallery("client")
+    async with Client(stack.ingest_url, stack.query_url) as client:
+        accepted = await client.submit(clips.minute(), gallery=gallery)
+        states, killed = [], 0
+        async for task in client.watch(accepted.task_id):
+            states.append(task)
+            if task.status == "processing" and not killed:
+                killed = stack.kill("query-api")
+        assert killed
+        assert states[-1].status == "done"
+        assert [state.progress for state in states] == sorted(state.progress for state in states)
+        assert (await client.settled(gallery)).profiles == 2
+    stack.wait_ready()
