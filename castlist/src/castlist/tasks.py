@@ -5,7 +5,7 @@ from datetime import datetime
 
 from castlist import outbox
 from castlist.codec import Poison
-from castlist.events import CancelVideo, TaskFinished, VideoUploaded
+from castlist.events import CancelVideo, StoredObject, TaskFinished, VideoUploaded
 from castlist.ids import attempt_key, event_id, task_id
 from castlist.ports import Document, Documents
 from castlist.schema import CANCELS, CONTROLS, DELETED, GALLERIES, TASKS, VIDEOS
@@ -103,6 +103,23 @@ def _after_deletion(uploaded: VideoUploaded, last: int, announce: bool) -> Video
         raise Poison(f"video {uploaded.video_id} was deleted; to have it again, announce it with epoch {last + 1}")
     again = {"epoch": last + 1, "event_id": event_id("VideoUploaded", uploaded.video_id, last + 1)}
     return uploaded.model_copy(update=again)
+
+
+def announcement(video: Document, epoch: int, now: datetime) -> VideoUploaded:
+    """The event that announces a run over a stored video; the same one however often it is made."""
+    return VideoUploaded(
+        event_id=event_id("VideoUploaded", video["_id"], epoch),
+        occurred_at=now,
+        video_id=video["_id"],
+        epoch=epoch,
+        gallery=video["gallery"],
+        object=StoredObject.model_validate(video["object"]),
+        name=video["name"],
+        bytes=video["bytes"],
+        sha256=video["sha256"],
+        recorded_at=video["recorded_at"],
+        external_id=video["external_id"],
+    )
 
 
 def _same_video(video: Document, uploaded: VideoUploaded) -> None:

@@ -73,7 +73,7 @@ class Reconciler:
         video = await self._documents.get(VIDEOS, task["video_id"])
         plan = await self._documents.get(PLANS, attempt_key(task["video_id"], task["epoch"]))
         if video is not None and plan is None:
-            await self._publisher.publish(uploaded_again(video, task, now))
+            await self._publisher.publish(tasks.announcement(video, task["epoch"], now))
         elif plan is not None:
             await self._announce_chunks(plan, task, now)
         # A task may merely wait behind others: ask less and less often.
@@ -91,23 +91,6 @@ class Reconciler:
             return
         chunks = list(chunks_again(plan, task, missing[: plan["window"]], now))
         await self._publisher.publish(*chunks)
-
-
-def uploaded_again(video: Document, task: Document, now: datetime) -> events.VideoUploaded:
-    """The announcement of a task's video, with the id it had."""
-    return events.VideoUploaded(
-        event_id=event_id("VideoUploaded", video["_id"], task["epoch"]),
-        occurred_at=now,
-        video_id=video["_id"],
-        epoch=task["epoch"],
-        gallery=video["gallery"],
-        object=events.StoredObject.model_validate(video["object"]),
-        name=video["name"],
-        bytes=video["bytes"],
-        sha256=video["sha256"],
-        recorded_at=video["recorded_at"],
-        external_id=video["external_id"],
-    )
 
 
 def chunks_again(plan: Document, task: Document, chunks: list[int], now: datetime) -> Iterator[events.ChunkPlanned]:

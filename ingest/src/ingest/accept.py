@@ -1,0 +1,118 @@
+"""Accepting a video: its records and its event in one transaction; the same video again is the same video."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from castlist import outbox, tasks
+from castlist.codec import Poison
+from castlist.events import CancelVideo, StoredObject, VideoUploaded
+from castlist.http import Problem
+from castlist.ids import derived, event_id, task_id, uploaded_video_id
+from castlist.ports import Document, Documents, ObjectInfo
+from castlist.schema import TASKS, VIDEOS
+from ingest.forms import Details
+from ingest.upload import Received
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What stands now. `created`: this call made the task. `duplicate`: the video was there before."""
+
+    video: Document
+    task: Document
+    created: bool
+    duplicate: bool
+
+
+class Acceptance:
+    """Writes videos and tasks; every method may be repeated."""
+
+    def __init__(self, documents: Documents, clock: Callable[[], datetime]) -> None:
+        self._documents, self._clock = documents, clock
+
+    async def uploaded(self, received: Received, bucket: str, details: Details) -> Accepted:
+        """A video whose bytes have just come in. If its object is not `video["object"]` it was a duplicate."""
+        video_id = uploaded_video_id(details.gallery, received.sha256)
+        stored = StoredObject(bucket=bucket, key=received.object.key, etag=received.object.etag)
+        return await self._accept(video_id, stored, received.object.bytes, received.sha256, details)
+
+    async def announced(self, bucket: str, info: ObjectInfo, details: Details, video_id: str | None) -> Accepted:
+        """A video that is in S3 already."""
+        chosen = video_id or derived("object", details.gallery, bucket, info.key, info.etag)
+        stored = StoredObject(bucket=bucket, key=info.key, etag=info.etag)
+        return await self._accept(chosen, stored, info.bytes, None, details)
+
+    async def _accept(
+        self, video_id: str, stored: StoredObject, size: int, sha256: str | None, details: Details
+    ) -> Accepted:
+        if (video := await self._documents.get(VIDEOS, video_id)) is None:
+            uploaded = VideoUploaded(
+                event_id=event_id("VideoUploaded", video_id, 1),
+                occurred_at=self._clock(),
+                video_id=video_id,
+                gallery=details.gallery,
+                object=stored,
+                name=details.name,
+                bytes=size,
+                sha256=sha256,
+                recorded_at=details.recorded_at,
+                external_id=details.external_id,
+            )
+            try:
+                made = await tasks.register(self._documents, uploaded, self._clock(), announce=True)
+            except Poison:
+                video = await self._documents.get(VIDEOS, video_id)  # another upload of the same bytes was first
+                if video is None:
+                    raise
+            else:
+                return Accepted(made.video, made.task, made.created, duplicate=not made.created)
+        known = (video["gallery"], video["object"]["bucket"])
+        if known != (details.gallery, stored.bucket) or (sha256 is None and video["object"]["key"] != stored.key):
+            raise Problem(409, f"Video {video_id} is another object or in another gallery already.")
+        latest = await self._latest(video)
+        if latest["status"] in tasks.OPEN or (latest["status"] == tasks.DONE and not details.again):
+            return Accepted(video, latest, created=False, duplicate=True)
+        return await self._next(video, int(latest["epoch"]) + 1)
+
+    async def _latest(self, video: Document) -> Document:
+        task = await self._documents.get(TASKS, video["latest_task_id"])
+        assert task is not None, f"video {video['_id']} has no task"
+        return task
+
+    async def _next(self, video: Document, epoch: int) -> Accepted:
+        now = self._clock()
+        made = await tasks.register(self._documents, tasks.announcement(video, epoch, now), now, announce=True)
+        return Accepted(made.video, made.task, made.created, duplicate=True)
+
+    async def retry(self, task: Document) -> Accepted:
+        """A new task after one that failed or was cancelled; the same one when repeated. Problem 409 otherwise."""
+        video = await self._documents.get(VIDEOS, task["video_id"])
+        if video is None:
+            raise Problem(404, f"There is no video {task['video_id']}.")
+        latest = await self._latest(video)
+        if latest["status"] in tasks.OPEN:
+            return Accepted(video, latest, created=False, duplicate=True)
+        if task["status"] not in (tasks.FAILED, tasks.CANCELLED):
+            raise Problem(409, f"The task is {task['status']}; only one that failed or was cancelled is retried.")
+        following = await self._documents.get(TASKS, task_id(task["video_id"], task["epoch"] + 1))
+        if following is not None:
+            return Accepted(video, following, created=False, duplicate=True)
+        return await self._next(video, int(task["epoch"]) + 1)
+
+    async def cancel(self, task: Document) -> tuple[Document, CancelVideo]:
+        """End the task here and now, and have everybody told. Problem 409 if it ended otherwise before."""
+        now = self._clock()
+        event = CancelVideo(
+            event_id=event_id("CancelVideo", task["video_id"], task["epoch"]),
+            occurred_at=now,
+            video_id=task["video_id"],
+            epoch=task["epoch"],
+        )
+        if task["status"] in tasks.OPEN:
+            await outbox.add(self._documents, event, now)
+            await tasks.cancel(self._documents, task["video_id"], task["epoch"], now)
+            task = await self._documents.get(TASKS, task["_id"]) or task
+        if task["status"] != tasks.CANCELLED:
+            raise Problem(409, f"The task is {task['status']} already.")
+        return task, event

@@ -1,0 +1,51 @@
+"""ingest: HTTP upload → S3 → `video.uploaded`. Only this module constructs adapters."""
+
+import asyncio
+import contextlib
+from contextlib import AsyncExitStack
+
+from starlette.applications import Starlette
+
+from castlist import http, kafka, mongo, openapi, s3
+from castlist.events import now_utc
+from ingest.accept import Acceptance
+from ingest.endpoints import Ingest
+from ingest.settings import Settings
+from ingest.sweeper import sweep_for_ever
+from ingest.upload import Uploads
+
+_ABOUT = "Puts videos in: upload one, or announce one that is in S3 already. Its people are shown by query-api."
+
+
+async def run(settings: Settings) -> None:
+    """Serve until told to stop."""
+    async with AsyncExitStack() as stack:
+        documents = mongo.connect(settings.mongo_url, settings.mongo_database)
+        stack.callback(documents.close)
+        publisher = kafka.KafkaPublisher(settings.kafka_bootstrap)
+        stack.push_async_callback(publisher.close)
+        objects = await stack.enter_async_context(
+            s3.connect(
+                settings.s3_endpoint,
+                settings.s3_bucket,
+                settings.s3_access_key,
+                settings.s3_secret_key,
+                settings.s3_region,
+            )
+        )
+        uploads = Uploads(documents, objects, now_utc, settings.max_upload_bytes)
+        acceptance = Acceptance(documents, now_utc)
+        ingest = Ingest(settings, documents, objects, publisher, uploads, acceptance)
+
+        # Kafka is not among them: ingest accepts without it.
+        health = http.health_routes({"mongodb": documents.ping, "s3": objects.ping})
+        api = openapi.routes("Castlist ingest", "1", _ABOUT, ingest.operations())
+        app = Starlette(routes=[*api, *health], exception_handlers=http.EXCEPTION_HANDLERS)
+
+        sweeping = asyncio.create_task(sweep_for_ever(documents, objects, publisher, now_utc))
+        try:
+            await http.server(app, settings.bind_host, settings.ingest_port).serve()
+        finally:
+            sweeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sweeping

@@ -1,0 +1,217 @@
+"""The operations of ingest."""
+
+import asyncio
+import contextlib
+import json
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.background import BackgroundTask
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from castlist import events, outbox
+from castlist.http import FieldError, Problem
+from castlist.ids import event_id, uploaded_video_id
+from castlist.metrics import UPLOADS
+from castlist.openapi import Answer, NoQuery, Operation, field_errors, problem
+from castlist.ports import Document, Documents, ObjectMissing, Objects, Publisher, Unavailable
+from castlist.schema import OUTBOX, TASKS
+from ingest.accept import Acceptance, Accepted
+from ingest.forms import Announcement, Details, TaskCancelled, VideoAccepted, clean_name
+from ingest.multipart import Form
+from ingest.settings import Settings
+from ingest.upload import Uploads
+
+M = TypeVar("M", bound=BaseModel)
+_JSON_LIMIT = 64 * 1024
+_DRAINED = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """What the endpoints work with."""
+
+    settings: Settings
+    documents: Documents
+    objects: Objects
+    publisher: Publisher
+    uploads: Uploads
+    acceptance: Acceptance
+
+    # --- POST /videos -------------------------------------------------------------------------------------------------
+
+    async def post_video(self, request: Request, _: NoQuery) -> Response:
+        """Either an upload or the announcement of an object."""
+        kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+        try:
+            if kind == "multipart/form-data":
+                accepted = await self._upload(request)
+            elif kind == "application/json":
+                accepted = await self._announce(request)
+            else:
+                raise Problem(415, "Send multipart/form-data with a file, or application/json with an object.")
+        except Problem as refused:
+            UPLOADS.labels("refused").inc()
+            await _drain(request)
+            return refused.response()
+        except ClientDisconnect:
+            UPLOADS.labels("disconnected").inc()
+            return Response(status_code=400)
+        UPLOADS.labels("duplicate" if accepted.duplicate else "accepted").inc()
+        return self._answer(accepted)
+
+    async def _upload(self, request: Request) -> Accepted:
+        form = Form(request.headers["content-type"], request.stream())
+        async with self.uploads.receive(form.file_chunks()) as received:
+            details = _valid(Details, {"name": clean_name(form.file_name or ""), **form.fields})
+            await self.uploads.meant_for(received.object.key, uploaded_video_id(details.gallery, received.sha256))
+            accepted = await self.acceptance.uploaded(received, self.settings.s3_bucket, details)
+            if accepted.video["object"]["key"] == received.object.key:
+                await self.uploads.kept(received.object.key)
+            else:
+                await self.uploads.discard(received.object.key)
+        return accepted
+
+    async def _announce(self, request: Request) -> Accepted:
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _JSON_LIMIT:
+                raise Problem(413, "The body is too large.")
+        try:
+            given = json.loads(body)
+        except ValueError as error:
+            raise Problem(400, f"The body is not JSON: {error}") from None
+        told = _valid(Announcement, given)
+        try:
+            info = await self.objects.head(told.object.key, bucket=told.object.bucket)
+        except ObjectMissing:
+            missing = FieldError(field="object", message="there is no such object in S3")
+            raise Problem(422, "The object is not there.", errors=[missing]) from None
+        if told.name is None:
+            told = told.model_copy(update={"name": clean_name(told.object.key)})
+        return await self.acceptance.announced(told.object.bucket, info, told, told.video_id)
+
+    def _answer(self, accepted: Accepted) -> Response:
+        video, task = accepted.video, accepted.task
+        body = VideoAccepted(
+            video_id=video["_id"],
+            task_id=task["_id"],
+            gallery=video["gallery"],
+            name=video["name"],
+            bytes=video["bytes"],
+            sha256=video["sha256"],
+            status=task["status"],
+            duplicate=accepted.duplicate,
+        )
+        said = event_id("VideoUploaded", video["_id"], task["epoch"])
+        return JSONResponse(
+            body.model_dump(mode="json"),
+            202 if accepted.created else 200,
+            {"Location": f"{self.settings.public_query_url}/tasks/{task['_id']}"},
+            background=BackgroundTask(self._publish, said),
+        )
+
+    async def _publish(self, said: str) -> None:
+        """Now, if Kafka is there; else the sweeper does it."""
+        with contextlib.suppress(Unavailable):
+            entry = await self.documents.get(OUTBOX, said)
+            if entry is not None and entry["published_at"] is None:
+                await outbox.publish(self.documents, self.publisher, [entry], events.now_utc())
+
+    # --- tasks --------------------------------------------------------------------------------------------------------
+
+    async def cancel_task(self, request: Request, _: NoQuery) -> Response:
+        """Stop the work on a task."""
+        task, event = await self.acceptance.cancel(await self._task(request))
+        body = TaskCancelled(id=task["_id"], video_id=task["video_id"], status="cancelled")
+        return JSONResponse(body.model_dump(), 202, background=BackgroundTask(self._publish, event.event_id))
+
+    async def retry_task(self, request: Request, _: NoQuery) -> Response:
+        """A new task after one that failed or was cancelled."""
+        return self._answer(await self.acceptance.retry(await self._task(request)))
+
+    async def get_task(self, request: Request, _: NoQuery) -> Response:
+        """Tasks are shown by query-api."""
+        return RedirectResponse(f"{self.settings.public_query_url}/tasks/{request.path_params['task_id']}", 307)
+
+    async def _task(self, request: Request) -> Document:
+        task = await self.documents.get(TASKS, request.path_params["task_id"])
+        if task is None:
+            raise Problem(404, "There is no such task.")
+        return task
+
+    # --- the list -----------------------------------------------------------------------------------------------------
+
+    def operations(self) -> list[Operation]:
+        """What ingest answers to."""
+        refused = {
+            400: problem("The body cannot be read."),
+            409: problem("The id stands for another object or gallery."),
+            413: problem("Larger than this installation takes."),
+            415: problem("Not a video, by its first bytes."),
+            422: problem("A field is missing, unknown or not valid."),
+            503: problem("S3 or MongoDB is away; try again after Retry-After."),
+        }
+        accepted = {
+            202: Answer("Accepted: the object is in S3, its event is on its way.", VideoAccepted),
+            200: Answer("The same video as before, with its latest task.", VideoAccepted),
+        }
+        gone = {404: problem("No such task.")}
+        return [
+            Operation(
+                "POST",
+                "/videos",
+                self.post_video,
+                "Upload a video, or announce one that is in S3",
+                accepted | refused,
+                body={"multipart/form-data": _form_schema(), "application/json": Announcement},
+            ),
+            Operation(
+                "POST",
+                "/tasks/{task_id}/cancel",
+                self.cancel_task,
+                "Stop the work on a task",
+                {202: Answer("It is cancelled.", TaskCancelled), 409: problem("It is done or failed."), **gone},
+            ),
+            Operation(
+                "POST",
+                "/tasks/{task_id}/retry",
+                self.retry_task,
+                "Run a failed or cancelled task's video again",
+                accepted | {409: problem("It is done."), **gone},
+            ),
+            Operation(
+                "GET",
+                "/tasks/{task_id}",
+                self.get_task,
+                "A task, at query-api",
+                {307: Answer("Where query-api shows it.")},
+            ),
+        ]
+
+
+def _valid(model: type[M], given: object) -> M:
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise Problem(422, "What was said about the video is not valid.", errors=field_errors(error)) from None
+
+
+def _form_schema() -> dict[str, object]:
+    schema = Details.model_json_schema()
+    properties = {"file": {"type": "string", "format": "binary"}, **schema["properties"]}
+    return {"type": "object", "required": ["file"], "properties": properties, "additionalProperties": False}
+
+
+async def _drain(request: Request) -> None:
+    """Read on for a while, so that a client that is still sending gets to see the answer."""
+    with contextlib.suppress(ClientDisconnect, RuntimeError, TimeoutError):
+        async with asyncio.timeout(5):
+            left = _DRAINED
+            async for chunk in request.stream():
+                left -= len(chunk)
+                if left < 0:
+                    return
