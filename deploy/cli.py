@@ -5,6 +5,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from deploy.config import load_config, load_dotenv
 from deploy.errors import DeployError
@@ -40,6 +41,8 @@ def _run(given: argparse.Namespace) -> int:
     if getattr(given, "workers", None):
         os.environ["WORKERS"] = str(given.workers)
 
+    if getattr(given, "docker", False):
+        _run_docker(given)
     match given.command:
         case "down":
             return down.down(config)
@@ -59,18 +62,34 @@ def _run(given: argparse.Namespace) -> int:
             return up.up(config, given.detach, given.servers_only)
 
 
+def _run_docker(given: argparse.Namespace) -> NoReturn:
+    from deploy import docker
+
+    match given.command:
+        case "down":
+            docker.down()
+        case "status":
+            docker.status(given.json)
+        case "logs":
+            docker.logs(given.name, given.follow, given.lines)
+        case _:
+            docker.up(given.detach)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 deploy", description="Castlist's local stack.", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _up_options(parser)
     _up_options(commands.add_parser("up", help="bring the stack up (the default)"))
-    commands.add_parser("down", help="stop the stack")
+    down = commands.add_parser("down", help="stop the stack")
     status = commands.add_parser("status", help="say what runs")
     status.add_argument("--json", action="store_true")
     logs = commands.add_parser("logs", help="show the logs")
     logs.add_argument("name", nargs="?", help="of one process (default: of all)")
     logs.add_argument("-f", "--follow", action="store_true")
     logs.add_argument("-n", "--lines", type=int, default=50)
+    for command in (down, status, logs):
+        command.add_argument("--docker", action="store_true", help="of the containers")
     demo = commands.add_parser("demo", help="find the people in sample clips whose answer is known")
     demo.add_argument("--keep", action="store_true", help="leave the stack up afterwards")
     demo.add_argument("--workers", type=int, metavar="N", help="worker slots (default: one a core)")
@@ -86,4 +105,5 @@ def _parser() -> argparse.ArgumentParser:
 def _up_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--detach", action="store_true", default=False, help="return when the stack is ready")
     parser.add_argument("--workers", type=int, metavar="N", help="worker slots (default: one a core)")
+    parser.add_argument("--docker", action="store_true", help="the compose file instead")
     parser.add_argument("--servers-only", action="store_true", help="Kafka, MongoDB and S3 without Castlist's services")

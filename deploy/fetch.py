@@ -136,7 +136,7 @@ def _download_package(python: Path, item: Package, folder: Path) -> Path:
     requirement = folder / "requirement.txt"
     requirement.write_text(f"{item.name}=={item.version} --hash=sha256:{item.sha256}\n")
     # For source, pip would run its setup.py only to learn what it depends on: the hash is compared before that.
-    only = ["--no-binary=:all:"] if item.is_source else ["--only-binary=:all:", *_platforms(item.file)]
+    only = [f"--no-binary={item.name}"] if item.is_source else ["--only-binary=:all:", *_platforms(item.file)]
     arguments = ["download", "--no-deps", "--require-hashes", *only, "-d", str(folder), "-r", str(requirement)]
     with Progress(f"{item.key} ({item.name} {item.version})", item.size) as bar:
         run_pip(python, arguments, f"{item.name} {item.version}", lambda: bar.update(_size(folder)), str(folder))
