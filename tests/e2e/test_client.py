@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,17 @@ from castlist.client import Client
 from conftest import RunningStack
 from support import clips
 from support.api import Api, new_gallery
-from support.moments import connect
+from support.moments import Database, connect
 
 pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def database(stack: RunningStack) -> Iterator[Database]:
+    """What is stored, looked at directly."""
+    database = connect(stack.mongo_url)
+    yield database
+    database.client.close()
 
 
 def start(stack: RunningStack, *arguments: str) -> subprocess.Popen[str]:
@@ -123,9 +131,9 @@ def test_a_cancelled_task_has_its_own_exit_code(stack: RunningStack) -> None:
     assert castlist(stack, "watch", "no-such-task")[0] == 2
 
 
-def test_ctrl_c_in_an_upload_leaves_nothing(stack: RunningStack, tmp_path: Path) -> None:
+def test_ctrl_c_in_an_upload_leaves_nothing(stack: RunningStack, database: Database, tmp_path: Path) -> None:
     """Stopped while ingest is writing it: no video, no task, no record of an upload."""
-    database, gallery = connect(stack.mongo_url), new_gallery("client")
+    gallery = new_gallery("client")
     large = tmp_path / "large.mp4"
     large.write_bytes(clips.sample("monday").read_bytes())
     os.truncate(large, 1 << 30)
@@ -141,9 +149,11 @@ def test_ctrl_c_in_an_upload_leaves_nothing(stack: RunningStack, tmp_path: Path)
 
 
 @pytest.mark.parametrize("option", [(), ("--cancel-on-interrupt",)])
-def test_ctrl_c_says_what_goes_on_or_cancels_it(stack: RunningStack, option: tuple[str, ...]) -> None:
+def test_ctrl_c_says_what_goes_on_or_cancels_it(
+    stack: RunningStack, database: Database, option: tuple[str, ...]
+) -> None:
     """An accepted task is not ours to lose; it is named, and cancelled only where that was asked for."""
-    gallery, api, database = new_gallery("client"), Api(stack), connect(stack.mongo_url)
+    gallery, api = new_gallery("client"), Api(stack)
     process = start(stack, "submit", str(clips.minute()), "-g", gallery, "--watch", *option)
     task = until(lambda: database.tasks.find_one({"gallery": gallery, "status": "processing"}))["_id"]
     process.send_signal(signal.SIGINT)

@@ -16,7 +16,10 @@ class Answer(BaseModel):
 
 
 class Accepted(Answer):
-    """`POST /videos`: the video and the task that looks through it. `duplicate`: both were there already."""
+    """`POST /videos`: the video and its latest task. `duplicate`: the video was there before.
+
+    `began`: this request made the task (which the service says by its status code, 202 rather than 200).
+    """
 
     video_id: str
     task_id: str
@@ -26,6 +29,7 @@ class Accepted(Answer):
     sha256: str | None
     status: Status
     duplicate: bool
+    began: bool = False
 
 
 class TaskError(Answer):

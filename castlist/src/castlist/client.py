@@ -124,7 +124,8 @@ class Client:
                 files={"file": ("video", file, "application/octet-stream")},
                 timeout=_UPLOAD_TIMEOUT,
             )
-        return Accepted.model_validate_json(response.content)
+        accepted = Accepted.model_validate_json(response.content)
+        return accepted.model_copy(update={"began": response.status_code == 202})
 
     async def cancel(self, task_id: str) -> None:
         """Have a task stopped; may be repeated. Refused (409) if it is done or has failed."""

@@ -40,8 +40,7 @@ class Submission:
     @property
     def open(self) -> bool:
         """A task that this run began and that has not ended as far as we know."""
-        mine = self.accepted is not None and not self.accepted.duplicate
-        return mine and self.status in ("queued", "processing")
+        return self.accepted is not None and self.accepted.began and self.status in ("queued", "processing")
 
     def document(self) -> dict[str, Any]:
         """As `--json` shows it."""
@@ -107,7 +106,7 @@ class Submitter:
                 row.drop()
                 raise
         if not self.watch or one.accepted is None:
-            state = "is there already" if one.accepted and one.accepted.duplicate else "accepted"
+            state = "accepted" if one.accepted and one.accepted.began else "is there already"
             row.end("✓", "green", f"{state} · task {one.accepted.task_id} {one.status}" if one.accepted else "")
             return
         row.move("queued")
