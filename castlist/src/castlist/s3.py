@@ -11,7 +11,7 @@ from typing import Any
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from aiohttp import ClientError as HttpError
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from castlist.ports import ObjectInfo, ObjectMissing, Objects, Unavailable, Upload
 
@@ -19,6 +19,7 @@ PART = 8 * 1024 * 1024
 PARTS_IN_FLIGHT = 3
 _READ = 256 * 1024
 _MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchBucket", "PreconditionFailed", "412", "NoSuchVersion"}
+_MISSING |= {"InvalidBucketName", "KeyTooLongError"}
 
 
 @contextlib.contextmanager
@@ -33,6 +34,8 @@ def _translated(key: str) -> Iterator[None]:
         if status >= 500 or code in {"SlowDown", "RequestTimeout", "InternalError"}:
             raise Unavailable(f"S3: {error}") from error
         raise
+    except ParamValidationError as error:  # a bucket's name that is none, say: waiting would not help
+        raise ObjectMissing(f"{key}: {error}") from error
     except (TimeoutError, BotoCoreError, HttpError, OSError) as error:
         raise Unavailable(f"S3: {error!r}") from error
 

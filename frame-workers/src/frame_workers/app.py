@@ -121,12 +121,13 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
         tasks.append(background.create_task(watchdog(pulse, behind, servers, settings.stuck_seconds, BUSY_LIMIT)))
         planning = Planning(shop, plan_pool, window=max(4, 2 * settings.workers))
         log.info("ready", extra={"slots": settings.workers})
-        await asyncio.gather(
-            Consumer(uploads, VIDEO_UPLOADED, planning, publisher, pulse).run(stopping, settings.drain_seconds),
-            Consumer(chunks, VIDEO_CHUNKS, Chunks(shop, chunk_pool), publisher, pulse).run(
-                stopping, settings.drain_seconds
-            ),
+        working = Chunks(shop, chunk_pool)
+        # The aggregator reads video.uploaded too, and buries what nobody can read.
+        consumers = (
+            Consumer(uploads, VIDEO_UPLOADED, planning, publisher, pulse, buries=False),
+            Consumer(chunks, VIDEO_CHUNKS, working, publisher, pulse, buries=True),
         )
+        await asyncio.gather(*(consumer.run(stopping, settings.drain_seconds) for consumer in consumers))
         for task in tasks:
             task.cancel()
 

@@ -33,13 +33,23 @@ class Handler(Protocol):
 
 
 class Consumer:
-    """Takes what a subscription has, each message in a task of its own, and acknowledges what is done."""
+    """Takes what a subscription has, each message in a task of its own, and acknowledges what is done.
+
+    `buries`: messages that cannot be read become dead letters here; False where another group's readers do that.
+    """
 
     def __init__(
-        self, subscription: Subscription, topic: Topic, handler: Handler, publisher: Publisher, pulse: Pulse
+        self,
+        subscription: Subscription,
+        topic: Topic,
+        handler: Handler,
+        publisher: Publisher,
+        pulse: Pulse,
+        *,
+        buries: bool,
     ) -> None:
         self._subscription, self._topic, self._handler = subscription, topic, handler
-        self._publisher, self._pulse = publisher, pulse
+        self._publisher, self._pulse, self._buries = publisher, pulse, buries
 
     async def run(self, stopping: asyncio.Event, drain: float) -> None:
         """Until `stopping`; then what is in hand gets `drain` seconds, and the rest is left for somebody else."""
@@ -66,15 +76,23 @@ class Consumer:
         self._pulse.in_hand += 1
         try:
             try:
-                await self._handle(decode(self._topic, message.value))
-            except Poison as error:
-                poison = str(error)
-                DEAD_LETTERS.labels(self._topic.name).inc()
-                await self._pulse.outlast(lambda: self._publisher.bury(message, poison))
+                event = decode(self._topic, message.value)
+            except Poison as poison:
+                if self._buries:
+                    await self._bury(message, poison)
+            else:
+                try:
+                    await self._handle(event)
+                except Poison as poison:
+                    await self._bury(message, poison)
             await self._pulse.outlast(lambda: self._subscription.commit(message))
         finally:
             self._pulse.in_hand -= 1
             self._pulse.beat()
+
+    async def _bury(self, message: Message, poison: Poison) -> None:
+        DEAD_LETTERS.labels(self._topic.name).inc()
+        await self._pulse.outlast(lambda: self._publisher.bury(message, str(poison)))
 
     async def _handle(self, event: Event) -> None:
         for attempt in range(1, _TRIES + 1):

@@ -1,0 +1,386 @@
+"""frame-workers on the real servers, told what others would tell it: plans, chunks, cancels, strikes."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+from castlist import events, ids, kafka, s3, tasks
+from castlist.codec import decode
+from castlist.kafka import KafkaPublisher
+from castlist.mongo import MongoDocuments
+from castlist.s3 import S3Objects
+from castlist.schema import ATTEMPTS, CHUNKS, GALLERIES, PLANS
+from castlist.settings import Settings
+from castlist.topics import FACE_ENCODINGS, VIDEO_CHUNKS, VIDEO_UPLOADED, Topic
+from conftest import RunningStack
+from support import clips
+from support.running import connected, whole_topic
+
+pytestmark = pytest.mark.stack
+GROUPS = {VIDEO_UPLOADED: "frame-workers.plan", VIDEO_CHUNKS: "frame-workers"}
+# Every frame is looked at for the tiniest faces: seconds of video take minutes.
+SLOW = events.MatchSettings(samples_per_second=30, smallest_face=20)
+
+
+@pytest.fixture(scope="module")
+def service(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], int]]:
+    """The pid of the stack's frame-workers, or of one of our own where the stack has servers only."""
+    if "frame-workers" in stack.processes():
+        yield lambda: stack.pid("frame-workers")
+        return
+    home = tmp_path_factory.mktemp("workers")
+    environment = {"CASTLIST_HOME": str(home), "WORKERS": "2", "WORKERS_PORT": "50917"}
+    log = (home / "log").open("wb")
+    process = subprocess.Popen([sys.executable, "-m", "frame_workers"], env=os.environ | environment, stderr=log)
+    yield lambda: process.pid
+    process.send_signal(signal.SIGTERM)
+    process.wait(15)
+    log.close()
+
+
+@dataclass
+class World:
+    """The servers, and what was said on `face.encodings` and `video.chunks` since the test began."""
+
+    stack: RunningStack
+    documents: MongoDocuments
+    publisher: KafkaPublisher
+    objects: S3Objects
+    service: Callable[[], int]
+    heard: list[Any] = field(default_factory=list)
+
+    def of(self, kind: type[events.Event], video: str) -> list[Any]:
+        """What was heard about a video."""
+        return [event for event in self.heard if isinstance(event, kind) and getattr(event, "video_id", None) == video]
+
+    async def upload(self, data: bytes, gallery: str = "workers", **changes: Any) -> events.VideoUploaded:
+        """Put an object, and announce it with `changes`."""
+        video = f"w-{uuid.uuid4().hex}"
+        info = await self.objects.put(f"videos/{video}", data, "video/mp4")
+        stored = events.StoredObject(bucket=self.objects.bucket, key=f"videos/{video}", etag=info.etag)
+        uploaded = events.VideoUploaded(
+            event_id=video, occurred_at=events.now_utc(), video_id=video, gallery=gallery, object=stored
+        ).model_copy(update=changes)
+        await self.publisher.publish(uploaded)
+        return uploaded
+
+    async def slow_gallery(self) -> str:
+        gallery = f"slow-{uuid.uuid4().hex[:8]}"
+        await tasks.ensure_gallery(self.documents, gallery, events.now_utc())
+        await self.documents.update(GALLERIES, {"_id": gallery}, {"$set": {"settings": SLOW.model_dump()}})
+        return gallery
+
+    async def until(self, check: Callable[[], Any], patience: float = 60.0) -> Any:
+        async with asyncio.timeout(patience):
+            while True:
+                found = check()
+                if asyncio.iscoroutine(found):
+                    found = await found
+                if found:
+                    return found
+                await asyncio.sleep(0.05)
+
+    async def acknowledged(self, topic: Topic) -> None:
+        """Wait until everything in `topic` is done with."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.stack.kafka_bootstrap)
+        await admin.start()
+        try:
+            records = await whole_topic(self.stack, topic.name)
+            ends = {record.partition: record.offset + 1 for record in records}
+
+            async def done() -> bool:
+                found = await admin.list_consumer_group_offsets(GROUPS[topic])
+                offsets = {tp.partition: value.offset for tp, value in found.items() if tp.topic == topic.name}
+                return all(offsets.get(partition, 0) >= end for partition, end in ends.items())
+
+            await self.until(done)
+        finally:
+            await admin.close()
+
+    def children(self) -> set[int]:
+        """The pids of the processes behind the slots."""
+        family = psutil.Process(self.service()).children()
+        return {child.pid for child in family if {"frame_workers.child", "chunk"} <= set(_command(child))}
+
+    async def attempt(self, video: str, chunk: int = 0) -> dict[str, Any]:
+        return await self.documents.get(ATTEMPTS, ids.chunk_key(video, 1, chunk)) or {}
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+@pytest.fixture
+async def world(stack: RunningStack, service: Callable[[], int]) -> AsyncIterator[World]:
+    settings = Settings()
+    async with contextlib.AsyncExitStack() as resources:
+        enter = resources.enter_async_context
+        documents, publisher = await enter(connected(stack))
+        objects = await enter(
+            s3.connect(
+                stack.s3_endpoint,
+                settings.s3_bucket,
+                settings.s3_access_key,
+                settings.s3_secret_key,
+                settings.s3_region,
+            )
+        )
+        world = World(stack, documents, publisher, objects, service)
+        listeners = []
+        for topic in (FACE_ENCODINGS, VIDEO_CHUNKS):
+            messages = await enter(kafka.listen(stack.kafka_bootstrap, topic))
+            listeners.append(asyncio.create_task(_hear(messages, topic, world.heard)))
+        yield world
+        for listener in listeners:
+            listener.cancel()
+        await asyncio.gather(*listeners, return_exceptions=True)
+
+
+async def _hear(messages: AsyncIterator[Any], topic: Topic, heard: list[Any]) -> None:
+    async for message in messages:
+        if message.value and message.value.startswith(b"{"):
+            heard.append(decode(topic, message.value))
+
+
+@pytest.fixture(scope="module")
+def people() -> bytes:
+    """Two people, one after the other."""
+    return clips.clip("libx264", ".mp4").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def half_a_minute(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Two chunks without a face."""
+    path = tmp_path_factory.mktemp("clips") / "long.mp4"
+    pictures = clips.faceless(25)
+    return clips.write(path, [pictures[i % 25] for i in range(32 * 5)], rate=5, gop=5).read_bytes()
+
+
+async def test_a_video_is_planned_and_each_chunk_told_once(world: World, people: bytes) -> None:
+    """The plan is stored with the object's etag, tracks carry encodings, and their crops lie in S3."""
+    uploaded = await world.upload(people)
+    video = uploaded.video_id
+    await world.until(lambda: world.of(events.FacesEncoded, video))
+    (planned,) = world.of(events.VideoPlanned, video)
+    assert (planned.chunks, planned.width, planned.height, planned.warnings) == (1, 640, 480, ())
+    (found,) = world.of(events.FacesEncoded, video)
+    assert found.frames > 20
+    assert len(found.tracks) >= 2
+    for track in found.tracks:
+        assert (await world.objects.get(track.crop.key)).startswith(b"\xff\xd8")
+    plan = await world.documents.get(PLANS, ids.attempt_key(video, 1))
+    assert plan is not None
+    assert plan["object"] == uploaded.object.model_dump()
+    await world.acknowledged(VIDEO_CHUNKS)
+    assert await world.attempt(video) == {}
+    assert len(world.of(events.FacesEncoded, video)) == 1
+
+
+async def test_events_that_come_again_change_nothing(world: World, half_a_minute: bytes) -> None:
+    """A redo says the same, under the same ids."""
+    uploaded = await world.upload(half_a_minute)
+    video = uploaded.video_id
+
+    def results() -> set[int]:
+        return {event.chunk for event in world.of(events.FacesEncoded, video)}
+
+    await world.until(lambda: results() == {0, 1})
+    before = {event.event_id: event.model_copy(update={"occurred_at": None}) for event in world.of(events.Event, video)}
+    plan = await world.documents.get(PLANS, ids.attempt_key(video, 1))
+    await world.publisher.publish(uploaded, *world.of(events.ChunkPlanned, video))
+    await world.acknowledged(VIDEO_UPLOADED)
+    await world.acknowledged(VIDEO_CHUNKS)
+    for event in world.of(events.Event, video):
+        if not isinstance(event, events.ChunkProgressed):
+            assert event.model_copy(update={"occurred_at": None}) == before[event.event_id]
+    assert await world.documents.get(PLANS, ids.attempt_key(video, 1)) == plan
+
+
+async def test_what_is_stored_already_is_not_worked_on_again(world: World, people: bytes) -> None:
+    """But its successor, a window further on, is handed out: whoever stored the result may have died before."""
+    gallery = f"window-{uuid.uuid4().hex[:8]}"
+    uploaded = await world.upload(people, gallery)
+    video, attempt = uploaded.video_id, ids.attempt_key(uploaded.video_id, 1)
+    other = uploaded.model_copy(update={"video_id": f"{video}-cut", "event_id": f"{video}-cut"})
+    video, attempt = other.video_id, ids.attempt_key(other.video_id, 1)
+    await tasks.register(world.documents, other, events.now_utc())
+    edges = [None, 0.4, 0.8, 1.2, 1.6, None]
+    await world.documents.insert(
+        PLANS,
+        {
+            "_id": attempt, "gallery": gallery, "object": other.object.model_dump(), "window": 2,
+            "chunks": [{"start": a, "end": b} for a, b in itertools.pairwise(edges)],
+            "settings": events.MatchSettings().model_dump(), "duration": 2.4, "width": 640, "height": 480,
+            "frame_rate": 25.0, "warnings": [],
+        },
+    )  # fmt: skip
+    stored = {"_id": f"{attempt}:0:0", "attempt": attempt, "chunk": 0, "part": 0, "parts": 1, "event": "{}"}
+    await world.documents.insert(CHUNKS, stored)
+    first = events.ChunkPlanned(
+        event_id=f"{attempt}:0", occurred_at=events.now_utc(), video_id=video, epoch=1, gallery=gallery,
+        object=other.object, chunk=0, chunks=5, start=None, end=0.4, window=2,
+    )  # fmt: skip
+    await world.publisher.publish(first)
+    await world.until(lambda: {e.chunk for e in world.of(events.FacesEncoded, video)} == {2, 4})
+    assert [e.chunk for e in world.of(events.ChunkPlanned, video)] == [0, 2, 4]
+
+
+async def test_a_video_cancelled_before_it_came_is_left_alone(world: World, people: bytes) -> None:
+    """No plan, no chunk, nothing said."""
+    video = f"w-{uuid.uuid4().hex}"
+    await tasks.cancel(world.documents, video, 1, events.now_utc())
+    await world.upload(people, video_id=video)
+    await world.acknowledged(VIDEO_UPLOADED)
+    assert world.of(events.Event, video) == []
+    assert await world.documents.get(PLANS, ids.attempt_key(video, 1)) is None
+
+
+async def test_a_cancel_kills_the_child_that_works_on_it(world: World, half_a_minute: bytes, people: bytes) -> None:
+    """At once, and the slot is free for others; nothing of the chunk is told or kept."""
+    before = await world.until(lambda: children if len(children := world.children()) == 2 else None)
+    uploaded = await world.upload(half_a_minute, await world.slow_gallery())
+    video = uploaded.video_id
+    await world.until(lambda: world.of(events.ChunkProgressed, video))
+    cancel = events.CancelVideo(event_id=uuid.uuid4().hex, occurred_at=events.now_utc(), video_id=video)
+    await world.publisher.publish(cancel)
+    await world.until(lambda: not before & world.children(), patience=10)  # both chunks were running
+    await tasks.cancel(world.documents, video, 1, events.now_utc())  # the aggregator's part
+    await world.acknowledged(VIDEO_CHUNKS)
+    assert world.of(events.FacesEncoded, video) == []
+    assert world.of(events.ChunkFailed, video) == []
+    assert await world.objects.list(ids.crops_prefix(video, 1)) == []
+    assert await world.attempt(video) == {}
+    following = await world.upload(people)
+    await world.until(lambda: world.of(events.FacesEncoded, following.video_id))
+
+
+async def test_three_strikes_and_a_chunk_has_failed(world: World, half_a_minute: bytes, people: bytes) -> None:
+    """Its message is among the dead letters with the reason; the same video is not tried again; others are."""
+    uploaded = await world.upload(half_a_minute, await world.slow_gallery())
+    video = uploaded.video_id
+    for strike in range(3):
+
+        async def at_work(strike: int = strike) -> bool:
+            records = [await world.attempt(video, chunk) for chunk in (0, 1)]
+            return all(record.get("running") and record.get("strikes") == strike for record in records)
+
+        await world.until(at_work)
+        world.heard.clear()  # the record comes before the work: wait for a sign of life of each child
+        await world.until(lambda: {e.chunk for e in world.of(events.ChunkProgressed, video)} == {0, 1})
+        for pid in world.children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    failed = await world.until(lambda: world.of(events.ChunkFailed, video))
+    assert failed[0].code == "decoder_crashed"
+    assert "crashed" in failed[0].message
+    await world.acknowledged(VIDEO_CHUNKS)
+    buried = [r for r in await whole_topic(world.stack, f"{VIDEO_CHUNKS.name}.dead") if video.encode() in r.value]
+    assert buried
+    assert dict(buried[0].headers)["error"].startswith(b"decoder_crashed")
+    assert world.of(events.FacesEncoded, video) == []
+    following = await world.upload(people)
+    await world.until(lambda: world.of(events.FacesEncoded, following.video_id))
+
+
+@pytest.mark.parametrize(("vanished", "fails"), [(0, False), (8, False), (9, True)])
+async def test_owners_that_vanished_count_apart(world: World, people: bytes, vanished: int, fails: bool) -> None:
+    """A record that still says `running` under another owner is one; the tenth is too many."""
+    video = f"w-{uuid.uuid4().hex}"
+    record = {"_id": ids.chunk_key(video, 1, 0), "owner": "who is gone", "running": True, "vanished": vanished}
+    await world.documents.insert(ATTEMPTS, record | {"strikes": 2, "bugs": 0})
+    await world.upload(people, video_id=video)
+    await world.until(lambda: world.of(events.FacesEncoded, video) + world.of(events.ChunkFailed, video))
+    assert [event.code for event in world.of(events.ChunkFailed, video)] == (["worker_vanished"] if fails else [])
+
+
+async def test_an_object_that_is_not_there_or_not_the_one_announced(world: World, people: bytes) -> None:
+    """Rejected, each with its code; without an etag any object is the one announced."""
+    missing = events.StoredObject(bucket="castlist", key=f"videos/{uuid.uuid4().hex}")
+    nowhere = events.StoredObject(bucket="no-such-bucket", key="videos/1")
+    impossible = events.StoredObject(bucket="not a bucket", key="videos/1")
+    expected = {}
+    for stored in (missing, nowhere, impossible):
+        expected[(await world.upload(people, object=stored)).video_id] = "object_missing"
+    key = f"videos/{uuid.uuid4().hex}"
+    info = await world.objects.put(key, people, "video/mp4")
+    other = events.StoredObject(bucket="castlist", key=key, etag="0" * 32)
+    expected[(await world.upload(people, object=other)).video_id] = "object_changed"
+    anything = await world.upload(people, object=other.model_copy(update={"etag": None}))
+    await world.until(lambda: all(world.of(events.VideoRejected, video) for video in expected))
+    for video, code in expected.items():
+        (rejected,) = world.of(events.VideoRejected, video)
+        assert rejected.code == code, rejected
+        assert rejected.message
+    await world.until(lambda: world.of(events.FacesEncoded, anything.video_id))
+    plan = await world.documents.get(PLANS, ids.attempt_key(anything.video_id, 1))
+    assert plan is not None
+    assert plan["object"]["etag"] == info.etag
+
+
+async def test_an_object_that_changes_under_its_plan_fails_the_chunk(world: World, people: bytes) -> None:
+    """A chunk of one version is never mixed with chunks of another."""
+    uploaded = await world.upload(people, object=events.StoredObject(bucket="castlist", key="videos/none"))
+    await world.until(lambda: world.of(events.VideoRejected, uploaded.video_id))
+    video = f"w-{uuid.uuid4().hex}"
+    await world.objects.put(f"videos/{video}", people, "video/mp4")
+    chunk = events.ChunkPlanned(
+        event_id=video, occurred_at=events.now_utc(), video_id=video, epoch=1, gallery="workers", chunk=0, chunks=1,
+        object=events.StoredObject(bucket="castlist", key=f"videos/{video}", etag="0" * 32),
+        start=None, end=None, window=4,
+    )  # fmt: skip
+    await world.publisher.publish(chunk)
+    (failed,) = await world.until(lambda: world.of(events.ChunkFailed, video))
+    assert failed.code == "object_changed"
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [(b"", "not_a_video"), (b"only text\n" * 100, "not_a_video"), (b"\x00\x00\x00\x18ftypmp42" + bytes(5000), None)],
+)
+async def test_what_is_not_a_video_is_rejected(world: World, data: bytes, code: str | None) -> None:
+    """With a code of the contract and a sentence, after one look."""
+    uploaded = await world.upload(data)
+    (rejected,) = await world.until(lambda: world.of(events.VideoRejected, uploaded.video_id))
+    assert rejected.code == code if code else rejected.code in tasks.ERROR_CODES
+    assert rejected.message
+    assert await world.documents.get(ATTEMPTS, f"{ids.attempt_key(uploaded.video_id, 1)}:plan") is None
+
+
+async def test_messages_that_are_no_events_stop_nothing(world: World, people: bytes) -> None:
+    """Chunks that cannot be read are buried with the reason; uploads are the aggregator's to bury, and only its."""
+    marker = uuid.uuid4().hex
+    bad = [b"not JSON " + marker.encode(), b'{"event":"ChunkPlanned","version":99,"m":"' + marker.encode() + b'"}']
+    for value in bad:
+        for topic in (VIDEO_CHUNKS, VIDEO_UPLOADED):
+            await world.publisher.publish_raw(topic.name, b"key", value)
+    uploaded = await world.upload(people)
+    await world.until(lambda: world.of(events.FacesEncoded, uploaded.video_id))
+    await world.acknowledged(VIDEO_CHUNKS)
+    await world.acknowledged(VIDEO_UPLOADED)
+    buried = await whole_topic(world.stack, f"{VIDEO_CHUNKS.name}.dead")
+    reasons = [dict(r.headers)["error"] for r in buried if r.value in bad]
+    assert len(reasons) == 2
+    assert any(reason.startswith(b"not JSON") for reason in reasons)
+    assert any(b"version 99" in reason for reason in reasons)
+    aggregators = "profile-aggregator" in world.stack.processes()
+
+    async def uploads_buried() -> bool:
+        dead = await whole_topic(world.stack, f"{VIDEO_UPLOADED.name}.dead")
+        return sum(r.value in bad for r in dead) == (2 if aggregators else 0)
+
+    await world.until(uploads_buried)
