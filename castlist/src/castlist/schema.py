@@ -18,6 +18,7 @@
 | profiles | profile | name, founder |
 | appearances | profile:video | segments, crop |
 | redirects | profile | a retired id, and the video person that founded it |
+| suggestions | profile:profile | pairs that may be one person |
 | deleted | video | the last epoch of a deleted video: its id may come again, its epochs may not |
 | migrations | number | done steps |
 | owners | member id | nonce of the process that runs under a static Kafka member id |
@@ -44,6 +45,7 @@ PERSONS = "persons"
 PROFILES = "profiles"
 APPEARANCES = "appearances"
 REDIRECTS = "redirects"
+SUGGESTIONS = "suggestions"
 DELETED = "deleted"
 MIGRATIONS = "migrations"
 OWNERS = "owners"
@@ -67,6 +69,7 @@ COLLECTIONS = (
     PROFILES,
     APPEARANCES,
     REDIRECTS,
+    SUGGESTIONS,
     DELETED,
     MIGRATIONS,
     OWNERS,
@@ -110,6 +113,7 @@ INDEXES = (
     Index(APPEARANCES, (("profile_id", 1), ("created_at", -1), ("_id", 1))),
     Index(APPEARANCES, (("video_id", 1), ("profile_id", 1))),
     Index(APPEARANCES, (("gallery", 1),)),
+    Index(SUGGESTIONS, (("gallery", 1), ("distance", 1))),
 )
 
 

@@ -1,0 +1,12 @@
+"""`python -m query_api`."""
+
+import asyncio
+
+from castlist.logging import configure
+from query_api.app import run
+from query_api.settings import Settings
+
+if __name__ == "__main__":
+    settings = Settings()
+    configure("query-api", settings.log_level)
+    asyncio.run(run(settings))

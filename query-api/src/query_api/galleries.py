@@ -1,0 +1,73 @@
+"""Galleries: how far they are, their settings, and what a person should look at."""
+
+import uuid
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from castlist.events import ChangeSettings, MatchSettings, now_utc
+from castlist.http import Problem
+from castlist.openapi import NoQuery, field_errors
+from castlist.ports import Document
+from castlist.schema import GALLERIES, SUGGESTIONS
+from query_api.commands import Commands
+from query_api.cursors import Order
+from query_api.parameters import Paged
+from query_api.reading import Reading
+from query_api.responses import answer
+from query_api.schemas import GallerySettings, GallerySettingsChange
+
+
+class Galleries:
+    """GET /galleries …"""
+
+    def __init__(self, reading: Reading, commands: Commands) -> None:
+        self._reading, self._commands = reading, commands
+
+    async def list_galleries(self, _: Request, query: Paged) -> Response:
+        """Galleries by name."""
+        rows, cursor = await self._reading.page(GALLERIES, {}, Order("_id"), query.limit, query.cursor)
+        return answer({"items": [await self._reading.gallery(row["_id"]) for row in rows], "next_cursor": cursor})
+
+    async def get_gallery(self, request: Request, _: NoQuery) -> Response:
+        """One gallery."""
+        return answer(await self._reading.gallery((await self._gallery(request))["_id"]))
+
+    async def gallery_suggestions(self, request: Request, _: NoQuery) -> Response:
+        """Pairs of profiles that may be one person."""
+        row = await self._gallery(request)
+        found = await self._reading.documents.find(SUGGESTIONS, {"gallery": row["_id"]}, sort=[("distance", 1)])
+        return answer({"items": [{"profiles": one["profiles"], "distance": one["distance"]} for one in found]})
+
+    async def get_settings(self, request: Request, _: NoQuery) -> Response:
+        """How faces are looked for and matched in this gallery."""
+        return answer(_settings(await self._gallery(request)).model_dump())
+
+    async def change_settings(self, request: Request, _: NoQuery) -> Response:
+        """Change some settings; the next task uses them, a new distance re-clusters."""
+        row = await self._gallery(request)
+        try:
+            change = GallerySettingsChange.model_validate_json(await request.body())
+            named = {name: getattr(change, name) for name in change.model_fields_set}
+            settings = GallerySettings.model_validate(_settings(row).model_dump() | named)
+        except ValidationError as error:
+            raise Problem(422, "The settings are not valid.", errors=field_errors(error)) from None
+        command = ChangeSettings(
+            event_id=str(uuid.uuid4()),
+            occurred_at=now_utc(),
+            gallery=row["_id"],
+            settings=MatchSettings.model_validate(settings.model_dump()),
+            across_video_distance=settings.across_video_distance,
+        )
+        return await self._commands.accept(command, row["_id"])
+
+    async def _gallery(self, request: Request) -> Document:
+        row = await self._reading.documents.get(GALLERIES, request.path_params["gallery"])
+        if row is None:
+            raise Problem(404, "There is no such gallery.")
+        return row
+
+
+def _settings(row: Document) -> GallerySettings:
+    return GallerySettings.model_validate(row.get("settings") or {})

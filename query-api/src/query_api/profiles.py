@@ -1,0 +1,82 @@
+"""Profiles and their appearances."""
+
+import uuid
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from castlist.events import RenameProfile, now_utc
+from castlist.http import Problem
+from castlist.openapi import NoQuery, field_errors
+from castlist.ports import Document
+from castlist.schema import APPEARANCES, PROFILES
+from query_api.commands import Commands
+from query_api.cursors import Order
+from query_api.parameters import Paged, ProfileQuery
+from query_api.reading import Reading
+from query_api.responses import answer
+from query_api.schemas import ProfileChange
+
+
+class Profiles:
+    """GET /profiles …"""
+
+    def __init__(self, reading: Reading, commands: Commands) -> None:
+        self._reading, self._commands = reading, commands
+
+    async def list_profiles(self, _: Request, query: ProfileQuery) -> Response:
+        """Who is in a gallery, or in a video."""
+        where: Document = query.model_dump(include={"gallery", "name"}, exclude_none=True)
+        if query.video_id is not None:
+            found = await self._reading.documents.find(
+                APPEARANCES, {"video_id": query.video_id}, fields=("profile_id",)
+            )
+            where["_id"] = {"$in": sorted(one["profile_id"] for one in found)}
+        order = Order(query.sort.lstrip("-"), -1 if query.sort.startswith("-") else 1)
+        rows, cursor = await self._reading.page(PROFILES, where, order, query.limit, query.cursor)
+        return answer({"items": await self._reading.profiles(rows), "next_cursor": cursor})
+
+    async def get_profile(self, request: Request, _: NoQuery) -> Response:
+        """One profile; 308 to the one that holds its people now, if the id was merged away."""
+        found = await self._find(request.path_params["profile_id"])
+        if isinstance(found, Response):
+            return found
+        return answer((await self._reading.profiles([found]))[0])
+
+    async def profile_appearances(self, request: Request, query: Paged) -> Response:
+        """All appearances of a profile, newest first."""
+        found = await self._find(request.path_params["profile_id"], "/appearances")
+        if isinstance(found, Response):
+            return found
+        order = Order("created_at", -1)
+        where = {"profile_id": found["_id"]}
+        rows, cursor = await self._reading.page(APPEARANCES, where, order, query.limit, query.cursor)
+        return answer({"items": await self._reading.appearances(rows), "next_cursor": cursor})
+
+    async def rename_profile(self, request: Request, _: NoQuery) -> Response:
+        """Give a profile a name, or take it away with null."""
+        found = await self._find(request.path_params["profile_id"])
+        if isinstance(found, Response):
+            return found
+        try:
+            change = ProfileChange.model_validate_json(await request.body())
+        except ValidationError as error:
+            raise Problem(422, "The body is not valid.", errors=field_errors(error)) from None
+        command = RenameProfile(
+            event_id=str(uuid.uuid4()),
+            occurred_at=now_utc(),
+            gallery=found["gallery"],
+            profile_id=found["_id"],
+            name=change.name,
+        )
+        return await self._commands.accept(command, found["gallery"])
+
+    async def _find(self, profile_id: str, below: str = "") -> Document | Response:
+        row = await self._reading.documents.get(PROFILES, profile_id)
+        if row is not None:
+            return row
+        successor = await self._reading.successor(profile_id)
+        if successor is None:
+            raise Problem(404, "There is no such profile.")
+        return RedirectResponse(f"/profiles/{successor}{below}", 308)

@@ -1,0 +1,18 @@
+"""JSON as it goes out: plain dictionaries, written fast. The models in schemas.py describe it; a test compares."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from starlette.background import BackgroundTask
+from starlette.responses import Response
+
+
+def instant(value: datetime | None) -> str | None:
+    """ISO 8601 in UTC, with Z."""
+    return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def answer(body: Any, status: int = 200, background: BackgroundTask | None = None) -> Response:
+    """`body` as JSON."""
+    return Response(orjson.dumps(body), status, media_type="application/json", background=background)

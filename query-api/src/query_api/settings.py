@@ -1,0 +1,7 @@
+"""What can be configured on query-api: what is shared, and no more."""
+
+from castlist.settings import Settings as Shared
+
+
+class Settings(Shared):
+    """The shared settings."""

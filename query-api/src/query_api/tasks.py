@@ -1,0 +1,71 @@
+"""Tasks, and a stream of one task's changes."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from castlist.events import now_utc
+from castlist.http import Problem
+from castlist.openapi import NoQuery
+from castlist.ports import Document, Unavailable
+from castlist.schema import TASKS
+from castlist.tasks import FINAL
+from query_api.cursors import Order
+from query_api.parameters import TaskQuery
+from query_api.reading import Reading
+from query_api.responses import answer
+
+_LOOK_EVERY = 0.25
+_COMMENT_EVERY = 15.0
+
+
+class Tasks:
+    """GET /tasks …"""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    async def list_tasks(self, _: Request, query: TaskQuery) -> Response:
+        """Tasks, oldest first."""
+        given = query.model_dump(include={"gallery", "status", "video_id"}, exclude_none=True)
+        rows, cursor = await self._reading.page(TASKS, given, Order("created_at"), query.limit, query.cursor)
+        return answer({"items": await self._reading.tasks(rows, now_utc()), "next_cursor": cursor})
+
+    async def get_task(self, request: Request, _: NoQuery) -> Response:
+        """One task."""
+        return answer(await self._task(request.path_params["task_id"]))
+
+    async def task_events(self, request: Request, _: NoQuery) -> Response:
+        """Server-sent events: the task at every change, until its final state."""
+        first = await self._task(request.path_params["task_id"])
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(self._changes(first), media_type="text/event-stream", headers=headers)
+
+    async def _changes(self, task: Document) -> AsyncIterator[bytes]:
+        shown: Document | None = None
+        said = time.monotonic()
+        while True:
+            now = {**task, "eta_seconds": None}
+            if now != shown:
+                shown, said = now, time.monotonic()
+                yield b"event: task\ndata: " + orjson.dumps(task) + b"\n\n"
+            if task["status"] in FINAL:
+                return
+            if time.monotonic() - said >= _COMMENT_EVERY:
+                said = time.monotonic()
+                yield b": still here\n\n"
+            await asyncio.sleep(_LOOK_EVERY)
+            try:
+                task = await self._reading.task(task["id"], now_utc()) or task
+            except Unavailable:
+                continue  # the client stays connected; it hears of the next change
+
+    async def _task(self, task_id: str) -> Document:
+        task = await self._reading.task(task_id, now_utc())
+        if task is None:
+            raise Problem(404, "There is no such task.")
+        return task

@@ -1,0 +1,99 @@
+"""Videos: their records, their people, and the files themselves."""
+
+import re
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from castlist.events import DeleteVideo, now_utc
+from castlist.http import Problem
+from castlist.ids import event_id
+from castlist.openapi import NoQuery
+from castlist.ports import Document, ObjectMissing, Objects
+from castlist.schema import APPEARANCES, PROFILES, VIDEOS
+from query_api.commands import Commands
+from query_api.cursors import Order
+from query_api.parameters import Paged, VideoQuery
+from query_api.reading import Reading, video
+from query_api.responses import answer
+
+_RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
+
+
+class Videos:
+    """GET /videos …"""
+
+    def __init__(self, reading: Reading, objects: Objects, commands: Commands) -> None:
+        self._reading, self._objects, self._commands = reading, objects, commands
+
+    async def list_videos(self, _: Request, query: VideoQuery) -> Response:
+        """Videos, oldest first."""
+        where = query.model_dump(include={"gallery", "sha256", "external_id"}, exclude_none=True)
+        rows, cursor = await self._reading.page(VIDEOS, where, Order("created_at"), query.limit, query.cursor)
+        return answer({"items": [video(row) for row in rows], "next_cursor": cursor})
+
+    async def get_video(self, request: Request, _: NoQuery) -> Response:
+        """One video."""
+        return answer(video(await self._video(request)))
+
+    async def video_profiles(self, request: Request, query: Paged) -> Response:
+        """Who is in a video, each with the appearance in this video only."""
+        row = await self._video(request)
+        found = await self._reading.documents.find(APPEARANCES, {"video_id": row["_id"]}, fields=("profile_id",))
+        where = {"_id": {"$in": sorted(one["profile_id"] for one in found)}}
+        rows, cursor = await self._reading.page(PROFILES, where, Order("created_at"), query.limit, query.cursor)
+        return answer({"items": await self._reading.profiles(rows, row["_id"]), "next_cursor": cursor})
+
+    async def delete_video(self, request: Request, _: NoQuery) -> Response:
+        """Remove a video, its people from their profiles, its crops and records."""
+        row = await self._video(request)
+        command = DeleteVideo(
+            event_id=event_id("DeleteVideo", row["_id"], row["latest_epoch"]),
+            occurred_at=now_utc(),
+            gallery=row["gallery"],
+            video_id=row["_id"],
+        )
+        return await self._commands.accept(command, row["gallery"])
+
+    async def video_content(self, request: Request, _: NoQuery) -> Response:
+        """The file, or a range of it."""
+        row = await self._video(request)
+        stored = row["object"]
+        try:
+            info = await self._objects.head(stored["key"], bucket=stored["bucket"])
+        except ObjectMissing:
+            raise Problem(404, "The file is not in S3 any more.") from None
+        headers = {"Accept-Ranges": "bytes", "ETag": f'"{info.etag}"'}
+        start, end = _range(request.headers.get("range"), info.bytes)
+        partial = (start, end) != (0, info.bytes) or "range" in request.headers
+        if partial:
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{info.bytes}"
+        headers["Content-Length"] = str(end - start)
+        status = 206 if partial else 200
+        if request.method == "HEAD" or start == end:
+            return Response(status_code=status, headers=headers, media_type=info.content_type)
+        body = self._objects.read(stored["key"], bucket=stored["bucket"], start=start, end=end, etag=info.etag)
+        return StreamingResponse(body, status, headers, media_type=info.content_type)
+
+    async def _video(self, request: Request) -> Document:
+        row = await self._reading.documents.get(VIDEOS, request.path_params["video_id"])
+        if row is None:
+            raise Problem(404, "There is no such video.")
+        return row
+
+
+def _range(header: str | None, size: int) -> tuple[int, int]:
+    """The asked range as [start, end); everything where none is asked. Problem 416 for what cannot be had."""
+    if header is None:
+        return 0, size
+    match = _RANGE.match(header.strip())
+    first, last = match.groups() if match else ("", "")
+    if first:
+        start, end = int(first), min(int(last) + 1 if last else size, size)
+    elif last:
+        start, end = max(0, size - int(last)), size
+    else:
+        start, end = size, size
+    if start >= end:
+        raise Problem(416, f"The file has {size} bytes.", headers={"Content-Range": f"bytes */{size}"})
+    return start, end
