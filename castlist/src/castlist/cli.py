@@ -71,8 +71,9 @@ async def submit(
             {"files": files, "skipped": found.skipped, "interrupted": submitter.interrupted},
             _summary(submissions),
         )
-    if submitter.interrupted:
+    if submitter.interrupted or lost is not None:
         _tell_what_goes_on(session, [one for one in submissions if one.open])
+    if submitter.interrupted:
         return INTERRUPTED
     if lost is not None:
         session.progress.print(printable(str(lost)), style="red", markup=False)
@@ -89,7 +90,7 @@ def _summary(submissions: list[Submission]) -> str:
 
 def _tell_what_goes_on(session: Session, going_on: list[Submission]) -> None:
     if going_on:
-        tasks = " ".join(one.accepted.task_id for one in going_on if one.accepted)
+        tasks = " ".join(one.task_id for one in going_on)
         text = f"accepted before, and going on: {count(len(going_on), 'task')}; to stop: castlist cancel {tasks}"
         session.progress.print(text, style="yellow", markup=False, soft_wrap=True)
 

@@ -27,10 +27,18 @@ class Submission:
     accepted: Accepted | None = None
     task: Task | None = None
     error: Exception | None = None
+    cancelled: bool = False
+
+    @property
+    def task_id(self) -> str:
+        """Its task, once it was accepted."""
+        return self.accepted.task_id if self.accepted else ""
 
     @property
     def status(self) -> str:
         """The task's, as far as we know; `refused`, or `not submitted` for what never got there."""
+        if self.cancelled:
+            return "cancelled"
         if self.task is not None:
             return self.task.status
         if self.accepted is not None:
@@ -105,13 +113,13 @@ class Submitter:
             except asyncio.CancelledError:
                 row.drop()
                 raise
-        if not self.watch or one.accepted is None:
-            state = "accepted" if one.accepted and one.accepted.began else "is there already"
-            row.end("✓", "green", f"{state} · task {one.accepted.task_id} {one.status}" if one.accepted else "")
+        if not self.watch:
+            state = "accepted" if one.open else "is there already"
+            row.end("✓", "green", f"{state} · task {one.task_id} {one.status}")
             return
         row.move("queued")
         try:
-            async with self._watching, contextlib.aclosing(self.client.watch(one.accepted.task_id)) as states:
+            async with self._watching, contextlib.aclosing(self.client.watch(one.task_id)) as states:
                 async for task in states:
                     one.task = task
                     row.task(task)
@@ -134,10 +142,14 @@ class Submitter:
 
     async def _cancel(self, begun: Sequence[Submission]) -> None:
         for one in begun:
-            if one.accepted is not None:
-                with contextlib.suppress(Refused):  # it ended in the meantime
-                    await self.client.cancel(one.accepted.task_id)
-                one.task = await self.client.task(one.accepted.task_id)
+            try:
+                await self.client.cancel(one.task_id)
+                one.cancelled = True
+            except Refused:  # it ended in the meantime
+                with contextlib.suppress(ClientError):
+                    one.task = await self.client.task(one.task_id)
+            except ClientError as error:
+                self.board.say("✗", "red", one.path.name, f"is not cancelled: {error}")
 
     async def _stop(self, running: dict[asyncio.Task[None], Submission]) -> None:
         """Abort what can be aborted; where the whole file is sent already, hear what became of it."""
