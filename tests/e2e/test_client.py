@@ -29,6 +29,14 @@ def database(stack: RunningStack) -> Iterator[Database]:
     database.client.close()
 
 
+@pytest.fixture
+def api(stack: RunningStack) -> Iterator[Api]:
+    """The services without our client."""
+    api = Api(stack)
+    yield api
+    api.http.close()
+
+
 def start(stack: RunningStack, *arguments: str) -> subprocess.Popen[str]:
     """`castlist --json …` on the stack."""
     where = {"INGEST_URL": stack.ingest_url, "QUERY_URL": stack.query_url}
@@ -115,9 +123,9 @@ def test_a_refused_file_does_not_hold_up_the_others(stack: RunningStack, tmp_pat
     assert "Not a video" in submitted["files"][0]["error"]
 
 
-def test_a_cancelled_task_has_its_own_exit_code(stack: RunningStack) -> None:
+def test_a_cancelled_task_has_its_own_exit_code(stack: RunningStack, api: Api) -> None:
     """For who watches it; cancelling what is cancelled is fine, what is done is refused, and unknown is wrong usage."""
-    gallery, api = new_gallery("client"), Api(stack)
+    gallery = new_gallery("client")
     _, submitted = castlist(stack, "submit", str(clips.minute()), "-g", gallery)
     task = submitted["files"][0]["task_id"]
     watching = start(stack, "watch", task)
@@ -150,10 +158,10 @@ def test_ctrl_c_in_an_upload_leaves_nothing(stack: RunningStack, database: Datab
 
 @pytest.mark.parametrize("option", [(), ("--cancel-on-interrupt",)])
 def test_ctrl_c_says_what_goes_on_or_cancels_it(
-    stack: RunningStack, database: Database, option: tuple[str, ...]
+    stack: RunningStack, api: Api, database: Database, option: tuple[str, ...]
 ) -> None:
     """An accepted task is not ours to lose; it is named, and cancelled only where that was asked for."""
-    gallery, api = new_gallery("client"), Api(stack)
+    gallery = new_gallery("client")
     process = start(stack, "submit", str(clips.minute()), "-g", gallery, "--watch", *option)
     task = until(lambda: database.tasks.find_one({"gallery": gallery, "status": "processing"}))["_id"]
     process.send_signal(signal.SIGINT)

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,14 @@ pytestmark = pytest.mark.stack
 
 # As docs/producers.md gives it to people who do not have our code.
 NAMESPACE = uuid.UUID("6f1c1f4e-5b0a-5e0e-9d0c-6d1f4a5c7e21")
+
+
+@pytest.fixture
+def api(stack: RunningStack) -> Iterator[Api]:
+    """What query-api says of it."""
+    api = Api(stack)
+    yield api
+    api.http.close()
 
 
 def example(file: Path, gallery: str) -> tuple[int, list[dict[str, Any]]]:
@@ -52,7 +61,7 @@ async def conversation(stack: RunningStack, video_id: str, *messages: tuple[str,
     return said
 
 
-def test_the_example_says_who_is_in_its_video(stack: RunningStack) -> None:
+def test_the_example_says_who_is_in_its_video(api: Api) -> None:
     """Both people, then the end of the task, whose id follows from the video's; query-api shows the same."""
     gallery = new_gallery("announced")
     code, events = example(clips.sample("monday"), gallery)
@@ -60,13 +69,12 @@ def test_the_example_says_who_is_in_its_video(stack: RunningStack) -> None:
     assert [event["event"] for event in events] == ["PersonAppeared", "PersonAppeared", "TaskFinished"]
     end = events[-1]
     assert end["task_id"] == str(uuid.uuid5(NAMESPACE, f"task\x1f{end['video_id']}\x1f1"))
-    api = Api(stack)
     assert api.task(end["task_id"])["people"] == 2
     assert {profile["id"] for profile in api.profiles(gallery)} == {event["profile_id"] for event in events[:2]}
     assert {profile["appearances"][0]["video_name"] for profile in api.profiles(gallery)} == {"monday.mp4"}
 
 
-def test_the_example_hears_of_a_failure(stack: RunningStack, tmp_path: Path) -> None:
+def test_the_example_hears_of_a_failure(api: Api, tmp_path: Path) -> None:
     """What is not a video ends as a failed task with its reason, and nobody appears."""
     (tmp_path / "notes.txt").write_text("These are notes and no video. " * 50)
     code, events = example(tmp_path / "notes.txt", new_gallery("announced"))
@@ -74,9 +82,10 @@ def test_the_example_hears_of_a_failure(stack: RunningStack, tmp_path: Path) -> 
     assert [(event["event"], event["status"], event["code"]) for event in events] == [
         ("TaskFinished", "failed", "not_a_video")
     ]
+    assert api.task(events[0]["task_id"])["error"]["code"] == "not_a_video"
 
 
-async def test_a_cancel_may_come_before_its_video(stack: RunningStack) -> None:
+async def test_a_cancel_may_come_before_its_video(stack: RunningStack, api: Api) -> None:
     """Both from another system, in the wrong order and twice: the task ends cancelled, and nobody appears."""
     gallery, video_id = new_gallery("announced"), f"acme-{uuid.uuid4()}"
     missing = {"bucket": "castlist", "key": f"acme/{video_id}"}
@@ -84,7 +93,7 @@ async def test_a_cancel_may_come_before_its_video(stack: RunningStack) -> None:
     announce = ("video.uploaded", message("VideoUploaded", video_id, gallery=gallery, object=missing))
     said = await conversation(stack, video_id, cancel, cancel, announce, announce)
     assert [(event["event"], event["status"]) for event in said] == [("TaskFinished", "cancelled")]
-    assert Api(stack).profiles(gallery) == []
+    assert api.profiles(gallery) == []
 
 
 async def test_another_object_under_a_taken_id_is_a_dead_letter(stack: RunningStack) -> None:

@@ -77,7 +77,7 @@ class Crop(Answer):
 
 
 class Appearance(Answer):
-    """A person in a video; times are seconds of the video."""
+    """A person in a video; times are seconds of the video. Without a crop only where its video is being removed."""
 
     video_id: str
     video_name: str
@@ -86,7 +86,7 @@ class Appearance(Answer):
     seconds: float
     faces: int
     segments: list[Segment]
-    crop: Crop
+    crop: Crop | None
 
 
 class Profile(Answer):

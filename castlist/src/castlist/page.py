@@ -39,10 +39,7 @@ def person(
     """One row. `pictures` maps a crop's URL to its JPEG; one that is missing leaves an empty frame."""
     seen = sum(appearance.seconds for appearance in appearances)
     kind = "named" if profile.name else "unnamed"
-    cards = "".join(
-        _card(appearance, pictures.get(appearance.crop.url), videos.get(appearance.video_id))
-        for appearance in ordered(appearances)
-    )
+    cards = "".join(_card(appearance, pictures, videos.get(appearance.video_id)) for appearance in ordered(appearances))
     return (
         f'<section id="{escape(profile.id)}">\n<div class="who"><h2 class="{kind}">{escape(who(profile))}</h2>'
         f"<p>{count(len(appearances), 'video')} <i>·</i> {length(seen)}</p>"
@@ -53,15 +50,17 @@ def person(
 TAIL = "</main>\n</body>\n</html>\n"
 
 
-def _card(appearance: Appearance, picture: bytes | None, video: Video | None) -> str:
+def _card(appearance: Appearance, pictures: Mapping[str, bytes], video: Video | None) -> str:
     name, crop = escape(appearance.video_name), appearance.crop
-    if picture:
+    picture = pictures.get(crop.url) if crop else None
+    if crop and picture:
         source = f"data:image/jpeg;base64,{base64.b64encode(picture).decode('ascii')}"
-        face = f'<img src="{source}" alt="Face at {moment(crop.time)}" loading="lazy" decoding="async">'
+        at = moment(crop.time)
+        face = f'<img src="{source}" alt="Face at {at}" loading="lazy" decoding="async"><span class="at">{at}</span>'
     else:
         face = '<span class="missing">no picture</span>'
     return (
-        f'<li><figure><div class="face">{face}<span class="at">{moment(crop.time)}</span></div>'
+        f'<li><figure><div class="face">{face}</div>'
         f'<figcaption><b title="{name}">{name}</b>{_timeline(appearance, video)}{_moments(appearance)}'
         f"</figcaption></figure></li>\n"
     )

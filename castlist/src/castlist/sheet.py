@@ -10,6 +10,7 @@ from pathlib import Path
 from castlist import page
 from castlist.answers import Appearance, Profile
 from castlist.client import Client, NotFound
+from castlist.wording import most_seen_first
 
 _CROPS_AT_ONCE = 8
 
@@ -30,8 +31,7 @@ async def write(client: Client, gallery: str, out: Path, progress: Callable[[int
 
     One person's pictures are held in memory at a time. OSError if the file cannot be written.
     """
-    people = [profile async for profile in client.profiles(gallery)]
-    people.sort(key=lambda profile: (-profile.video_count, -_seconds(profile.appearances), profile.id))
+    people = most_seen_first([profile async for profile in client.profiles(gallery)])
     videos = {video.id: video async for video in client.videos(gallery)}
     appearances = sum(profile.video_count for profile in people)
     crops = missing = 0
@@ -54,10 +54,6 @@ async def write(client: Client, gallery: str, out: Path, progress: Callable[[int
     return Sheet(out, len(people), len(videos), crops, missing)
 
 
-def _seconds(appearances: Sequence[Appearance]) -> float:
-    return sum(appearance.seconds for appearance in appearances)
-
-
 async def _appearances(client: Client, profile: Profile) -> list[Appearance]:
     """All of them: a profile shows the newest alone."""
     if profile.video_count <= len(profile.appearances):
@@ -76,5 +72,5 @@ async def _pictures(client: Client, appearances: Sequence[Appearance]) -> dict[s
             except NotFound:
                 return url, None
 
-    fetched = await asyncio.gather(*(fetch(appearance.crop.url) for appearance in appearances))
+    fetched = await asyncio.gather(*(fetch(appearance.crop.url) for appearance in appearances if appearance.crop))
     return {url: picture for url, picture in fetched if picture is not None}

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from castlist.answers import Profile
-from castlist.wording import moment, moments, ordered, printable, who
+from castlist.wording import moment, moments, most_seen_first, ordered, printable, who
 
 _SEGMENTS_SHOWN = 4
 
@@ -21,7 +21,7 @@ def people_table(people: Sequence[Profile], title: str) -> Table:
     table.add_column("First", justify="right", no_wrap=True)
     table.add_column("Last", justify="right", no_wrap=True)
     table.add_column("Moments", style="dim")
-    for profile in people:
+    for profile in most_seen_first(people):
         rows = ordered(profile.appearances)
         for n, appearance in enumerate(rows):
             table.add_row(
@@ -31,6 +31,6 @@ def people_table(people: Sequence[Profile], title: str) -> Table:
                 moment(appearance.first_seen),
                 moment(appearance.last_seen),
                 moments(appearance.segments, _SEGMENTS_SHOWN),
-                end_section=n == len(rows) - 1,
+                end_section=n == len(rows) - 1 and n > 0,
             )
     return table

@@ -1,6 +1,6 @@
 """How the client words what it shows: moments, people, tasks. Pure; used by the tables and by the contact sheet."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from castlist.answers import Appearance, Profile, Task
 from castlist.events import Segment
@@ -52,6 +52,15 @@ def count(number: int, one: str, more: str | None = None) -> str:
 def who(profile: Profile) -> str:
     """The person's name, or as much of the id as tells people apart."""
     return printable(profile.name) if profile.name else profile.id[:8]
+
+
+def most_seen_first(people: Iterable[Profile]) -> list[Profile]:
+    """Whom we saw in most videos, then for longest."""
+
+    def seen(profile: Profile) -> tuple[int, float, str]:
+        return -profile.video_count, -sum(appearance.seconds for appearance in profile.appearances), profile.id
+
+    return sorted(people, key=seen)
 
 
 def ordered(appearances: Sequence[Appearance]) -> list[Appearance]:
