@@ -14,7 +14,7 @@ from deploy.identity import ProcessId
 
 CHILD = Path(__file__).with_name("child.py")
 KEPT_LOGS = 3
-FIRST_DELAY, LONGEST_DELAY, STABLE_AFTER = 0.25, 15.0, 20.0
+FIRST_DELAY, LONGEST_DELAY, STABLE_AFTER = 0.25, 15.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,10 @@ class Process:
         self._collect()
 
     def _died(self) -> str:
+        was_ready = self.state == "ready"
         code = self._collect()
-        self.deaths_in_a_row += 1
+        # Who was asked to stop and did so has no fault that waiting could mend.
+        self.deaths_in_a_row = 1 if was_ready and code == 0 else self.deaths_in_a_row + 1
         delay = backoff(self.deaths_in_a_row)
         self._again_at = time.monotonic() + delay
         self.state = "backoff"

@@ -1,6 +1,7 @@
 """One supervised process: its backoff, its logs, and that nothing of it is left."""
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -44,6 +45,24 @@ def test_what_dies_is_started_again_and_it_says_so(tmp_path: Path) -> None:
     assert process.restarts == 1
     said = poll_until(process, "backoff")
     assert "again in 0.5 s" in said[0]
+    process.stop()
+
+
+def test_one_that_was_asked_to_stop_is_back_at_once(tmp_path: Path) -> None:
+    """However often: a SIGTERM obeyed is no crash loop."""
+    code = (
+        "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0));"
+        "print('up', flush=True); time.sleep(60)"
+    )
+    log = tmp_path / "thing.log"
+    process = Process(make_spec(code, ready=lambda: log.read_text().count("up") > process.restarts), tmp_path)
+    process.start()
+    for _ in range(3):
+        poll_until(process, "ready")
+        assert process.identity is not None
+        process.identity.send(signal.SIGTERM)
+        said = poll_until(process, "backoff")
+        assert "exited with 0; starting it again in 0.25 s" in said[0]
     process.stop()
 
 
