@@ -17,12 +17,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 KAFKA, BUCKET = os.environ["KAFKA_BOOTSTRAP"], os.environ.get("S3_BUCKET", "castlist")
 S3 = {
-    "endpoint_url": os.environ["S3_ENDPOINT"],
-    "aws_access_key_id": os.environ["S3_ACCESS_KEY"],
-    "aws_secret_access_key": os.environ["S3_SECRET_KEY"],
-    "region_name": os.environ.get("S3_REGION", "us-east-1"),
+    "endpoint_url": os.environ["S3_ENDPOINT"], "region_name": os.environ.get("S3_REGION", "us-east-1"),
+    "aws_access_key_id": os.environ["S3_ACCESS_KEY"], "aws_secret_access_key": os.environ["S3_SECRET_KEY"],
     "config": AioConfig(request_checksum_calculation="when_required", s3={"addressing_style": "path"}),
-}
+}  # fmt: skip
 
 
 async def main(path: Path, gallery: str = "default") -> int:
