@@ -24,6 +24,8 @@ def decode(topic: Topic, value: bytes | None) -> Event:
         body: Any = json.loads(value or b"")
     except ValueError as error:
         raise Poison(f"not JSON: {error}") from None
+    except RecursionError:
+        raise Poison("not JSON that anybody means: nested too deeply") from None
     if not isinstance(body, dict):
         raise Poison("not a JSON object")
     name, version = body.get("event"), body.get("version")

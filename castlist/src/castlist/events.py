@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from castlist.ids import GALLERY_PATTERN, ID_PATTERN
 
@@ -19,8 +19,10 @@ ENCODING_SIZE = 128
 
 VideoId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 Gallery = Annotated[str, StringConstraints(pattern=GALLERY_PATTERN)]
-Epoch = Annotated[int, Field(ge=1)]
-Index = Annotated[int, Field(ge=0)]
+# Whole numbers end where JSON's readers and MongoDB's int64 still agree on them.
+Epoch = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Index = Annotated[int, Field(ge=0, le=2**53 - 1)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 def encode_vector(vector: NDArray[np.float32]) -> str:
@@ -44,6 +46,16 @@ def _checked_vector(value: Any) -> str:
     return text
 
 
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a moment that UTC has no year for") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A point in time, whatever zone it was given in."""
+
 Encoding = Annotated[str, BeforeValidator(_checked_vector)]
 """128 little-endian float32 as base64; an array is accepted when a model is built."""
 
@@ -51,7 +63,7 @@ Encoding = Annotated[str, BeforeValidator(_checked_vector)]
 class Model(BaseModel):
     """A frozen value of the contract."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class Event(Model):
@@ -60,7 +72,7 @@ class Event(Model):
     event: str
     version: int
     event_id: Annotated[str, StringConstraints(min_length=1, max_length=128)]
-    occurred_at: AwareDatetime
+    occurred_at: Moment
 
 
 class StoredObject(Model):
@@ -83,8 +95,8 @@ class Box(Model):
 class FrameSize(Model):
     """An upright frame in square pixels."""
 
-    width: int
-    height: int
+    width: Index
+    height: Index
 
 
 # --- video.uploaded ---------------------------------------------------------------------------------------------------
@@ -102,7 +114,7 @@ class VideoUploaded(Event):
     name: Annotated[str, StringConstraints(max_length=1024)] | None = None
     bytes: Index | None = None
     sha256: str | None = None
-    recorded_at: AwareDatetime | None = None
+    recorded_at: Moment | None = None
     external_id: Annotated[str, StringConstraints(max_length=256)] | None = None
 
 
@@ -129,10 +141,10 @@ class ChunkPlanned(Event):
     gallery: Gallery
     object: StoredObject
     chunk: Index
-    chunks: Annotated[int, Field(ge=1)]
+    chunks: Count
     start: float | None
     end: float | None
-    window: Annotated[int, Field(ge=1)]
+    window: Count
     """Finishing chunk i hands out chunk i + window: a long video never queues more than this ahead of others."""
     settings: MatchSettings = MatchSettings()
 
@@ -148,10 +160,10 @@ class VideoPlanned(Event):
     video_id: VideoId
     epoch: Epoch
     gallery: Gallery
-    chunks: Annotated[int, Field(ge=1)]
+    chunks: Count
     duration: float
-    width: int
-    height: int
+    width: Index
+    height: Index
     frame_rate: float
     warnings: tuple[str, ...] = ()
 
@@ -203,10 +215,10 @@ class FacesEncoded(Event):
     gallery: Gallery
     chunk: Index
     part: Index = 0
-    parts: Annotated[int, Field(ge=1)] = 1
+    parts: Count = 1
     frames: Index
     tracks: tuple[Track, ...]
-    faces_skipped: dict[str, int] = {}
+    faces_skipped: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")], Index] = {}
     warnings: tuple[str, ...] = ()
 
 
@@ -309,7 +321,7 @@ class GalleryEvent(Event):
     """What a commit changed. Folding these by (gallery_version, index) gives what MongoDB holds."""
 
     gallery: Gallery
-    gallery_version: int
+    gallery_version: Index
     index: Index
 
 
@@ -337,7 +349,7 @@ class PersonAppeared(GalleryEvent):
     persons: tuple[str, ...]
     segments: tuple[Segment, ...]
     seconds: float
-    faces: int
+    faces: Index
     crop: Crop
 
 

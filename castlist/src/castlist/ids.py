@@ -1,14 +1,13 @@
 """Ids, all derived: a redo of any step draws the same ones, so that doing a thing twice changes nothing."""
 
-import re
 import uuid
 
 # The root of every derived id. Changing it would orphan everything that was ever stored.
 _NAMESPACE = uuid.UUID("6f1c1f4e-5b0a-5e0e-9d0c-6d1f4a5c7e21")
 
+# No colon: the ids below are joined with it.
 ID_PATTERN = r"^[A-Za-z0-9._-]{1,128}$"
 GALLERY_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
-_ID = re.compile(ID_PATTERN)
 OWN_UPLOADS = "videos/"
 """Objects under this prefix of our bucket came through ingest; others belong to whoever announced them."""
 
@@ -16,11 +15,6 @@ OWN_UPLOADS = "videos/"
 def derived(*parts: str | int) -> str:
     """A UUID (as text) that depends on `parts` alone."""
     return str(uuid.uuid5(_NAMESPACE, "\x1f".join(map(str, parts))))
-
-
-def is_id(text: str) -> bool:
-    """Whether `text` may be a video's id. No colon: the ids below are joined with it."""
-    return _ID.match(text) is not None
 
 
 def uploaded_video_id(gallery: str, sha256: str) -> str:

@@ -8,15 +8,23 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 from castlist.codec import encode
 from castlist.events import Event
-from castlist.ports import Message, Publisher, Subscription, Unavailable
+from castlist.ports import Message, Publisher, Subscription, TooLarge, Unavailable
 from castlist.topics import DEAD_RETENTION, TOPICS, Topic, topic_of
 
 log = logging.getLogger(__name__)
 _MAX_MESSAGE = 1_048_576
+_BURIED = 512 * 1024
 _TIMEOUT_MS = 10_000
 
 # What an outage looks like through aiokafka; the pipelines retry on these.
@@ -68,7 +76,14 @@ class KafkaPublisher(Publisher):
             ("offset", str(message.offset).encode()),
         )
         log.warning("dead letter", extra={"topic": message.topic, "offset": message.offset, "reason": reason[:500]})
-        await self.publish_raw(f"{message.topic}.dead", message.key, message.value, headers)
+        topic = f"{message.topic}.dead"
+        try:
+            await self.publish_raw(topic, message.key, message.value, headers)
+        except TooLarge:
+            # What its producer compressed well can be larger than anything we may send. It must not block its stream.
+            value = message.value or b""
+            cut = (*headers, ("truncated_from", str(len(value)).encode()))
+            await self.publish_raw(topic, (message.key or b"")[:1024], value[:_BURIED], cut)
 
     async def _send(
         self, messages: Sequence[tuple[str, bytes | None, bytes | None, Sequence[tuple[str, bytes]]]]
@@ -80,6 +95,8 @@ class KafkaPublisher(Publisher):
                 for t, k, v, h in messages
             ]
             await asyncio.wait_for(asyncio.gather(*acks), _TIMEOUT_MS / 1000)
+        except MessageSizeTooLargeError as error:
+            raise TooLarge(f"Kafka: {error}"[:500]) from error
         except OUTAGE as error:
             # A sequence that was torn (broker without its data, fenced producer) never heals: start over. What was
             # sent twice that way carries the same event_id.
@@ -156,14 +173,6 @@ class KafkaSubscription(Subscription, ConsumerRebalanceListener):  # type: ignor
                 self._consumer.seek(tp, message.offset + 1)
                 self._consumer.resume(tp)
 
-    def lag(self) -> int:
-        total = 0
-        for tp in self._consumer.assignment():
-            high, position = self._consumer.highwater(tp), self._consumer.last_stable_offset(tp)
-            if high is not None and position is not None and tp not in self._held:
-                total += max(0, high - position)
-        return total
-
     async def behind(self) -> int:
         """Messages that our group has not acknowledged, as the brokers count them: in our partitions, or in all of the
         topics' where we have none (a consumer that fell out of its group has none)."""
@@ -227,8 +236,9 @@ async def listen(bootstrap: str, topic: Topic) -> AsyncIterator[AsyncIterator[Me
     consumer = _consumer(bootstrap, [topic], None, None)
     try:
         await asyncio.wait_for(consumer.start(), 30)
-        while not consumer.assignment():  # noqa: ASYNC110 - aiokafka tells nobody
-            await asyncio.sleep(0.02)
+        async with asyncio.timeout(30):  # a topic that is not there would be waited for without end
+            while not consumer.assignment():  # noqa: ASYNC110 - aiokafka tells nobody
+                await asyncio.sleep(0.02)
         for tp in consumer.assignment():
             await asyncio.wait_for(consumer.position(tp), 10)
     except OUTAGE as error:
@@ -262,8 +272,10 @@ async def create_topics(bootstrap: str, *, chunk_partitions: int, replication: i
             wanted.append(_new_topic(topic.dead, 1, replication, DEAD_RETENTION))
         missing = [new for new in wanted if new.name not in there]
         if missing:
-            with contextlib.suppress(TopicAlreadyExistsError):
-                await admin.create_topics(missing)
+            answer = await admin.create_topics(missing)
+            for name, code, *_ in answer.topic_errors:
+                if code not in (0, TopicAlreadyExistsError.errno):
+                    raise for_code(code)(f"topic {name} was not created")
         return [new.name for new in missing]
     except OUTAGE as error:
         raise Unavailable(f"Kafka: {error!r}") from error

@@ -50,9 +50,12 @@ def _translated(in_transaction: bool) -> Iterator[None]:
         if isinstance(error, DuplicateKeyError):
             raise AlreadyExists(str(error)) from error
         if isinstance(error, BulkWriteError):
-            codes = {e.get("code") for e in (error.details or {}).get("writeErrors", [])}
+            details = error.details or {}
+            codes = {e.get("code") for e in [*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())]}
             if _DUPLICATE in codes:
                 raise AlreadyExists(str(error)) from error
+            if codes and codes <= _TRANSIENT_CODES:
+                raise Unavailable(f"MongoDB: {error}"[:500]) from error
         if isinstance(error, ConnectionFailure | WTimeoutError | ExecutionTimeout):
             raise Unavailable(f"MongoDB: {error}"[:500]) from error
         if isinstance(error, OperationFailure) and error.code in _TRANSIENT_CODES:

@@ -26,6 +26,10 @@ class AlreadyExists(Exception):
     """A document with this `_id` (or another unique key) is there already."""
 
 
+class TooLarge(Exception):
+    """A message that the log does not take, now or later."""
+
+
 class ObjectMissing(Exception):
     """No object under this key, or not the version that was asked for."""
 
@@ -81,7 +85,8 @@ class Documents(Protocol):
     async def transaction(self, body: Callable[["Documents"], Awaitable[T]]) -> T:
         """Run `body` on a view whose writes happen together or not at all; on a write conflict it is run again, whole.
 
-        An exception from `body` undoes everything and is raised. Not to be nested.
+        An exception from `body` undoes everything and is raised. A body that catches AlreadyExists must not go on: the
+        transaction is over by then. Not to be nested.
         """
         ...
 
@@ -133,7 +138,8 @@ class Objects(Protocol):
     def read(
         self, key: str, *, bucket: str | None = None, start: int = 0, end: int | None = None, etag: str | None = None
     ) -> AsyncIterator[bytes]:
-        """The bytes from start to end (exclusive); ObjectMissing if it is gone or is not `etag` any more."""
+        """The bytes from start to end (exclusive, cut where the object ends); ObjectMissing if it is gone or is not
+        `etag` any more."""
         ...
 
     async def fetch(self, key: str, path: Path, *, bucket: str | None = None, etag: str | None = None) -> ObjectInfo:
@@ -175,7 +181,10 @@ class Message:
 
 
 class Publisher(Protocol):
-    """Writes to the log; returns when the brokers have it for good. Idempotent within a process."""
+    """Writes to the log; returns when the brokers have it for good. Idempotent within a process.
+
+    TooLarge for a message over the log's limit.
+    """
 
     async def publish(self, *events: Event) -> None:
         """Each to its topic under its key; in order within a key."""
@@ -186,7 +195,10 @@ class Publisher(Protocol):
     ) -> None: ...
 
     async def bury(self, message: Message, reason: str) -> None:
-        """The raw message into its topic's dead letters, the reason and where it came from in the headers."""
+        """The raw message into its topic's dead letters, the reason and where it came from in the headers.
+
+        One too large to be sent is cut, and a header `truncated_from` says how long it was.
+        """
         ...
 
     async def ping(self) -> None: ...
@@ -205,8 +217,4 @@ class Subscription(Protocol):
 
     async def commit(self, message: Message) -> None:
         """Done with this one. Without effect if the partition has moved to somebody else."""
-        ...
-
-    def lag(self) -> int:
-        """Messages in our partitions that are not handed out yet, as far as known."""
         ...

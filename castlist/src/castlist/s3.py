@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -114,7 +114,8 @@ class S3Upload(Upload):
         self._buffer.clear()
         if self._id is not None and not self._done:
             self._done = True
-            with contextlib.suppress(ObjectMissing, ClientError), _translated(self._key):
+            # Must not hide why the upload ended; what stays behind, `abort_stale_uploads` finds.
+            with contextlib.suppress(ObjectMissing, Unavailable, ClientError), _translated(self._key):
                 await self._client.abort_multipart_upload(Bucket=self._bucket, Key=self._key, UploadId=self._id)
 
 
@@ -139,8 +140,10 @@ class S3Objects(Objects):
 
     async def read(
         self, key: str, *, bucket: str | None = None, start: int = 0, end: int | None = None, etag: str | None = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         asked: dict[str, Any] = {"Bucket": bucket or self.bucket, "Key": key}
+        if end is not None and end <= start:
+            return
         if start or end is not None:
             asked["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
         if etag is not None:
@@ -158,9 +161,10 @@ class S3Objects(Objects):
         info = await self.head(key, bucket=bucket)
         size = 0
         with path.open("wb") as file:
-            async for block in self.read(key, bucket=bucket, etag=etag):
-                await asyncio.to_thread(file.write, block)
-                size += len(block)
+            async with contextlib.aclosing(self.read(key, bucket=bucket, etag=etag or info.etag)) as blocks:
+                async for block in blocks:
+                    await asyncio.to_thread(file.write, block)
+                    size += len(block)
         if size != info.bytes:
             raise Unavailable(f"S3: {key} ended after {size} of {info.bytes} bytes")
         return info
