@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -23,12 +24,19 @@ from castlist.ports import Message, Publisher, Subscription, TooLarge, Unavailab
 from castlist.topics import DEAD_RETENTION, TOPICS, Topic, topic_of
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 _MAX_MESSAGE = 1_048_576
 _BURIED = 512 * 1024
 _TIMEOUT_MS = 10_000
 
 # What an outage looks like through aiokafka; the pipelines retry on these.
 OUTAGE = (KafkaError, asyncio.TimeoutError, OSError)
+
+
+async def _within(work: Awaitable[T], seconds: float) -> T:
+    # Not asyncio.wait_for: up to Python 3.11 it swallows a cancel that comes in the moment the work is done.
+    async with asyncio.timeout(seconds):
+        return await work
 
 
 class KafkaPublisher(Publisher):
@@ -52,7 +60,7 @@ class KafkaPublisher(Publisher):
                     linger_ms=0,
                 )
                 try:
-                    await asyncio.wait_for(producer.start(), _TIMEOUT_MS / 1000)
+                    await _within(producer.start(), _TIMEOUT_MS / 1000)
                 except OUTAGE as error:
                     await _quietly(producer)
                     raise Unavailable(f"Kafka: {error!r}") from error
@@ -91,10 +99,9 @@ class KafkaPublisher(Publisher):
         producer = await self._ready()
         try:
             acks = [
-                await asyncio.wait_for(producer.send(t, v, k, headers=list(h)), _TIMEOUT_MS / 1000)
-                for t, k, v, h in messages
+                await _within(producer.send(t, v, k, headers=list(h)), _TIMEOUT_MS / 1000) for t, k, v, h in messages
             ]
-            await asyncio.wait_for(asyncio.gather(*acks), _TIMEOUT_MS / 1000)
+            await _within(asyncio.gather(*acks), _TIMEOUT_MS / 1000)
         except MessageSizeTooLargeError as error:
             raise TooLarge(f"Kafka: {error}"[:500]) from error
         except OUTAGE as error:
@@ -109,7 +116,7 @@ class KafkaPublisher(Publisher):
     async def ping(self) -> None:
         producer = await self._ready()
         try:
-            await asyncio.wait_for(producer.partitions_for(TOPICS[0].name), 3)
+            await _within(producer.partitions_for(TOPICS[0].name), 3)
         except OUTAGE as error:
             raise Unavailable(f"Kafka: {error!r}") from error
 
@@ -122,7 +129,7 @@ class KafkaPublisher(Publisher):
 
 async def _quietly(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     with contextlib.suppress(*OUTAGE):
-        await asyncio.wait_for(client.stop(), 3)
+        await _within(client.stop(), 3)
 
 
 class KafkaSubscription(Subscription, ConsumerRebalanceListener):  # type: ignore[misc]
@@ -131,12 +138,15 @@ class KafkaSubscription(Subscription, ConsumerRebalanceListener):  # type: ignor
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
         self._held: dict[TopicPartition, int] = {}
+        self.joined = False
+        """Whether the group has given us partitions, or told us that there are none for us."""
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Keep what is held: most partitions come back to the member that had them."""
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Forget what went elsewhere; hold back what is still being worked on here."""
+        self.joined = True
         self._held = {tp: offset for tp, offset in self._held.items() if tp in assigned}
         if self._held:
             self._consumer.pause(*self._held)
@@ -162,7 +172,7 @@ class KafkaSubscription(Subscription, ConsumerRebalanceListener):  # type: ignor
         if self._held.get(tp) != message.offset:
             return
         try:
-            await asyncio.wait_for(self._consumer.commit({tp: message.offset + 1}), _TIMEOUT_MS / 1000)
+            await _within(self._consumer.commit({tp: message.offset + 1}), _TIMEOUT_MS / 1000)
         except (CommitFailedError, IllegalStateError):
             log.info("partition moved before its commit", extra={"topic": tp.topic, "partition": tp.partition})
         except OUTAGE as error:
@@ -220,7 +230,7 @@ async def subscribe(
     subscription = KafkaSubscription(consumer)
     try:
         consumer.subscribe([topic.name for topic in topics], listener=subscription)
-        await asyncio.wait_for(consumer.start(), 30)
+        await _within(consumer.start(), 30)
     except OUTAGE as error:
         await _quietly(consumer)
         raise Unavailable(f"Kafka: {error!r}") from error
@@ -235,12 +245,12 @@ async def listen(bootstrap: str, topic: Topic) -> AsyncIterator[AsyncIterator[Me
     """Every message of `topic` from now on, whoever else reads it too. In place before the block is entered."""
     consumer = _consumer(bootstrap, [topic], None, None)
     try:
-        await asyncio.wait_for(consumer.start(), 30)
+        await _within(consumer.start(), 30)
         async with asyncio.timeout(30):  # a topic that is not there would be waited for without end
             while not consumer.assignment():  # noqa: ASYNC110 - aiokafka tells nobody
                 await asyncio.sleep(0.02)
         for tp in consumer.assignment():
-            await asyncio.wait_for(consumer.position(tp), 10)
+            await _within(consumer.position(tp), 10)
     except OUTAGE as error:
         await _quietly(consumer)
         raise Unavailable(f"Kafka: {error!r}") from error
@@ -263,7 +273,7 @@ async def create_topics(bootstrap: str, *, chunk_partitions: int, replication: i
     """Create what is missing of the declared topics and their dead letters; returns the names of those created."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=_TIMEOUT_MS)
     try:
-        await asyncio.wait_for(admin.start(), 30)
+        await _within(admin.start(), 30)
         there = set(await admin.list_topics())
         wanted: list[NewTopic] = []
         for topic in TOPICS:

@@ -17,7 +17,7 @@ _EVERY = 1.0
 @asynccontextmanager
 async def reporting(shop: Workshop, chunk: events.ChunkPlanned) -> AsyncIterator[Callable[[float], None]]:
     """What to call with 0 to 1 as the work goes on. It never fails: nothing depends on what is told."""
-    reached = 0.0
+    reached, over = 0.0, False
 
     def progress(fraction: float) -> None:
         nonlocal reached
@@ -25,15 +25,16 @@ async def reporting(shop: Workshop, chunk: events.ChunkPlanned) -> AsyncIterator
 
     async def tell() -> None:
         told = 0.0
-        while True:
+        while not over:
             await asyncio.sleep(_EVERY)
             if reached > told:
                 told = reached
                 with contextlib.suppress(Unavailable):
-                    await shop.publisher.publish(_progressed(chunk, told, shop))
+                    # What is under way is not torn when the chunk ends meanwhile.
+                    await asyncio.shield(shop.publisher.publish(_progressed(chunk, told, shop)))
 
     async def look() -> None:
-        while True:
+        while not over:
             await asyncio.sleep(_EVERY)
             shop.pulse.beat()  # within its bounds: the pool ends the job otherwise
             try:
@@ -47,6 +48,8 @@ async def reporting(shop: Workshop, chunk: events.ChunkPlanned) -> AsyncIterator
     try:
         yield progress
     finally:
+        # A library below may swallow a cancel that comes in the moment its call returns; `over` ends them all the same.
+        over = True
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
