@@ -1,6 +1,7 @@
 """`test`: style, types, and every test on a fresh stack of its own."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -43,6 +44,10 @@ def test(config: Config, faults: bool, arguments: list[str]) -> int:
         }
         if _run("pytest", ["pytest", *arguments], env):
             failed.append("pytest")
+            logs = config.home / "test-logs"
+            shutil.rmtree(logs, ignore_errors=True)
+            shutil.copytree(stack.home / "logs", logs)
+            print(f"the stack's logs are in {logs}", file=sys.stderr)
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

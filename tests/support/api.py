@@ -20,9 +20,10 @@ def new_gallery(purpose: str) -> str:
 class Api:
     """Plain HTTP against both services of a stack."""
 
+    http = httpx.Client(timeout=60)  # one for all tests, so that none leaves connections open behind it
+
     def __init__(self, stack: RunningStack) -> None:
         self.ingest, self.query = stack.ingest_url, stack.query_url
-        self.http = httpx.Client(timeout=60)
 
     def upload(self, path: Path, gallery: str, name: str | None = None, **fields: str) -> httpx.Response:
         """POST /videos."""
