@@ -58,7 +58,7 @@ def configure(service: str, level: str) -> None:
     handler.addFilter(_AddContext())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     limit = _RateLimit()
-    for noisy in ("aiokafka", "aiokafka.conn", "aiokafka.consumer.group_coordinator", "aiokafka.client"):
-        logging.getLogger(noisy).addFilter(limit)
+    for noisy in ("conn", "client", "consumer.group_coordinator", "consumer.fetcher", "producer.sender"):
+        logging.getLogger(f"aiokafka.{noisy}").addFilter(limit)
     for name in ("aiokafka.consumer.subscription_state", "botocore", "aiobotocore", "uvicorn.access", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)

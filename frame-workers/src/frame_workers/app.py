@@ -77,8 +77,10 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
         # A child of its own: a plan waits for no chunk, and a file that kills its reader kills no chunk.
         plan_pool = await enter(Pool(1, _child("plan", longest_seconds=settings.longest_video_seconds)))
 
+        subscriptions: list[kafka.KafkaSubscription] = []
+
         async def taking_work() -> None:
-            if not joined.is_set():
+            if not joined.is_set() or not all(subscription.joined for subscription in subscriptions):
                 raise Unavailable("not a member of its groups yet")
 
         checks = {
@@ -113,10 +115,11 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
         chunks = await pulse.outlast(
             lambda: enter(kafka.subscribe(settings.kafka_bootstrap, [VIDEO_CHUNKS], "frame-workers"))
         )
+        subscriptions += [uploads, chunks]
         joined.set()
 
         async def behind() -> int:
-            return await uploads.behind() + await chunks.behind()
+            return sum([await subscription.behind() for subscription in subscriptions])
 
         tasks.append(background.create_task(watchdog(pulse, behind, servers, settings.stuck_seconds, BUSY_LIMIT)))
         planning = Planning(shop, plan_pool, window=max(4, 2 * settings.workers))

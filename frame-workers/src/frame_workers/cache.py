@@ -29,7 +29,7 @@ class Cache:
 
     def __init__(self, folder: Path, capacity: int, objects: Objects) -> None:
         self._folder, self._capacity, self._objects = folder, capacity, objects
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @asynccontextmanager
     async def hold(self, stored: StoredObject) -> AsyncIterator[Path]:

@@ -92,7 +92,8 @@ class Child:
             self._on_ready(self.facts)
             log.info("a worker child is ready", extra={"facts": self.facts})
         except BaseException as error:
-            log.error("a worker child does not start", extra={"reason": repr(error)})
+            if not isinstance(error, asyncio.CancelledError):
+                log.error("a worker child does not start", extra={"reason": repr(error)})
             await self.kill()
             raise
 

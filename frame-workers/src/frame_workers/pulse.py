@@ -50,6 +50,7 @@ async def watchdog(
     servers: Callable[[], Awaitable[None]],
     idle_limit: float,
     busy_limit: float,
+    every: float = 5.0,
 ) -> None:
     """Exit hard when there is work and nothing happens, although every server is there.
 
@@ -57,16 +58,19 @@ async def watchdog(
     while something is in hand, and must be longer than any job may take.
     """
     while True:
-        await asyncio.sleep(5)
+        await asyncio.sleep(every)
         limit = busy_limit if pulse.in_hand else idle_limit
         if pulse.still_for() <= limit:
             continue
         try:
             await asyncio.wait_for(servers(), 10)
-            waiting = pulse.in_hand or await asyncio.wait_for(behind(), 30)
         except (Unavailable, TimeoutError):
             pulse.beat()  # somebody else's trouble: restarting would not help
             continue
+        try:
+            waiting = bool(pulse.in_hand or await asyncio.wait_for(behind(), 30))
+        except (Unavailable, TimeoutError):
+            waiting = True  # Kafka is there, and our consumer cannot speak with it
         if waiting:
             log.critical("stuck", extra={"in_hand": pulse.in_hand, "still_for": pulse.still_for()})
             os._exit(EXIT_STUCK)
