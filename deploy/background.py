@@ -51,9 +51,10 @@ def launch(
             gone = running.poll() is not None
             ready = not gone and supervisor_of(home) == ProcessId.of(running.pid) and stage_of(home)[0] == "ready"
             said, offset = _read(log, offset)
-            if show and said and not gone:
-                sys.stdout.write(said)
-                sys.stdout.flush()
+            if show and not gone:
+                for line in said.splitlines():
+                    if not line.startswith("deploy: "):  # its error is raised here
+                        print(line, flush=True)
             if gone:
                 lines = [line.removeprefix("deploy: ") for line in said.splitlines() if line.strip()]
                 raise DeployError(stage_of(home)[1] or (lines[-1] if lines else f"no reason given (log: {log})"))
