@@ -56,7 +56,9 @@ def _in_utc(moment: datetime) -> datetime:
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 """A point in time, whatever zone it was given in."""
 
-Encoding = Annotated[str, BeforeValidator(_checked_vector)]
+Encoding = Annotated[
+    str, BeforeValidator(_checked_vector), Field(json_schema_extra={"contentEncoding": "base64", "maxLength": 684})
+]
 """128 little-endian float32 as base64; an array is accepted when a model is built."""
 
 

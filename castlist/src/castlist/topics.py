@@ -35,7 +35,7 @@ VIDEO_UPLOADED = Topic(
     events=(e.VideoUploaded,),
     retention=30 * DAY,
     partitions=4,
-    producers=("ingest", "other systems"),
+    producers=("ingest", "profile-aggregator", "other systems"),
     consumers=("frame-workers", "profile-aggregator"),
 )
 VIDEO_CHUNKS = Topic(
@@ -75,7 +75,7 @@ VIDEO_CONTROL = Topic(
     events=(e.CancelVideo,),
     retention=7 * DAY,
     partitions=2,
-    producers=("ingest", "other systems"),
+    producers=("ingest", "profile-aggregator", "other systems"),
     consumers=("frame-workers", "profile-aggregator"),
 )
 PROFILE_EVENTS = Topic(
