@@ -21,11 +21,12 @@ from castlist.schema import PLANS, TASKS
 from frame_workers.cache import ObjectChanged
 from frame_workers.outcome import chunk_planned, crops_of, faces_encoded
 from frame_workers.plan import CHUNK_SECONDS
-from frame_workers.pool import Bounds, Pool
+from frame_workers.pool import Pool
 from frame_workers.reporting import reporting
 from frame_workers.running import Stopped
 from frame_workers.trials import GaveUp
 from frame_workers.wire import Frame, Refused
+from frame_workers.worker import Bounds
 from frame_workers.workshop import Workshop
 
 log = logging.getLogger(__name__)

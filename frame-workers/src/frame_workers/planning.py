@@ -14,10 +14,11 @@ from castlist.ports import AlreadyExists, Document, ObjectMissing
 from castlist.schema import GALLERIES, PLANS
 from frame_workers.cache import ObjectChanged
 from frame_workers.outcome import chunk_planned
-from frame_workers.pool import Bounds, Pool
+from frame_workers.pool import Pool
 from frame_workers.running import Stopped
 from frame_workers.trials import GaveUp
 from frame_workers.wire import Frame, Refused
+from frame_workers.worker import Bounds
 from frame_workers.workshop import Workshop
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from castlist.ports import Document, Documents, Unavailable
 from castlist.schema import ATTEMPTS
-from frame_workers.pool import ChildLost, JobBug
+from frame_workers.worker import ChildLost, JobBug
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
