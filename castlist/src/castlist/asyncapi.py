@@ -160,9 +160,10 @@ def data_flow() -> str:
             *(f"| {' | '.join(_cells(topic))} |" for topic in TOPICS),
             "",
             "`CHUNK_PARTITIONS` sets the partitions of `video.chunks` when it is created. Each topic has a",
-            f"`<topic>.dead` of one partition, kept {DEAD_RETENTION // DAY} days: the raw messages that its readers could",
-            "not read or work on, with the reason and where they lay in the headers. Events carry references, encodings",
-            "and small facts; videos and crops are in S3. The full description is [asyncapi.yaml](asyncapi.yaml).",
+            f"`<topic>.dead` of one partition, kept {DEAD_RETENTION // DAY} days: the raw messages that its readers",
+            "could not read or work on, with the reason and where they lay in the headers. Events carry references,",
+            "encodings and small facts; videos and crops are in S3. The full description is",
+            "[asyncapi.yaml](asyncapi.yaml).",
             "",
         ]
     )

@@ -18,6 +18,7 @@ from aiokafka.errors import (
     for_code,
 )
 
+from castlist.burying import MAX_MESSAGE, buried, cut
 from castlist.codec import encode
 from castlist.events import Event
 from castlist.ports import Message, Publisher, Subscription, TooLarge, Unavailable
@@ -25,8 +26,6 @@ from castlist.topics import DEAD_RETENTION, TOPICS, Topic, topic_of
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-_MAX_MESSAGE = 1_048_576
-_BURIED = 512 * 1024
 _TIMEOUT_MS = 10_000
 
 # What an outage looks like through aiokafka; the pipelines retry on these.
@@ -55,7 +54,7 @@ class KafkaPublisher(Publisher):
                     acks="all",
                     enable_idempotence=True,
                     request_timeout_ms=_TIMEOUT_MS,
-                    max_request_size=_MAX_MESSAGE,
+                    max_request_size=MAX_MESSAGE,
                     compression_type="gzip",
                     linger_ms=0,
                 )
@@ -77,21 +76,14 @@ class KafkaPublisher(Publisher):
         await self._send([(topic, key, value, headers)])
 
     async def bury(self, message: Message, reason: str) -> None:
-        headers = (
-            ("error", reason[:500].encode()),
-            ("topic", message.topic.encode()),
-            ("partition", str(message.partition).encode()),
-            ("offset", str(message.offset).encode()),
-        )
         log.warning("dead letter", extra={"topic": message.topic, "offset": message.offset, "reason": reason[:500]})
-        topic = f"{message.topic}.dead"
+        letter = buried(message, reason)
         try:
-            await self.publish_raw(topic, message.key, message.value, headers)
+            await self.publish_raw(letter.topic, letter.key, letter.value, letter.headers)
         except TooLarge:
-            # What its producer compressed well can be larger than anything we may send. It must not block its stream.
-            value = message.value or b""
-            cut = (*headers, ("truncated_from", str(len(value)).encode()))
-            await self.publish_raw(topic, (message.key or b"")[:1024], value[:_BURIED], cut)
+            # What its producer compressed well can be larger than anything we may send.
+            letter = cut(letter)
+            await self.publish_raw(letter.topic, letter.key, letter.value, letter.headers)
 
     async def _send(
         self, messages: Sequence[tuple[str, bytes | None, bytes | None, Sequence[tuple[str, bytes]]]]
@@ -299,5 +291,5 @@ def _new_topic(name: str, partitions: int, replication: int, retention: int) -> 
         name=name,
         num_partitions=partitions,
         replication_factor=replication,
-        topic_configs={"retention.ms": str(retention * 1000), "max.message.bytes": str(_MAX_MESSAGE)},
+        topic_configs={"retention.ms": str(retention * 1000), "max.message.bytes": str(MAX_MESSAGE)},
     )
