@@ -1,4 +1,4 @@
-.PHONY: up down status demo test faults lint format
+.PHONY: up down status demo test faults lint format docs
 
 up down status demo test:
 	python3 deploy $@
@@ -14,3 +14,7 @@ lint:
 format:
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
+
+# JSON Schemas, AsyncAPI, data-flow.md and .env.example, from events, topics and settings.
+docs:
+	.venv/bin/python docs/generate.py

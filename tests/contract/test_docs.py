@@ -1,6 +1,8 @@
 """The generated documents say what the code says."""
 
+import ast
 import re
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
@@ -9,8 +11,10 @@ import pytest
 import yaml
 from pydantic_settings import BaseSettings
 
-from castlist import asyncapi
+from castlist import asyncapi, http
 from castlist.codec import encode
+from castlist.http import Problem
+from castlist.tasks import ERROR_CODES
 from castlist.topics import TOPICS, topic_of
 from docs import generate
 from support.contract import examples
@@ -103,3 +107,26 @@ def test_an_env_file_with_the_example_values_changes_nothing(tmp_path: Any, monk
 
 def _all_settings() -> list[type[BaseSettings]]:
     return [import_module(f"{service}.settings").Settings for service in generate.SERVICES]
+
+
+def test_every_problem_of_a_request_is_explained() -> None:
+    """docs/problems.md has a heading for each `type` that a service answers with, and for nothing else."""
+    emitted = {Problem(status, "").kind for status in http._TITLES} | set(_literal_kinds())
+    assert set(re.findall(r"^### (.+)$", _problems(), re.MULTILINE)) == emitted
+
+
+def test_every_error_code_of_a_task_is_explained() -> None:
+    """docs/problems.md lists exactly the codes that `error.code` may say, with their meaning."""
+    assert dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", _problems(), re.MULTILINE)) == ERROR_CODES
+
+
+def _problems() -> str:
+    return (generate.ROOT / "docs/problems.md").read_text()
+
+
+def _literal_kinds() -> Iterator[str]:
+    for path in generate.ROOT.glob("*/src/*/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Problem":
+                kinds = [keyword.value for keyword in node.keywords if keyword.arg == "kind"]
+                yield from (ast.literal_eval(kind) for kind in kinds)
