@@ -67,8 +67,7 @@ class Acceptance:
                     raise
             else:
                 return Accepted(made.video, made.task, made.created, duplicate=not made.created)
-        known = (video["gallery"], video["object"]["bucket"])
-        if known != (details.gallery, stored.bucket) or (sha256 is None and video["object"]["key"] != stored.key):
+        if video["gallery"] != details.gallery or (sha256 is None and not _is(video["object"], stored)):
             raise Problem(409, f"Video {video_id} is another object or in another gallery already.")
         latest = await self._latest(video)
         if latest["status"] in tasks.OPEN or (latest["status"] == tasks.DONE and not details.again):
@@ -116,3 +115,9 @@ class Acceptance:
         if task["status"] != tasks.CANCELLED:
             raise Problem(409, f"The task is {task['status']} already.")
         return task, event
+
+
+def _is(known: Document, stored: StoredObject) -> bool:
+    """Whether an announced object is the one that a video has; who announced it may not have said its etag."""
+    same_place = (known["bucket"], known["key"]) == (stored.bucket, stored.key)
+    return same_place and known["etag"] in (None, stored.etag)

@@ -3,30 +3,28 @@
 import asyncio
 import contextlib
 import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
-from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from castlist import events, outbox
 from castlist.http import FieldError, Problem
 from castlist.ids import event_id, uploaded_video_id
 from castlist.metrics import UPLOADS
-from castlist.openapi import Answer, NoQuery, Operation, field_errors, problem
-from castlist.ports import Document, Documents, ObjectMissing, Objects, Publisher, Unavailable
-from castlist.schema import OUTBOX, TASKS
+from castlist.openapi import Answer, NoQuery, Operation, problem
+from castlist.ports import Document, Documents, ObjectMissing, Objects, Unavailable
+from castlist.schema import TASKS
 from ingest.accept import Acceptance, Accepted
-from ingest.forms import Announcement, Details, TaskCancelled, VideoAccepted, clean_name
+from ingest.announcer import Announcer
+from ingest.forms import Announcement, Details, TaskCancelled, VideoAccepted, clean_name, valid
 from ingest.multipart import Form
 from ingest.settings import Settings
 from ingest.upload import Uploads
 
-M = TypeVar("M", bound=BaseModel)
 _JSON_LIMIT = 64 * 1024
 _DRAINED = 64 * 1024 * 1024
+_FORM_AROUND_FILE = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -36,9 +34,9 @@ class Ingest:
     settings: Settings
     documents: Documents
     objects: Objects
-    publisher: Publisher
     uploads: Uploads
     acceptance: Acceptance
+    announcer: Announcer
 
     # --- POST /videos -------------------------------------------------------------------------------------------------
 
@@ -56,6 +54,10 @@ class Ingest:
             UPLOADS.labels("refused").inc()
             await _drain(request)
             return refused.response()
+        except Unavailable:
+            UPLOADS.labels("unavailable").inc()
+            await _drain(request)
+            raise
         except ClientDisconnect:
             UPLOADS.labels("disconnected").inc()
             return Response(status_code=400)
@@ -63,28 +65,29 @@ class Ingest:
         return self._answer(accepted)
 
     async def _upload(self, request: Request) -> Accepted:
-        form = Form(request.headers["content-type"], request.stream())
-        async with self.uploads.receive(form.file_chunks()) as received:
-            details = _valid(Details, {"name": clean_name(form.file_name or ""), **form.fields})
-            await self.uploads.meant_for(received.object.key, uploaded_video_id(details.gallery, received.sha256))
-            accepted = await self.acceptance.uploaded(received, self.settings.s3_bucket, details)
-            if accepted.video["object"]["key"] == received.object.key:
-                await self.uploads.kept(received.object.key)
-            else:
-                await self.uploads.discard(received.object.key)
+        most = self.settings.max_upload_bytes
+        if int(request.headers.get("content-length", 0)) > most + _FORM_AROUND_FILE:
+            raise Problem(413, f"The file is larger than {most} bytes.")
+        body = _patiently(request.stream(), self.settings.upload_idle_seconds)
+        form = Form(request.headers["content-type"], body)
+        received = await self.uploads.receive(form.file_chunks())
+        key, details = received.object.key, form.details
+        await self.uploads.meant_for(key, uploaded_video_id(details.gallery, received.sha256))
+        accepted = await self.acceptance.uploaded(received, self.settings.s3_bucket, details)
+        await self.uploads.settle(key, kept=accepted.video["object"]["key"] == key)
         return accepted
 
     async def _announce(self, request: Request) -> Accepted:
         body = b""
-        async for chunk in request.stream():
+        async for chunk in _patiently(request.stream(), self.settings.upload_idle_seconds):
             body += chunk
             if len(body) > _JSON_LIMIT:
                 raise Problem(413, "The body is too large.")
         try:
             given = json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Problem(400, f"The body is not JSON: {error}") from None
-        told = _valid(Announcement, given)
+        told = valid(Announcement, given)
         try:
             info = await self.objects.head(told.object.key, bucket=told.object.bucket)
         except ObjectMissing:
@@ -106,28 +109,19 @@ class Ingest:
             status=task["status"],
             duplicate=accepted.duplicate,
         )
-        said = event_id("VideoUploaded", video["_id"], task["epoch"])
-        return JSONResponse(
-            body.model_dump(mode="json"),
-            202 if accepted.created else 200,
-            {"Location": f"{self.settings.public_query_url}/tasks/{task['_id']}"},
-            background=BackgroundTask(self._publish, said),
-        )
-
-    async def _publish(self, said: str) -> None:
-        """Now, if Kafka is there; else the sweeper does it."""
-        with contextlib.suppress(Unavailable):
-            entry = await self.documents.get(OUTBOX, said)
-            if entry is not None and entry["published_at"] is None:
-                await outbox.publish(self.documents, self.publisher, [entry], events.now_utc())
+        self.announcer.tell(event_id("VideoUploaded", video["_id"], task["epoch"]))
+        location = f"{self.settings.public_query_url}/tasks/{task['_id']}"
+        return JSONResponse(body.model_dump(mode="json"), 202 if accepted.created else 200, {"Location": location})
 
     # --- tasks --------------------------------------------------------------------------------------------------------
 
     async def cancel_task(self, request: Request, _: NoQuery) -> Response:
         """Stop the work on a task."""
         task, event = await self.acceptance.cancel(await self._task(request))
-        body = TaskCancelled(id=task["_id"], video_id=task["video_id"], status="cancelled")
-        return JSONResponse(body.model_dump(), 202, background=BackgroundTask(self._publish, event.event_id))
+        self.announcer.tell(event.event_id)
+        return JSONResponse(
+            TaskCancelled(id=task["_id"], video_id=task["video_id"], status="cancelled").model_dump(), 202
+        )
 
     async def retry_task(self, request: Request, _: NoQuery) -> Response:
         """A new task after one that failed or was cancelled."""
@@ -149,6 +143,7 @@ class Ingest:
         """What ingest answers to."""
         refused = {
             400: problem("The body cannot be read."),
+            408: problem("The body paused for too long."),
             409: problem("The id stands for another object or gallery."),
             413: problem("Larger than this installation takes."),
             415: problem("Not a video, by its first bytes."),
@@ -193,11 +188,17 @@ class Ingest:
         ]
 
 
-def _valid(model: type[M], given: object) -> M:
-    try:
-        return model.model_validate(given)
-    except ValidationError as error:
-        raise Problem(422, "What was said about the video is not valid.", errors=field_errors(error)) from None
+async def _patiently(body: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
+    """`body`, unless it pauses for so long; what we take to store its chunks does not count."""
+    while True:
+        try:
+            async with asyncio.timeout(seconds):
+                chunk = await anext(body, None)
+        except TimeoutError:
+            raise Problem(408, f"Nothing came for {seconds:g} s.") from None
+        if chunk is None:
+            return
+        yield chunk
 
 
 def _form_schema() -> dict[str, object]:

@@ -1,11 +1,24 @@
 """What a client may say about a video, and what it is answered."""
 
 import unicodedata
-from typing import Annotated, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+)
 
 from castlist.events import Gallery, VideoId
+from castlist.http import Problem
+from castlist.openapi import field_errors
+
+M = TypeVar("M", bound=BaseModel)
 
 NAME_LENGTH = 255
 
@@ -18,7 +31,17 @@ def clean_name(name: object) -> object:
     return "".join(c for c in last if unicodedata.category(c)[0] != "C").strip()[:NAME_LENGTH] or None
 
 
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("out of range") from None
+
+
 Name = Annotated[str | None, BeforeValidator(clean_name)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+# Names only: an access point's ARN, say, would have us speak to other servers.
+Bucket = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$")]
 
 
 class Details(BaseModel):
@@ -28,7 +51,7 @@ class Details(BaseModel):
 
     gallery: Gallery = "default"
     name: Name = None
-    recorded_at: AwareDatetime | None = None
+    recorded_at: Moment | None = None
     external_id: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
     again: bool = False
 
@@ -38,7 +61,7 @@ class ObjectReference(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    bucket: Annotated[str, StringConstraints(min_length=3, max_length=63)]
+    bucket: Bucket
     key: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 
 
@@ -68,3 +91,11 @@ class TaskCancelled(BaseModel):
     id: str
     video_id: str
     status: Literal["cancelled"]
+
+
+def valid(model: type[M], given: object) -> M:
+    """What was said, as `model`; Problem 422 naming each field that is missing, unknown or out of range."""
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise Problem(422, "What was said about the video is not valid.", errors=field_errors(error)) from None

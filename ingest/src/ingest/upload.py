@@ -1,17 +1,18 @@
 """Streaming an upload into S3 while hashing it. What is not accepted in the end leaves nothing behind."""
 
+import contextlib
 import hashlib
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from castlist.http import Problem
 from castlist.ids import upload_key
 from castlist.metrics import UPLOADED_BYTES
-from castlist.ports import Documents, ObjectInfo, Objects
+from castlist.ports import Documents, ObjectInfo, Objects, Unavailable
 from castlist.schema import UPLOADS
 from ingest.sniff import ENOUGH, container_of, what_else
 
@@ -27,27 +28,28 @@ class Received:
 
 
 class Uploads:
-    """Where uploads go."""
+    """Where uploads go. An intent is recorded before the first byte, so that a sweep finds what a crash leaves:
+    `{_id: key, started_at, touched_at, video_id, condemned}`; `condemned` says that the sweep is taking it away."""
 
     def __init__(self, documents: Documents, objects: Objects, clock: Callable[[], datetime], max_bytes: int) -> None:
         self._documents, self._objects, self._clock, self._max_bytes = documents, objects, clock, max_bytes
 
-    @asynccontextmanager
-    async def receive(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[Received]:
-        """Store what `chunks` give; inside, decide what becomes of it, and `keep` it or not.
-
-        An intent is recorded first, so that a sweep finds what a crash leaves. Problem 413 or 415.
-        """
+    async def receive(self, chunks: AsyncIterator[bytes]) -> Received:
+        """Store what `chunks` give. Whatever is raised, by `chunks` too, nothing is left of it. Problem 413 or 415."""
         head, rest = await _head(chunks)
         kind = container_of(head)
         if kind is None:
             raise Problem(415, f"This is not a video: it is {what_else(head)}.")
-        key = upload_key(uuid.uuid4().hex)
-        await self._documents.insert(UPLOADS, {"_id": key, "touched_at": self._clock(), "video_id": None})
+        key, now = upload_key(uuid.uuid4().hex), self._clock()
+        await self._documents.insert(
+            UPLOADS, {"_id": key, "started_at": now, "touched_at": now, "video_id": None, "condemned": False}
+        )
         try:
-            yield await self._store(key, kind, head, rest)
+            return await self._store(key, kind, head, rest)
         except BaseException:
-            await self.discard(key)
+            # Must not hide why it ended; what cannot be removed now is swept.
+            with contextlib.suppress(Unavailable):
+                await self._discard(key)
             raise
 
     async def _store(self, key: str, kind: str, head: bytes, rest: AsyncIterator[bytes]) -> Received:
@@ -62,20 +64,30 @@ class Uploads:
                 await upload.write(chunk)
                 if time.monotonic() - touched > TOUCH_EVERY:
                     touched = time.monotonic()
-                    await self._documents.update(UPLOADS, {"_id": key}, {"$set": {"touched_at": self._clock()}})
+                    await self._touch(key)
+            await self._touch(key)
             info = await upload.complete()
         return Received(info, digest.hexdigest())
 
+    async def _touch(self, key: str, **said: Any) -> None:
+        where = {"_id": key, "condemned": False}
+        if await self._documents.update(UPLOADS, where, {"$set": {"touched_at": self._clock(), **said}}) is None:
+            raise Unavailable("the upload took so long that it was given up")
+
     async def meant_for(self, key: str, video_id: str) -> None:
-        """Which video the object will belong to, said before it does: the sweep asks that video."""
-        await self._documents.update(UPLOADS, {"_id": key}, {"$set": {"video_id": video_id}})
+        """Which video the object will belong to, said before it does: from now on the sweep asks that video, and only
+        the sweep may remove the object while it is unknown whether a transaction was committed."""
+        await self._touch(key, video_id=video_id)
 
-    async def kept(self, key: str) -> None:
-        """A video refers to the object now."""
-        await self._documents.delete(UPLOADS, {"_id": key})
+    async def settle(self, key: str, *, kept: bool) -> None:
+        """A video refers to the object now, or never will. What cannot be done now, the sweep does."""
+        with contextlib.suppress(Unavailable):
+            if kept:
+                await self._documents.delete(UPLOADS, {"_id": key})
+            else:
+                await self._discard(key)
 
-    async def discard(self, key: str) -> None:
-        """Nobody refers to the object, or ever will."""
+    async def _discard(self, key: str) -> None:
         await self._objects.delete(key)
         await self._documents.delete(UPLOADS, {"_id": key})
 
