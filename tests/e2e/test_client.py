@@ -34,7 +34,6 @@ def api(stack: RunningStack) -> Iterator[Api]:
     """The services without our client."""
     api = Api(stack)
     yield api
-    api.http.close()
 
 
 def start(stack: RunningStack, *arguments: str) -> subprocess.Popen[str]:

@@ -28,7 +28,6 @@ def api(stack: RunningStack) -> Iterator[Api]:
     """What query-api says of it."""
     api = Api(stack)
     yield api
-    api.http.close()
 
 
 def example(file: Path, gallery: str) -> tuple[int, list[dict[str, Any]]]:
