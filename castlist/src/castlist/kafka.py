@@ -75,6 +75,9 @@ class KafkaPublisher(Publisher):
     ) -> None:
         await self._send([(topic, key, value, headers)])
 
+    async def publish_entries(self, entries: Sequence[tuple[str, bytes, bytes]]) -> None:
+        await self._send([(topic, key, value, ()) for topic, key, value in entries])
+
     async def bury(self, message: Message, reason: str) -> None:
         log.warning("dead letter", extra={"topic": message.topic, "offset": message.offset, "reason": reason[:500]})
         letter = buried(message, reason)

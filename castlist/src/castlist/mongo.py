@@ -7,12 +7,12 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from bson.codec_options import CodecOptions
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorClientSession, AsyncIOMotorDatabase
-from pymongo import DeleteMany, InsertOne, ReadPreference, ReplaceOne, ReturnDocument, WriteConcern
+from pymongo import DeleteMany, InsertOne, ReadPreference, ReplaceOne, ReturnDocument, UpdateOne, WriteConcern
 from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
@@ -101,6 +101,12 @@ class MongoDocuments(Documents):
         with self._translated():
             return int(await self._on(collection).count_documents(where, session=self._session))
 
+    async def count_by(self, collection: str, where: Where, field: str) -> dict[Any, int]:
+        stages = [{"$match": where}, {"$group": {"_id": f"${field}", "count": {"$sum": 1}}}]
+        with self._translated():
+            found = await self._on(collection).aggregate(stages, session=self._session).to_list(None)
+            return {one["_id"]: int(one["count"]) for one in found}
+
     async def insert(self, collection: str, document: Document) -> None:
         with self._translated():
             await self._on(collection).insert_one(document, session=self._session)
@@ -120,6 +126,15 @@ class MongoDocuments(Documents):
     async def update_many(self, collection: str, where: Where, change: Change) -> int:
         with self._translated():
             return int((await self._on(collection).update_many(where, change, session=self._session)).matched_count)
+
+    async def update_each(self, collection: str, changes: Mapping[str, Change]) -> None:
+        if changes:
+            with self._translated():
+                await self._on(collection).bulk_write(
+                    [UpdateOne({"_id": key}, change) for key, change in changes.items()],
+                    ordered=False,
+                    session=self._session,
+                )
 
     async def replace(self, collection: str, document: Document) -> None:
         await self.replace_many(collection, [document])

@@ -44,9 +44,8 @@ def _without_id(document: Document) -> Document:
 
 async def publish(documents: Documents, publisher: Publisher, entries: Sequence[Document], now: datetime) -> None:
     """Publish and mark. A crash in between publishes again, under the same event_id."""
-    for one in entries:
-        await publisher.publish_raw(one["topic"], one["key"].encode(), one["value"].encode())
     if entries:
+        await publisher.publish_entries([(one["topic"], one["key"].encode(), one["value"].encode()) for one in entries])
         await documents.update_many(
             OUTBOX, {"_id": {"$in": [one["_id"] for one in entries]}}, {"$set": {"published_at": now}}
         )

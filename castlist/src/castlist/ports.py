@@ -60,6 +60,10 @@ class Documents(Protocol):
 
     async def count(self, collection: str, where: Where) -> int: ...
 
+    async def count_by(self, collection: str, where: Where, field: str) -> dict[Any, int]:
+        """How many matching documents there are for each value of `field`; values that none has are left out."""
+        ...
+
     async def insert(self, collection: str, document: Document) -> None:
         """AlreadyExists if the `_id` or a unique key is taken."""
         ...
@@ -73,6 +77,10 @@ class Documents(Protocol):
         ...
 
     async def update_many(self, collection: str, where: Where, change: Change) -> int: ...
+
+    async def update_each(self, collection: str, changes: Mapping[str, Change]) -> None:
+        """A change for each `_id`, in one call; those that are not there are passed over."""
+        ...
 
     async def replace(self, collection: str, document: Document) -> None:
         """Put `document` in the place of the one with its `_id`, or insert it."""
@@ -193,6 +201,10 @@ class Publisher(Protocol):
     async def publish_raw(
         self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()
     ) -> None: ...
+
+    async def publish_entries(self, entries: Sequence[tuple[str, bytes, bytes]]) -> None:
+        """(topic, key, value) each, as `publish_raw` in this order, but waiting only once."""
+        ...
 
     async def bury(self, message: Message, reason: str) -> None:
         """The raw message into its topic's dead letters, the reason and where it came from in the headers.

@@ -1,5 +1,6 @@
 """Videos and tasks: how they come to be, and how a task ends. Every step may be repeated, and happens once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,7 +9,7 @@ from castlist.codec import Poison
 from castlist.events import CancelVideo, StoredObject, TaskFinished, VideoUploaded
 from castlist.ids import attempt_key, event_id, task_id
 from castlist.ports import Document, Documents
-from castlist.schema import CANCELS, CONTROLS, DELETED, GALLERIES, TASKS, VIDEOS
+from castlist.schema import CANCELS, CONTROLS, DELETED, GALLERIES, OUTBOX, TASKS, VIDEOS
 
 QUEUED, PROCESSING, DONE, FAILED, CANCELLED = "queued", "processing", "done", "failed", "cancelled"
 OPEN = (QUEUED, PROCESSING)
@@ -211,6 +212,25 @@ async def finish_in(
     if task is not None:
         await outbox.add(tx, _finished(task, now), now)
     return task is not None
+
+
+async def finish_all_in(
+    tx: Documents, attempts: Sequence[tuple[str, int]], status: str, now: datetime
+) -> tuple[list[tuple[str, int]], list[Document]]:
+    """End many tasks (of videos at epochs) inside the caller's transaction, or none of them.
+
+    Returns those that had ended already or are not there (then nothing was written), and the events as they lie in
+    the outbox.
+    """
+    ids = {task_id(*attempt): attempt for attempt in attempts}
+    found = await tx.find(TASKS, {"_id": {"$in": sorted(ids)}, "status": {"$in": list(OPEN)}})
+    if missing := ids.keys() - {task["_id"] for task in found}:
+        return [ids[id] for id in sorted(missing)], []
+    ending = _ending(status, None, None, now)
+    await tx.update_many(TASKS, {"_id": {"$in": sorted(ids)}}, {"$set": ending})
+    entries = [outbox.entry(_finished({**task, **ending}, now), now) for task in found]
+    await tx.insert_many(OUTBOX, entries)
+    return [], entries
 
 
 async def finish(

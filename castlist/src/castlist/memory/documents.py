@@ -1,11 +1,12 @@
 """Documents in memory, with snapshot transactions that conflict as MongoDB's do."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from castlist.memory.changes import changed, founded, stored
-from castlist.memory.filters import matches, ordered
+from castlist.memory.filters import matches, ordered, value
 from castlist.ports import AlreadyExists, Change, Document, Documents, Unavailable, Where
 from castlist.schema import INDEXES
 
@@ -61,6 +62,10 @@ class MemoryDocuments(Documents):
         await self._turn()
         return len(self._matching(collection, where))
 
+    async def count_by(self, collection: str, where: Where, field: str) -> dict[Any, int]:
+        await self._turn()
+        return dict(Counter(value(one, field) for one in self._matching(collection, where)))
+
     async def insert(self, collection: str, document: Document) -> None:
         await self._turn()
         await self._free(collection, document["_id"])
@@ -97,6 +102,10 @@ class MemoryDocuments(Documents):
                 self._write(collection, found["_id"], changed(current, change))
                 count += 1
         return count
+
+    async def update_each(self, collection: str, changes: Mapping[str, Change]) -> None:
+        for id, change in changes.items():
+            await self.update(collection, {"_id": id}, change)
 
     async def replace(self, collection: str, document: Document) -> None:
         await self._turn()

@@ -123,6 +123,10 @@ class MemoryPublisher(Publisher):
     ) -> None:
         self._log.append(topic, key, value, headers)
 
+    async def publish_entries(self, entries: Sequence[tuple[str, bytes, bytes]]) -> None:
+        for topic, key, value in entries:
+            self._log.append(topic, key, value, ())
+
     async def bury(self, message: Message, reason: str) -> None:
         letter = buried(message, reason)
         try:
