@@ -123,7 +123,7 @@ def test_a_killed_server_delays_and_loses_nothing(stack: RunningStack, api: Api,
         for name, times in [("profile-aggregator", 20), ("frame-workers", 5), ("ingest", 5), ("query-api", 5)]
     ],
 )
-def test_sigterm_under_load_loses_nothing(stack: RunningStack, api: Api, database: Any, name: str, times: int) -> None:
+def test_sigterm_under_load_loses_nothing(stack: RunningStack, api: Api, name: str, times: int) -> None:
     """Stopped politely again and again while videos are on their way, no input twice: every task is done.
 
     Faust acknowledges what it cancels; a shutdown that lets it would lose a message, and with it a video.
@@ -133,7 +133,8 @@ def test_sigterm_under_load_loses_nothing(stack: RunningStack, api: Api, databas
     submitted: list[dict[str, Any]] = []
     struck = 0
     for turn in range(times):
-        paths = [clips.write(folder / f"{gallery}-{turn}-{i}.mp4", clips.two_people(0.4)) for i in range(3)]
+        names = [f"{gallery}-{turn}-{i}" for i in range(3)]
+        paths = [clips.write(folder / f"{name}.mp4", clips.two_people(0.4), comment=name) for name in names]
         for path in paths:
             submitted.append(api.submit(path, gallery))
             path.unlink()

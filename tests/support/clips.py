@@ -53,9 +53,15 @@ def write(
     container_options: Mapping[str, str] | None = None,
     start: float = 0.0,
     gop: int | None = None,
+    comment: str | None = None,
 ) -> Path:
-    """Encode `images` (RGB, all of one size) into `path`; the container follows from its suffix."""
+    """Encode `images` (RGB, all of one size) into `path`; the container follows from its suffix.
+
+    A `comment` makes files of the same pictures differ: the same bytes would be the same video.
+    """
     with av.open(str(path), "w", options=dict(container_options or {})) as container:
+        if comment is not None:
+            container.metadata["comment"] = comment
         stream = container.add_stream(codec, rate, options=dict(options or {}))
         assert isinstance(stream, av.VideoStream)
         stream.pix_fmt = pix_fmt
