@@ -47,6 +47,11 @@ def ledger_key(gallery: str, video_id: str, epoch: int) -> str:
     return f"{gallery}:{video_id}:{epoch}"
 
 
+def command_ledger_key(gallery: str, event: str) -> str:
+    """`gallery:command:event`: says that a command was carried out."""
+    return f"{gallery}:command:{event}"
+
+
 def appearance_key(profile_id: str, video_id: str) -> str:
     """`profile:video`."""
     return f"{profile_id}:{video_id}"

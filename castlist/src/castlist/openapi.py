@@ -20,7 +20,9 @@ from starlette.routing import BaseRoute, Route
 from castlist.http import FieldError, Problem
 
 _REF = "#/components/schemas/{model}"
+_BODY_LIMIT = 64 * 1024
 Q = TypeVar("Q", bound="Query")
+B = TypeVar("B", bound=BaseModel)
 _PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 
 
@@ -84,6 +86,19 @@ def parse_query(model: type[Q], request: Request) -> Q:
         return model.model_validate(dict(given))
     except ValidationError as error:
         raise Problem(422, "The query parameters are not valid.", errors=field_errors(error)) from None
+
+
+async def parse_body(model: type[B], request: Request) -> B:
+    """The request's body; Problem 413 or 422, the latter naming what is unknown or not valid."""
+    body = b""
+    async for block in request.stream():
+        body += block
+        if len(body) > _BODY_LIMIT:
+            raise Problem(413, f"The body is larger than {_BODY_LIMIT} bytes.")
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise Problem(422, "The body is not valid.", errors=field_errors(error)) from None
 
 
 def routes(title: str, version: str, description: str, operations: Sequence[Operation]) -> list[BaseRoute]:

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from castlist.mongo import MongoDocuments
+from castlist.topics import GALLERY_COMMITS
 
 VIDEOS = "videos"
 TASKS = "tasks"
@@ -93,24 +94,28 @@ INDEXES = (
     Index(
         VIDEOS, (("gallery", 1), ("external_id", 1)), {"partialFilterExpression": {"external_id": {"$type": "string"}}}
     ),
+    Index(VIDEOS, (("created_at", 1), ("_id", 1))),
+    Index(TASKS, (("created_at", 1), ("_id", 1))),
     Index(TASKS, (("gallery", 1), ("created_at", 1), ("_id", 1))),
     Index(TASKS, (("video_id", 1), ("epoch", 1)), {"unique": True}),
     Index(TASKS, (("status", 1), ("updated_at", 1))),
-    Index(TASKS, (("gallery", 1), ("status", 1))),
+    Index(TASKS, (("gallery", 1), ("status", 1), ("created_at", 1), ("_id", 1))),
     Index(OUTBOX, (("published_at", 1), ("created_at", 1))),
     Index(
         OUTBOX,
         (("published_at", 1),),
         {"expireAfterSeconds": _WEEK, "name": "published_ttl"},
     ),
+    Index(OUTBOX, (("key", 1),), {"name": "commands", "partialFilterExpression": {"topic": GALLERY_COMMITS.name}}),
     Index(CHUNKS, (("attempt", 1),)),
     Index(PENDING, (("gallery", 1), ("_id", 1))),
     Index(PERSONS, (("gallery", 1), ("_id", 1))),
     Index(PERSONS, (("video_id", 1),)),
     Index(PERSONS, (("profile_id", 1),)),
+    Index(PROFILES, (("created_at", 1), ("_id", 1))),
     Index(PROFILES, (("gallery", 1), ("created_at", 1), ("_id", 1))),
     Index(PROFILES, (("gallery", 1), ("name", 1), ("_id", 1))),
-    Index(APPEARANCES, (("profile_id", 1), ("created_at", -1), ("_id", 1))),
+    Index(APPEARANCES, (("profile_id", 1), ("created_at", -1), ("_id", -1))),
     Index(APPEARANCES, (("video_id", 1), ("profile_id", 1))),
     Index(APPEARANCES, (("gallery", 1),)),
     Index(SUGGESTIONS, (("gallery", 1), ("distance", 1))),

@@ -37,7 +37,8 @@ def operations(tasks: Tasks, profiles: Profiles, videos: Videos, galleries: Gall
     stream = {200: Answer("The task at every change.", media="text/event-stream"), **_GONE}
     file = {
         200: Answer("The file.", media="application/octet-stream"),
-        206: Answer("The range of it."),
+        206: Answer("The range of it.", media="application/octet-stream"),
+        304: Answer("It has not changed."),
         416: problem("No such range."),
         **_GONE,
     }

@@ -2,11 +2,12 @@
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+
+import orjson
 
 from castlist.http import FieldError, Problem
 from castlist.ports import Document
@@ -14,7 +15,7 @@ from castlist.ports import Document
 
 @dataclass(frozen=True)
 class Order:
-    """Rows in the order of `field`, then `_id`; `direction` 1 or -1 for both."""
+    """Rows in the order of `field` (instants, or text or null), then `_id`; `direction` 1 or -1 for both."""
 
     field: str
     direction: int = 1
@@ -26,36 +27,43 @@ class Order:
             return [("_id", self.direction)]
         return [(self.field, self.direction), ("_id", self.direction)]
 
-    def after(self, cursor: str | None) -> Document:
-        """The filter for the rows behind `cursor`. Problem 422 if it is not one of this order."""
+    def after(self, cursor: str | None) -> list[Document]:
+        """Filters for the rows behind `cursor`, to be read one after the other: each is one stretch of an index.
+
+        As one filter with $or, a database would read and throw away all rows before the cursor. Problem 422 if the
+        cursor is not one of this order.
+        """
         if cursor is None:
-            return {}
+            return [{}]
         value, last = self._read(cursor)
         beyond = "$gt" if self.direction > 0 else "$lt"
         if self.field == "_id":
-            return {"_id": {beyond: last}}
-        tie = {self.field: value, "_id": {beyond: last}}
-        if value is None:  # null comes before every text, and compares with none
-            return {"$or": [tie, {self.field: {"$ne": None}}]} if self.direction > 0 else tie
-        further: list[Document] = [{self.field: {beyond: value}}, tie]
-        if self.direction < 0:
-            further.append({self.field: None})
-        return {"$or": further}
+            return [{"_id": {beyond: last}}]
+        ties = {self.field: value, "_id": {beyond: last}}
+        if value is not None:
+            return [ties, {self.field: {beyond: value}}]
+        # Null comes before every text, and compares with none.
+        return [ties, {self.field: {"$gte": ""}}] if self.direction > 0 else [ties]
 
     def cursor(self, row: Mapping[str, Any]) -> str:
         """The cursor behind `row`."""
         value = row[self.field]
-        text = value.isoformat() if isinstance(value, datetime) else value
-        body = [self.field, self.direction, isinstance(value, datetime), text, row["_id"]]
-        return base64.urlsafe_b64encode(json.dumps(body).encode()).decode().rstrip("=")
+        is_instant = isinstance(value, datetime)
+        body = [self.field, self.direction, is_instant, value.isoformat() if is_instant else value, row["_id"]]
+        return base64.urlsafe_b64encode(orjson.dumps(body)).decode().rstrip("=")
 
-    def _read(self, cursor: str) -> tuple[Any, str]:
+    def _read(self, cursor: str) -> tuple[datetime | str | None, str]:
         try:
             raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-            field, direction, is_instant, value, last = json.loads(raw)
+            field, direction, is_instant, value, last = orjson.loads(raw)
+            # Nothing but text may come from outside: it goes into a filter.
             if (field, direction) != (self.field, self.direction) or not isinstance(last, str):
                 raise ValueError("of another list")
-            return (datetime.fromisoformat(value) if is_instant else value), last
-        except (ValueError, TypeError, binascii.Error):
+            if is_instant:
+                return datetime.fromisoformat(value).astimezone(UTC), last
+            if not isinstance(value, str | None):
+                raise ValueError("not a value")
+            return value, last
+        except (ValueError, TypeError, OverflowError, binascii.Error):
             errors = [FieldError(field="cursor", message="not a cursor of this list")]
             raise Problem(422, "The query parameters are not valid.", errors=errors) from None

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from castlist.events import ChangeSettings, MatchSettings, now_utc
 from castlist.http import Problem
-from castlist.openapi import NoQuery, field_errors
+from castlist.openapi import NoQuery, field_errors, parse_body
 from castlist.ports import Document
 from castlist.schema import GALLERIES, SUGGESTIONS
 from query_api.commands import Commands
@@ -28,11 +28,12 @@ class Galleries:
     async def list_galleries(self, _: Request, query: Paged) -> Response:
         """Galleries by name."""
         rows, cursor = await self._reading.page(GALLERIES, {}, Order("_id"), query.limit, query.cursor)
-        return answer({"items": [await self._reading.gallery(row["_id"]) for row in rows], "next_cursor": cursor})
+        return answer({"items": await self._reading.galleries([row["_id"] for row in rows]), "next_cursor": cursor})
 
     async def get_gallery(self, request: Request, _: NoQuery) -> Response:
         """One gallery."""
-        return answer(await self._reading.gallery((await self._gallery(request))["_id"]))
+        row = await self._gallery(request)
+        return answer((await self._reading.galleries([row["_id"]]))[0])
 
     async def gallery_suggestions(self, request: Request, _: NoQuery) -> Response:
         """Pairs of profiles that may be one person."""
@@ -47,8 +48,8 @@ class Galleries:
     async def change_settings(self, request: Request, _: NoQuery) -> Response:
         """Change some settings; the next task uses them, a new distance re-clusters."""
         row = await self._gallery(request)
+        change = await parse_body(GallerySettingsChange, request)
         try:
-            change = GallerySettingsChange.model_validate_json(await request.body())
             named = {name: getattr(change, name) for name in change.model_fields_set}
             settings = GallerySettings.model_validate(_settings(row).model_dump() | named)
         except ValidationError as error:

@@ -2,19 +2,18 @@
 
 import uuid
 
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from castlist.events import RenameProfile, now_utc
 from castlist.http import Problem
-from castlist.openapi import NoQuery, field_errors
+from castlist.openapi import NoQuery, parse_body
 from castlist.ports import Document
 from castlist.schema import APPEARANCES, PROFILES
 from query_api.commands import Commands
 from query_api.cursors import Order
 from query_api.parameters import Paged, ProfileQuery
-from query_api.reading import Reading
+from query_api.reading import NEWEST_FIRST, Reading
 from query_api.responses import answer
 from query_api.schemas import ProfileChange
 
@@ -39,30 +38,26 @@ class Profiles:
 
     async def get_profile(self, request: Request, _: NoQuery) -> Response:
         """One profile; 308 to the one that holds its people now, if the id was merged away."""
-        found = await self._find(request.path_params["profile_id"])
+        found = await self._find(request)
         if isinstance(found, Response):
             return found
         return answer((await self._reading.profiles([found]))[0])
 
     async def profile_appearances(self, request: Request, query: Paged) -> Response:
         """All appearances of a profile, newest first."""
-        found = await self._find(request.path_params["profile_id"], "/appearances")
+        found = await self._find(request)
         if isinstance(found, Response):
             return found
-        order = Order("created_at", -1)
         where = {"profile_id": found["_id"]}
-        rows, cursor = await self._reading.page(APPEARANCES, where, order, query.limit, query.cursor)
+        rows, cursor = await self._reading.page(APPEARANCES, where, NEWEST_FIRST, query.limit, query.cursor)
         return answer({"items": await self._reading.appearances(rows), "next_cursor": cursor})
 
     async def rename_profile(self, request: Request, _: NoQuery) -> Response:
         """Give a profile a name, or take it away with null."""
-        found = await self._find(request.path_params["profile_id"])
+        found = await self._find(request)
         if isinstance(found, Response):
             return found
-        try:
-            change = ProfileChange.model_validate_json(await request.body())
-        except ValidationError as error:
-            raise Problem(422, "The body is not valid.", errors=field_errors(error)) from None
+        change = await parse_body(ProfileChange, request)
         command = RenameProfile(
             event_id=str(uuid.uuid4()),
             occurred_at=now_utc(),
@@ -72,11 +67,15 @@ class Profiles:
         )
         return await self._commands.accept(command, found["gallery"])
 
-    async def _find(self, profile_id: str, below: str = "") -> Document | Response:
+    async def _find(self, request: Request) -> Document | Response:
+        """The profile that the path names, or the way to the one that holds its people now."""
+        profile_id = request.path_params["profile_id"]
         row = await self._reading.documents.get(PROFILES, profile_id)
         if row is not None:
             return row
         successor = await self._reading.successor(profile_id)
         if successor is None:
             raise Problem(404, "There is no such profile.")
-        return RedirectResponse(f"/profiles/{successor}{below}", 308)
+        below = request.url.path.removeprefix(f"/profiles/{profile_id}")
+        asked = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"/profiles/{successor}{below}{asked}", 308)

@@ -1,6 +1,7 @@
 """Tasks, and a stream of one task's changes."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 
@@ -13,11 +14,11 @@ from castlist.http import Problem
 from castlist.openapi import NoQuery
 from castlist.ports import Document, Unavailable
 from castlist.schema import TASKS
-from castlist.tasks import FINAL
+from castlist.tasks import CANCELLED, FINAL
 from query_api.cursors import Order
 from query_api.parameters import TaskQuery
 from query_api.reading import Reading
-from query_api.responses import answer
+from query_api.responses import answer, instant
 
 _LOOK_EVERY = 0.25
 _COMMENT_EVERY = 15.0
@@ -59,13 +60,18 @@ class Tasks:
                 said = time.monotonic()
                 yield b": still here\n\n"
             await asyncio.sleep(_LOOK_EVERY)
-            try:
-                task = await self._reading.task(task["id"], now_utc()) or task
-            except Unavailable:
-                continue  # the client stays connected; it hears of the next change
+            # While the database is away the client stays connected; it hears of the next change.
+            with contextlib.suppress(Unavailable):
+                task = await self._reading.task(task["id"], now_utc()) or _deleted(task)
 
     async def _task(self, task_id: str) -> Document:
         task = await self._reading.task(task_id, now_utc())
         if task is None:
             raise Problem(404, "There is no such task.")
         return task
+
+
+def _deleted(task: Document) -> Document:
+    """How a task ends that went with its video."""
+    error = {"code": "video_deleted", "message": "The video was deleted."}
+    return {**task, "status": CANCELLED, "error": error, "finished_at": instant(now_utc())}

@@ -1,6 +1,6 @@
 """Videos: their records, their people, and the files themselves."""
 
-import re
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -11,13 +11,13 @@ from castlist.ids import event_id
 from castlist.openapi import NoQuery
 from castlist.ports import Document, ObjectMissing, Objects
 from castlist.schema import APPEARANCES, PROFILES, VIDEOS
+from query_api import views
 from query_api.commands import Commands
 from query_api.cursors import Order
 from query_api.parameters import Paged, VideoQuery
-from query_api.reading import Reading, video
+from query_api.ranges import asked_part
+from query_api.reading import Reading
 from query_api.responses import answer
-
-_RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
 
 
 class Videos:
@@ -30,11 +30,11 @@ class Videos:
         """Videos, oldest first."""
         where = query.model_dump(include={"gallery", "sha256", "external_id"}, exclude_none=True)
         rows, cursor = await self._reading.page(VIDEOS, where, Order("created_at"), query.limit, query.cursor)
-        return answer({"items": [video(row) for row in rows], "next_cursor": cursor})
+        return answer({"items": [views.video(row) for row in rows], "next_cursor": cursor})
 
     async def get_video(self, request: Request, _: NoQuery) -> Response:
         """One video."""
-        return answer(video(await self._video(request)))
+        return answer(views.video(await self._video(request)))
 
     async def video_profiles(self, request: Request, query: Paged) -> Response:
         """Who is in a video, each with the appearance in this video only."""
@@ -63,37 +63,26 @@ class Videos:
             info = await self._objects.head(stored["key"], bucket=stored["bucket"])
         except ObjectMissing:
             raise Problem(404, "The file is not in S3 any more.") from None
-        headers = {"Accept-Ranges": "bytes", "ETag": f'"{info.etag}"'}
-        start, end = _range(request.headers.get("range"), info.bytes)
-        partial = (start, end) != (0, info.bytes) or "range" in request.headers
-        if partial:
-            headers["Content-Range"] = f"bytes {start}-{end - 1}/{info.bytes}"
-        headers["Content-Length"] = str(end - start)
-        status = 206 if partial else 200
-        if request.method == "HEAD" or start == end:
-            return Response(status_code=status, headers=headers, media_type=info.content_type)
-        body = self._objects.read(stored["key"], bucket=stored["bucket"], start=start, end=end, etag=info.etag)
-        return StreamingResponse(body, status, headers, media_type=info.content_type)
+        etag = f'"{info.etag}"'
+        part = asked_part(request.headers, info.bytes, etag)
+        # What others put into S3 may call itself anything; a browser must not run it as a page of ours.
+        media = info.content_type if info.content_type.startswith("video/") else "application/octet-stream"
+        headers = part.headers | {
+            "Accept-Ranges": "bytes",
+            "ETag": etag,
+            "Cache-Control": "private, no-cache",
+            "Content-Disposition": f"inline; filename*=UTF-8''{quote(row['name'], safe='')}",
+            "X-Content-Type-Options": "nosniff",
+        }
+        if request.method == "HEAD" or part.start == part.end:
+            return Response(status_code=part.status, headers=headers, media_type=media)
+        blocks = self._objects.read(
+            stored["key"], bucket=stored["bucket"], start=part.start, end=part.end, etag=info.etag
+        )
+        return StreamingResponse(blocks, part.status, headers, media_type=media)
 
     async def _video(self, request: Request) -> Document:
         row = await self._reading.documents.get(VIDEOS, request.path_params["video_id"])
         if row is None:
             raise Problem(404, "There is no such video.")
         return row
-
-
-def _range(header: str | None, size: int) -> tuple[int, int]:
-    """The asked range as [start, end); everything where none is asked. Problem 416 for what cannot be had."""
-    if header is None:
-        return 0, size
-    match = _RANGE.match(header.strip())
-    first, last = match.groups() if match else ("", "")
-    if first:
-        start, end = int(first), min(int(last) + 1 if last else size, size)
-    elif last:
-        start, end = max(0, size - int(last)), size
-    else:
-        start, end = size, size
-    if start >= end:
-        raise Problem(416, f"The file has {size} bytes.", headers={"Content-Range": f"bytes */{size}"})
-    return start, end
