@@ -30,10 +30,9 @@ def database(stack: RunningStack) -> Iterator[Database]:
 
 
 @pytest.fixture
-def api(stack: RunningStack) -> Iterator[Api]:
+def api(stack: RunningStack) -> Api:
     """The services without our client."""
-    api = Api(stack)
-    yield api
+    return Api(stack)
 
 
 def start(stack: RunningStack, *arguments: str) -> subprocess.Popen[str]:

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,9 @@ NAMESPACE = uuid.UUID("6f1c1f4e-5b0a-5e0e-9d0c-6d1f4a5c7e21")
 
 
 @pytest.fixture
-def api(stack: RunningStack) -> Iterator[Api]:
+def api(stack: RunningStack) -> Api:
     """What query-api says of it."""
-    api = Api(stack)
-    yield api
+    return Api(stack)
 
 
 def example(file: Path, gallery: str) -> tuple[int, list[dict[str, Any]]]:
