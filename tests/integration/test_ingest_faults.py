@@ -1,0 +1,363 @@
+"""Servers that are away and processes that die around an upload: accepted for good, or nothing is left of it."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from castlist import events, ids, mongo, topics
+from castlist.http import Problem
+from castlist.kafka import KafkaPublisher
+from castlist.mongo import MongoDocuments
+from castlist.ports import Unavailable
+from castlist.schema import OUTBOX, UPLOADS, VIDEOS
+from conftest import RunningStack
+from ingest.accept import Acceptance
+from ingest.announcer import Announcer
+from ingest.forms import Details
+from ingest.sweeper import ABANDONED, sweep_uploads
+from ingest.upload import Received, Uploads
+from support.api import new_gallery
+from support.ingesting import NOWHERE, Ingesting, ingesting, own_bucket, own_database, parts, sha256, until, video
+from support.running import whole_topic
+
+pytestmark = pytest.mark.stack
+MB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def database(stack: RunningStack) -> Iterator[str]:
+    with own_database(stack) as name:
+        yield name
+
+
+async def said_of(stack: RunningStack, topic: str, video_id: str) -> list[Any]:
+    return [record for record in await whole_topic(stack, topic) if record.key == video_id.encode()]
+
+
+# --- servers that are away --------------------------------------------------------------------------------------------
+
+
+async def test_kafka_being_away_is_no_reason_to_refuse(stack: RunningStack, database: str) -> None:
+    """Uploads and cancels are answered at once; another ingest, where Kafka is there, publishes them."""
+    async with ingesting(stack, database) as ingest:
+        first = (await ingest.upload(video(), new_gallery("no-kafka"))).json()
+        second = (await ingest.upload(video(), new_gallery("no-kafka"))).json()
+        assert (await ingest.client.post(f"/tasks/{second['task_id']}/cancel")).status_code == 202
+        unpublished = await ingest.documents.find(OUTBOX, {"published_at": None, "topic": {"$regex": "^video"}})
+        assert {entry["key"] for entry in unpublished} >= {first["video_id"], second["video_id"]}
+
+        publisher = KafkaPublisher(stack.kafka_bootstrap)
+        announcer = asyncio.create_task(Announcer(ingest.documents, publisher, events.now_utc).run())
+
+        async def all_published() -> bool:
+            left = {"_id": {"$in": [entry["_id"] for entry in unpublished]}, "published_at": None}
+            return await ingest.documents.count(OUTBOX, left) == 0
+
+        await until(all_published)
+        announcer.cancel()
+        await asyncio.wait([announcer])
+        await publisher.close()
+    assert len(await said_of(stack, "video.uploaded", first["video_id"])) == 1
+    assert len(await said_of(stack, "video.uploaded", second["video_id"])) == 1
+    control = await said_of(stack, "video.control", second["video_id"])
+    assert [record.key.decode() for record in control] == [second["video_id"]]
+
+
+async def test_an_upload_is_published_under_its_videos_key(stack: RunningStack, database: str) -> None:
+    """Once, marked in the outbox, and readable as the event of the topic."""
+    async with ingesting(stack, database, kafka_bootstrap=stack.kafka_bootstrap) as ingest:
+        told = (await ingest.upload(video(), new_gallery("published"))).json()
+        event_id = ids.event_id("VideoUploaded", told["video_id"], 1)
+
+        async def published() -> bool:
+            entry = await ingest.documents.get(OUTBOX, event_id)
+            return entry is not None and entry["published_at"] is not None
+
+        await until(published)
+    (record,) = await said_of(stack, topics.VIDEO_UPLOADED.name, told["video_id"])
+    event = events.VideoUploaded.model_validate_json(record.value)
+    assert (event.event_id, event.sha256, event.epoch) == (event_id, told["sha256"], 1)
+
+
+@pytest.mark.parametrize("away", ["s3_endpoint", "mongo_url"])
+async def test_without_s3_or_mongodb_an_upload_is_to_be_tried_later(
+    stack: RunningStack, database: str, away: str
+) -> None:
+    """503 with Retry-After, for uploads small and large; readiness names who is missing."""
+    nobody = {"s3_endpoint": f"http://{NOWHERE}", "mongo_url": f"mongodb://{NOWHERE}"}[away]
+    async with ingesting(stack, database, **{away: nobody}) as ingest:
+        for size in (1000, 20 * MB):
+            answer = await ingest.upload(video(size, seed=1), new_gallery("away"))
+            assert answer.status_code == 503, answer.text
+            assert int(answer.headers["retry-after"]) > 0
+            assert answer.headers["content-type"] == "application/problem+json"
+        ready = await ingest.client.get("/health/ready")
+        states = ready.json()["dependencies"]
+        down = [name for name, state in states.items() if state != "up"]
+        assert (ready.status_code, down) == (503, [{"s3_endpoint": "s3", "mongo_url": "mongodb"}[away]])
+        assert (await ingest.client.get("/health/live")).status_code == 200
+        assert await ingest.objects.list("") == []
+
+
+# --- deaths in between ------------------------------------------------------------------------------------------------
+
+
+class Steps:
+    """The steps of an upload by themselves, so that a test can die between any two of them."""
+
+    def __init__(self, ingest: Ingesting) -> None:
+        self.ingest = ingest
+        self.uploads = Uploads(ingest.documents, ingest.objects, events.now_utc, 1 << 30)
+        self.acceptance = Acceptance(ingest.documents, events.now_utc)
+        self.details = Details(gallery=new_gallery("steps"), name="lobby.mp4")
+
+    async def receive(self, data: bytes) -> Received:
+        async def chunks() -> AsyncIterator[bytes]:
+            yield data
+
+        return await self.uploads.receive(chunks())
+
+    def video_id(self, received: Received) -> str:
+        return ids.uploaded_video_id(self.details.gallery, received.sha256)
+
+    async def sweep(self, minutes: float) -> int:
+        later = events.now_utc() + timedelta(minutes=minutes)
+        return await sweep_uploads(self.ingest.documents, self.ingest.objects, later)
+
+
+@pytest.fixture
+async def steps(stack: RunningStack, database: str) -> AsyncIterator[Steps]:
+    async with ingesting(stack, database) as ingest:
+        yield Steps(ingest)
+
+
+async def test_an_object_without_its_transaction_is_swept(steps: Steps) -> None:
+    """A crash after the object was completed, before and after its video was named: gone after ten minutes."""
+    await steps.receive(video())
+    named = await steps.receive(video())
+    await steps.uploads.meant_for(named.object.key, steps.video_id(named))
+    assert await steps.ingest.left() == (2, 0, 2)
+    assert await steps.sweep(9) == 0
+    assert await steps.ingest.left() == (2, 0, 2)
+    assert await steps.sweep(11) == 2
+    assert await steps.ingest.left() == (0, 0, 0)
+
+
+async def test_the_object_of_an_accepted_video_is_kept(steps: Steps) -> None:
+    """A crash right after the transaction: the sweep asks the video whose object it is."""
+    received = await steps.receive(video())
+    await steps.uploads.meant_for(received.object.key, steps.video_id(received))
+    await steps.acceptance.uploaded(received, steps.ingest.objects.bucket, steps.details)
+    assert await steps.sweep(11) == 1
+    assert await steps.ingest.left() == (1, 0, 0)
+
+
+async def test_the_object_of_a_duplicate_is_not_kept(steps: Steps) -> None:
+    """The same crash, where the video had these bytes already."""
+    data = video()
+    first, second = await steps.receive(data), await steps.receive(data)
+    for received in (first, second):
+        await steps.uploads.meant_for(received.object.key, steps.video_id(received))
+        await steps.acceptance.uploaded(received, steps.ingest.objects.bucket, steps.details)
+    assert await steps.sweep(11) == 2
+    assert [info.key for info in await steps.ingest.objects.list("")] == [first.object.key]
+
+
+async def test_an_upload_that_was_given_up_is_not_accepted(steps: Steps) -> None:
+    """It stood still for so long that the sweep has begun: a video must not refer to what is being removed."""
+    received = await steps.receive(video())
+    await steps.ingest.documents.update(UPLOADS, {"_id": received.object.key}, {"$set": {"condemned": True}})
+    with pytest.raises(Unavailable):
+        await steps.uploads.meant_for(received.object.key, steps.video_id(received))
+
+
+async def test_a_long_upload_is_left_alone(steps: Steps) -> None:
+    """Begun hours ago and still receiving: neither its parts nor its record are touched; dead parts are removed."""
+    objects, documents = steps.ingest.objects, steps.ingest.documents
+    more = asyncio.Event()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield video(20 * MB, seed=1)
+        await more.wait()
+        yield b"the end"
+
+    receiving = asyncio.create_task(steps.uploads.receive(chunks()))
+    await until(lambda: parts(objects))
+    await documents.update(UPLOADS, {}, {"$set": {"touched_at": events.now_utc() + ABANDONED}})
+    assert await sweep_uploads(documents, objects, events.now_utc(), older=timedelta(0)) == 0
+    assert len(await parts(objects)) == 1
+    more.set()
+    received = await receiving
+    assert received.object.bytes == 20 * MB + 12 + len(b"the end")
+    await steps.uploads.settle(received.object.key, kept=False)
+    await objects._client.create_multipart_upload(Bucket=objects.bucket, Key="videos/dead")
+    await asyncio.sleep(1)
+    await sweep_uploads(documents, objects, events.now_utc(), older=timedelta(0))
+    assert await parts(objects) == []
+
+
+async def test_a_transaction_that_fails_leaves_its_object_to_the_sweep(steps: Steps) -> None:
+    """Whether it was committed may be unknown: removing the object at once could take it from an accepted video."""
+    ingest = steps.ingest
+    gallery, data = new_gallery("unknown"), video()
+    await ingest.documents.insert(VIDEOS, {"_id": ids.uploaded_video_id(gallery, sha256(data)), "gallery": "another"})
+    refused = await ingest.upload(data, gallery)
+    assert refused.status_code == 409
+    assert await ingest.left() == (1, 0, 1)
+
+
+async def test_what_the_chunks_raise_leaves_nothing(steps: Steps) -> None:
+    """A form that turns out wrong at its very end."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield video(20 * MB, seed=1)
+        raise Problem(422, "wrong after all")
+
+    with pytest.raises(Problem):
+        await steps.uploads.receive(chunks())
+    assert await steps.ingest.left() == (0, 0, 0)
+
+
+# --- a process of its own ---------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def connected(stack: RunningStack, database: str) -> AsyncIterator[MongoDocuments]:
+    """The database, without what earlier tests recorded of their uploads."""
+    documents = mongo.connect(stack.mongo_url, database)
+    try:
+        await documents.delete(UPLOADS, {})
+        yield documents
+    finally:
+        documents.close()
+
+
+@asynccontextmanager
+async def process(
+    stack: RunningStack, database: str, bucket: str
+) -> AsyncIterator[tuple[subprocess.Popen[bytes], str]]:
+    """`python -m ingest` with its address; killed afterwards."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        "INGEST_PORT": str(port),
+        "MONGO_DATABASE": database,
+        "S3_BUCKET": bucket,
+        "KAFKA_BOOTSTRAP": NOWHERE,
+        "LOG_LEVEL": "ERROR",
+    }
+    running = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
+        [sys.executable, "-m", "ingest"], env=environment
+    )
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+
+            async def ready() -> bool:
+                try:
+                    return (await client.get("/health/ready")).status_code == 200
+                except httpx.TransportError:
+                    return False
+
+            await until(ready, 60)
+        yield running, f"http://127.0.0.1:{port}"
+    finally:
+        running.kill()
+        running.wait()
+
+
+def peak(pid: int) -> int:
+    """The most memory that was resident in the process, in bytes."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert found
+    return int(found[1]) * 1024
+
+
+async def test_memory_does_not_grow_with_the_file(stack: RunningStack, database: str) -> None:
+    """300 MB of unknown length go through; resident memory grows by less than 100 MB."""
+    block = video(MB, seed=1)[:MB]
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'--line\r\nContent-Disposition: form-data; name="file"; filename="long.mp4"\r\n\r\n'
+        for _ in range(300):
+            yield block
+        yield b"\r\n--line--\r\n"
+
+    async with own_bucket(stack) as objects, process(stack, database, objects.bucket) as (ingest, url):
+        before = peak(ingest.pid)
+        async with httpx.AsyncClient(base_url=url, timeout=240) as client:
+            headers = {"Content-Type": "multipart/form-data; boundary=line"}
+            answer = await client.post("/videos", content=body(), headers=headers)
+        assert (answer.status_code, answer.json()["bytes"]) == (202, 300 * MB)
+        assert peak(ingest.pid) - before < 100 * MB
+
+
+async def test_a_killed_ingest_leaves_nothing_for_good(stack: RunningStack, database: str) -> None:
+    """kill -9 in the middle of the file, after parts of it went to S3: swept by the next one."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'--line\r\nContent-Disposition: form-data; name="file"; filename="long.mp4"\r\n\r\n'
+        yield video(30 * MB, seed=1)
+        await asyncio.sleep(60)
+
+    async with (
+        connected(stack, database) as documents,
+        own_bucket(stack) as objects,
+        process(stack, database, objects.bucket) as (ingest, url),
+    ):
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+            headers = {"Content-Type": "multipart/form-data; boundary=line"}
+            upload = asyncio.create_task(client.post("/videos", content=body(), headers=headers))
+            await until(lambda: parts(objects))
+            ingest.send_signal(signal.SIGKILL)
+            with pytest.raises(httpx.TransportError):
+                await upload
+        assert await documents.count(UPLOADS, {}) == 1
+        await asyncio.sleep(1)
+        assert await sweep_uploads(documents, objects, events.now_utc(), older=timedelta(0)) == 1
+        assert (await parts(objects), await objects.list("")) == ([], [])
+        assert await documents.count(UPLOADS, {}) == 0
+
+
+async def test_a_terminated_ingest_finishes_what_it_is_receiving(stack: RunningStack, database: str) -> None:
+    """SIGTERM in the middle of an upload that ends soon: it is still accepted, then the process ends."""
+    go_on = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'--line\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n' + video()
+        await go_on.wait()
+        yield b"\r\n--line--\r\n"
+
+    async with (
+        connected(stack, database) as documents,
+        own_bucket(stack) as objects,
+        process(stack, database, objects.bucket) as (ingest, url),
+    ):
+
+        async def began() -> bool:
+            return await documents.count(UPLOADS, {}) == 1
+
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+            headers = {"Content-Type": "multipart/form-data; boundary=line"}
+            upload = asyncio.create_task(client.post("/videos", content=body(), headers=headers))
+            await until(began)
+            ingest.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.5)
+            go_on.set()
+            assert (await upload).status_code == 202
+        assert await asyncio.to_thread(ingest.wait, 20) in (0, -signal.SIGTERM)
+        assert len(await objects.list("")) == 1

@@ -1,0 +1,140 @@
+"""Cancelling and retrying tasks at ingest, while Kafka is away: what is answered holds without it."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from castlist import events, ids, tasks
+from castlist.schema import CANCELS, OUTBOX, TASKS
+from conftest import RunningStack
+from support.api import new_gallery
+from support.ingesting import QUERY, Ingesting, ingesting, own_database, video
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture(scope="module")
+def database(stack: RunningStack) -> Iterator[str]:
+    with own_database(stack) as name:
+        yield name
+
+
+@pytest.fixture
+async def ingest(stack: RunningStack, database: str) -> AsyncIterator[Ingesting]:
+    async with ingesting(stack, database) as running:
+        yield running
+
+
+async def submitted(ingest: Ingesting) -> dict[str, Any]:
+    answer = await ingest.upload(video(), new_gallery("tasks"))
+    assert answer.status_code == 202
+    return dict(answer.json())
+
+
+async def end(ingest: Ingesting, task: dict[str, Any], status: str, epoch: int = 1) -> None:
+    ended = await tasks.finish(ingest.documents, task["video_id"], epoch, status, events.now_utc(), "internal", "test")
+    assert ended
+
+
+async def test_a_cancel_ends_the_task_and_tells_everybody(ingest: Ingesting) -> None:
+    """202 at once and when repeated; remembered, and in the outbox once, with its epoch."""
+    task = await submitted(ingest)
+    path = f"/tasks/{task['task_id']}/cancel"
+    first, second = await ingest.client.post(path), await ingest.client.post(path)
+    assert (first.status_code, second.status_code) == (202, 202)
+    assert first.json() == second.json()
+    assert first.json() == {"id": task["task_id"], "video_id": task["video_id"], "status": "cancelled"}
+    stored = await ingest.documents.get(TASKS, task["task_id"])
+    assert stored is not None
+    assert (stored["status"], stored["error"]["code"]) == ("cancelled", "cancelled")
+    assert await ingest.documents.get(CANCELS, ids.attempt_key(task["video_id"], 1)) is not None
+    said = await ingest.documents.find(OUTBOX, {"topic": "video.control", "key": task["video_id"]})
+    event = events.CancelVideo.model_validate_json(said[0]["value"])
+    assert (len(said), event.epoch) == (1, 1)
+
+
+@pytest.mark.parametrize("status", [tasks.DONE, tasks.FAILED])
+async def test_a_task_that_ended_cannot_be_cancelled(ingest: Ingesting, status: str) -> None:
+    """409, it stays as it is, and nobody is told to stop anything."""
+    task = await submitted(ingest)
+    await end(ingest, task, status)
+    answer = await ingest.client.post(f"/tasks/{task['task_id']}/cancel")
+    assert answer.status_code == 409
+    stored = await ingest.documents.get(TASKS, task["task_id"])
+    assert stored is not None
+    assert stored["status"] == status
+    assert await ingest.documents.count(OUTBOX, {"topic": "video.control", "key": task["video_id"]}) == 0
+
+
+@pytest.mark.parametrize("status", [tasks.FAILED, tasks.CANCELLED])
+async def test_a_retry_is_a_new_task_and_repeating_it_the_same_one(ingest: Ingesting, status: str) -> None:
+    """The old task stays as it ended; the new one is the video's latest."""
+    task = await submitted(ingest)
+    await end(ingest, task, status)
+    path = f"/tasks/{task['task_id']}/retry"
+    first, second = await ingest.client.post(path), await ingest.client.post(path)
+    following = ids.task_id(task["video_id"], 2)
+    assert (first.status_code, first.json()["task_id"], first.json()["status"]) == (202, following, "queued")
+    assert first.headers["location"] == f"{QUERY}/tasks/{following}"
+    assert (second.status_code, second.json()["task_id"]) == (200, following)
+    await end(ingest, task, tasks.FAILED, epoch=2)
+    assert (await ingest.client.post(path)).json()["task_id"] == following
+    third = await ingest.client.post(f"/tasks/{following}/retry")
+    assert (third.status_code, third.json()["task_id"]) == (202, ids.task_id(task["video_id"], 3))
+    stored = await ingest.documents.get(TASKS, task["task_id"])
+    assert stored is not None
+    assert stored["status"] == status
+    assert await ingest.documents.count(TASKS, {"video_id": task["video_id"]}) == 3
+
+
+async def test_a_retry_while_a_task_is_open_is_that_task(ingest: Ingesting) -> None:
+    """Of the open task itself, and of one before it."""
+    task = await submitted(ingest)
+    itself = await ingest.client.post(f"/tasks/{task['task_id']}/retry")
+    assert (itself.status_code, itself.json()["task_id"]) == (200, task["task_id"])
+    await end(ingest, task, tasks.DONE)
+    assert (await ingest.client.post(f"/tasks/{task['task_id']}/retry")).status_code == 409
+
+
+async def test_a_cancelled_video_can_be_taken_up_again(ingest: Ingesting) -> None:
+    """The cancel was about its epoch alone."""
+    task = await submitted(ingest)
+    await ingest.client.post(f"/tasks/{task['task_id']}/cancel")
+    again = (await ingest.client.post(f"/tasks/{task['task_id']}/retry")).json()
+    assert again["status"] == "queued"
+    assert await tasks.is_wanted(ingest.documents, task["video_id"], 2)
+    assert not await tasks.is_wanted(ingest.documents, task["video_id"], 1)
+
+
+async def test_tasks_are_shown_by_query_api(ingest: Ingesting) -> None:
+    """307 there; what ingest does with a task it does to known ones only."""
+    there = await ingest.client.get("/tasks/some-task")
+    assert (there.status_code, there.headers["location"]) == (307, f"{QUERY}/tasks/some-task")
+    assert (await ingest.client.post("/tasks/some-task/cancel")).status_code == 404
+    assert (await ingest.client.post("/tasks/some-task/retry")).status_code == 404
+    assert (await ingest.client.post("/tasks/some-task/retry?hard=1")).status_code == 422
+
+
+async def test_the_api_describes_itself_offline(ingest: Ingesting) -> None:
+    """Both bodies of POST /videos are in the document, and the page loads nothing from elsewhere."""
+    document = (await ingest.client.get("/openapi.json")).json()
+    assert document["openapi"].startswith("3.1")
+    bodies = document["paths"]["/videos"]["post"]["requestBody"]["content"]
+    form = bodies["multipart/form-data"]["schema"]
+    assert set(form["properties"]) == {"file", "gallery", "name", "recorded_at", "external_id", "again"}
+    assert set(bodies) == {"multipart/form-data", "application/json"}
+    page = await ingest.client.get("/docs")
+    assert page.status_code == 200
+    loaded = re.findall(r"""<(?:script|link|img)[^>]*(?:src|href)=["']([^"']+)""", page.text)
+    assert [address for address in loaded if not address.startswith("data:")] == []
+
+
+async def test_uploads_are_counted(ingest: Ingesting) -> None:
+    """/metrics has what became of them."""
+    await submitted(ingest)
+    await ingest.upload(b"no video", "default")
+    text = (await ingest.client.get("/metrics")).text
+    assert 'castlist_uploads_total{outcome="accepted"}' in text
+    assert 'castlist_uploads_total{outcome="refused"}' in text
