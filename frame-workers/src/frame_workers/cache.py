@@ -30,6 +30,8 @@ class Cache:
     def __init__(self, folder: Path, capacity: int, objects: Objects) -> None:
         self._folder, self._capacity, self._objects = folder, capacity, objects
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for part in folder.glob("*.part"):
+            _remove_abandoned(part)
 
     @asynccontextmanager
     async def hold(self, stored: StoredObject) -> AsyncIterator[Path]:
@@ -96,6 +98,19 @@ class Cache:
                 return
             if _remove_unused(path):
                 total -= size
+
+
+def _remove_abandoned(part: Path) -> None:
+    """Remove half a file, unless somebody is fetching the other half."""
+    fetching = part.with_suffix(".lock")
+    lock = os.open(fetching, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink(missing_ok=True)
+            fetching.unlink(missing_ok=True)
+    finally:
+        os.close(lock)
 
 
 def _remove_unused(path: Path) -> bool:

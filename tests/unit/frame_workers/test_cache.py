@@ -141,7 +141,22 @@ async def test_a_fetch_that_was_killed_is_done_again(tmp_path: Path) -> None:
     killed = await asyncio.create_subprocess_exec(sys.executable, "-c", program, str(tmp_path), stderr=subprocess.PIPE)
     _, errors = await killed.communicate()
     assert killed.returncode == -9, errors
-    assert list(tmp_path.iterdir()) != []
+    assert list(tmp_path.glob("*.part"))
     objects = CountingObjects()
-    assert await read(cache_on(tmp_path, objects), "a") == b"a"
+    cache = cache_on(tmp_path, objects)
+    assert list(tmp_path.iterdir()) == []
+    assert await read(cache, "a") == b"a"
+    assert objects.fetched == ["a"]
+
+
+async def test_a_cache_that_starts_leaves_the_fetches_of_others_alone(tmp_path: Path) -> None:
+    """Half a file belongs to whoever holds its lock."""
+    objects = CountingObjects()
+    first = asyncio.create_task(read(cache_on(tmp_path, objects), "a"))
+    async with asyncio.timeout(10):
+        while not list(tmp_path.glob("*.part")):
+            await asyncio.sleep(0.001)
+    second = cache_on(tmp_path, objects)
+    assert list(tmp_path.glob("*.part"))
+    assert await read(second, "a") == await first == b"a"
     assert objects.fetched == ["a"]
