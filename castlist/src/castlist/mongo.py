@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from bson.codec_options import CodecOptions
+from bson.errors import BSONError
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorClientSession, AsyncIOMotorDatabase
 from pymongo import DeleteMany, InsertOne, ReadPreference, ReplaceOne, ReturnDocument, UpdateOne, WriteConcern
 from pymongo.errors import (
@@ -61,6 +62,8 @@ def _translated(in_transaction: bool) -> Iterator[None]:
         if isinstance(error, OperationFailure) and error.code in _TRANSIENT_CODES:
             raise Unavailable(f"MongoDB: {error}"[:500]) from error
         raise
+    except BSONError as error:  # a value that it has no form for
+        raise TypeError(str(error)) from error
 
 
 class MongoDocuments(Documents):

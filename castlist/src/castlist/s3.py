@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -20,16 +21,29 @@ PARTS_IN_FLIGHT = 3
 _READ = 256 * 1024
 _MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchBucket", "PreconditionFailed", "412", "NoSuchVersion"}
 _MISSING |= {"InvalidBucketName", "KeyTooLongError"}
+# What servers answer when they are asked to read a key that they could not hold.
+_IMPOSSIBLE = {"400", "InvalidRequest", "InvalidURI"}
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_FILE_NAME = 255
+
+
+def _askable(bucket: str, key: str) -> None:
+    """ObjectMissing for what a URL cannot say: a step upwards would ask for another bucket's object."""
+    if not _BUCKET.fullmatch(bucket) or ".." in bucket or "\0" in key or {".", ".."} & set(key.split("/")):
+        raise ObjectMissing(f"{bucket}/{key}: there can be none")
 
 
 @contextlib.contextmanager
-def _translated(key: str) -> Iterator[None]:
+def _translated(key: str, *, reading: bool = False) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code in _MISSING:
+        if code in _MISSING or (reading and code in _IMPOSSIBLE):
+            raise ObjectMissing(f"{key}: {code}") from error
+        if reading and status == 500 and any(len(step.encode()) > _FILE_NAME for step in key.split("/")):
+            # A server over a file system; waiting would not make its names longer.
             raise ObjectMissing(f"{key}: {code}") from error
         if status >= 500 or code in {"SlowDown", "RequestTimeout", "InternalError"}:
             raise Unavailable(f"S3: {error}") from error
@@ -134,13 +148,15 @@ class S3Objects(Objects):
         return b"".join([block async for block in self.read(key)])
 
     async def head(self, key: str, *, bucket: str | None = None) -> ObjectInfo:
-        with _translated(key):
+        _askable(bucket or self.bucket, key)
+        with _translated(key, reading=True):
             head = await self._client.head_object(Bucket=bucket or self.bucket, Key=key)
         return _info(key, head, head["ContentLength"])
 
     async def read(
         self, key: str, *, bucket: str | None = None, start: int = 0, end: int | None = None, etag: str | None = None
     ) -> AsyncGenerator[bytes, None]:
+        _askable(bucket or self.bucket, key)
         asked: dict[str, Any] = {"Bucket": bucket or self.bucket, "Key": key}
         if end is not None and end <= start:
             return
@@ -148,7 +164,7 @@ class S3Objects(Objects):
             asked["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
         if etag is not None:
             asked["IfMatch"] = f'"{etag}"'
-        with _translated(key):
+        with _translated(key, reading=True):
             answer = await self._client.get_object(**asked)
             if etag is not None and answer["ETag"].strip('"') != etag:
                 answer["Body"].close()

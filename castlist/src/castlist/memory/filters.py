@@ -43,6 +43,11 @@ def _values(node: Any, path: Sequence[str]) -> Iterator[Any]:
                 yield from _values(one, path)
 
 
+def value(document: Document, path: str) -> Any:
+    """What lies under a dotted path; None if nothing does."""
+    return next(_values(document, path.split(".")), None)
+
+
 def _equal(found: list[Any], wanted: Any) -> bool:
     if wanted is None and (not found or None in found):
         return True

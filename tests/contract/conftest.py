@@ -1,0 +1,178 @@
+"""Each port twice: in memory, and on the real servers (marker `stack`). One suite holds both to the same behaviour."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from pymongo import MongoClient
+
+from castlist import kafka, mongo, s3
+from castlist.memory import MemoryDocuments, MemoryLog, MemoryObjects
+from castlist.ports import Documents, Message, Objects, Publisher, Subscription
+from castlist.schema import COLLECTIONS, INDEXES
+from castlist.topics import Topic
+
+BOTH = ["memory", pytest.param("real", marks=pytest.mark.stack)]
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    """The name of a database with our collections and unique indexes; one for many tests, since making it is slow."""
+    name = f"contract-{uuid.uuid4().hex[:12]}"
+    with MongoClient[dict[str, Any]](os.environ["MONGO_URL"]) as client:
+        for collection in COLLECTIONS:
+            client[name].create_collection(collection)
+        for index in INDEXES:
+            if index.options.get("unique"):
+                client[name][index.collection].create_index(list(index.keys), **index.options)
+        yield name
+        client.drop_database(name)
+
+
+@pytest.fixture(params=BOTH)
+async def documents(request: pytest.FixtureRequest) -> AsyncIterator[Documents]:
+    """An empty database."""
+    if request.param == "memory":
+        yield MemoryDocuments()
+        return
+    real = mongo.connect(os.environ["MONGO_URL"], request.getfixturevalue("database"))
+    for collection in COLLECTIONS:
+        await real.delete(collection, {})
+    yield real
+    real.close()
+
+
+@dataclass
+class Store:
+    """Objects, and what the port does not show of them."""
+
+    objects: Objects
+    open_uploads: Callable[[], Awaitable[int]]
+    put_elsewhere: Callable[[str, bytes], Awaitable[str]]
+    """Puts an object into another bucket; returns that bucket."""
+
+
+@pytest.fixture(scope="module")
+def buckets() -> Iterator[tuple[str, str]]:
+    """The names of two buckets of our own; for many tests, since making them is slow. They are gone afterwards."""
+    mark = uuid.uuid4().hex[:12]
+    names = f"contract-{mark}-a", f"contract-{mark}-b"
+    yield names
+    asyncio.run(_remove(names))
+
+
+async def _remove(buckets: tuple[str, ...]) -> None:
+    for bucket in buckets:
+        async with _bucket(bucket) as objects:
+            await objects.create_bucket()
+            await objects.delete_prefix("")
+            await objects._client.delete_bucket(Bucket=bucket)
+
+
+def _bucket(name: str) -> AbstractAsyncContextManager[s3.S3Objects]:
+    env = os.environ
+    return s3.connect(env["S3_ENDPOINT"], name, env["S3_ACCESS_KEY"], env["S3_SECRET_KEY"], "us-east-1")
+
+
+@pytest.fixture(params=BOTH)
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    """An empty bucket."""
+    if request.param == "memory":
+        memory = MemoryObjects()
+
+        async def uploads() -> int:
+            return len(memory.uploads)
+
+        async def elsewhere(key: str, data: bytes) -> str:
+            memory.store(key, data, "text/plain", bucket="other")
+            return "other"
+
+        yield Store(memory, uploads, elsewhere)
+        return
+    own, other = request.getfixturevalue("buckets")
+    async with _bucket(own) as real:
+        await real.create_bucket()
+
+        async def real_uploads() -> int:
+            listed = await real._client.list_multipart_uploads(Bucket=own)
+            return len(listed.get("Uploads", ()))
+
+        async def real_elsewhere(key: str, data: bytes) -> str:
+            async with _bucket(other) as beside:
+                await beside.create_bucket()
+                await beside.put(key, data, "text/plain")
+            return str(other)
+
+        yield Store(real, real_uploads, real_elsewhere)
+        await real.abort_stale_uploads(-1)
+        await real.delete_prefix("")
+
+
+@dataclass
+class Log:
+    """Topics of one test's own, and how to write, join and listen."""
+
+    topics: tuple[Topic, Topic]
+    publisher: Publisher
+    subscribe: Callable[..., AbstractAsyncContextManager[Subscription]]
+    listen: Callable[[Topic], AbstractAsyncContextManager[AsyncIterator[Message]]]
+    read: Callable[[str], Awaitable[list[Message]]]
+    """All messages of a topic."""
+
+
+@pytest.fixture(params=BOTH)
+async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
+    """Two empty topics of four partitions, with their dead letters."""
+    mark = uuid.uuid4().hex[:12]
+    first, second = (_topic(f"contract.{name}.{mark}") for name in ("a", "b"))
+    if request.param == "memory":
+        memory = MemoryLog((first, second))
+
+        async def lies(topic: str) -> list[Message]:
+            return memory.messages(topic)
+
+        yield Log((first, second), memory.publisher(), memory.subscribe, memory.listen, lies)
+        return
+    bootstrap = os.environ["KAFKA_BOOTSTRAP"]
+    names = [name for topic in (first, second) for name in (topic.name, topic.dead)]
+    await _administer(bootstrap, "create", names)
+    publisher = kafka.KafkaPublisher(bootstrap)
+
+    def subscribe(topics: list[Topic], group: str, member: str | None = None) -> Any:
+        return kafka.subscribe(bootstrap, topics, f"{group}-{mark}", member)
+
+    async def lies_there(topic: str) -> list[Message]:
+        async with kafka.subscribe(bootstrap, [_topic(topic)], f"reader-{uuid.uuid4().hex}") as reader:
+            found: list[Message] = []
+            while (message := await reader.receive(8 if not found else 1)) is not None:
+                found.append(message)
+                await reader.commit(message)
+            return found
+
+    yield Log((first, second), publisher, subscribe, lambda topic: kafka.listen(bootstrap, topic), lies_there)
+    await publisher.close()
+    await _administer(bootstrap, "delete", names)
+
+
+def _topic(name: str) -> Topic:
+    return Topic(name, "test", str, (), 3600, 4, (), ())
+
+
+async def _administer(bootstrap: str, what: str, names: list[str]) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        if what == "create":
+            await admin.create_topics(
+                [kafka._new_topic(name, 1 if name.endswith(".dead") else 4, 1, 3600) for name in names]
+            )
+        else:
+            await admin.delete_topics(names)
+    finally:
+        await admin.close()
