@@ -23,19 +23,16 @@ from deploy.state import stage_of, supervisor_of
 STOP_PATIENCE = 100.0
 
 
-def launch(
-    config: Config, home: Home, arguments: list[str], bound: bool, show: bool = True
-) -> "subprocess.Popen[bytes]":
+def launch(config: Config, home: Home, arguments: list[str], left: bool = False) -> "subprocess.Popen[bytes]":
     """Start `up` with `arguments` for `home` as a process of its own and wait until its stack is ready.
 
-    `bound`: the kernel kills it when we die. `show`: what it says is shown. Raises `DeployError` with its last words.
+    What it says is shown. It ends when we do, unless it is `left` to itself. Raises `DeployError` with its last words.
     """
     home.make()
     log = home.logs / "supervisor.log"
     offset = log.stat().st_size if log.exists() else 0
     words = [sys.executable, str(ROOT / "deploy"), "up", *arguments]
-    if bound:
-        words = [sys.executable, "-I", "-S", str(CHILD), str(os.getpid()), *words]
+    words = words if left else bound(words)
     env = {
         **os.environ,
         "CASTLIST_HOME": str(config.home),
@@ -46,18 +43,19 @@ def launch(
         running = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd=ROOT, env=env
         )
+    error = f"the supervisor ended without a reason (log: {log})"
     try:
         while True:
             gone = running.poll() is not None
             ready = not gone and supervisor_of(home) == ProcessId.of(running.pid) and stage_of(home)[0] == "ready"
             said, offset = _read(log, offset)
-            if show and not gone:
-                for line in said.splitlines():
-                    if not line.startswith("deploy: "):  # its error is raised here
-                        print(line, flush=True)
+            for line in said.splitlines():
+                if line.startswith("deploy: "):
+                    error = line.removeprefix("deploy: ")
+                else:
+                    print(line, flush=True)
             if gone:
-                lines = [line.removeprefix("deploy: ") for line in said.splitlines() if line.strip()]
-                raise DeployError(stage_of(home)[1] or (lines[-1] if lines else f"no reason given (log: {log})"))
+                raise DeployError(error)
             if ready:
                 return running
             time.sleep(0.05)
@@ -77,7 +75,7 @@ def stop(running: "subprocess.Popen[bytes]") -> None:
 
 
 @contextlib.contextmanager
-def temporary_stack(config: Config, name: str, show: bool = True) -> Iterator[Config]:
+def temporary_stack(config: Config, name: str) -> Iterator[Config]:
     """A fresh stack in a home of its own on free ports; yields its settings.
 
     At the end it is stopped and its home removed, except that the logs stay, and are pointed to, when the block raised.
@@ -89,7 +87,7 @@ def temporary_stack(config: Config, name: str, show: bool = True) -> Iterator[Co
     own = replace(config, home=folder, ports=ports)
     home = Home(folder)
     try:
-        running = launch(own, home, [], bound=True, show=show)
+        running = launch(own, home, [])
         try:
             yield own
         finally:
@@ -99,6 +97,11 @@ def temporary_stack(config: Config, name: str, show: bool = True) -> Iterator[Co
         print(f"deploy: the logs are in {home.logs}", file=sys.stderr)
         raise
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def bound(words: list[str]) -> list[str]:
+    """`words` as a command that the kernel ends when we die."""
+    return [sys.executable, "-I", "-S", str(CHILD), str(os.getpid()), *words]
 
 
 def settings_of(config: Config) -> dict[str, str]:

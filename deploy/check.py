@@ -5,12 +5,10 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-from deploy.background import ended_by_sigterm, settings_of, temporary_stack
+from deploy.background import bound, ended_by_sigterm, settings_of, temporary_stack
 from deploy.config import ROOT, Config
 from deploy.environment import MEMBERS
-from deploy.process import CHILD
 from deploy.up import prepare
 
 TYPED = [*(f"{member}/src" for member in MEMBERS), "deploy"]
@@ -56,8 +54,7 @@ def test(config: Config, faults: bool, arguments: list[str]) -> int:
 def _run(name: str, words: list[str], env: dict[str, str]) -> int:
     started = time.monotonic()
     print(f"── {name}", flush=True)
-    tied = [sys.executable, "-I", "-S", str(CHILD), str(os.getpid()), str(Path(sys.executable)), "-m", *words]
-    running = subprocess.Popen(tied, cwd=ROOT, env={**os.environ, **env})
+    running = subprocess.Popen(bound([sys.executable, "-m", *words]), cwd=ROOT, env={**os.environ, **env})
     try:
         code = running.wait()
     except KeyboardInterrupt:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deploy.background import ended_by_sigterm, launch, temporary_stack
+from deploy.background import bound, ended_by_sigterm, launch, temporary_stack
 from deploy.config import Config
 from deploy.errors import DeployError
 from deploy.home import Home
@@ -81,14 +81,14 @@ def _stack(config: Config, keep: bool) -> Iterator[Config]:
         home.lock().close()
         end_orphans(home)
         require_ports(config)
-        launch(config, home, [], bound=False)
+        launch(config, home, [], left=True)
     yield config
 
 
 def _client(urls: dict[str, str], *words: str, quiet: bool = False) -> None:
     """Run `castlist` on this stack. Raises `DeployError` with its last line when it fails."""
     command = [sys.executable, "-m", "castlist.cli", "--ingest", urls["INGEST_URL"], "--query", urls["QUERY_URL"]]
-    done = subprocess.run([*command, *words], stdin=subprocess.DEVNULL, text=True, capture_output=quiet)
+    done = subprocess.run(bound([*command, *words]), stdin=subprocess.DEVNULL, text=True, capture_output=quiet)
     if done.returncode:
         lines = (done.stderr or "").strip().splitlines()
         raise DeployError(f"castlist {words[0]} failed: {lines[-1] if lines else 'its reason is above'}")

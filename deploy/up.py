@@ -27,7 +27,7 @@ def up(config: Config, detach: bool = False, servers_only: bool = False) -> int:
     if detach:
         if not servers_only:
             require_ports(config)
-        launch(config, home, ["--servers-only"] if servers_only else [], bound=False)
+        launch(config, home, ["--servers-only"] if servers_only else [], left=True)
         return 0
     stack = plan(config, home, servers_only)
     Supervisor(stack, home, say).run()
