@@ -16,6 +16,7 @@ from castlist import admin, events, http, kafka, mongo, s3
 from castlist.ports import Documents, Unavailable
 from castlist.topics import FACE_ENCODINGS, GALLERY_COMMITS, VIDEO_CONTROL, VIDEO_UPLOADED, Topic
 from profile_aggregator import lifecycle
+from profile_aggregator.background import Background
 from profile_aggregator.commit import Committer
 from profile_aggregator.consuming import EXIT_TOPICS_LOST, Handle, Progress, consume
 from profile_aggregator.galleries import Galleries
@@ -85,6 +86,8 @@ def faust_app(settings: Settings) -> Any:
         broker_heartbeat_interval=2,
         broker_request_timeout=90,
         stream_buffer_maxsize=1024,
+        # On a rebalance, do not wait for what is in hand: it may wait for the rebalance. Redone, it is a no-op.
+        stream_wait_empty=False,
         table_standby_replicas=0,
         topic_disable_leader=True,
         topic_allow_declare=False,
@@ -122,9 +125,10 @@ async def main(settings: Settings) -> None:
             )
         )
         progress = Progress()
-        galleries = Galleries(documents, settings.across_video_distance)
+        galleries = Galleries(documents)
         committer = Committer(documents, objects, publisher, galleries, events.now_utc, settings.commit_batch)
         videos = Videos(documents, objects, publisher, events.now_utc)
+        behind = Background(documents, galleries, committer, events.now_utc)
         reconciler = Reconciler(
             documents, objects, publisher, videos, committer, events.now_utc, settings.reannounce_after
         )
@@ -151,6 +155,7 @@ async def main(settings: Settings) -> None:
         async def ready() -> None:
             background.append(asyncio.create_task(health.serve()))
             background.append(asyncio.create_task(reconcile_for_ever(reconciler, settings, documents)))
+            background.append(asyncio.create_task(behind.for_ever()))
             background.append(
                 asyncio.create_task(lifecycle.watchdog(app, documents, settings.aggregator_instance, progress))
             )

@@ -7,51 +7,24 @@ gallery's version guard. Clustering is done before it, outside of the event loop
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 
 from castlist import events, outbox, tasks
-from castlist.ids import crops_prefix, derived
+from castlist.ids import crops_prefix
 from castlist.metrics import COMMIT_SECONDS, COMMITS, COMMITTED_VIDEOS
 from castlist.ports import AlreadyExists, Document, Documents, Objects, Publisher, Unavailable
-from castlist.schema import GALLERIES, LEDGER, OUTBOX, PENDING, PERSONS, VIDEOS
-from profile_aggregator import transaction
-from profile_aggregator.arrival import Arrival, change_of
-from profile_aggregator.commands import PEOPLE, Command, change_for, command_of, ledger_entry, stage
+from castlist.schema import LEDGER, PENDING, VIDEOS
+from profile_aggregator.commands import PEOPLE, Command, command_of, ledger_entry, stage
 from profile_aggregator.deletion import forget_video
-from profile_aggregator.difference import Change, Difference
-from profile_aggregator.galleries import Galleries, Loaded
-from profile_aggregator.gallery import Gallery
-from profile_aggregator.records import member_of, places_of
-from profile_aggregator.writes import Writes, needed_persons, writes
+from profile_aggregator.galleries import Galleries
+from profile_aggregator.matching import Matcher, Plan, Stale
+from profile_aggregator.reclustering import RECLUSTER, Worked, next_portion, recluster_key, todo_of, work_out
+from profile_aggregator.transaction import Ended, write
 
 log = logging.getLogger(__name__)
 _PATIENCE = 50
 """How often a batch is matched again because the gallery moved on, before others get their turn."""
-
-
-class _Stale(Exception):
-    """The gallery has moved on since it was read: match again."""
-
-
-class _Ended(Exception):
-    """The task of one of the videos ended otherwise while its people were pending."""
-
-    def __init__(self, pending: Document) -> None:
-        super().__init__(pending["_id"])
-        self.pending = pending
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """A batch matched against a gallery at a version: ready to be written."""
-
-    batch: Sequence[Document]
-    made: Difference
-    writes: Writes
-    loaded: Loaded
 
 
 class Committer:
@@ -68,6 +41,8 @@ class Committer:
     ) -> None:
         self._documents, self._objects, self._publisher = documents, objects, publisher
         self._galleries, self._clock, self._batch = galleries, clock, batch
+        self._matcher = Matcher(documents, clock)
+        self._worked: dict[str, Worked] = {}
 
     async def stage(self, command: Command) -> None:
         """Remember a command; the next `commit` obeys it, once."""
@@ -76,11 +51,41 @@ class Committer:
 
     async def commit(self, gallery: str) -> None:
         """Commit until nothing is pending for `gallery`. Unavailable if a server is away; safe to repeat."""
-        async with self._galleries.lock(gallery):
-            while pending := await self._documents.find(
-                PENDING, {"gallery": gallery}, sort=[("_id", 1)], limit=self._batch
-            ):
+        where = {"gallery": gallery, "kind": {"$ne": RECLUSTER}}
+        while True:
+            # Let go of in between: a re-clustering takes turns with the videos.
+            async with self._galleries.lock(gallery):
+                pending = await self._documents.find(PENDING, where, sort=[("_id", 1)], limit=self._batch)
+                if not pending:
+                    return
                 await self._commit_some(gallery, pending)
+
+    async def recluster(self, gallery: str) -> bool:
+        """Reconsider the next portion of who is to be reconsidered; False once nobody is.
+
+        A large component is clustered while others commit, and again if they touched it. Unavailable if a server is
+        away; safe to repeat, and to leave off at any time.
+        """
+        async with self._galleries.lock(gallery):
+            loaded = await self._galleries.current(gallery)
+            pending = await self._documents.get(PENDING, recluster_key(gallery))
+            if pending is None:
+                self._worked.pop(gallery, None)
+                return False
+            todo = todo_of(pending)
+            known = loaded.gallery
+            portion = await asyncio.to_thread(next_portion, known, todo, loaded.seen)
+            members = frozenset(known.members[key] for key in portion.keys)
+            worked = self._worked.get(gallery)
+            if not portion.large or (worked is not None and worked.members == members):
+                try:
+                    await self._carry_out(await self._matcher.for_portion(gallery, portion, todo, loaded, worked))
+                except Stale:
+                    self._galleries.forget(gallery)
+                return True
+            distance, links = known.distance, known.links
+        self._worked[gallery] = await asyncio.to_thread(work_out, members, distance, links)
+        return True
 
     async def _commit_some(self, gallery: str, pending: Sequence[Document]) -> None:
         # A command is a commit of its own.
@@ -91,40 +96,52 @@ class Committer:
             attempts += 1
             started = time.monotonic()
             try:
-                plan = await self._match(gallery, batch)
-                said = await self._documents.transaction(lambda tx: self._write(tx, gallery, plan))  # noqa: B023
-            except (_Stale, AlreadyExists) as stale:
+                loaded = await self._galleries.current(gallery)
+                await self._carry_out(await self._matcher.for_batch(gallery, batch, loaded))
+            except (Stale, AlreadyExists) as stale:
                 if attempts > _PATIENCE:
                     raise Unavailable(f"gallery {gallery} keeps changing: {stale!r}"[:300]) from stale
                 COMMITS.labels("stale").inc()
                 self._galleries.forget(gallery)
                 batch = await self._admissible(gallery, batch)
                 continue
-            except _Ended as ended:
+            except Ended as ended:
                 COMMITS.labels("ended").inc()
                 await self._drop(ended.pending)
                 batch = [one for one in batch if one["_id"] != ended.pending["_id"]]
                 continue
             except Unavailable:
-                self._galleries.forget(gallery)  # whether it was written is unknown
                 raise
             except Exception:
                 COMMITS.labels("failed").inc()
                 self._galleries.forget(gallery)
                 await self._isolate(gallery, batch)
                 return
-            await asyncio.to_thread(plan.loaded.gallery.apply, plan.made)
-            plan.loaded.version += 1
-            COMMITS.labels("done").inc()
             COMMIT_SECONDS.observe(time.monotonic() - started)
             COMMITTED_VIDEOS.inc(len(batch))
-            log.info(
-                "committed",
-                extra={"gallery": gallery, "gallery_version": plan.loaded.version, "videos": [b["_id"] for b in batch]},
-            )
-            await outbox.publish(self._documents, self._publisher, said, self._clock())
             await self._clean_up(batch)
             return
+
+    async def _carry_out(self, plan: Plan) -> None:
+        """Write the plan and publish what it says. Stale, Ended or AlreadyExists: then nothing was written."""
+        try:
+            said = await self._documents.transaction(lambda tx: write(tx, plan, self._clock()))
+        except Unavailable:
+            self._galleries.forget(plan.gallery)  # whether it was written is unknown
+            raise
+        await asyncio.to_thread(plan.succeeded)
+        COMMITS.labels("done").inc()
+        log.info(
+            "committed",
+            extra={
+                "gallery": plan.gallery,
+                "gallery_version": plan.loaded.version,
+                "videos": [one["_id"] for one in plan.batch],
+                "moved": len(plan.made.moved),
+                "distance": plan.distance,
+            },
+        )
+        await outbox.publish(self._documents, self._publisher, said, self._clock())
 
     async def _isolate(self, gallery: str, batch: Sequence[Document]) -> None:
         """Something about this batch fails: halve it until it is one video, whose task fails."""
@@ -193,61 +210,3 @@ class Committer:
                 continue
             for epoch in range(max(1, one["epoch"] - 3), one["epoch"]):
                 await self._objects.delete_prefix(crops_prefix(one["video_id"], epoch))
-
-    async def _match(self, gallery: str, batch: Sequence[Document]) -> _Plan:
-        loaded = await self._galleries.current(gallery)
-        known = loaded.gallery
-        inserted = {person["_id"]: person for one in batch for person in one["persons"]}
-        command = command_of(batch[0])
-        change = change_for(command, known) if command is not None else await self._replacement(batch, known, inserted)
-        version = loaded.version + 1
-        made = await asyncio.to_thread(
-            known.propose, change, lambda smallest: derived("profile", gallery, version, smallest), version
-        )
-        persons = {**inserted, **{one["_id"]: one for one in await self._persons(needed_persons(made))}}
-
-        def videos_of(keys: Any) -> int:
-            return len({persons[k]["video_id"] if k in inserted else known.members[k].video for k in keys})
-
-        planned = writes(made, gallery, version, self._clock(), persons, known.profiles, videos_of)
-        return _Plan(batch, made, planned, loaded)
-
-    async def _replacement(self, batch: Sequence[Document], known: Gallery, inserted: Mapping[str, Document]) -> Change:
-        """The persons of these videos instead of those that earlier runs had found in them."""
-        removed = frozenset(key for one in batch for key in known.persons_of(one["video_id"]))
-        places = {one["_id"]: places_of(one) for one in await self._persons(removed)}
-        if places:
-            places |= {key: places_of(person) for key, person in inserted.items()}
-        return change_of(
-            known,
-            [Arrival(one["video_id"], tuple(member_of(person) for person in one["persons"]), places) for one in batch],
-        )
-
-    async def _persons(self, keys: frozenset[str]) -> list[Document]:
-        if not keys:
-            return []
-        found = await self._documents.find(PERSONS, {"_id": {"$in": sorted(keys)}})
-        if len(found) < len(keys):
-            raise _Stale
-        return found
-
-    async def _write(self, tx: Documents, gallery: str, plan: _Plan) -> list[Document]:
-        """The transaction. Raises _Stale, _Ended or AlreadyExists, all of which undo it."""
-        now = self._clock()
-        for one in plan.batch:
-            await tx.insert(LEDGER, {"_id": ledger_entry(one), "at": now})
-        swapped = await tx.update(GALLERIES, {"_id": gallery, "version": plan.loaded.version}, {"$inc": {"version": 1}})
-        if swapped is None:
-            raise _Stale
-        for one in plan.batch:
-            if (command := command_of(one)) is not None:
-                await transaction.obey(tx, command, now)
-                continue
-            if not await tasks.finish_in(tx, one["video_id"], one["epoch"], tasks.DONE, now):
-                raise _Ended(one)
-            await tx.update(VIDEOS, {"_id": one["video_id"]}, {"$max": {"committed_epoch": one["epoch"]}})
-        await transaction.apply(tx, plan.writes)
-        await tx.delete(PENDING, {"_id": {"$in": [one["_id"] for one in plan.batch]}})
-        entries = [outbox.entry(event, now, order) for order, event in enumerate(plan.writes.events)]
-        await tx.insert_many(OUTBOX, entries)
-        return entries

@@ -5,6 +5,11 @@ chains of look-alikes grow into one component. So the distance takes steps down,
 how many video persons there are: no memory of how the gallery grew.
 """
 
+from typing import Literal
+
+Choice = float | Literal["auto"]
+"""What a gallery's settings say about the distance across videos."""
+
 STEPS = ((0, 0.48), (2_000, 0.45), (10_000, 0.42), (100_000, 0.38))
 """(from how many video persons, D). 0.48 is the middle of the plateau measured on real galleries; simulated ones of
 strangers form a giant component at about 3,000 persons with 0.48, past 10,000 with 0.38."""
@@ -13,3 +18,8 @@ strangers form a giant component at about 3,000 persons with 0.48, past 10,000 w
 def auto_distance(persons: int) -> float:
     """D for a gallery of so many video persons; never rises with their number."""
     return next(distance for size, distance in reversed(STEPS) if persons >= size)
+
+
+def distance_for(choice: Choice, persons: int) -> float:
+    """D for a gallery of so many video persons with this setting."""
+    return auto_distance(persons) if choice == "auto" else choice

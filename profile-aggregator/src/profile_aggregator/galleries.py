@@ -5,10 +5,11 @@ Loaded again when somebody else committed.
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from castlist.ports import Documents
 from castlist.schema import GALLERIES, PERSONS, PROFILES, REDIRECTS
+from profile_aggregator.distance import Choice, auto_distance
 from profile_aggregator.gallery import Gallery
 from profile_aggregator.identities import Profile
 from profile_aggregator.records import MEMBER_FIELDS, member_of
@@ -18,17 +19,22 @@ _KEPT = 16
 
 @dataclass
 class Loaded:
-    """A gallery as it was at `version`."""
+    """A gallery as it was at `version`; `choice` is what its settings say about the distance.
+
+    `seen`: who was reconsidered since the distance changed, as far as this process knows.
+    """
 
     version: int
     gallery: Gallery
+    choice: Choice = "auto"
+    seen: set[str] = field(default_factory=set)
 
 
 class Galleries:
     """A small cache; the compare-and-swap on `version` is what guards a commit, not this."""
 
-    def __init__(self, documents: Documents, distance: float) -> None:
-        self._documents, self._distance = documents, distance
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -49,6 +55,10 @@ class Galleries:
             self._loaded.popitem(last=False)
         return known
 
+    def known(self, gallery: str) -> bool:
+        """Whether this process has committed to it lately."""
+        return gallery in self._loaded
+
     def forget(self, gallery: str) -> None:
         """Load it again next time."""
         self._loaded.pop(gallery, None)
@@ -63,8 +73,10 @@ class Galleries:
             version = int(before["version"]) if before else 0
             if version == (int(after["version"]) if after else 0):  # nobody committed while we read
                 break
-        loaded = Gallery(self._distance)
+        stored = before or {}
+        # What it was clustered with last; the next commit notices where that is not what it should be by now.
+        loaded = Gallery(stored.get("distance", auto_distance(0)))
         members = [(member_of(person), str(person["profile_id"])) for person in persons]
         profiles = [Profile(p["_id"], p["founder"], p["version"]) for p in (*living, *retired)]
         await asyncio.to_thread(loaded.load, members, profiles)
-        return Loaded(version, loaded)
+        return Loaded(version, loaded, (stored.get("settings") or {}).get("across_video_distance", "auto"))

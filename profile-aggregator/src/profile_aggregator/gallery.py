@@ -5,7 +5,7 @@ loses; `apply` follows it once the transaction has won.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from profile_aggregator.difference import Before, Change, Difference, difference
 from profile_aggregator.domain import Links, Member
@@ -66,16 +66,28 @@ class Gallery:
         self._forget()
         return frozenset(self.members)
 
-    def propose(self, change: Change, mint: Callable[[str], str], version: int, bound: int | None = None) -> Difference:
+    def component(self, key: str) -> frozenset[str]:
+        """Everybody connected with this person, up to now: by distance, by decision or by a shared profile."""
+        return frozenset(After(self, Change()).component(key, None) or ())
+
+    def propose(
+        self,
+        change: Change,
+        mint: Callable[[str], str],
+        version: int,
+        bound: int | None = None,
+        worked: Collection[tuple[str, ...]] | None = None,
+    ) -> Difference:
         """What the change makes of the gallery.
 
         `mint` makes the id of a new profile from its smallest key, `version` is stamped on it. With a `bound`, a
         component of more persons is not clustered: who is new joins the nearest profile, and the difference says
-        which persons to reconsider later without a bound. Raises KeyError where the change removes, names or
-        reconsiders somebody unknown, ValueError where it inserts a key that stays.
+        which persons to reconsider later without a bound. `worked` are clusters to take over as they are, of persons
+        that stay; who shared a profile with them and is in none of them goes on as before. Raises KeyError where the
+        change removes, names or reconsiders somebody unknown, ValueError where it inserts a key that stays.
         """
         after = After(self, change)
-        clusters, unsettled = after.clusters(bound)
+        clusters, unsettled = after.clusters(bound) if worked is None else (after.with_clusters(worked), frozenset())
         members = {key: after.member(key) for cluster in clusters for key in cluster}
         before = Before(self.profile_of, self.profiles, self.persons, self._founded, self.members)
         return difference(before, change, members, clusters, mint, version, unsettled)

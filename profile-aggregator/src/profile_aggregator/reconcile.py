@@ -15,6 +15,7 @@ from castlist.topics import GALLERY_COMMITS, PROFILE_EVENTS, VIDEO_CONTROL, VIDE
 from profile_aggregator.commit import Committer
 from profile_aggregator.completion import Received, finished_chunks, missing_chunks
 from profile_aggregator.deletion import sweep_deleted
+from profile_aggregator.reclustering import RECLUSTER
 from profile_aggregator.videos import Videos
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,8 @@ class Reconciler:
 
     async def _waiting_galleries(self) -> list[str]:
         before = self._clock() - timedelta(seconds=5)
-        waiting = await self._documents.find(PENDING, {"created_at": {"$lt": before}}, fields=("gallery",))
+        where = {"created_at": {"$lt": before}, "kind": {"$ne": RECLUSTER}}
+        waiting = await self._documents.find(PENDING, where, fields=("gallery",))
         return sorted({one["gallery"] for one in waiting})
 
     async def _stalled(self, everything: bool) -> list[Document]:

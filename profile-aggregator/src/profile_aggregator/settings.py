@@ -17,9 +17,6 @@ class Settings(Shared):
         float, Field(ge=6, description="seconds after which Kafka gives a silent aggregator's work to another")
     ] = 10.0
     commit_batch: Annotated[int, Field(ge=1, le=100, description="videos committed in one transaction, at most")] = 50
-    across_video_distance: Annotated[
-        float, Field(gt=0, lt=1, description="how near two video persons must be to be one profile")
-    ] = 0.48
     reannounce_after: Annotated[
         float, Field(gt=0, description="seconds without progress after which an open task's work is announced again")
     ] = 30.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,7 @@ class After:
         for seed in sorted(self._seeds()):
             if seed in seen:
                 continue
-            component = self._component(seed, bound)
+            component = self.component(seed, bound)
             if component is None:
                 unsettled.append(seed)
                 continue
@@ -58,6 +59,12 @@ class After:
         if unsettled:
             clusters += self._hasty(unsettled, seen)
         return sorted(clusters), frozenset(unsettled)
+
+    def with_clusters(self, worked: Collection[tuple[str, ...]]) -> list[tuple[str, ...]]:
+        """These clusters, and what they leave of the profiles that their persons were in."""
+        gallery, taken = self._gallery, {key for cluster in worked for key in cluster}
+        left = [gallery.persons[id] - taken for id in sorted({gallery.profile_of[key] for key in taken})]
+        return sorted([*worked, *(tuple(sorted(group)) for group in left if group)])
 
     def _hasty(self, seeds: list[str], clustered: set[str]) -> list[tuple[str, ...]]:
         """Profiles as they are, with those of the seeds that are new added one by one to the nearest that takes them.
@@ -105,7 +112,7 @@ class After:
             seeds |= {key for pair in decided for key in pair}
         return {key for key in seeds if self._present(key)}
 
-    def _component(self, seed: str, bound: int | None) -> set[str] | None:
+    def component(self, seed: str, bound: int | None) -> set[str] | None:
         """Everybody connected with the seed: by distance, by decision, or by a profile they share up to now.
 
         None where that is more persons than the bound allows.

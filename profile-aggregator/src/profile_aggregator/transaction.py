@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 
-from castlist import events, tasks
+from castlist import events, outbox, tasks
 from castlist.ids import attempt_key
 from castlist.ports import Document, Documents
 from castlist.schema import (
@@ -11,17 +13,79 @@ from castlist.schema import (
     CANCELS,
     DELETED,
     GALLERIES,
+    LEDGER,
+    OUTBOX,
+    PENDING,
     PERSONS,
     PROFILES,
     REDIRECTS,
+    SUGGESTIONS,
     TASKS,
     VIDEOS,
 )
-from profile_aggregator.commands import Command
+from profile_aggregator.commands import PEOPLE, Command, command_of, ledger_entry
+from profile_aggregator.matching import Plan, Stale
+from profile_aggregator.reclustering import RECLUSTER, recluster_key
 from profile_aggregator.writes import Writes
 
 
-async def obey(tx: Documents, command: Command, now: datetime) -> None:
+class Ended(Exception):
+    """The task of one of the videos ended otherwise while its people were pending."""
+
+    def __init__(self, pending: Document) -> None:
+        super().__init__(pending["_id"])
+        self.pending = pending
+
+
+async def write(tx: Documents, plan: Plan, now: datetime) -> list[Document]:
+    """All of a commit; the events to publish as they lie in the outbox.
+
+    Raises Stale, Ended or AlreadyExists, all of which undo it.
+    """
+    await tx.insert_many(LEDGER, [{"_id": ledger_entry(one), "at": now} for one in plan.batch])
+    change: Document = {"$inc": {"version": 1}, "$set": {"committed_at": now, "suggestions_due": True}}
+    if plan.retunes:
+        change["$set"]["distance"] = plan.distance
+    if await tx.update(GALLERIES, {"_id": plan.gallery, "version": plan.loaded.version}, change) is None:
+        raise Stale
+    said = await _finish(tx, [one for one in plan.batch if one["kind"] == PEOPLE], now)
+    for one in plan.batch:
+        if (command := command_of(one)) is not None:
+            await _obey(tx, command, now)
+    await _apply(tx, plan.writes)
+    await _delete(tx, PENDING, [one["_id"] for one in plan.batch])
+    if plan.todo is not None:
+        await _remember(tx, plan, now)
+    entries = [outbox.entry(event, now, order) for order, event in enumerate(plan.writes.events)]
+    await tx.insert_many(OUTBOX, entries)
+    return said + entries
+
+
+async def _finish(tx: Documents, people: Sequence[Document], now: datetime) -> list[Document]:
+    """The tasks are done, and the videos know which run was committed."""
+    if not people:
+        return []
+    attempts = {(one["video_id"], one["epoch"]): one for one in people}
+    ended, said = await tasks.finish_all_in(tx, list(attempts), tasks.DONE, now)
+    if ended:
+        raise Ended(attempts[ended[0]])
+    for epoch, run in groupby(sorted(people, key=itemgetter("epoch")), key=itemgetter("epoch")):
+        videos = [one["video_id"] for one in run]
+        await tx.update_many(VIDEOS, {"_id": {"$in": videos}}, {"$max": {"committed_epoch": epoch}})
+    return said
+
+
+async def _remember(tx: Documents, plan: Plan, now: datetime) -> None:
+    """What is still to be reconsidered; while there is anything, the gallery is not settled."""
+    key = recluster_key(plan.gallery)
+    if plan.todo is None or plan.todo.done:
+        await tx.delete(PENDING, {"_id": key})
+        return
+    left = {"after": plan.todo.after, "keys": sorted(plan.todo.keys), "created_at": now}
+    await tx.replace(PENDING, {"_id": key, "kind": RECLUSTER, "gallery": plan.gallery, **left})
+
+
+async def _obey(tx: Documents, command: Command, now: datetime) -> None:
     """What a command writes besides the gallery's persons."""
     match command:
         case events.ChangeSettings():
@@ -43,7 +107,7 @@ async def obey(tx: Documents, command: Command, now: datetime) -> None:
             await tx.delete(TASKS, {"video_id": command.video_id})
 
 
-async def apply(tx: Documents, made: Writes) -> None:
+async def _apply(tx: Documents, made: Writes) -> None:
     """Persons, profiles, appearances and redirects."""
     await _delete(tx, PERSONS, made.removed_persons)
     await tx.insert_many(PERSONS, made.inserted_persons)
@@ -53,6 +117,8 @@ async def apply(tx: Documents, made: Writes) -> None:
     await _set_each(tx, PROFILES, made.changed_profiles)
     await _delete(tx, PROFILES, made.removed_profiles)
     await tx.replace_many(REDIRECTS, made.redirects)
+    if made.removed_profiles:
+        await tx.delete(SUGGESTIONS, {"profiles": {"$in": list(made.removed_profiles)}})
     founders = {profile: {"founder": founder} for profile, founder in made.refounded.items()}
     await _set_each(tx, PROFILES, founders)
     await _set_each(tx, REDIRECTS, founders)
@@ -66,5 +132,4 @@ async def _delete(tx: Documents, collection: str, ids: Sequence[str]) -> None:
 
 
 async def _set_each(tx: Documents, collection: str, changes: Mapping[str, Document]) -> None:
-    for key, fields in changes.items():
-        await tx.update(collection, {"_id": key}, {"$set": fields})
+    await tx.update_each(collection, {key: {"$set": fields} for key, fields in changes.items()})

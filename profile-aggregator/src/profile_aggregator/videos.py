@@ -124,17 +124,22 @@ class Videos:
         plan = await self._documents.get(PLANS, attempt)
         if plan is not None:
             done = finished_chunks(await self._received(attempt))
-            await self._show(event.video_id, event.epoch, len(plan["chunks"]), done)
+            await self._show(event.video_id, event.epoch, plan, done)
 
-    async def _show(self, video_id: str, epoch: int, planned: int, done: frozenset[int]) -> None:
-        attempt = attempt_key(video_id, epoch)
+    async def _show(self, video_id: str, epoch: int, plan: Document, done: frozenset[int]) -> None:
+        attempt, planned = attempt_key(video_id, epoch), len(plan["chunks"])
         running = self._running[attempt]
         for chunk in done & running.keys():
             del running[chunk]
         self._shown[attempt] = time.monotonic()
         change = {
             "$max": {"progress": progress(planned, len(done), running), "chunks_done": len(done)},
-            "$set": {"updated_at": self._clock(), "status": tasks.PROCESSING, "chunks_planned": planned},
+            "$set": {
+                "updated_at": self._clock(),
+                "status": tasks.PROCESSING,
+                "chunks_planned": planned,
+                "settings": events.MatchSettings.model_validate(plan.get("settings") or {}).model_dump(),
+            },
         }
         await self._documents.update(TASKS, _open(video_id, epoch), change)
 
@@ -152,7 +157,7 @@ class Videos:
         done = finished_chunks(await self._received(attempt))
         missing = missing_chunks(planned, done)
         if not missing or time.monotonic() - self._shown.get(attempt, 0.0) >= _PROGRESS_EVERY:
-            await self._show(video_id, epoch, planned, done)
+            await self._show(video_id, epoch, plan, done)
         if missing:
             return
         gallery = str(plan["gallery"])

@@ -1,0 +1,98 @@
+"""The distance across videos is a gallery's own: a change re-clusters what is there, as commits, in the background."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from castlist import events
+from conftest import RunningStack
+from support.moments import connect
+from support.running import connected, done, eventually, shown
+from support.synthetic import SyntheticVideo, expected_videos, submit
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def database(stack: RunningStack) -> Iterator[Any]:
+    found = connect(stack.mongo_url)
+    yield found
+    found.client.close()
+
+
+async def choose(stack: RunningStack, database: Any, gallery: str, choice: Any) -> None:
+    """What PATCH …/settings sends; returns once the gallery has obeyed, which is before it is through."""
+    command = events.ChangeSettings(
+        event_id=uuid.uuid4().hex,
+        occurred_at=events.now_utc(),
+        gallery=gallery,
+        settings=events.MatchSettings(),
+        across_video_distance=choice,
+    )
+    async with connected(stack) as (_, publisher):
+        await publisher.publish(command, command)
+    eventually(lambda: database.ledger.find_one({"_id": f"{gallery}:command:{command.event_id}"}))
+
+
+def settled(database: Any, gallery: str) -> None:
+    eventually(lambda: database.pending.count_documents({"gallery": gallery}) == 0, 60)
+
+
+async def test_a_gallery_reaches_another_distance_and_comes_back(stack: RunningStack, database: Any) -> None:
+    """Nearly everybody is one at 0.95, and who they were at the default; videos that come meanwhile are part of it."""
+    gallery = f"distance-{uuid.uuid4().hex[:8]}"
+    videos = [SyntheticVideo(f"{gallery}-{i}", gallery, [[1 + i % 3]]) for i in range(9)]
+    async with connected(stack) as (documents, publisher):
+        for video in videos[:7]:
+            await submit(documents, publisher, video)
+        eventually(lambda: done(database, gallery, 7), 60)
+        assert len(shown(database, gallery)) == 3
+        await choose(stack, database, gallery, 0.95)
+        for video in videos[7:]:
+            await submit(documents, publisher, video)
+    eventually(lambda: done(database, gallery, 9), 60)
+    settled(database, gallery)
+    assert shown(database, gallery) == [tuple(sorted(video.video_id for video in videos))]
+    assert database.galleries.find_one({"_id": gallery})["settings"]["across_video_distance"] == 0.95
+    await choose(stack, database, gallery, "auto")
+    settled(database, gallery)
+    assert shown(database, gallery) == expected_videos(videos)
+
+
+async def test_galleries_differ_in_their_distance(stack: RunningStack, database: Any) -> None:
+    """What one gallery was told says nothing about another."""
+    wide, usual = (f"{kind}-{uuid.uuid4().hex[:8]}" for kind in ("wide", "usual"))
+    await choose(stack, database, wide, 0.95)
+    async with connected(stack) as (documents, publisher):
+        for gallery in (wide, usual):
+            for i in range(2):
+                await submit(documents, publisher, SyntheticVideo(f"{gallery}-{i}", gallery, [[1 + i]]))
+    eventually(lambda: done(database, wide, 2) and done(database, usual, 2), 60)
+    assert (len(shown(database, wide)), len(shown(database, usual))) == (1, 2)
+
+
+async def test_a_task_shows_the_settings_of_its_plan(stack: RunningStack, database: Any) -> None:
+    """As they were when it was planned, whatever the gallery says by now."""
+    gallery = f"shown-{uuid.uuid4().hex[:8]}"
+    async with connected(stack) as (documents, publisher):
+        await submit(documents, publisher, SyntheticVideo(f"{gallery}-0", gallery, [[1]]))
+    eventually(lambda: done(database, gallery, 1))
+    assert database.tasks.find_one({"gallery": gallery})["settings"] == events.MatchSettings().model_dump()
+
+
+@pytest.mark.faults
+async def test_a_killed_aggregator_goes_on_with_its_re_clustering(stack: RunningStack, database: Any) -> None:
+    """Killed as soon as the command is obeyed: the next process finds in MongoDB what is left."""
+    gallery = f"killed-{uuid.uuid4().hex[:8]}"
+    videos = [SyntheticVideo(f"{gallery}-{i}", gallery, [[1 + i % 3]]) for i in range(6)]
+    async with connected(stack) as (documents, publisher):
+        for video in videos:
+            await submit(documents, publisher, video)
+    eventually(lambda: done(database, gallery, 6), 60)
+    await choose(stack, database, gallery, 0.95)
+    former = stack.kill("profile-aggregator")
+    stack.wait_restarted("profile-aggregator", former)
+    settled(database, gallery)
+    assert len(shown(database, gallery)) == 1

@@ -1,0 +1,45 @@
+"""Suggestions: found once a gallery is settled, gone when they are true no longer."""
+
+import uuid
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conftest import RunningStack
+from support import synthetic
+from support.moments import connect
+from support.running import connected, done, eventually, shown
+from support.synthetic import SyntheticVideo, submit
+
+pytestmark = pytest.mark.stack
+
+
+def between(person: int, view: int) -> Any:
+    """People 0 and 1 are 0.56 apart, further than a gallery joins and nearer than strangers; 2 stands between them."""
+    place = {0: (0.0, 0.0), 1: (0.56, 0.0), 2: (0.28, 0.4)}[person]
+    vector = np.zeros(128, dtype=np.float32)
+    vector[:2] = place
+    vector[2 + view % 100] = 0.01
+    return vector
+
+
+async def test_a_suggestion_comes_and_goes(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each other's nearest by a margin; somebody else as near, and the suggestion is withdrawn."""
+    monkeypatch.setattr(synthetic, "face_of", between)
+    gallery = f"suggest-{uuid.uuid4().hex[:8]}"
+    database: Any = connect(stack.mongo_url)
+    async with connected(stack) as (documents, publisher):
+        for i in range(2):
+            await submit(documents, publisher, SyntheticVideo(f"{gallery}-{i}", gallery, [[i]]))
+        eventually(lambda: done(database, gallery, 2))
+        assert len(shown(database, gallery)) == 2
+        found = eventually(lambda: database.suggestions.find_one({"gallery": gallery}))
+        profiles = [profile["_id"] for profile in database.profiles.find({"gallery": gallery})]
+        assert found["profiles"] == sorted(profiles)
+        assert found["distance"] == pytest.approx(0.56, abs=0.01)
+        await submit(documents, publisher, SyntheticVideo(f"{gallery}-2", gallery, [[2]]))
+        eventually(lambda: done(database, gallery, 3))
+        eventually(lambda: not database.suggestions.find_one({"gallery": gallery}))
+    assert database.profiles.count_documents({"gallery": gallery}) == 3
+    database.client.close()

@@ -1,0 +1,260 @@
+"""The committer and what runs behind it, on documents in memory: another distance, large components, suggestions."""
+
+import random
+from collections.abc import Iterable
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from castlist import events, tasks
+from castlist.memory import MemoryDocuments, MemoryLog, MemoryObjects, MemoryPublisher
+from castlist.schema import APPEARANCES, GALLERIES, OUTBOX, PENDING, PERSONS, PROFILES, SUGGESTIONS
+from profile_aggregator import distance, matching, reclustering
+from profile_aggregator.background import Background
+from profile_aggregator.commit import Committer
+from profile_aggregator.domain import Box, Crop, Encoding, Segment, VideoPerson
+from profile_aggregator.galleries import Galleries
+from profile_aggregator.partition import partition
+from profile_aggregator.records import member_of, person_document
+
+GALLERY = "default"
+
+
+def at(*coordinates: float) -> Encoding:
+    encoding = np.zeros(128, dtype=np.float32)
+    encoding[: len(coordinates)] = coordinates
+    return encoding
+
+
+def video_person(n: int, mean: Encoding, apart: Iterable[int] = ()) -> VideoPerson:
+    crop = Crop(f"crops/{n}.jpg", 0.0, Box(0, 0, 80, 80), 640, 480, 0.9)
+    return VideoPerson(n, mean, 0.0, 3, (Segment(0.0, 1.0),), 1.0, 0.0, 1.0, crop, (), tuple(apart))
+
+
+class World:
+    """An aggregator's commits without Kafka, S3 and MongoDB."""
+
+    def __init__(self) -> None:
+        self.documents = MemoryDocuments()
+        self.log = MemoryLog()
+        self.start()
+
+    def start(self) -> None:
+        """As after a crash: what is not in MongoDB is lost."""
+        self.galleries = Galleries(self.documents)
+        objects, publisher = MemoryObjects("castlist"), MemoryPublisher(self.log)
+        self.committer = Committer(self.documents, objects, publisher, self.galleries, events.now_utc, 10)
+        self.background = Background(self.documents, self.galleries, self.committer, events.now_utc)
+
+    async def found(self, video: str, *means: Encoding) -> None:
+        """A video's people are pending."""
+        uploaded = events.VideoUploaded(
+            event_id=video,
+            occurred_at=events.now_utc(),
+            video_id=video,
+            gallery=GALLERY,
+            object=events.StoredObject(bucket="castlist", key=video),
+        )
+        await tasks.register(self.documents, uploaded, events.now_utc())
+        persons = [person_document(video_person(n, mean), GALLERY, video, 1) for n, mean in enumerate(means)]
+        pending = {"_id": f"{video}:1", "kind": "people", "gallery": GALLERY, "video_id": video, "epoch": 1}
+        await self.documents.insert(PENDING, {**pending, "persons": persons, "created_at": events.now_utc()})
+
+    async def commit(self, video: str, *means: Encoding) -> None:
+        await self.found(video, *means)
+        await self.committer.commit(GALLERY)
+
+    async def choose(self, choice: distance.Choice) -> None:
+        """What PATCH …/settings does."""
+        command = events.ChangeSettings(
+            event_id=f"{random.random()}",
+            occurred_at=events.now_utc(),
+            gallery=GALLERY,
+            settings=events.MatchSettings(),
+            across_video_distance=choice,
+        )
+        await self.committer.stage(command)
+        await self.committer.commit(GALLERY)
+
+    async def settle(self) -> int:
+        """Work in the background until there is nothing left to do; how many portions that were."""
+        rounds = 0
+        while await self.background.round():
+            rounds += 1
+        return rounds
+
+    async def pending(self) -> int:
+        return await self.documents.count(PENDING, {})
+
+    async def clusters(self) -> list[tuple[str, ...]]:
+        found: dict[str, set[str]] = {}
+        for person in await self.documents.find(PERSONS, {}):
+            found.setdefault(person["profile_id"], set()).add(person["_id"])
+        assert found.keys() == {profile["_id"] for profile in await self.documents.find(PROFILES, {})}
+        shown = {
+            (one["profile_id"], key) for one in await self.documents.find(APPEARANCES, {}) for key in one["persons"]
+        }
+        assert shown == {(profile, key) for profile, keys in found.items() for key in keys}
+        return sorted(tuple(sorted(keys)) for keys in found.values())
+
+    async def canonical(self, up_to: float) -> list[tuple[str, ...]]:
+        return partition([member_of(person) for person in await self.documents.find(PERSONS, {})], up_to)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def crowd(people: int, views: int, seed: int = 1) -> list[Encoding]:
+    """Views of people so near each other that the distance decides who is one."""
+    chance = np.random.default_rng(seed)
+    centres = chance.normal(0, 0.03, (people, 128))
+    return [(centres[i % people] + chance.normal(0, 0.02, 128)).astype(np.float32) for i in range(people * views)]
+
+
+async def test_another_distance_is_reached_by_commits_of_portions(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Down and up again: pending all the while, and canonical in the end."""
+    monkeypatch.setattr(reclustering, "PORTION", 4)
+    for i, mean in enumerate(crowd(8, 4)):
+        await world.commit(f"v{i:02}", mean)
+    portions, before = 0, await world.clusters()
+    assert before == await world.canonical(0.48)
+    for choice, up_to in ((0.33, 0.33), (0.55, 0.55), ("auto", 0.48)):
+        await world.choose(cast("distance.Choice", choice))
+        assert await world.pending() == 1
+        portions += await world.settle()
+        assert await world.pending() == 0
+        assert await world.clusters() == await world.canonical(up_to)
+    assert portions > 3
+    assert await world.clusters() == before
+    assert len(await world.canonical(0.33)) > len(before) > len(await world.canonical(0.55)), "the crowd says nothing"
+
+
+async def test_a_crash_in_the_middle_and_videos_in_between_change_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left lies in MongoDB; who takes over goes on with it, and videos are committed meanwhile."""
+    monkeypatch.setattr(reclustering, "PORTION", 4)
+    means = crowd(8, 5)
+    for i, mean in enumerate(means[:30]):
+        await world.commit(f"v{i * 7 % 30:02}", mean)
+    await world.choose(0.4)
+    for i, mean in enumerate(means[30:]):
+        await world.commit(f"w{i:02}", mean)
+        assert await world.background.round()
+        assert await world.pending() == 1
+        world.start()
+        await world.galleries.current(GALLERY)
+    await world.settle()
+    assert await world.pending() == 0
+    assert await world.clusters() == await world.canonical(0.4)
+
+
+async def test_auto_takes_its_step_with_the_person_that_reaches_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And back when that person is gone: it depends on how many there are, not on how many there were."""
+    monkeypatch.setattr(distance, "STEPS", ((0, 0.48), (12, 0.3)))
+    means = crowd(4, 3)
+    for i, mean in enumerate(means[:11]):
+        await world.commit(f"v{i:02}", mean)
+    assert await world.pending() == 0
+    await world.commit("v11", means[11])
+    assert await world.pending() == 1
+    await world.settle()
+    assert await world.clusters() == await world.canonical(0.3) != await world.canonical(0.48)
+    delete = events.DeleteVideo(event_id="d", occurred_at=events.now_utc(), gallery=GALLERY, video_id="v11")
+    await world.committer.stage(delete)
+    await world.committer.commit(GALLERY)
+    await world.settle()
+    assert await world.clusters() == await world.canonical(0.48)
+
+
+async def test_a_component_past_the_bound_is_canonical_once_settled(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its commits stay small, its clusters are taken over in several, and the gallery says so until it is through."""
+    for module in (reclustering, matching):
+        monkeypatch.setattr(module, "BOUND", 5)
+    monkeypatch.setattr(reclustering, "MOVES", 3)
+    means = crowd(10, 4, seed=3)
+    haste = 0
+    for i, mean in enumerate(means):
+        await world.commit(f"v{i:02}", mean)
+        haste += await world.pending()
+    assert haste > 0
+    await world.choose(0.52)
+    await world.settle()
+    assert await world.pending() == 0
+    assert await world.clusters() == await world.canonical(0.52)
+    await world.choose(0.36)
+    moved = await world.documents.count(OUTBOX, {"topic": "profile.events"})
+    assert await world.settle() > 3
+    assert await world.clusters() == await world.canonical(0.36)
+    assert await world.documents.count(OUTBOX, {"topic": "profile.events"}) > moved
+
+
+async def test_a_large_component_that_grew_meanwhile_is_worked_out_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was worked out for other persons is never taken over."""
+    for module in (reclustering, matching):
+        monkeypatch.setattr(module, "BOUND", 3)
+    for i in range(5):
+        await world.commit(f"v{i}", at(0.2 * i))
+    assert await world.background.round(), "worked out"
+    await world.commit("v9", at(0.5))
+    await world.settle()
+    assert await world.clusters() == await world.canonical(0.48)
+
+
+async def test_nothing_is_left_to_do_where_the_last_person_went(world: World) -> None:
+    """A new distance of an empty gallery needs no work."""
+    await world.choose(0.4)
+    assert await world.pending() == 0
+    assert await world.documents.get(GALLERIES, GALLERY) is not None
+    await world.commit("a", at(0.0), at(0.45))
+    assert len(await world.clusters()) == 2
+
+
+async def test_a_suggestion_stands_for_as_long_as_it_is_true(world: World) -> None:
+    """Two who may be one, until somebody stands between them; nothing is suggested while something is pending."""
+    await world.commit("a", at(0.0))
+    await world.commit("b", at(0.55))
+    await world.commit("c", at(0.0, 2.0))
+    await world.found("d", at(0.0, 0.0, 3.0))
+    await world.background.round()
+    assert await world.documents.count(SUGGESTIONS, {}) == 0
+    await world.committer.commit(GALLERY)
+    await world.background.round()
+    (suggested,) = await world.documents.find(SUGGESTIONS, {})
+    profiles = {person["_id"]: person["profile_id"] for person in await world.documents.find(PERSONS, {})}
+    assert suggested["profiles"] == sorted([profiles["a:1:0"], profiles["b:1:0"]])
+    assert suggested["distance"] == pytest.approx(0.55)
+    assert suggested["gallery"] == GALLERY
+    await world.commit("e", at(0.275, 0.5))
+    world.start()
+    await world.galleries.current(GALLERY)
+    await world.background.round()
+    assert await world.documents.count(SUGGESTIONS, {}) == 0
+
+
+async def test_a_task_that_ended_meanwhile_is_left_out_of_its_batch(world: World) -> None:
+    """The others of the batch are committed, in one go, and each says once that it is done."""
+    for i in range(4):
+        await world.found(f"v{i}", at(float(i)))
+    await tasks.cancel(world.documents, "v2", 1, events.now_utc())
+    await world.committer.commit(GALLERY)
+    said: list[Any] = [
+        events.TaskFinished.model_validate_json(one["value"])
+        for one in await world.documents.find(OUTBOX, {})
+        if '"TaskFinished"' in one["value"]
+    ]
+    assert sorted((one.video_id, one.status) for one in said) == [
+        ("v0", "done"), ("v1", "done"), ("v2", "cancelled"), ("v3", "done"),
+    ]  # fmt: skip
+    assert await world.clusters() == [("v0:1:0",), ("v1:1:0",), ("v3:1:0",)]
