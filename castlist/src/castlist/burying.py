@@ -15,7 +15,9 @@ def buried(message: Message, reason: str) -> Message:
         ("partition", str(message.partition).encode()),
         ("offset", str(message.offset).encode()),
     )
-    return Message(f"{message.topic}.dead", -1, -1, message.key, message.value, headers)
+    # A client may refuse to write a message with neither key nor value, which other clients do write.
+    value = b"" if message.key is None and message.value is None else message.value
+    return Message(f"{message.topic}.dead", -1, -1, message.key, value, headers)
 
 
 def cut(letter: Message) -> Message:

@@ -191,7 +191,7 @@ class Message:
 class Publisher(Protocol):
     """Writes to the log; returns when the brokers have it for good. Idempotent within a process.
 
-    TooLarge for a message over the log's limit.
+    TooLarge for a message over the log's limit. A message has a key or a value.
     """
 
     async def publish(self, *events: Event) -> None:
