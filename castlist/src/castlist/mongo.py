@@ -32,6 +32,7 @@ _MAJORITY = WriteConcern(w="majority", j=True, wtimeout=15_000)
 # A server that steps down, shuts down or recovers answers with one of these.
 _TRANSIENT_CODES = {11600, 11602, 10107, 13435, 13436, 189, 91, 262, 50, 89, 6, 7, 9001}
 _DUPLICATE = 11000
+_EXISTS = 48
 _TRANSACTION_PATIENCE = 20.0
 
 __all__ = ["MongoDocuments", "connect"]
@@ -204,8 +205,11 @@ class MongoDocuments(Documents):
         """Create what is missing: a transaction must not have to."""
         with self._translated():
             for name in sorted(set(names) - set(await self.database.list_collection_names())):
-                with contextlib.suppress(OperationFailure):  # made by another process meanwhile
-                    await self.database.create_collection(name)
+                try:
+                    await self.database.create_collection(name, check_exists=False)
+                except OperationFailure as error:
+                    if error.code != _EXISTS:  # made by another process meanwhile
+                        raise
 
     def close(self) -> None:
         """Let go of the connections."""
