@@ -1,8 +1,9 @@
 """What every service serves over HTTP alike: problems (RFC 9457), health, metrics."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import uvicorn
@@ -124,6 +125,15 @@ def health_routes(ready: Mapping[str, Check]) -> list[BaseRoute]:
     return [Route("/health/live", live), Route("/health/ready", is_ready), Route("/metrics", metrics)]
 
 
+class _WithoutSignals(uvicorn.Server):
+    """A server beside others in one process, which has a shutdown of its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them to whoever has them."""
+        yield
+
+
 def server(app: Starlette, host: str, port: int, *, install_signals: bool = True) -> uvicorn.Server:
     """A server for `app`; `await server.serve()` runs it until it is told to stop."""
     config = uvicorn.Config(
@@ -136,7 +146,4 @@ def server(app: Starlette, host: str, port: int, *, install_signals: bool = True
         timeout_keep_alive=30,
         server_header=False,
     )
-    made = uvicorn.Server(config)
-    if not install_signals:
-        made.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    return made
+    return uvicorn.Server(config) if install_signals else _WithoutSignals(config)

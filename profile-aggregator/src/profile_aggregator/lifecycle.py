@@ -1,13 +1,12 @@
 """Start, watch and stop the Faust app such that nothing is acknowledged that was not done."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from castlist.ports import Documents, Unavailable
@@ -99,17 +98,19 @@ async def _drain(app: Any, progress: Progress) -> None:
         await asyncio.sleep(0.01)
     if progress.busy:
         os._exit(EXIT_NOT_DRAINED)
-    try:
-        await asyncio.wait_for(app.consumer.commit(), 2)
-    except BaseException:
+    if not await _within(app.consumer.commit(), 2):
         os._exit(EXIT_NOT_COMMITTED)
 
     async def frozen(*_: Any, **__: Any) -> bool:
         return False
 
     app.consumer.force_commit = frozen
-    try:
-        with contextlib.suppress(BaseException):
-            await asyncio.wait_for(app.stop(), 2)
-    finally:
-        os._exit(0)
+    await _within(app.stop(), 2)
+    os._exit(0)
+
+
+async def _within(work: Coroutine[Any, Any, Any], seconds: float) -> bool:
+    """Whether `work` succeeds in time. Not with wait_for: that waits for what it cancels, and Faust may not end."""
+    task = asyncio.ensure_future(work)
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    return bool(done) and not task.cancelled() and task.exception() is None
