@@ -60,6 +60,7 @@ class Process:
             self._popen = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(CHILD), str(os.getpid()), *self.spec.argv],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **self.spec.env},
+                cwd=self.log.parent.parent,  # the home: a crash leaves its traces there
                 start_new_session=True,  # the terminal's Ctrl-C is the supervisor's alone
             )  # fmt: skip
         self.identity = ProcessId.of(self._popen.pid)

@@ -1,6 +1,7 @@
 """What one stack consists of: which servers are started or given, on which ports, and what the services are told."""
 
 import importlib.util
+import os
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from deploy.kafka import KafkaServer
 from deploy.mongod import MongoServer, fetch_mongod
 from deploy.process import Spec
 from deploy.s3 import S3Server
-from deploy.services import SERVICES, service_specs
+from deploy.services import service_specs
 from deploy.tools import tools_python
 
 BUCKET = "castlist"
@@ -93,6 +94,7 @@ def plan_stack(config: Config, home: Home, python: Path, servers_only: bool = Fa
         "CASTLIST_CACHE": str(config.cache),
         "BIND_HOST": config.bind_host,
         **{name: str(port) for name, port in config.ports.items()},
+        "CHUNK_PARTITIONS": os.environ.get("CHUNK_PARTITIONS") or str(chunk_partitions()),
     }
     if importlib.util.find_spec("castlist.admin"):
         stack.init = [str(python), "-m", "castlist.admin", "init"]
@@ -102,6 +104,12 @@ def plan_stack(config: Config, home: Home, python: Path, servers_only: bool = Fa
     return stack
 
 
+def chunk_partitions() -> int:
+    """Partitions of `video.chunks` when it is created: four a worker slot, so that none runs dry beside a queue."""
+    slots = os.environ.get("WORKERS", "")
+    return max(16, 4 * (int(slots) if slots.isdecimal() else len(os.sched_getaffinity(0))))
+
+
 def public_addresses(config: Config) -> dict[str, str]:
     """Where people and tests find the two services that are for them."""
     host = "127.0.0.1" if config.bind_host in ("0.0.0.0", "::") else config.bind_host
@@ -109,8 +117,3 @@ def public_addresses(config: Config) -> dict[str, str]:
         "INGEST_URL": f"http://{host}:{config.ports['INGEST_PORT']}",
         "QUERY_URL": f"http://{host}:{config.ports['QUERY_PORT']}",
     }
-
-
-def setting_of(service: str) -> str:
-    """The setting that holds the port of `service`."""
-    return next(setting for name, _, setting in SERVICES if name == service)
