@@ -94,7 +94,8 @@ async def parse_body(model: type[B], request: Request) -> B:
     async for block in request.stream():
         body += block
         if len(body) > _BODY_LIMIT:
-            raise Problem(413, f"The body is larger than {_BODY_LIMIT} bytes.")
+            # Otherwise the rest would still be read, and thrown away.
+            raise Problem(413, f"The body is larger than {_BODY_LIMIT} bytes.", headers={"Connection": "close"})
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
