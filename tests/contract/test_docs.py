@@ -1,6 +1,7 @@
 """The generated documents say what the code says."""
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -9,14 +10,18 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
+from hypothesis import given, settings
 from pydantic_settings import BaseSettings
 
 from castlist import asyncapi, http
+from castlist.burying import buried, cut
 from castlist.codec import encode
 from castlist.http import Problem
+from castlist.ports import Message
 from castlist.tasks import ERROR_CODES
 from castlist.topics import TOPICS, topic_of
 from docs import generate
+from support.any_event import models
 from support.contract import examples
 
 RENDERED = generate.rendered()
@@ -45,6 +50,19 @@ def test_what_we_encode_fits_its_schema(event: Any) -> None:
     for name in ("event", "version", "event_id"):
         with pytest.raises(jsonschema.ValidationError):
             validator.validate({key: value for key, value in body.items() if key != name})
+
+
+@pytest.mark.parametrize("kind", asyncapi.events().values(), ids=lambda kind: kind.__name__)
+def test_any_event_fits_its_schema(kind: Any) -> None:
+    """Whatever the models allow, the schemas do."""
+    validator = jsonschema.Draft7Validator(asyncapi.json_schema(kind))
+
+    @settings(max_examples=10, deadline=None)
+    @given(models(kind))
+    def holds(event: Any) -> None:
+        validator.validate(json.loads(encode(event)))
+
+    holds()
 
 
 def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
@@ -86,6 +104,15 @@ def test_the_asyncapi_document_has_every_topic_and_its_dead_letters() -> None:
         assert set(channels[topic.name]["messages"]) == {kind.__name__ for kind in topic.events}
 
 
+def test_dead_letters_carry_the_headers_that_are_documented() -> None:
+    """Those of a whole one are always there; one that was cut has one more."""
+    headers = asyncapi.document()["components"]["messages"]["DeadLetter"]["headers"]
+    whole = buried(Message("video.chunks", 1, 2, b"k", b"v"), "why")
+    assert {name for name, _ in whole.headers} == set(headers["required"])
+    assert {name for name, _ in cut(whole).headers} == set(headers["properties"])
+    assert whole.topic in {channel["address"] for channel in asyncapi.document()["channels"].values()}
+
+
 def test_every_event_has_one_topic() -> None:
     """No event is carried by two topics: its topic follows from its type."""
     carried = [kind for topic in TOPICS for kind in topic.events]
@@ -103,6 +130,18 @@ def test_an_env_file_with_the_example_values_changes_nothing(tmp_path: Any, monk
     (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in shown if value))
     assert [service().model_dump() for service in _all_settings()] == before
     assert {name.lower() for name, _ in shown} == {name for service in _all_settings() for name in service.model_fields}
+
+
+def test_the_readme_names_settings_that_exist() -> None:
+    """Every variable in its configuration table is read by a service."""
+    named = re.findall(r"`([A-Z][A-Z0-9_]+)`", "".join(_rows((generate.ROOT / "README.md").read_text())))
+    assert len(named) > 10
+    assert {name.lower() for name in named} <= {name for kind in _all_settings() for name in kind.model_fields}
+
+
+def _rows(page: str) -> Iterator[str]:
+    """The first cells of a page's table rows."""
+    return (line.split("|")[1] for line in page.splitlines() if line.startswith("| "))
 
 
 def _all_settings() -> list[type[BaseSettings]]:
