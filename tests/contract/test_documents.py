@@ -337,3 +337,20 @@ async def test_a_cancelled_transaction_leaves_nothing(documents: Documents) -> N
         await running
     await documents.insert(VIDEOS, {"_id": "v"})
     await documents.ping()
+
+
+async def test_a_change_for_each_id(documents: Documents) -> None:
+    """Every document gets its own change, absent ones are passed over, a transaction undoes all of them."""
+    await documents.insert_many(PROFILES, [{"_id": "a", "n": 1}, {"_id": "b", "n": 1}])
+    await documents.update_each(
+        PROFILES, {"a": {"$set": {"n": 2}}, "none": {"$set": {"n": 9}}, "b": {"$inc": {"n": 5}}}
+    )
+    await documents.update_each(PROFILES, {})
+
+    async def failing(tx: Documents) -> None:
+        await tx.update_each(PROFILES, {"a": {"$set": {"n": 7}}, "b": {"$set": {"n": 7}}})
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await documents.transaction(failing)
+    assert await documents.find(PROFILES, {}, sort=[("_id", 1)]) == [{"_id": "a", "n": 2}, {"_id": "b", "n": 6}]

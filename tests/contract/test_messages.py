@@ -271,3 +271,12 @@ async def test_absent_brokers_are_unavailable() -> None:
         async with kafka.subscribe("127.0.0.1:9", TOPICS, "g"):
             pytest.fail("there are no brokers")
     await publisher.close()
+
+
+async def test_entries_are_written_in_their_order(log: Any) -> None:
+    """Several at once, over topics and keys: those of a key keep their order."""
+    topic, other = (topic.name for topic in log.topics)
+    await log.publisher.publish_entries([(topic, b"k", b"1"), (other, b"k", b"2"), (topic, b"k", b"3")])
+    await log.publisher.publish_entries([])
+    assert [message.value for message in await log.read(topic)] == [b"1", b"3"]
+    assert [message.value for message in await log.read(other)] == [b"2"]

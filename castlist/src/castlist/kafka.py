@@ -226,9 +226,11 @@ async def subscribe(
     try:
         consumer.subscribe([topic.name for topic in topics], listener=subscription)
         await _within(consumer.start(), 30)
-    except OUTAGE as error:
+    except BaseException as error:
         await _quietly(consumer)
-        raise Unavailable(f"Kafka: {error!r}") from error
+        if isinstance(error, OUTAGE):
+            raise Unavailable(f"Kafka: {error!r}") from error
+        raise
     try:
         yield subscription
     finally:
@@ -246,9 +248,11 @@ async def listen(bootstrap: str, topic: Topic) -> AsyncIterator[AsyncIterator[Me
                 await asyncio.sleep(0.02)
         for tp in consumer.assignment():
             await _within(consumer.position(tp), 10)
-    except OUTAGE as error:
+    except BaseException as error:
         await _quietly(consumer)
-        raise Unavailable(f"Kafka: {error!r}") from error
+        if isinstance(error, OUTAGE):
+            raise Unavailable(f"Kafka: {error!r}") from error
+        raise
 
     async def messages() -> AsyncIterator[Message]:
         while True:
