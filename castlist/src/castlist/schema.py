@@ -24,10 +24,10 @@
 | owners | member id | nonce of the process that runs under a static Kafka member id |
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from castlist.mongo import MongoDocuments
 from castlist.topics import GALLERY_COMMITS
 
 VIDEOS = "videos"
@@ -122,8 +122,16 @@ INDEXES = (
 )
 
 
-async def create(documents: MongoDocuments) -> None:
+class Database(Protocol):
+    """What of MongoDB is needed to prepare it."""
+
+    async def create_collections(self, names: Sequence[str]) -> None: ...
+
+    async def create_index(self, collection: str, keys: Sequence[tuple[str, int]], **options: Any) -> None: ...
+
+
+async def create(database: Database) -> None:
     """Create the collections and indexes that are missing."""
-    await documents.create_collections(COLLECTIONS)
+    await database.create_collections(COLLECTIONS)
     for index in INDEXES:
-        await documents.create_index(index.collection, index.keys, **index.options)
+        await database.create_index(index.collection, index.keys, **index.options)

@@ -29,7 +29,7 @@ ADAPTERS = {
     "castlist.kafka.listen",
 }
 PURE = {
-    "castlist": "codec events ids ports topics wording",
+    "castlist": "asyncapi codec events ids outbox ports schema tasks topics wording",
     "frame_workers": "best changes crop cuts detect follow picture plan track",
     "profile_aggregator": "appearances arrival completion difference distance domain gallery identities linkage "
     "neighbours partition people suggestions touched",
