@@ -6,8 +6,10 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
+from castlist import ids
 from conftest import RunningStack
 from support.moments import (
     Moment,
@@ -56,3 +58,41 @@ async def test_a_killed_aggregator_commits_each_video_once(stack: RunningStack, 
     assert shown(database, gallery) == expected_videos(videos)
     assert database.ledger.count_documents({"_id": {"$regex": f"^{gallery}:"}}) == len(videos)
     eventually(lambda: database.outbox.count_documents({"key": gallery, "published_at": None}) == 0)
+
+
+@pytest.mark.parametrize("moment", [before_transaction, inside_transaction, after_transaction])
+async def test_a_cancel_while_the_commit_runs_wins_or_loses_whole(
+    stack: RunningStack, database: Any, moment: Moment
+) -> None:
+    """The commit is frozen at the moment, the cancel comes over HTTP, the commit goes on.
+
+    Before and inside the transaction the cancel wins, and nothing of the task reaches a profile; after it, the task is
+    done and says so.
+    """
+    gallery = f"cancel-{uuid.uuid4().hex[:8]}"
+    finished = 0
+    for attempt in range(40):
+        video = SyntheticVideo(f"{gallery}-{attempt}", gallery, [[attempt * 10 + 1, attempt * 10 + 2]])
+        pid = stack.pid("profile-aggregator")
+        async with connected(stack) as (documents, publisher):
+            await submit(documents, publisher, video)
+        if freeze_at(moment, database, video, pid):
+            break
+        finished += 1
+        eventually(lambda: done(database, gallery, finished))  # noqa: B023
+    else:
+        pytest.fail(f"{moment.__name__} was never hit")
+    task = ids.task_id(video.video_id, video.epoch)
+    try:
+        answer = httpx.post(f"{stack.ingest_url}/tasks/{task}/cancel", timeout=60)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    late = SyntheticVideo(f"{gallery}-late", gallery, [[9001]])
+    async with connected(stack) as (documents, publisher):
+        await submit(documents, publisher, late)
+    won = moment is not after_transaction
+    eventually(lambda: done(database, gallery, finished + (1 if won else 2)), 60)
+    assert answer.status_code == (202 if won else 409), answer.text
+    assert database.tasks.find_one({"_id": task})["status"] == ("cancelled" if won else "done")
+    assert database.appearances.count_documents({"video_id": video.video_id}) == (0 if won else 2)
+    assert database.persons.count_documents({"video_id": video.video_id}) == (0 if won else 2)
