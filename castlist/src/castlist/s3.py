@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -240,6 +241,10 @@ class S3Objects(Objects):
             await self._client.head_bucket(Bucket=self.bucket)
 
 
+# Reading the service's description takes a second; a session remembers it for the next client.
+_session = functools.cache(get_session)
+
+
 @asynccontextmanager
 async def connect(
     endpoint: str, bucket: str, access_key: str, secret_key: str, region: str
@@ -255,7 +260,7 @@ async def connect(
         retries={"max_attempts": 2, "mode": "standard"},
         max_pool_connections=50,
     )
-    async with get_session().create_client(
+    async with _session().create_client(
         "s3",
         endpoint_url=endpoint,
         region_name=region,
