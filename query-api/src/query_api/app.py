@@ -1,5 +1,6 @@
 """query-api: what is in MongoDB and S3, over HTTP. Only this module constructs adapters."""
 
+import gc
 from contextlib import AsyncExitStack
 
 from starlette.applications import Starlette
@@ -131,4 +132,7 @@ async def run(settings: Settings) -> None:
         # Kafka is not among them: everything but commands is answered without it, and those wait in the outbox.
         health = http.health_routes({"mongodb": documents.ping, "s3": objects.ping})
         app = Starlette(routes=[*api, *health], exception_handlers=http.EXCEPTION_HANDLERS)
+        # What is there now stays. Looked through again and again, it would cost every fortieth page 60 ms.
+        gc.collect()
+        gc.freeze()
         await http.server(app, settings.bind_host, settings.query_port).serve()
