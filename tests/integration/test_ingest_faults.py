@@ -359,5 +359,32 @@ async def test_a_terminated_ingest_finishes_what_it_is_receiving(stack: RunningS
             await asyncio.sleep(0.5)
             go_on.set()
             assert (await upload).status_code == 202
-        assert await asyncio.to_thread(ingest.wait, 20) in (0, -signal.SIGTERM)
+        assert await asyncio.to_thread(ingest.wait, 20) == 0
         assert len(await objects.list("")) == 1
+
+
+async def test_a_terminated_ingest_gives_up_what_takes_long(stack: RunningStack, database: str) -> None:
+    """SIGTERM in the middle of an upload that does not end: 503, and nothing remains of it when the process is gone."""
+
+    gone = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'--line\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+        yield video(30 * MB, seed=1)
+        await gone.wait()
+
+    async with (
+        connected(stack, database) as documents,
+        own_bucket(stack) as objects,
+        process(stack, database, objects.bucket) as (ingest, url),
+    ):
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+            headers = {"Content-Type": "multipart/form-data; boundary=line"}
+            upload = asyncio.create_task(client.post("/videos", content=body(), headers=headers))
+            await until(lambda: parts(objects))
+            ingest.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(ingest.wait, 20) == 0
+            gone.set()  # this client looks at the answer only then
+            answer = await upload
+        assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
+        assert (await parts(objects), await documents.count(UPLOADS, {})) == ([], 0)

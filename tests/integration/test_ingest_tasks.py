@@ -131,10 +131,22 @@ async def test_the_api_describes_itself_offline(ingest: Ingesting) -> None:
     assert [address for address in loaded if not address.startswith("data:")] == []
 
 
-async def test_uploads_are_counted(ingest: Ingesting) -> None:
+async def test_uploads_and_requests_are_counted(ingest: Ingesting) -> None:
     """/metrics has what became of them."""
+
+    async def counted(line: str) -> float:
+        found = re.search(rf"^{re.escape(line)} (\S+)$", (await ingest.client.get("/metrics")).text, re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+    lines = (
+        'castlist_uploads_total{outcome="accepted"}',
+        'castlist_uploads_total{outcome="refused"}',
+        'castlist_http_requests_total{route="POST /videos",status="202"}',
+        'castlist_http_requests_total{route="POST /videos",status="415"}',
+        'castlist_http_requests_total{route="POST /tasks/{task_id}/retry",status="404"}',
+    )
+    before = [await counted(line) for line in lines]
     await submitted(ingest)
     await ingest.upload(b"no video", "default")
-    text = (await ingest.client.get("/metrics")).text
-    assert 'castlist_uploads_total{outcome="accepted"}' in text
-    assert 'castlist_uploads_total{outcome="refused"}' in text
+    await ingest.client.post("/tasks/none/retry")
+    assert [await counted(line) for line in lines] == [count + 1 for count in before]

@@ -164,6 +164,25 @@ async def test_an_upload_after_a_task_that_came_to_nothing_is_a_new_task(ingest:
     assert second.json()["task_id"] == ids.task_id(first["video_id"], 2)
 
 
+async def test_an_upload_brings_back_an_object_that_was_lost(ingest: Ingesting) -> None:
+    """S3 does not have the video's object any more, and its last task said so: the new task is on the new one."""
+    gallery, data = new_gallery("lost"), video()
+    first = (await ingest.upload(data, gallery)).json()
+    stored = await ingest.documents.get(VIDEOS, first["video_id"])
+    assert stored is not None
+    await ingest.objects.delete(stored["object"]["key"])
+    now = events.now_utc()
+    await tasks.finish(ingest.documents, first["video_id"], 1, tasks.FAILED, now, "object_missing", "for the test")
+    second = await ingest.upload(data, gallery)
+    assert (second.status_code, second.json()["task_id"]) == (202, ids.task_id(first["video_id"], 2))
+    entry = await ingest.documents.get(OUTBOX, ids.event_id("VideoUploaded", first["video_id"], 2))
+    assert entry is not None
+    event = events.VideoUploaded.model_validate_json(entry["value"])
+    assert await ingest.objects.get(event.object.key) == data
+    assert (await ingest.upload(data, gallery)).json()["task_id"] == second.json()["task_id"]
+    assert await ingest.left() == (1, 0, 0)
+
+
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 

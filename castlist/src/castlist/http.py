@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from castlist.ports import Unavailable
 
 log = logging.getLogger(__name__)
 Check = Callable[[], Awaitable[None]]
+# Seconds that requests get to end by themselves after a stop, and then to put away what they had begun.
+_GRACE, _PUT_AWAY = 5, 2
 
 _TITLES = {
     400: "Bad request",
@@ -134,6 +137,22 @@ class _WithoutSignals(uvicorn.Server):
         yield
 
 
+class _Server(uvicorn.Server):
+    """Returns when told to stop; uvicorn's own raises the signal once more, which would end the process right there."""
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().serve(sockets)
+        # The requests that it cancelled put away what they had begun.
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=_PUT_AWAY)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
+
+
 def server(app: Starlette, host: str, port: int, *, install_signals: bool = True) -> uvicorn.Server:
     """A server for `app`; `await server.serve()` runs it until it is told to stop."""
     config = uvicorn.Config(
@@ -142,8 +161,8 @@ def server(app: Starlette, host: str, port: int, *, install_signals: bool = True
         port=port,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=_GRACE,
         timeout_keep_alive=30,
         server_header=False,
     )
-    return uvicorn.Server(config) if install_signals else _WithoutSignals(config)
+    return _Server(config) if install_signals else _WithoutSignals(config)

@@ -6,6 +6,7 @@ describe what comes back. `/docs` is a page that needs nothing from elsewhere.
 
 import functools
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -18,6 +19,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from castlist.http import FieldError, Problem
+from castlist.metrics import HTTP_REQUESTS, HTTP_SECONDS
+from castlist.ports import Unavailable
 
 _REF = "#/components/schemas/{model}"
 _BODY_LIMIT = 64 * 1024
@@ -120,9 +123,24 @@ def routes(title: str, version: str, description: str, operations: Sequence[Oper
 
 
 def _endpoint(operation: Operation) -> Callable[[Request], Awaitable[Response]]:
+    route = f"{operation.method} {operation.path}"
+
     @functools.wraps(operation.handler)
     async def endpoint(request: Request) -> Response:
-        return await operation.handler(request, parse_query(operation.query, request))
+        began, status = time.perf_counter(), 500
+        try:
+            response = await operation.handler(request, parse_query(operation.query, request))
+            status = response.status_code
+        except Problem as problem:
+            status = problem.status
+            raise
+        except Unavailable:
+            status = 503
+            raise
+        finally:
+            HTTP_REQUESTS.labels(route, str(status)).inc()
+            HTTP_SECONDS.labels(route).observe(time.perf_counter() - began)
+        return response
 
     return endpoint
 

@@ -9,10 +9,13 @@ from castlist.codec import Poison
 from castlist.events import CancelVideo, StoredObject, VideoUploaded
 from castlist.http import Problem
 from castlist.ids import derived, event_id, task_id, uploaded_video_id
-from castlist.ports import Document, Documents, ObjectInfo
+from castlist.ports import Document, Documents, ObjectInfo, Unavailable
 from castlist.schema import TASKS, VIDEOS
 from ingest.forms import Details
 from ingest.upload import Received
+
+_LOST = ("object_missing", "object_changed")
+"""Error codes of a task that say that S3 does not have the video's object any more."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,22 @@ class Acceptance:
         latest = await self._latest(video)
         if latest["status"] in tasks.OPEN or (latest["status"] == tasks.DONE and not details.again):
             return Accepted(video, latest, created=False, duplicate=True)
+        if sha256 is not None and (latest["error"] or {}).get("code") in _LOST:
+            return await self._restored(video, stored, latest)
         return await self._next(video, int(latest["epoch"]) + 1)
+
+    async def _restored(self, video: Document, stored: StoredObject, latest: Document) -> Accepted:
+        """A new task, on these bytes in the place of those that S3 lost."""
+        # Of several at once one puts its object there, and nobody once the next task was made.
+        unchanged = {"_id": video["_id"], "latest_epoch": latest["epoch"], "object": video["object"]}
+        change = {"$set": {"object": stored.model_dump()}}
+        restored = await self._documents.update(VIDEOS, unchanged, change)
+        try:
+            if restored is not None:
+                return await self._next(restored, int(latest["epoch"]) + 1)
+        except Poison as error:
+            raise Unavailable(str(error)) from None
+        raise Unavailable("another upload of the same bytes is on its way")
 
     async def _latest(self, video: Document) -> Document:
         task = await self._documents.get(TASKS, video["latest_task_id"])

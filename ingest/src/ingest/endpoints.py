@@ -58,6 +58,9 @@ class Ingest:
             UPLOADS.labels("unavailable").inc()
             await _drain(request)
             raise
+        except asyncio.CancelledError:  # a shutdown does that to requests that take long
+            UPLOADS.labels("unavailable").inc()
+            raise Unavailable("ingest is about to stop") from None
         except ClientDisconnect:
             UPLOADS.labels("disconnected").inc()
             return Response(status_code=400)
