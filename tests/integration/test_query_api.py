@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -19,10 +20,13 @@ from castlist.codec import decode
 from castlist.events import ChangeSettings, DeleteVideo, RenameProfile, now_utc
 from castlist.ids import crop_key, task_id
 from castlist.mongo import MongoDocuments
+from castlist.ports import Document
 from castlist.s3 import S3Objects
 from castlist.settings import Settings
 from castlist.topics import GALLERY_COMMITS
 from conftest import RunningStack
+from query_api.cursors import Order
+from query_api.reading import NEWEST_FIRST, Reading
 from support.serving import free_port, served
 from support.stored import START, Stored
 
@@ -467,6 +471,60 @@ async def test_a_cursor_of_another_list_is_refused(seen: Seen) -> None:
     page = await seen.get("/profiles", gallery=seen.stored.gallery, limit=1)
     parameters = {"gallery": seen.stored.gallery, "sort": "name", "cursor": page["next_cursor"]}
     await seen.problem(422, "/profiles", params=parameters)
+
+
+class Explained(MongoDocuments):
+    """Documents that note how the database finds what it is asked for."""
+
+    def __init__(self, documents: MongoDocuments) -> None:
+        super().__init__(documents.database)
+        self.plans: list[tuple[str, str]] = []
+
+    async def find(self, collection: str, where: Any, **options: Any) -> list[Document]:
+        shape = {"find": collection, "filter": where, "limit": options.get("limit", 0)}
+        if sort := options.get("sort"):
+            shape["sort"] = dict(sort)
+        plan = await self.database.command("explain", shape, verbosity="queryPlanner")
+        text = json.dumps(plan["queryPlanner"]["winningPlan"], default=str)
+        stages = set(re.findall(r'"stage": "(\w+)"', text))
+        self.plans += [(collection, stage) for stage in stages]
+        return await super().find(collection, where, **options)
+
+
+@pytest.mark.parametrize("sort", ["created_at", "-created_at", "name"])
+async def test_every_list_is_read_along_an_index(seen: Seen, sort: str) -> None:
+    """No page, be it deep in a list, makes the database look at every row, or sort them all."""
+    video = await seen.stored.video(sha256="ab" * 32, external_id="cam")
+    for name in (None, "Ada", None, "Bo"):
+        profile = await seen.stored.profile([video], name)
+    explained = Explained(seen.documents)
+    reading = Reading(explained)
+    here = {"gallery": seen.stored.gallery}
+    by_age, order = Order("created_at"), Order(sort.lstrip("-"), -1 if sort.startswith("-") else 1)
+    lists: list[tuple[str, Document, Order]] = [
+        (schema.PROFILES, here, order),
+        (schema.TASKS, here, by_age),
+        (schema.TASKS, {}, by_age),
+        (schema.TASKS, {**here, "status": "done"}, by_age),
+        (schema.VIDEOS, here, by_age),
+        (schema.VIDEOS, {}, by_age),
+        (schema.APPEARANCES, {"profile_id": profile}, NEWEST_FIRST),
+        (schema.GALLERIES, {}, Order("_id")),
+        *([(schema.PROFILES, {}, order)] if sort != "name" else []),
+    ]
+    for collection, where, by in lists:
+        rows, cursor = await reading.page(collection, where, by, 1, None)
+        for _ in range(3):
+            if cursor is None:
+                break
+            _, cursor = await reading.page(collection, where, by, 1, cursor)
+    rows, _ = await reading.page(schema.PROFILES, here, order, 50, None)
+    await reading.profiles(rows)
+    await explained.find(schema.VIDEOS, {**here, "sha256": "ab" * 32})
+    await explained.find(schema.VIDEOS, {**here, "external_id": "cam"})
+    await explained.find(schema.OUTBOX, {"topic": GALLERY_COMMITS.name, "key": {"$in": [seen.stored.gallery]}})
+    assert {collection for collection, _ in explained.plans} >= {schema.PROFILES, schema.TASKS, schema.VIDEOS}
+    assert [plan for plan in explained.plans if plan[1] in {"COLLSCAN", "SORT"}] == []
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------

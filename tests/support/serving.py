@@ -73,7 +73,8 @@ class Wire:
         asyncio.run_coroutine_threadsafe(step, self._loop).result(10)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._connect, "127.0.0.1", self.port)
+        if self._server is None:
+            self._server = await asyncio.start_server(self._connect, "127.0.0.1", self.port)
 
     async def _hang_up(self) -> None:
         if self._server is not None:

@@ -20,15 +20,12 @@ from query_api.parameters import TaskQuery
 from query_api.reading import Reading
 from query_api.responses import answer, instant
 
-_LOOK_EVERY = 0.25
-_COMMENT_EVERY = 15.0
-
 
 class Tasks:
     """GET /tasks …"""
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
+    def __init__(self, reading: Reading, look_every: float = 0.25, comment_every: float = 15.0) -> None:
+        self._reading, self._look_every, self._comment_every = reading, look_every, comment_every
 
     async def list_tasks(self, _: Request, query: TaskQuery) -> Response:
         """Tasks, oldest first."""
@@ -56,10 +53,10 @@ class Tasks:
                 yield b"event: task\ndata: " + orjson.dumps(task) + b"\n\n"
             if task["status"] in FINAL:
                 return
-            if time.monotonic() - said >= _COMMENT_EVERY:
+            if time.monotonic() - said >= self._comment_every:
                 said = time.monotonic()
                 yield b": still here\n\n"
-            await asyncio.sleep(_LOOK_EVERY)
+            await asyncio.sleep(self._look_every)
             # While the database is away the client stays connected; it hears of the next change.
             with contextlib.suppress(Unavailable):
                 task = await self._reading.task(task["id"], now_utc()) or _deleted(task)

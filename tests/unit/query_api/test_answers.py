@@ -1,0 +1,121 @@
+"""Answers are built by hand, for speed: these hold them to the models that describe them."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from castlist import http, openapi, tasks
+from castlist.ids import task_id
+from castlist.memory import MemoryDocuments, MemoryLog, MemoryObjects
+from castlist.schema import APPEARANCES, VIDEOS
+from query_api import schemas, views
+from query_api.app import operations
+from query_api.commands import Commands
+from query_api.crops import Crops
+from query_api.galleries import Galleries
+from query_api.profiles import Profiles
+from query_api.reading import Reading
+from query_api.responses import answer
+from query_api.tasks import Tasks
+from query_api.videos import Videos
+from support.stored import Stored
+
+NOW = datetime(2026, 3, 4, 5, 6, 7, 123000, tzinfo=UTC)
+
+
+@pytest.fixture
+def documents() -> MemoryDocuments:
+    return MemoryDocuments()
+
+
+@pytest.fixture
+async def client(documents: MemoryDocuments) -> AsyncIterator[httpx.AsyncClient]:
+    """The service on documents and objects in memory."""
+    reading, objects, commands = Reading(documents), MemoryObjects(), Commands(documents, MemoryLog().publisher())
+    served = operations(
+        Tasks(reading, look_every=0.001, comment_every=0.002),
+        Profiles(reading, commands),
+        Videos(reading, objects, commands),
+        Galleries(reading, commands),
+        Crops(objects),
+    )
+    app = Starlette(routes=openapi.routes("t", "1", "d", served), exception_handlers=http.EXCEPTION_HANDLERS)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        yield client
+
+
+async def _rows(documents: MemoryDocuments) -> tuple[dict[str, Any], ...]:
+    stored = Stored(documents, "g")
+    video = await stored.video(status=tasks.PROCESSING, recorded_at=NOW, external_id="cam", sha256="ab" * 32, bytes=5)
+    await stored.profile([video], name="Ada")
+    (row,) = await documents.find(VIDEOS, {})
+    (task,) = await documents.find("tasks", {})
+    (profile,) = await documents.find("profiles", {})
+    (appearance,) = await documents.find(APPEARANCES, {})
+    return row, task, profile, appearance
+
+
+async def test_every_view_is_what_its_model_describes(documents: MemoryDocuments) -> None:
+    """Read by the model and written again, an answer is the same: no field more or less, no other form of a value."""
+    row, task, profile, appearance = await _rows(documents)
+    bare = {**appearance, "crop": None}
+    failed = {**task, "status": "failed", "error": {"code": "internal", "message": "m"}, "finished_at": NOW}
+    shown = views.appearance(appearance, "lobby.mp4")
+    for model, view in (
+        (schemas.Task, views.task(task, None, NOW)),
+        (schemas.Task, views.task(failed, 3, NOW)),
+        (schemas.Video, views.video({**row, "duration": 3.5, "width": 640, "height": 480, "frame_rate": 29.97})),
+        (schemas.Video, views.video({**row, "recorded_at": None})),
+        (schemas.Appearance, shown),
+        (schemas.Appearance, views.appearance(bare, "")),
+        (schemas.Profile, views.profile(profile, [shown])),
+    ):
+        body = bytes(answer(view).body)
+        assert json.loads(model.model_validate_json(body).model_dump_json()) == json.loads(body)
+
+
+async def test_every_answer_is_documented(client: httpx.AsyncClient) -> None:
+    """Each operation says what it answers, each reference leads somewhere, and no two share an id."""
+    document = (await client.get("/openapi.json")).json()
+    described = [operation for methods in document["paths"].values() for operation in methods.values()]
+    assert len({operation["operationId"] for operation in described}) == len(described)
+    assert all(any(status < "400" for status in operation["responses"]) for operation in described)
+    references = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
+    assert references <= set(document["components"]["schemas"])
+    profiles = document["paths"]["/profiles"]["get"]
+    limit = next(one["schema"] for one in profiles["parameters"] if one["name"] == "limit")
+    assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, 500, 50)
+    assert document["paths"]["/crops/{path}"]["get"]["responses"]["200"]["content"] == {"image/jpeg": {}}
+
+
+async def test_the_documentation_needs_no_network(client: httpx.AsyncClient) -> None:
+    """/docs loads nothing from elsewhere: what it names are addresses of its own."""
+    page = (await client.get("/docs")).text
+    assert "/openapi.json" in page
+    assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=[\"']?(?:https?:)?//", page)
+
+
+async def test_a_stream_without_news_is_kept_open_by_comments(
+    client: httpx.AsyncClient, documents: MemoryDocuments
+) -> None:
+    """Nothing is repeated as an event while nothing changes; comments come in between."""
+    stored = Stored(documents, "g")
+    video = await stored.video(status=tasks.QUEUED)
+    reading = Tasks(Reading(documents), look_every=0.001, comment_every=0.002)
+    task = await Reading(documents).task(task_id(video, 1), NOW)
+    assert task is not None
+    said: list[bytes] = []
+    async for block in reading._changes(task):
+        said.append(block)
+        if len(said) == 4:
+            await tasks.finish(documents, video, 1, tasks.DONE, NOW)
+    comments = [block.startswith(b":") for block in said]
+    assert comments[:4] == [False, True, True, True]
+    assert comments[-1] is False
+    assert comments.count(False) == 2
