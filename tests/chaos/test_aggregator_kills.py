@@ -1,5 +1,6 @@
 """kill -9 of the aggregator before, inside and after its transaction: the same people, once."""
 
+import asyncio
 import os
 import signal
 import uuid
@@ -84,7 +85,8 @@ async def test_a_cancel_while_the_commit_runs_wins_or_loses_whole(
         pytest.fail(f"{moment.__name__} was never hit")
     task = ids.task_id(video.video_id, video.epoch)
     try:
-        answer = httpx.post(f"{stack.ingest_url}/tasks/{task}/cancel", timeout=60)
+        url = f"{stack.ingest_url}/tasks/{task}/cancel"
+        answer = await asyncio.to_thread(httpx.post, url, timeout=60)
     finally:
         os.kill(pid, signal.SIGCONT)
     late = SyntheticVideo(f"{gallery}-late", gallery, [[9001]])
