@@ -1,4 +1,4 @@
-.PHONY: up down status demo test faults lint format docs
+.PHONY: up down status demo test faults lint format docs lock
 
 up down status demo test:
 	python3 deploy $@
@@ -18,3 +18,8 @@ format:
 # JSON Schemas, AsyncAPI, data-flow.md and .env.example, from events, topics and settings.
 docs:
 	.venv/bin/python docs/generate.py
+
+# Resolve the workspace anew and export the lock (docs/adr/0001).
+lock:
+	uv lock
+	uv export --frozen --no-emit-workspace --all-packages --no-header --no-annotate -o requirements.lock
