@@ -93,9 +93,8 @@ class KafkaPublisher(Publisher):
     ) -> None:
         producer = await self._ready()
         try:
-            acks = [
-                await _within(producer.send(t, v, k, headers=list(h)), _TIMEOUT_MS / 1000) for t, k, v, h in messages
-            ]
+            async with asyncio.timeout(_TIMEOUT_MS / 1000):
+                acks = [await producer.send(t, v, k, headers=list(h)) for t, k, v, h in messages]
             await _within(asyncio.gather(*acks), _TIMEOUT_MS / 1000)
         except MessageSizeTooLargeError as error:
             raise TooLarge(f"Kafka: {error}"[:500]) from error

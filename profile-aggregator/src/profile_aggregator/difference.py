@@ -57,7 +57,8 @@ class Difference:
     `profiles`: the persons of every profile whose set of persons changed; none for one that retired or is empty.
     `names`: the names of profiles that changed. `appearances`: the persons of every changed (profile, video); none
     where the profile is no longer in the video. `founders`: ids, retired ones too, with another founder than before.
-    `unsettled`: persons whose component was too large to be clustered in this commit.
+    `unsettled`: persons whose component was too large to be clustered in this commit. `near`: who is within the
+    distance of each inserted person, found on the way.
     """
 
     change: Change
@@ -73,6 +74,7 @@ class Difference:
     appearances: Mapping[tuple[str, str], tuple[str, ...]]
     founders: Mapping[str, str | None]
     unsettled: frozenset[str]
+    near: Mapping[str, set[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ def difference(
     mint: Callable[[str], str],
     created: int,
     unsettled: frozenset[str] = frozenset(),
+    near: Mapping[str, set[str]] | None = None,
 ) -> Difference:
     """Give each of the touched `clusters` its id, and compare.
 
@@ -137,6 +140,7 @@ def difference(
         appearances=_appearances(before, after, touched, persons),
         founders=founders,
         unsettled=unsettled,
+        near=near or {},
     )
 
 

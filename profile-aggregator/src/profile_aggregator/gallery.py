@@ -90,7 +90,7 @@ class Gallery:
         clusters, unsettled = after.clusters(bound) if worked is None else (after.with_clusters(worked), frozenset())
         members = {key: after.member(key) for cluster in clusters for key in cluster}
         before = Before(self.profile_of, self.profiles, self.persons, self._founded, self.members)
-        return difference(before, change, members, clusters, mint, version, unsettled)
+        return difference(before, change, members, clusters, mint, version, unsettled, after.near)
 
     def apply(self, made: Difference) -> None:
         """Make it so. `made` must come from `propose` on this very state."""
@@ -106,12 +106,11 @@ class Gallery:
         profile_of = dict(made.appeared)
         for member in change.inserted:
             self._put(member, profile_of[member.key])
-        near = self._index.within(change.inserted, self.reach)
-        for member, keys in zip(change.inserted, near, strict=True):
-            for key in keys:
+        for member in change.inserted:
+            for key in made.near[member.key]:
                 if key in self._near:
                     self._near[key].add(member.key)
-            self._remember(member.key, keys)
+            self._remember(member.key, made.near[member.key])
         for profile in made.created:
             self._know(profile)
         for profile_id, founder in made.founders.items():

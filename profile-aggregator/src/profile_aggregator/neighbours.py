@@ -74,6 +74,8 @@ class NeighbourIndex:
         """For each of `members` the keys with D² ≤ limit, sorted; itself among them where it is in the index."""
         if not members or not self._row:
             return [[] for _ in members]
+        # For the calling thread. Threads of its own would wait for each other on cores that are busy with frames.
+        faiss.omp_set_num_threads(1)
         starts, distances, found = self._flat.range_search(self._vectors(members, stored=False), limit + ROUNDING)
         answers = []
         for i, member in enumerate(members):
