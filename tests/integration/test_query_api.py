@@ -423,6 +423,17 @@ async def test_a_gallery_is_settled_when_nothing_is_under_way_in_it(seen: Seen) 
     assert now in await seen.walk("/galleries", limit=1)
 
 
+async def test_suggestions_are_given_nearest_first(seen: Seen) -> None:
+    """Pairs of this gallery's profiles, with their distance; none where nobody was found alike."""
+    path = f"/galleries/{seen.stored.gallery}/suggestions"
+    assert await seen.get(path) == {"items": []}
+    for pair, distance in ((["p1", "p4"], 0.61), (["p2", "p3"], 0.55)):
+        row = {"_id": ":".join(pair) + seen.stored.gallery, "gallery": seen.stored.gallery}
+        await seen.documents.insert(schema.SUGGESTIONS, {**row, "profiles": pair, "distance": distance})
+    pairs = [{"profiles": ["p2", "p3"], "distance": 0.55}, {"profiles": ["p1", "p4"], "distance": 0.61}]
+    assert await seen.get(path) == {"items": pairs}
+
+
 async def test_what_is_not_there_is_not_found(seen: Seen) -> None:
     """Under every address with an id in it, and under those that do not exist; a wrong method says which are right."""
     for path in (

@@ -1,5 +1,7 @@
 """query-api: what is in MongoDB and S3, over HTTP. Only this module constructs adapters."""
 
+import asyncio
+import contextlib
 import gc
 from contextlib import AsyncExitStack
 
@@ -135,4 +137,10 @@ async def run(settings: Settings) -> None:
         # What is there now stays. Looked through again and again, it would cost every fortieth page 60 ms.
         gc.collect()
         gc.freeze()
-        await http.server(app, settings.bind_host, settings.query_port).serve()
+        publishing = asyncio.create_task(commands.run())
+        try:
+            await http.server(app, settings.bind_host, settings.query_port).serve()
+        finally:
+            publishing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await publishing

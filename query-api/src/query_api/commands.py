@@ -1,14 +1,19 @@
 """Commands on a gallery: accepted here, carried out by the aggregator. They wait in the outbox until Kafka has them."""
 
-import contextlib
+import asyncio
+import logging
 
-from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from castlist import outbox
 from castlist.events import Event, now_utc
-from castlist.ports import Document, Documents, Publisher, Unavailable
+from castlist.ports import Documents, Publisher, Unavailable
+from castlist.schema import OUTBOX
+from castlist.topics import GALLERY_COMMITS
 from query_api.responses import answer
+
+log = logging.getLogger(__name__)
+_PAUSE = 1.0
 
 
 class Commands:
@@ -16,13 +21,29 @@ class Commands:
 
     def __init__(self, documents: Documents, publisher: Publisher) -> None:
         self._documents, self._publisher = documents, publisher
+        self._news = asyncio.Event()
+        self._news.set()  # what a former process left
 
     async def accept(self, command: Event, gallery: str) -> Response:
         """202 once the command is journaled."""
-        entry = await outbox.add(self._documents, command, now_utc())
-        body = {"command": command.event_id, "gallery": gallery}
-        return answer(body, 202, BackgroundTask(self._publish, entry))
+        await outbox.add(self._documents, command, now_utc())
+        self._news.set()
+        return answer({"command": command.event_id, "gallery": gallery}, 202)
 
-    async def _publish(self, entry: Document) -> None:
-        with contextlib.suppress(Unavailable):  # the aggregator sweeps what is left
-            await outbox.publish(self._documents, self._publisher, [entry], now_utc())
+    async def run(self) -> None:
+        """Publish what was accepted, until cancelled.
+
+        Always all that is left, oldest first: of two names given to a profile, the later one is to stay, also when
+        Kafka came back in between.
+        """
+        where = {"topic": GALLERY_COMMITS.name, "published_at": None}
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            try:
+                left = await self._documents.find(OUTBOX, where, sort=[("created_at", 1), ("order", 1)])
+                await outbox.publish(self._documents, self._publisher, left, now_utc())
+            except Unavailable as error:
+                log.warning("commands wait", extra={"reason": str(error)[:300]})
+                self._news.set()
+                await asyncio.sleep(_PAUSE)

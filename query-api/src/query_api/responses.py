@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 
@@ -13,6 +12,6 @@ def instant(value: datetime | None) -> str | None:
     return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def answer(body: Any, status: int = 200, background: BackgroundTask | None = None) -> Response:
+def answer(body: Any, status: int = 200) -> Response:
     """`body` as JSON."""
-    return Response(orjson.dumps(body), status, media_type="application/json", background=background)
+    return Response(orjson.dumps(body), status, media_type="application/json")

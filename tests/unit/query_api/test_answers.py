@@ -1,8 +1,9 @@
 """Answers are built by hand, for speed: these hold them to the models that describe them."""
 
+import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +12,13 @@ import pytest
 from starlette.applications import Starlette
 
 from castlist import http, openapi, tasks
+from castlist.codec import decode
+from castlist.events import RenameProfile, now_utc
 from castlist.ids import task_id
-from castlist.memory import MemoryDocuments, MemoryLog, MemoryObjects
-from castlist.schema import APPEARANCES, VIDEOS
+from castlist.memory import MemoryDocuments, MemoryLog, MemoryObjects, MemoryPublisher
+from castlist.ports import Unavailable
+from castlist.schema import APPEARANCES, OUTBOX, VIDEOS
+from castlist.topics import GALLERY_COMMITS
 from query_api import schemas, views
 from query_api.app import operations
 from query_api.commands import Commands
@@ -48,6 +53,36 @@ async def client(documents: MemoryDocuments) -> AsyncIterator[httpx.AsyncClient]
     app = Starlette(routes=openapi.routes("t", "1", "d", served), exception_handlers=http.EXCEPTION_HANDLERS)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         yield client
+
+
+async def test_commands_are_published_in_the_order_they_came(documents: MemoryDocuments) -> None:
+    """Kafka refuses the first one; when it takes them again, the later name is still the later one."""
+    log = MemoryLog()
+
+    class Flaky(MemoryPublisher):
+        refusing = True
+
+        async def publish_entries(self, entries: Sequence[tuple[str, bytes, bytes]]) -> None:
+            if self.refusing:
+                raise Unavailable("away")
+            await super().publish_entries(entries)
+
+    publisher = Flaky(log)
+    commands = Commands(documents, publisher)
+    running = asyncio.create_task(commands.run())
+    for name in ("Ada", "Bo", "Cy"):
+        await commands.accept(
+            RenameProfile(event_id=name, occurred_at=now_utc(), gallery="g", profile_id="p", name=name), "g"
+        )
+        await asyncio.sleep(0.01)
+    assert log.messages(GALLERY_COMMITS.name) == []
+    publisher.refusing = False
+    async with asyncio.timeout(30):
+        while await documents.count(OUTBOX, {"published_at": None}):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    running.cancel()
+    said = [decode(GALLERY_COMMITS, message.value or b"") for message in log.messages(GALLERY_COMMITS.name)]
+    assert [one.event_id for one in said] == ["Ada", "Bo", "Cy"]
 
 
 async def _rows(documents: MemoryDocuments) -> tuple[dict[str, Any], ...]:
