@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from pydantic import ValidationError
+
 from castlist import events, tasks
 from castlist.codec import encode
 from castlist.ids import attempt_key, chunk_key, crops_prefix, event_id, ledger_key, task_id
@@ -182,7 +184,13 @@ class Videos:
     async def _find_people(self, plan: Document, video_id: str, epoch: int) -> Document | None:
         attempt = attempt_key(video_id, epoch)
         stored = await self._documents.find(CHUNKS, {"attempt": attempt}, sort=[("chunk", 1), ("part", 1)])
-        results = [events.FacesEncoded.model_validate_json(one["event"]) for one in stored]
+        try:
+            results = [events.FacesEncoded.model_validate_json(one["event"]) for one in stored]
+        except ValidationError as error:
+            # Only a mistake of ours can store such a thing; it must not stop the stream for everybody else.
+            log.exception("a stored result cannot be read")
+            await self._fail(video_id, epoch, "internal", f"A stored result cannot be read: {error.error_count()} errors.")
+            return None
         if sum(result.frames for result in results) == 0:
             await self._fail(video_id, epoch, "unreadable", "Not one frame of it could be decoded.")
             return None
