@@ -189,7 +189,8 @@ class Videos:
         except ValidationError as error:
             # Only a mistake of ours can store such a thing; it must not stop the stream for everybody else.
             log.exception("a stored result cannot be read")
-            await self._fail(video_id, epoch, "internal", f"A stored result cannot be read: {error.error_count()} errors.")
+            message = f"A stored result cannot be read: {error.error_count()} errors."
+            await self._fail(video_id, epoch, "internal", message)
             return None
         if sum(result.frames for result in results) == 0:
             await self._fail(video_id, epoch, "unreadable", "Not one frame of it could be decoded.")
