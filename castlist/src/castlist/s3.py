@@ -19,6 +19,7 @@ from castlist.ports import ObjectInfo, ObjectMissing, Objects, Unavailable, Uplo
 
 PART = 8 * 1024 * 1024
 PARTS_IN_FLIGHT = 3
+_PARTS_ARRIVE = 10.0
 _READ = 256 * 1024
 _MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchBucket", "PreconditionFailed", "412", "NoSuchVersion"}
 _MISSING |= {"InvalidBucketName", "KeyTooLongError"}
@@ -122,6 +123,9 @@ class S3Upload(Upload):
         return _info(self._key, head, self._size)
 
     async def abort(self) -> None:
+        # A part that is on its way may arrive after the abort, and would stay for ever: let those under way come first.
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_PARTS_ARRIVE)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
