@@ -7,24 +7,34 @@ for itself, and give exactly what clustering everything at once would.
 
 from collections.abc import Iterable, Sequence
 
-from profile_aggregator.domain import Links, Matrix, Member
+from profile_aggregator.domain import Links, Member
 from profile_aggregator.linkage import NEVER, average_link
 from profile_aggregator.neighbours import gaps
+from profile_aggregator.sparse import sparse_link
+
+DENSE = 1_000
+"""Persons up to which a matrix of distances is small and fast."""
 
 
 def partition(members: Iterable[Member], distance: float, links: Links | None = None) -> list[tuple[str, ...]]:
     """Clusters as sorted tuples of keys, sorted: average link on D², joined while D ≤ distance.
 
     Never together: persons seen together, persons with different names, and what `links.cannot` says. `links.must`
-    outranks the first two and yields to the last. O(n²) memory: give it one component, not a large gallery.
+    outranks the first two and yields to the last. Up to DENSE persons it takes a matrix of their distances.
     """
     ordered = sorted(members, key=lambda member: member.key)
     decided = links or Links()
     position = {member.key: i for i, member in enumerate(ordered)}
     forbidden = _positions(decided.cannot, position)
-    distances = _distances(ordered, position, forbidden)
+    apart = [*_parted(ordered, position), *forbidden]
     together = must_groups(len(ordered), _positions(decided.must, position), forbidden)
-    clusters = average_link(distances, distance * distance, together)
+    if len(ordered) > DENSE:
+        clusters = sparse_link(ordered, distance * distance, apart, together)
+    else:
+        distances = gaps(ordered)
+        for i, j in apart:
+            distances[i, j] = distances[j, i] = NEVER
+        clusters = average_link(distances, distance * distance, together)
     return [tuple(ordered[i].key for i in cluster) for cluster in clusters]
 
 
@@ -54,11 +64,7 @@ def _positions(pairs: Iterable[tuple[str, str]], position: dict[str, int]) -> li
     return sorted({(min(pair), max(pair)) for pair in known})
 
 
-def _distances(ordered: Sequence[Member], position: dict[str, int], forbidden: list[tuple[int, int]]) -> Matrix:
-    distances = gaps(ordered)
+def _parted(ordered: Sequence[Member], position: dict[str, int]) -> list[tuple[int, int]]:
     named = [i for i, member in enumerate(ordered) if member.name is not None]
     parted = [(i, j) for i in named for j in named if ordered[i].name != ordered[j].name]
-    parted += [(i, position[key]) for i, member in enumerate(ordered) for key in member.apart if key in position]
-    for i, j in (*parted, *forbidden):
-        distances[i, j] = distances[j, i] = NEVER
-    return distances
+    return parted + [(i, position[key]) for i, member in enumerate(ordered) for key in member.apart if key in position]
