@@ -262,3 +262,15 @@ async def test_a_deleted_video_leaves_no_person_and_no_record(stack: RunningStac
         field = {"videos": "_id", "tasks": "video_id", "persons": "video_id", "appearances": "video_id"}
         where = {field.get(collection, "_id"): {"$regex": f"^{gone.video_id}"}}
         assert database[collection].count_documents(where) == 0, collection
+
+
+async def test_a_task_is_finished_after_its_people_have_appeared(stack: RunningStack, database: Any) -> None:
+    """On profile.events, TaskFinished comes behind what the same commit changed."""
+    gallery = new_gallery("order")
+    async with connected(stack) as (documents, publisher):
+        await submit(documents, publisher, SyntheticVideo(f"{gallery}-0", gallery, [[1, 2]]))
+    eventually(lambda: done(database, gallery, 1))
+    eventually(lambda: database.outbox.count_documents({"key": gallery, "published_at": None}) == 0)
+    records = [json.loads(r.value) for r in await whole_topic(stack, "profile.events") if r.key == gallery.encode()]
+    said = [record["event"] for record in records]
+    assert said == ["ProfileCreated", "ProfileCreated", "PersonAppeared", "PersonAppeared", "TaskFinished"]

@@ -15,7 +15,11 @@ from castlist.topics import topic_of
 SWEEP_AFTER = timedelta(seconds=2)
 
 
-def entry(event: Event, now: datetime, order: int = 0) -> Document:
+LAST = 1_000_000
+"""The place of events without one of their own in their transaction: behind all that have one."""
+
+
+def entry(event: Event, now: datetime, order: int = LAST) -> Document:
     """The outbox's document for `event`; `order` sorts those of one transaction."""
     topic = topic_of(event)
     return {

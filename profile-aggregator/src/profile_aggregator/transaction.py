@@ -58,7 +58,7 @@ async def write(tx: Documents, plan: Plan, now: datetime) -> list[Document]:
         await _remember(tx, plan, now)
     entries = [outbox.entry(event, now, order) for order, event in enumerate(plan.writes.events)]
     await tx.insert_many(OUTBOX, entries)
-    return said + entries
+    return entries + said  # whoever hears that a task is done has heard of its people
 
 
 async def _finish(tx: Documents, people: Sequence[Document], now: datetime) -> list[Document]:
