@@ -28,6 +28,7 @@ from pymongo.read_concern import ReadConcern
 from castlist.ports import AlreadyExists, Change, Document, Documents, Unavailable, Where
 
 T = TypeVar("T")
+_BATCH = 5_000
 _MAJORITY = WriteConcern(w="majority", j=True, wtimeout=15_000)
 # A server that steps down, shuts down or recovers answers with one of these.
 _TRANSIENT_CODES = {11600, 11602, 10107, 13435, 13436, 189, 91, 262, 50, 89, 6, 7, 9001}
@@ -98,7 +99,8 @@ class MongoDocuments(Documents):
             cursor = self._on(collection).find(where, list(fields) or None, session=self._session)
             if sort:
                 cursor = cursor.sort(list(sort))
-            found: list[Document] = await cursor.limit(limit).to_list(None)
+            # By default the first batch is 101 documents, and every list longer than that costs another round.
+            found: list[Document] = await cursor.limit(limit).batch_size(_BATCH).to_list(None)
             return found
 
     async def count(self, collection: str, where: Where) -> int:

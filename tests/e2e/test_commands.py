@@ -1,0 +1,64 @@
+"""What people do by hand: name somebody, delete a video, change settings. Over HTTP, until it took effect."""
+
+import pytest
+
+from conftest import RunningStack
+from support import clips
+from support.api import Api, new_gallery
+from support.running import eventually
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def api(stack: RunningStack) -> Api:
+    return Api(stack)
+
+
+def test_a_name_stays_and_a_deleted_video_goes(api: Api) -> None:
+    """A profile keeps its name through further videos; without its last video it goes, with the file and the crops."""
+    gallery = new_gallery("commands")
+    here = f"/galleries/{gallery}"
+    clip = api.submit(clips.sample("monday"), gallery)
+    assert api.finished(clip["task_id"])["status"] == "done"
+    first = api.profiles(gallery)[0]
+    answer = api.http.patch(f"{api.query}/profiles/{first['id']}", json={"name": "Ada Müller"})
+    assert answer.status_code == 202, answer.text
+    eventually(lambda: api.get(here).json()["settled"])
+    assert api.get(f"/profiles/{first['id']}").json()["name"] == "Ada Müller"
+    assert [one["id"] for one in api.get("/profiles", gallery=gallery, name="Ada Müller").json()["items"]] == [
+        first["id"]
+    ]
+
+    again = api.http.post(f"{api.ingest}/videos", data={"gallery": gallery, "again": "true"}, files={
+        "file": ("again.mp4", clips.sample("monday").read_bytes()),
+    })  # fmt: skip
+    assert api.finished(again.json()["task_id"])["status"] == "done"
+    assert api.get(f"/profiles/{first['id']}").json()["name"] == "Ada Müller"
+
+    crop = api.get(f"/profiles/{first['id']}").json()["appearances"][0]["crop"]["url"]
+    assert api.get(crop).status_code == 200
+    answer = api.http.delete(f"{api.query}/videos/{clip['video_id']}")
+    assert answer.status_code == 202, answer.text
+    eventually(lambda: api.get(here).json()["settled"])
+    assert api.get(here).json() == {"id": gallery, "videos": 0, "profiles": 0, "tasks_open": 0, "settled": True}
+    assert api.get(f"/profiles/{first['id']}").status_code == 404
+    assert api.get(f"/videos/{clip['video_id']}").status_code == 404
+    eventually(lambda: api.get(crop).status_code == 404)
+
+
+def test_settings_hold_from_the_next_task_on(api: Api) -> None:
+    """The changed ones are shown once they took effect, the others stay; a video is looked through by them."""
+    gallery = new_gallery("settings")
+    clip = api.submit(clips.sample("monday"), gallery)
+    api.finished(clip["task_id"])
+    path = f"/galleries/{gallery}/settings"
+    before = api.get(path).json()
+    # Whoever is seen less often than this is nobody.
+    answer = api.http.patch(f"{api.query}{path}", json={"minimum_sightings": 100})
+    assert answer.status_code == 202, answer.text
+    eventually(lambda: api.get(f"/galleries/{gallery}").json()["settled"])
+    assert api.get(path).json() == before | {"minimum_sightings": 100}
+    other = api.submit(clips.sample("tuesday"), gallery)
+    task = api.finished(other["task_id"])
+    assert (task["status"], task["people"]) == ("done", 0)
