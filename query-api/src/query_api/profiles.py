@@ -41,7 +41,10 @@ class Profiles:
         found = await self._find(request)
         if isinstance(found, Response):
             return found
-        return answer((await self._reading.profiles([found]))[0])
+        if shown := await self._reading.profiles([found]):
+            return answer(shown[0])
+        found = await self._find(request)  # it was merged away since we looked
+        return found if isinstance(found, Response) else _no_profile().response()
 
     async def profile_appearances(self, request: Request, query: Paged) -> Response:
         """All appearances of a profile, newest first."""
@@ -75,7 +78,11 @@ class Profiles:
             return row
         successor = await self._reading.successor(profile_id)
         if successor is None:
-            raise Problem(404, "There is no such profile.")
+            raise _no_profile()
         below = request.url.path.removeprefix(f"/profiles/{profile_id}")
         asked = f"?{request.url.query}" if request.url.query else ""
         return RedirectResponse(f"/profiles/{successor}{below}{asked}", 308)
+
+
+def _no_profile() -> Problem:
+    return Problem(404, "There is no such profile.")

@@ -70,7 +70,10 @@ class Reading:
     # --- profiles -----------------------------------------------------------------------------------------------------
 
     async def profiles(self, rows: Sequence[Document], video_id: str | None = None) -> list[Document]:
-        """Profiles as shown, with their newest appearances, or only with that in one video."""
+        """Profiles as shown, with their newest appearances, or only with that in one video.
+
+        Nobody is a profile without appearing: those that were merged away since `rows` was read are left out.
+        """
         ids = [row["_id"] for row in rows]
         if video_id is not None:
             where: Document = {"_id": {"$in": [appearance_key(one, video_id) for one in ids]}}
@@ -84,6 +87,7 @@ class Reading:
         return [
             views.profile(row, [view for _, _, view in sorted(of[row["_id"]], key=_age, reverse=True)[:NEWEST]])
             for row in rows
+            if row["_id"] in of
         ]
 
     async def _newest(self, rows: Sequence[Document]) -> list[Document]:

@@ -17,7 +17,7 @@ from castlist.events import RenameProfile, now_utc
 from castlist.ids import task_id
 from castlist.memory import MemoryDocuments, MemoryLog, MemoryObjects, MemoryPublisher
 from castlist.ports import Unavailable
-from castlist.schema import APPEARANCES, OUTBOX, VIDEOS
+from castlist.schema import APPEARANCES, OUTBOX, PROFILES, REDIRECTS, VIDEOS
 from castlist.topics import GALLERY_COMMITS
 from query_api import schemas, views
 from query_api.app import operations
@@ -113,6 +113,35 @@ async def test_every_view_is_what_its_model_describes(documents: MemoryDocuments
     ):
         body = bytes(answer(view).body)
         assert json.loads(model.model_validate_json(body).model_dump_json()) == json.loads(body)
+
+
+async def test_who_is_merged_away_while_a_page_is_read_is_not_shown_without_appearances(
+    client: httpx.AsyncClient, documents: MemoryDocuments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list leaves them out; asked for alone, they lead to whom they were merged into."""
+    stored = Stored(documents, "g")
+    video = await stored.video()
+    stays, goes = await stored.profile([video]), await stored.profile([video])
+    find = documents.find
+
+    async def merging_meanwhile(collection: str, *arguments: Any, **options: Any) -> list[dict[str, Any]]:
+        if collection == APPEARANCES and await documents.delete(PROFILES, {"_id": goes}):
+            await documents.delete(APPEARANCES, {"profile_id": goes})
+            await documents.insert(REDIRECTS, {"_id": goes, "gallery": "g", "founder": None, "into": stays})
+        return await find(collection, *arguments, **options)
+
+    row = await documents.get(PROFILES, goes)
+    appearances = await find(APPEARANCES, {"profile_id": goes})
+    monkeypatch.setattr(documents, "find", merging_meanwhile)
+    page = (await client.get("/profiles", params={"gallery": "g"})).json()
+    assert [one["id"] for one in page["items"]] == [stays]
+
+    assert row is not None
+    await documents.delete(REDIRECTS, {})
+    await documents.insert(PROFILES, row)
+    await documents.insert_many(APPEARANCES, appearances)
+    answer = await client.get(f"/profiles/{goes}")
+    assert (answer.status_code, answer.headers.get("location")) == (308, f"/profiles/{stays}")
 
 
 async def test_every_answer_is_documented(client: httpx.AsyncClient) -> None:
