@@ -10,9 +10,9 @@ from typing import Literal
 Choice = float | Literal["auto"]
 """What a gallery's settings say about the distance across videos."""
 
-STEPS = ((0, 0.48), (2_000, 0.45), (10_000, 0.42), (100_000, 0.38))
-"""(from how many video persons, D). 0.48 is the middle of the plateau measured on real galleries; simulated ones of
-strangers form a giant component at about 3,000 persons with 0.48, past 10,000 with 0.38."""
+STEPS = ((0, 0.48), (100, 0.46), (300, 0.44), (1_500, 0.42), (7_000, 0.40), (50_000, 0.38))
+"""(from how many video persons, D). 0.48 is the middle of the plateau measured on small real galleries; the others are
+where `bench/gallery.py` keeps a precision of 0.99 with something to spare: docs/adr/0004."""
 
 
 def auto_distance(persons: int) -> float:

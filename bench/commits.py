@@ -1,0 +1,179 @@
+"""How fast a backlog goes into a large gallery: videos a second, milliseconds a commit, and where the time goes.
+
+    MONGO_URL=… KAFKA_BOOTSTRAP=… python bench/commits.py [--profiles 10000] [--videos 1000] [--batch 50]
+
+A gallery of synthetic people (see encodings.py) is written into a database of its own on the real MongoDB; then videos
+with two persons each, one of them known, are pending, and the aggregator's own committer commits them and publishes on
+the real Kafka. The clock runs from the first commit to the last event published, with the gallery loaded. The last
+line is one JSON object.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+from encodings_of_people import Population
+
+from castlist import events, kafka, mongo, schema, tasks
+from castlist.ids import appearance_key, attempt_key, person_key, task_id
+from castlist.memory import MemoryObjects
+from castlist.schema import APPEARANCES, GALLERIES, PENDING, PERSONS, PROFILES, TASKS, VIDEOS
+from profile_aggregator import domain
+from profile_aggregator.commit import Committer
+from profile_aggregator.distance import auto_distance
+from profile_aggregator.galleries import Galleries
+from profile_aggregator.gallery import Gallery
+from profile_aggregator.matching import Plan
+from profile_aggregator.records import person_document
+
+GALLERY = "crowd"
+_ROWS = 2_000
+
+
+def person(population: Population, who: int, video: str, n: int) -> dict[str, Any]:
+    """A video person as it is stored."""
+    mean, variance = population.video_person(who)
+    box = domain.Box(100, 100, 90, 90)
+    places = tuple(domain.Place(0.2 * i, box) for i in range(10))
+    crop = domain.Crop(f"crops/{video}/1/0-{n}.jpg", 1.0, box, 640, 480, 0.9)
+    found = domain.VideoPerson(n, mean, variance, 10, (domain.Segment(0.0, 2.0),), 2.0, 0.0, 2.0, crop, places, ())
+    return person_document(found, GALLERY, video, 1)
+
+
+async def fill(documents: mongo.MongoDocuments, population: Population, profiles: int) -> None:
+    """One profile for each person, as commits would have left it: everybody has been in one video."""
+    now = events.now_utc()
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for who in range(profiles):
+        video, profile = f"old-{who}", str(uuid.uuid5(uuid.NAMESPACE_OID, str(who)))
+        one = {**person(population, who, video, 0), "profile_id": profile}
+        rows[PERSONS].append(one)
+        facts = {"gallery": GALLERY, "created_at": now}
+        rows[PROFILES].append(
+            {"_id": profile, "name": None, "founder": one["_id"], "version": who, "video_count": 1, **facts}
+        )
+        shown = {"profile_id": profile, "video_id": video, "epoch": 1, "persons": [one["_id"]], "crop": one["crop"]}
+        rows[APPEARANCES].append({"_id": appearance_key(profile, video), **shown, **facts})
+    for collection, found in rows.items():
+        for start in range(0, len(found), _ROWS):
+            await documents.insert_many(collection, found[start : start + _ROWS])
+    stored = {"_id": GALLERY, "version": profiles, "created_at": now, "distance": auto_distance(profiles)}
+    await documents.insert(GALLERIES, stored)
+
+
+async def backlog(documents: mongo.MongoDocuments, population: Population, profiles: int, videos: int) -> None:
+    """Videos with somebody known and somebody new, found and not committed yet."""
+    chance = np.random.default_rng(5)
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for i in range(videos):
+        video = f"new-{i:05}"
+        uploaded = events.VideoUploaded(
+            event_id=video,
+            occurred_at=events.now_utc(),
+            video_id=video,
+            gallery=GALLERY,
+            object=events.StoredObject(bucket="castlist", key=video),
+        )
+        persons = [
+            person(population, who, video, n) for n, who in enumerate((int(chance.integers(profiles)), profiles + i))
+        ]
+        now = events.now_utc()
+        rows[VIDEOS].append(tasks._video(uploaded, now))
+        rows[TASKS].append(tasks._task(uploaded, video, now))
+        pending = {"_id": attempt_key(video, 1), "kind": "people", "gallery": GALLERY, "video_id": video, "epoch": 1}
+        rows[PENDING].append({**pending, "persons": persons, "created_at": now})
+    for collection, found in rows.items():
+        await documents.insert_many(collection, found)
+    assert rows[TASKS][0]["_id"] == task_id("new-00000", 1)
+    assert rows[PENDING][0]["persons"][0]["_id"] == person_key("new-00000", 1, 0)
+
+
+class Stopwatch:
+    """Seconds by step, around the aggregator's own functions."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+
+    def wait(self, owner: Any, name: str, step: str) -> None:
+        """Count the time until the awaitable `owner.name(…)` is through."""
+        function: Callable[..., Awaitable[Any]] = getattr(owner, name)
+
+        async def timed(*args: Any, **named: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return await function(*args, **named)
+            finally:
+                self.seconds[step] += time.perf_counter() - start
+
+        setattr(owner, name, timed)
+
+    def call(self, owner: Any, name: str, step: str) -> None:
+        """The same for a plain function."""
+        function: Callable[..., Any] = getattr(owner, name)
+
+        def timed(*args: Any, **named: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return function(*args, **named)
+            finally:
+                self.seconds[step] += time.perf_counter() - start
+
+        setattr(owner, name, timed)
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--profiles", type=int, default=10_000)
+    parser.add_argument("--videos", type=int, default=1_000)
+    parser.add_argument("--batch", type=int, default=50)
+    args = parser.parse_args()
+    logging.getLogger("profile_aggregator").setLevel(logging.WARNING)
+    documents = mongo.connect(os.environ["MONGO_URL"], f"bench-commits-{uuid.uuid4().hex[:8]}")
+    publisher = kafka.KafkaPublisher(os.environ["KAFKA_BOOTSTRAP"])
+    galleries = Galleries(documents)
+    committer = Committer(documents, MemoryObjects("castlist"), publisher, galleries, events.now_utc, args.batch)
+    try:
+        await schema.create(documents)
+        population = Population(args.profiles + args.videos)
+        await fill(documents, population, args.profiles)
+        await backlog(documents, population, args.profiles, args.videos)
+        start = time.perf_counter()
+        await galleries.current(GALLERY)
+        print(f"gallery of {args.profiles} profiles loaded in {time.perf_counter() - start:.2f} s")
+
+        stopwatch = Stopwatch()
+        stopwatch.wait(committer._matcher, "for_batch", "match and work out what to write")
+        stopwatch.call(Gallery, "propose", "… clustering of it")
+        stopwatch.wait(documents, "transaction", "transaction")
+        stopwatch.call(Plan, "succeeded", "follow in memory")
+        stopwatch.wait(publisher, "publish_entries", "publish")
+        start, cpu = time.perf_counter(), time.process_time()
+        await committer.commit(GALLERY)
+        spent, cpu = time.perf_counter() - start, time.process_time() - cpu
+        assert await documents.count(TASKS, {"status": "done"}) == args.videos
+        profiles = await documents.count(PROFILES, {})
+    finally:
+        await publisher.close()
+        await documents.database.client.drop_database(documents.database.name)
+        documents.close()
+    commits = -(-args.videos // args.batch)
+    print(f"{args.videos} videos of two in {commits} commits of {args.batch}: {spent:.2f} s; {profiles} profiles then")
+    for step, seconds in stopwatch.seconds.items():
+        print(f"  {step:34}{1000 * seconds / commits:8.1f} ms a commit")
+    rest = spent - sum(seconds for step, seconds in stopwatch.seconds.items() if step[0] != "…")
+    print(f"  {'rest':34}{1000 * rest / commits:8.1f} ms a commit")
+    print(f"  of these {1000 * cpu / commits:.1f} ms of this process's CPU; load {os.getloadavg()[0]:.1f}")
+    result = {"videos_per_second": round(args.videos / spent, 1), "ms_per_commit": round(1000 * spent / commits, 1)}
+    print(json.dumps({"profiles": args.profiles, "batch": args.batch, **result}))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,246 @@
+"""A gallery that grows: how well people are told apart, what a commit costs, how much memory the index takes.
+
+    python bench/gallery.py [--sizes 100,1000,10000,100000] [--seed 1]
+
+Sizes count video persons. The people are synthetic, their encodings spread as measured on real ones
+(encodings_of_people.py); half of them are in one video, a quarter in two, and so on. For `auto` and for fixed
+distances: B-cubed precision, recall and F against the truth, and the largest component. A distance at which persons
+have more than `--neighbours` others within it on average is left out at that size; `best` then takes its recall to be
+1 and its precision to be what it was at the size before, which is more than it can have. Times are milliseconds of this
+process's CPU. The last line is one JSON object.
+"""
+
+import argparse
+import gc
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+from encodings_of_people import Population, appearances
+
+from profile_aggregator.difference import Change
+from profile_aggregator.distance import auto_distance
+from profile_aggregator.domain import Member
+from profile_aggregator.gallery import Gallery
+from profile_aggregator.identities import Profile
+from profile_aggregator.neighbours import NeighbourIndex
+from profile_aggregator.partition import partition
+from profile_aggregator.reclustering import BOUND
+
+FIXED = (0.30, 0.32, 0.34, 0.36, 0.37, 0.38, 0.39, 0.40, 0.42, 0.44, 0.46, 0.48)
+Clusters = list[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of one distance at one size."""
+
+    distance: float
+    precision: float
+    recall: float
+    largest: int
+
+    @property
+    def f(self) -> float:
+        return 2 * self.precision * self.recall / (self.precision + self.recall)
+
+
+class Graph:
+    """Who is within the widest distance of whom, looked for once."""
+
+    def __init__(self, members: Sequence[Member], widest: float) -> None:
+        self._members = members
+        position = {member.key: i for i, member in enumerate(members)}
+        ones: list[int] = []
+        others: list[int] = []
+        index = NeighbourIndex()  # of those so far: each pair is found once
+        for start in range(0, len(members), 1000):
+            part = members[start : start + 1000]
+            index.add(part)
+            for i, near in enumerate(index.within(part, widest**2), start):
+                found = [j for key in near if (j := position[key]) < i]
+                others += found
+                ones += [i] * len(found)
+        self._ones, self._others = np.array(ones, dtype=np.int64), np.array(others, dtype=np.int64)
+        means = np.array([member.mean for member in members])
+        variances = np.array([member.variance for member in members])
+        self._squared: npt.NDArray[np.float64] = np.concatenate(
+            [
+                ((means[a].astype(np.float64) - means[b]) ** 2).sum(axis=1) + variances[a] + variances[b]
+                for a, b in zip(*(np.array_split(ends, 1 + len(ones) // 50_000) for ends in self._ends()), strict=True)
+            ]
+        )
+
+    def _ends(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        return self._ones, self._others
+
+    def clusters(self, distance: float) -> tuple[Clusters, int]:
+        """The partition, and the size of the largest component."""
+        parent = list(range(len(self._members)))
+
+        def root(i: int) -> int:
+            while parent[i] != i:
+                parent[i] = parent[parent[i]]
+                i = parent[i]
+            return i
+
+        near = self._squared <= distance**2
+        for i, j in zip(self._ones[near].tolist(), self._others[near].tolist(), strict=True):
+            parent[root(i)] = root(j)
+        components: dict[int, list[Member]] = {}
+        for i, member in enumerate(self._members):
+            components.setdefault(root(i), []).append(member)
+        found: Clusters = []
+        for component in components.values():
+            found += partition(component, distance) if len(component) > 1 else [(component[0].key,)]
+        return found, max(map(len, components.values()))
+
+
+def b_cubed(clusters: Clusters, truth: dict[str, int]) -> tuple[float, float]:
+    """Precision and recall."""
+    people = Counter(truth.values())
+    precision = recall = 0.0
+    for cluster in clusters:
+        for who, count in Counter(truth[key] for key in cluster).items():
+            precision += count * count / len(cluster)
+            recall += count * count / people[who]
+    return precision / len(truth), recall / len(truth)
+
+
+def resident() -> float:
+    """MB of this process."""
+    gc.collect()
+    return float(psutil.Process().memory_info().rss) / 1e6
+
+
+def build(members: Sequence[Member]) -> tuple[NeighbourIndex, dict[str, float]]:
+    """The index, and what it costs."""
+    before, start, cpu = resident(), time.perf_counter(), time.process_time()
+    index = NeighbourIndex()
+    index.add(members)
+    facts = {"build_s": time.perf_counter() - start, "build_cpu_s": time.process_time() - cpu}
+    return index, {**facts, "index_mb": resident() - before}
+
+
+def queries(index: NeighbourIndex, population: Population, people: int, distance: float) -> tuple[float, float]:
+    """Median ms of looking for one person's neighbours: alone, and as one of a batch of 50."""
+    asked = [Member(f"q{i}", "q", *population.video_person(i % people)) for i in range(150)]
+
+    def median(batch: int) -> float:
+        spent = []
+        for start in range(0, len(asked), batch):
+            began = time.process_time()
+            index.within(asked[start : start + batch], distance**2)
+            spent.append(1000 * (time.process_time() - began) / batch)
+        return float(np.median(spent))
+
+    return median(1), median(50)
+
+
+def commits(
+    gallery: Gallery, population: Population, people: int, videos: int, times: int, name: str
+) -> tuple[float, float]:
+    """Median and highest ms of commits of `videos` videos with two persons each, one of them known."""
+    spent = []
+    for i in range(times):
+        new = [
+            Member(f"{name}{i}-{v}:1:{n}", f"{name}{i}-{v}", *population.video_person(who))
+            for v in range(videos)
+            for n, who in enumerate((hash((name, i, v)) % people, people + (i * videos + v) % 1000))
+        ]
+        start = time.process_time()
+        made = gallery.propose(Change(inserted=tuple(new)), lambda key: f"p{key}", i + 2, BOUND)
+        gallery.apply(made)
+        spent.append(1000 * (time.process_time() - start))
+    return float(np.median(spent)), max(spent)
+
+
+def widest_of(index: NeighbourIndex, members: Sequence[Member], limit: float) -> float:
+    """The largest of the fixed distances with no more than `limit` neighbours on average."""
+    sample = members[:: max(1, len(members) // 300)]
+    fits = [d for d in FIXED if sum(map(len, index.within(sample, d**2))) / len(sample) <= limit]
+    return max(fits)
+
+
+def measure(size: int, seed: int, limit: float) -> dict[str, Any]:
+    """Everything about one size, printed as it comes."""
+    who = appearances(size, seed)
+    people = max(who) + 1
+    population = Population(people + 1000, seed)
+    members = population.members(who)
+    truth = {member.key: person for member, person in zip(members, who, strict=True)}
+    print(f"\n{size} video persons of {people} people", flush=True)
+    index, facts = build(members)
+    auto = auto_distance(size)
+    alone, batched = queries(index, population, people, auto)
+    widest = widest_of(index, members, limit)
+    graph = Graph(members, max(widest, auto))
+    print(f"  {'distance':>10}{'precision':>11}{'recall':>9}{'F':>9}{'largest component':>20}")
+    scores: dict[str, Scores] = {}
+    chosen: Clusters = []
+    for distance in sorted({auto, *(d for d in FIXED if d <= widest)}):
+        clusters, largest = graph.clusters(distance)
+        one = Scores(distance, *b_cubed(clusters, truth), largest)
+        scores[str(distance)] = one
+        label = f"auto {distance}" if distance == auto else f"{distance}"
+        print(f"  {label:>10}{one.precision:11.4f}{one.recall:9.4f}{one.f:9.4f}{one.largest:20}", flush=True)
+        chosen = clusters if distance == auto else chosen
+    del graph
+    gallery = Gallery(auto)
+    profile_of = {key: cluster[0] for cluster in chosen for key in cluster}
+    profiles = [Profile(id, id, 1) for id in sorted(set(profile_of.values()))]
+    gallery.load([(member, profile_of[member.key]) for member in members], profiles)
+    single, highest = commits(gallery, population, people, 1, 30, "a")
+    fifty, _ = commits(gallery, population, people, 50, 6, "b")
+    built = f"{facts['index_mb']:.0f} MB, built in {facts['build_s']:.1f} s"
+    print(
+        f"  a commit of 1 video: {single:.1f} ms (at most {highest:.1f}), of 50: {fifty:.1f} ms; "
+        f"a search {alone:.2f} ms, in a batch {batched:.2f} ms; index {built}"
+    )
+    costs = {"commit_ms": single, "commit_max_ms": highest, "commit_50_ms": fifty, "search_ms": alone}
+    return {
+        "auto": auto,
+        "scores": {d: [round(s.precision, 4), round(s.recall, 4), round(s.f, 4), s.largest] for d, s in scores.items()},
+        **{name: round(value, 2) for name, value in {**costs, "search_batch_ms": batched, **facts}.items()},
+    }
+
+
+def best_single(sizes: dict[int, dict[str, Any]]) -> tuple[float, float]:
+    """The fixed distance with the highest mean F over all sizes, and that mean."""
+
+    def mean(distance: float) -> float:
+        fs, precision = [], 1.0
+        for one in sizes.values():
+            if (score := one["scores"].get(str(distance))) is not None:
+                precision = score[0]
+                fs.append(score[2])
+            else:
+                fs.append(2 * precision / (precision + 1))
+        return float(np.mean(fs))
+
+    return max((mean(distance), distance) for distance in FIXED)[::-1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", default="100,1000,10000,100000")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--neighbours", type=float, default=25)
+    args = parser.parse_args()
+    sizes = {int(size): measure(int(size), args.seed, args.neighbours) for size in args.sizes.split(",")}
+    autos = {size: one["scores"][str(one["auto"])] for size, one in sizes.items()}
+    distance, best = best_single(sizes)
+    mean = float(np.mean([score[2] for score in autos.values()]))
+    print(f"\nauto: mean F {mean:.4f}, lowest precision {min(score[0] for score in autos.values()):.4f}")
+    print(f"best single distance over these sizes: {distance}, mean F {best:.4f}")
+    print(json.dumps({"sizes": sizes, "auto_f": round(mean, 4), "best": [distance, round(best, 4)]}))
+
+
+if __name__ == "__main__":
+    main()
