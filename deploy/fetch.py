@@ -139,7 +139,7 @@ def _download_package(python: Path, item: Package, folder: Path) -> Path:
     only = [f"--no-binary={item.name}"] if item.is_source else ["--only-binary=:all:", *_platforms(item.file)]
     arguments = ["download", "--no-deps", "--require-hashes", *only, "-d", str(folder), "-r", str(requirement)]
     with Progress(f"{item.key} ({item.name} {item.version})", item.size) as bar:
-        run_pip(python, arguments, f"{item.name} {item.version}", lambda: bar.update(_size(folder)), str(folder))
+        run_pip(python, arguments, f"{item.name} {item.version}", lambda: bar.update(bytes_below(folder)), str(folder))
     archive = folder / item.file
     if not archive.exists():
         raise DeployError(f"{item.name} {item.version}: the package registry has no {item.file}")
@@ -189,7 +189,7 @@ def _download_jars(python: Path, label: str, missing: list[Jar], folder: Path) -
         with contextlib.suppress(BrokenPipeError):
             running.stdin.write(coordinates)
             running.stdin.close()
-        wait_watching(running, lambda: bar.update(_size(folder)))
+        wait_watching(running, lambda: bar.update(bytes_below(folder)))
         output.seek(0)
         text = output.read()
     if running.returncode:
@@ -227,9 +227,11 @@ def _stats(path: Path) -> list[tuple[Path, os.stat_result]]:
     return [(found, found.stat()) for found in _files(path)]
 
 
-def _size(folder: Path) -> int:
+def bytes_below(folder: Path) -> int:
+    """Bytes below `folder` now, while others make and remove files in it."""
     total = 0
-    for found in folder.rglob("*"):
-        with contextlib.suppress(OSError):
-            total += found.stat().st_size
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(root, name)).st_size
     return total

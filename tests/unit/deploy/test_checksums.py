@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import shutil
+import threading
 import tomllib
 from pathlib import Path
 
@@ -108,3 +110,24 @@ def test_the_lock_names_every_file_and_no_address() -> None:
     text = SERVERS_LOCK.read_text()
     assert "://" not in text
     tomllib.loads(text)
+
+
+def test_watching_a_download_stands_folders_that_vanish(tmp_path: Path) -> None:
+    """pip makes and removes whole trees while its progress is measured."""
+    stop = threading.Event()
+
+    def churn() -> None:
+        while not stop.is_set():
+            for number in range(20):
+                (tmp_path / f"tree-{number}" / "deep" / "deeper").mkdir(parents=True, exist_ok=True)
+            for number in range(20):
+                shutil.rmtree(tmp_path / f"tree-{number}")
+
+    (tmp_path / "file").write_bytes(b"12345")
+    churning = threading.Thread(target=churn)
+    churning.start()
+    try:
+        assert {fetch.bytes_below(tmp_path) for _ in range(300)} == {5}
+    finally:
+        stop.set()
+        churning.join()
