@@ -17,6 +17,9 @@ def main() -> None:
         sys.exit(f"child: prctl: {os.strerror(ctypes.get_errno())}")
     if os.getppid() != parent:
         sys.exit("child: the supervisor died first")
+    # A shell that starts us in the background ignores SIGINT, Python ignores SIGPIPE: neither is to be inherited.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
     try:
         os.execvp(command[0], command)
     except OSError as exc:

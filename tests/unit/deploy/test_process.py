@@ -98,6 +98,25 @@ def test_one_that_ignores_sigterm_is_killed_after_its_grace(tmp_path: Path) -> N
     assert not identity.alive
 
 
+def test_signals_ignored_here_are_not_ignored_there(tmp_path: Path) -> None:
+    """A stack that a shell starts in its background has children that obey SIGINT all the same."""
+    code = (
+        "import re; print(re.search(r'SigIgn:\\s*(\\w+)', open('/proc/self/status').read())[1], flush=True);"
+        "import time; time.sleep(60)"
+    )
+    log = tmp_path / "thing.log"
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = Process(make_spec(code, ready=lambda: log.read_text().endswith("\n")), tmp_path)
+        process.start()
+        poll_until(process, "ready")
+    finally:
+        signal.signal(signal.SIGINT, former)
+    process.stop()
+    # Python itself, which runs here, ignores SIGPIPE (and SIGXFSZ) on its own account.
+    assert not int(log.read_text(), 16) & (1 << (signal.SIGINT - 1))
+
+
 def test_a_command_that_does_not_exist_leaves_its_reason(tmp_path: Path) -> None:
     """In the log, and so in the error of a stack that does not start."""
     process = Process(Spec("thing", ["/no/such/program"], 1, "nowhere", lambda: True), tmp_path)
