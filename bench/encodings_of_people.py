@@ -61,8 +61,9 @@ class Population:
     def __init__(self, people: int, seed: int = 1) -> None:
         self._chance = np.random.default_rng(seed)
         middle = self._chance.normal(size=SIZE)
+        self.middle: Vector = NORM * middle / np.linalg.norm(middle)
         centres = self._chance.normal(size=(people, SIZE)) @ BETWEEN_PEOPLE.axes(self._chance)
-        self.centres: Vector = centres + NORM * middle / np.linalg.norm(middle)
+        self.centres: Vector = centres + self.middle
         self._videos = BETWEEN_VIDEOS.axes(self._chance)
         self._loose = BETWEEN_VIDEOS.factor(self._chance, people)
         self._faces = BETWEEN_FACES.axes(self._chance)
@@ -70,12 +71,17 @@ class Population:
     def video_person(self, who: int) -> tuple[Encoding, float]:
         """(mean, variance) of this person in another video, as `people_of_video` would find it."""
         chance = self._chance
-        shift = self._loose[who] * chance.normal(size=SIZE) @ self._videos
+        shift = self.shift(who)
         noise = BETWEEN_FACES.factor(chance, 1)[0] * chance.normal(size=(FACES, SIZE)) @ self._faces
         faces = self.centres[who] + shift + noise
         mean = faces.mean(axis=0)
         variance = float(((faces - mean) ** 2).sum(axis=1).mean())
         return mean.astype(np.float32), min(variance, VARIANCE_CAP)
+
+    def shift(self, who: int) -> Vector:
+        """By how much this person is off their own mean in another video."""
+        result: Vector = self._loose[who] * self._chance.normal(size=SIZE) @ self._videos
+        return result
 
     def members(self, appearances: list[int]) -> list[Member]:
         """A video person of each of `appearances`, each in a video of its own, keyed by position."""

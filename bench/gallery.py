@@ -152,7 +152,7 @@ def commits(
         new = [
             Member(f"{name}{i}-{v}:1:{n}", f"{name}{i}-{v}", *population.video_person(who))
             for v in range(videos)
-            for n, who in enumerate((hash((name, i, v)) % people, people + (i * videos + v) % 1000))
+            for n, who in enumerate(((7919 * (i * videos + v) + len(name)) % people, people + (i * videos + v) % 1000))
         ]
         start = time.process_time()
         made = gallery.propose(Change(inserted=tuple(new)), lambda key: f"p{key}", i + 2, BOUND)

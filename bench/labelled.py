@@ -44,17 +44,22 @@ class Labels:
         return {(clip, region["person"]) for clip in clips for region in self._clips[clip]["people"]}
 
     def f(self, answers: Sequence[Answer], clips: Iterable[str]) -> float:
-        """B-cubed F1 of answers grouped by person; who was not found counts against recall."""
+        """B-cubed F1 of answers grouped by person."""
+        precision, recall = self.b_cubed(answers, clips)
+        return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+    def b_cubed(self, answers: Sequence[Answer], clips: Iterable[str]) -> tuple[float, float]:
+        """B-cubed precision and recall of answers grouped by person; who was not found counts against recall."""
         found = [(answer, self.person(answer)) for answer in answers]
         items = [(answer.person, person) for answer, person in found if person not in (None, IGNORED)]
         missing = self.expected(clips) - {(answer.clip, person) for answer, person in found if person is not None}
         if not items:
-            return 0.0
+            return 0.0, 0.0
         truth = [person for _, person in items] + [person for _, person in missing]
         hits = [(sum(one == item for one in items), item) for item in items]
         precision = sum(n / sum(found == item[0] for found, _ in items) for n, item in hits) / len(items)
         recall = sum(n / truth.count(item[1]) for n, item in hits) / len(truth)
-        return 2 * precision * recall / (precision + recall)
+        return precision, recall
 
 
 def _holds(region: Mapping[str, Any], answer: Answer, slack: float) -> bool:

@@ -1,0 +1,215 @@
+"""What each rule of identity is worth, and how far its threshold may move.
+
+    python bench/identity.py [--clips DIR --labels FILE] [--tracks FILE] [--sets N]
+
+For the labelled clips (worked through by the pipeline's own stages; `--tracks` keeps what they found, so that a second
+run decodes nothing) and for N synthetic sets of videos (scenes_of_people.py): B-cubed precision, recall and F of the
+pipeline, of the pipeline with each rule switched off, and of one distance on bare means at its best. Then F for a range
+of each threshold; its plateau is where F is within 0.002 of the best. The last line is one JSON object.
+"""
+
+import argparse
+import json
+import pickle
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from labelled import Answer, Labels
+from scenes_of_people import Scenes
+
+from profile_aggregator import people
+from profile_aggregator.distance import auto_distance
+from profile_aggregator.domain import Member, Track, VideoPerson
+from profile_aggregator.partition import partition
+from profile_aggregator.people import PeopleSettings, people_of_video
+
+Tracks = Mapping[str, Sequence[Track]]
+Found = list[tuple[str, VideoPerson, tuple[str, ...]]]
+"""(video, person, profile)"""
+
+
+VIDEO = PeopleSettings()
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The pipeline's rules as they are. `across` None: auto."""
+
+    video: PeopleSettings = VIDEO
+    across: float | None = None
+    variances: bool = True
+    seen_together: bool = True
+    weak_tracks: bool = True
+    faces: int = 5
+
+
+@dataclass(frozen=True)
+class Score:
+    precision: float
+    recall: float
+
+    @property
+    def f(self) -> float:
+        total = self.precision + self.recall
+        return 2 * self.precision * self.recall / total if total else 0.0
+
+
+def find(tracks: Tracks, rules: Rules) -> Found:
+    """Who is in the videos, under these rules."""
+    with _patched(rules):
+        found = {
+            video: people_of_video([replace(t, faces=_best(t, rules.faces)) for t in of], rules.video).people
+            for video, of in tracks.items()
+        }
+    members = [
+        Member(
+            f"{video}:1:{person.n}",
+            video,
+            person.mean,
+            person.variance if rules.variances else 0.0,
+            frozenset(f"{video}:1:{n}" for n in person.apart),
+        )
+        for video, people_there in found.items()
+        for person in people_there
+    ]
+    across = auto_distance(len(members)) if rules.across is None else rules.across
+    profile_of = {key: profile for profile in partition(members, across) for key in profile}
+    return [(v, person, profile_of[f"{v}:1:{person.n}"]) for v, there in found.items() for person in there]
+
+
+def _best(track: Track, count: int) -> tuple[Any, ...]:
+    return tuple(sorted(track.faces, key=lambda face: -face.quality)[:count])
+
+
+@contextmanager
+def _patched(rules: Rules) -> Iterator[None]:
+    """Rules that have no setting, because nobody should want them off."""
+    together, attach = people.seen_together, people._attach
+    if not rules.seen_together:
+        people.seen_together = lambda tracks: frozenset()
+    if not rules.weak_tracks:
+        people._attach = lambda weak, means, groups, *rest: [[] for _ in groups]  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        people.seen_together, people._attach = together, attach
+
+
+def on_clips(tracks: Tracks, labels: Labels) -> Callable[[Rules], Score]:
+    """Scores rules by the labels."""
+
+    def score(rules: Rules) -> Score:
+        answers = []
+        for clip, person, profile in find(tracks, rules):
+            if (crop := person.crop) is not None:
+                x = (crop.box.left + crop.box.width / 2) / crop.frame_width
+                y = (crop.box.top + crop.box.height / 2) / crop.frame_height
+                answers.append(Answer(clip, profile, crop.time, x, y))
+        return Score(*labels.b_cubed(answers, tracks))
+
+    return score
+
+
+def on_scenes(sets: Sequence[Scenes]) -> Callable[[Rules], Score]:
+    """Scores rules by what was drawn; the mean over the sets."""
+
+    def score(rules: Rules) -> Score:
+        every = [scenes.score(find(scenes.tracks, rules)) for scenes in sets]
+        return Score(*np.mean(every, axis=0).tolist())
+
+    return score
+
+
+BARE = Rules(
+    PeopleSettings(min_sightings=1, min_score=-9, min_width=0, variance_cap=0),
+    variances=False,
+    seen_together=False,
+    weak_tracks=False,
+)
+WITHOUT = {
+    "the pipeline": Rules(),
+    "without variances": Rules(variances=False),
+    "without a cap on them": Rules(replace(VIDEO, variance_cap=9)),
+    "without seen together": Rules(seen_together=False),
+    "without a smallest width": Rules(replace(VIDEO, min_width=0)),
+    "without a lowest score": Rules(replace(VIDEO, min_score=-9)),
+    "without a second sighting": Rules(replace(VIDEO, min_sightings=1)),
+    "without any gate": Rules(replace(VIDEO, min_sightings=1, min_score=-9, min_width=0)),
+    "without weak tracks": Rules(weak_tracks=False),
+    "with one face a track": Rules(faces=1),
+    "one distance in and across": Rules(replace(VIDEO, distance=0.48)),
+}
+THRESHOLDS: dict[str, tuple[Callable[[float], Rules], Sequence[float]]] = {
+    "across videos": (lambda v: Rules(across=v), np.arange(0.34, 0.63, 0.02).round(2).tolist()),
+    "in a video": (lambda v: Rules(replace(VIDEO, distance=v)), np.arange(0.22, 0.53, 0.02).round(2).tolist()),
+    "cap of variance": (
+        lambda v: Rules(replace(VIDEO, variance_cap=v)),
+        [0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08],
+    ),
+    "smallest width": (lambda v: Rules(replace(VIDEO, min_width=v)), [0, 30, 40, 50, 60, 70, 80]),
+    "lowest score": (lambda v: Rules(replace(VIDEO, min_score=v)), [-0.2, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0]),
+    "sightings": (lambda v: Rules(replace(VIDEO, min_sightings=int(v))), [1, 2, 3, 4, 5, 8]),
+}
+
+
+def report(name: str, score: Callable[[Rules], Score]) -> dict[str, Any]:
+    """Print the tables for one kind of material."""
+    print(f"\n{name}\n  {'':30}{'precision':>10}{'recall':>9}{'F':>9}")
+    rows = {label: score(rules) for label, rules in WITHOUT.items()}
+    bare = {
+        d: score(replace(BARE, across=d, video=replace(BARE.video, distance=d))) for d in THRESHOLDS["across videos"][1]
+    }
+    best = max(bare, key=lambda d: bare[d].f)
+    rows[f"bare means, {best} at their best"] = bare[best]
+    for label, one in rows.items():
+        print(f"  {label:30}{one.precision:10.4f}{one.recall:9.4f}{one.f:9.4f}", flush=True)
+    plateaus = {}
+    for threshold, (rules_at, values) in THRESHOLDS.items():
+        fs = {value: score(rules_at(value)).f for value in values}
+        top = [value for value in values if fs[value] >= max(fs.values()) - 0.002]
+        plateaus[threshold] = [min(top), max(top)]
+        print(f"  {threshold}: plateau {min(top)} to {max(top)}")
+        print("    " + "  ".join(f"{value}: {f:.3f}" for value, f in fs.items()), flush=True)
+    return {"rules": {label: round(one.f, 4) for label, one in rows.items()}, "plateaus": plateaus}
+
+
+def tracks_of(clips: Path, kept: Path | None) -> Tracks:
+    """What the stages find in the clips, or found before."""
+    if kept is not None and kept.exists():
+        loaded: Tracks = pickle.loads(kept.read_bytes())
+        return loaded
+    from throughput import tracks, warm_up, work
+
+    from castlist.settings import Settings
+    from frame_workers.encode import make_encoder
+
+    encoder = make_encoder("onnx", Settings().castlist_cache)
+    warm_up(encoder)
+    found = {path.name: tracks(work(path, encoder)[1]) for path in sorted(clips.iterdir()) if path.is_file()}
+    if kept is not None:
+        kept.write_bytes(pickle.dumps(found))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=Path)
+    parser.add_argument("--labels", type=Path)
+    parser.add_argument("--tracks", type=Path, help="a file of our own making")
+    parser.add_argument("--sets", type=int, default=5)
+    args = parser.parse_args()
+    results = {}
+    if args.clips and args.labels:
+        clips = tracks_of(args.clips, args.tracks)
+        results["clips"] = report("labelled clips", on_clips(clips, Labels.read(args.labels)))
+    scenes = [Scenes(seed) for seed in range(args.sets)]
+    results["synthetic"] = report(f"{args.sets} synthetic sets", on_scenes(scenes))
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
