@@ -184,7 +184,8 @@ def _describe(operation: Operation) -> dict[str, Any]:
         "summary": operation.summary,
         "operationId": operation.handler.__name__,
         "parameters": in_path + in_query,
-        "responses": {str(status): _answer(answer) for status, answer in operation.answers.items()},
+        "responses": {str(status): _answer(answer) for status, answer in operation.answers.items()}
+        | {"default": _answer(problem("Any other problem; docs/problems.md lists them."))},
     }
     if operation.body:
         content = {media: {"schema": _schema(body)} for media, body in operation.body.items()}

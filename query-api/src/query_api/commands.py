@@ -45,5 +45,9 @@ class Commands:
                 await outbox.publish(self._documents, self._publisher, left, now_utc())
             except Unavailable as error:
                 log.warning("commands wait", extra={"reason": str(error)[:300]})
-                self._news.set()
-                await asyncio.sleep(_PAUSE)
+            except Exception:
+                log.exception("cannot publish commands")
+            else:
+                continue
+            self._news.set()
+            await asyncio.sleep(_PAUSE)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import httpx
@@ -26,7 +26,7 @@ from query_api.crops import Crops
 from query_api.galleries import Galleries
 from query_api.profiles import Profiles
 from query_api.reading import Reading
-from query_api.responses import answer
+from query_api.responses import answer, instant
 from query_api.tasks import Tasks
 from query_api.videos import Videos
 from support.stored import Stored
@@ -183,3 +183,11 @@ async def test_a_stream_without_news_is_kept_open_by_comments(
     assert comments[:4] == [False, True, True, True]
     assert comments[-1] is False
     assert comments.count(False) == 2
+
+
+def test_an_instant_is_given_in_utc_with_z() -> None:
+    """Whatever zone it comes in; fractions only where there are any."""
+    assert instant(NOW) == "2026-03-04T05:06:07.123000Z"
+    elsewhere = NOW.astimezone(timezone(timedelta(hours=5, minutes=30))).replace(microsecond=0)
+    assert instant(elsewhere) == "2026-03-04T05:06:07Z"
+    assert instant(None) is None
