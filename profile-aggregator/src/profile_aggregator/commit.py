@@ -43,6 +43,7 @@ class Committer:
         self._galleries, self._clock, self._batch = galleries, clock, batch
         self._matcher = Matcher(documents, clock)
         self._worked: dict[str, Worked] = {}
+        self._publishing: dict[str, asyncio.Task[None]] = {}
 
     async def stage(self, command: Command) -> None:
         """Remember a command; the next `commit` obeys it, once."""
@@ -52,13 +53,14 @@ class Committer:
     async def commit(self, gallery: str) -> None:
         """Commit until nothing is pending for `gallery`. Unavailable if a server is away; safe to repeat."""
         where = {"gallery": gallery, "kind": {"$ne": RECLUSTER}}
-        while True:
+        pending: list[Document] = [{}]
+        while pending:
             # Let go of in between: a re-clustering takes turns with the videos.
             async with self._galleries.lock(gallery):
                 pending = await self._documents.find(PENDING, where, sort=[("_id", 1)], limit=self._batch)
-                if not pending:
-                    return
-                await self._commit_some(gallery, pending)
+                if pending:
+                    await self._commit_some(gallery, pending)
+        await self._published(gallery)
 
     async def recluster(self, gallery: str) -> bool:
         """Reconsider the next portion of who is to be reconsidered; False once nobody is.
@@ -80,6 +82,7 @@ class Committer:
             if not portion.large or (worked is not None and worked.members == members):
                 try:
                     await self._carry_out(await self._matcher.for_portion(gallery, portion, todo, loaded, worked))
+                    await self._published(gallery)
                 except Stale:
                     self._galleries.forget(gallery)
                 return True
@@ -141,7 +144,14 @@ class Committer:
                 "distance": plan.distance,
             },
         )
-        await outbox.publish(self._documents, self._publisher, said, self._clock())
+        # While the next commit is worked out; in order, and what fails is in the outbox.
+        await self._published(plan.gallery)
+        publishing = outbox.publish(self._documents, self._publisher, said, self._clock())
+        self._publishing[plan.gallery] = asyncio.create_task(publishing)
+
+    async def _published(self, gallery: str) -> None:
+        if (publishing := self._publishing.pop(gallery, None)) is not None:
+            await publishing
 
     async def _isolate(self, gallery: str, batch: Sequence[Document]) -> None:
         """Something about this batch fails: halve it until it is one video, whose task fails."""

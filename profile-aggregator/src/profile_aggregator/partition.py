@@ -23,6 +23,8 @@ def partition(members: Iterable[Member], distance: float, links: Links | None = 
     outranks the first two and yields to the last. Up to DENSE persons it takes a matrix of their distances.
     """
     ordered = sorted(members, key=lambda member: member.key)
+    if len(ordered) == 1:
+        return [(ordered[0].key,)]
     decided = links or Links()
     position = {member.key: i for i, member in enumerate(ordered)}
     forbidden = _positions(decided.cannot, position)
