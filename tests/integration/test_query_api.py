@@ -576,6 +576,21 @@ async def test_commands_are_accepted_while_kafka_is_away(seen: Seen) -> None:
     }  # fmt: skip
 
 
+async def test_changes_of_settings_add_up_before_they_take_effect(seen: Seen) -> None:
+    """Each is a command with all settings: one that follows at once, or comes at the same moment, undoes none."""
+    path = f"/galleries/{seen.stored.gallery}/settings"
+    defaults = await seen.get(path)
+    changes = [{"detector": "cnn"}, {"smallest_face": 80}, {"across_video_distance": 0.4}, {"smallest_face": 90}]
+    first = [await seen.http.patch(path, json=change) for change in changes[:2]]
+    together = await asyncio.gather(*(seen.http.patch(path, json=change) for change in changes[2:]))
+    entries = await seen.documents.find(schema.OUTBOX, {"key": seen.stored.gallery}, sort=[("created_at", 1)])
+    assert {one["_id"] for one in entries} == {one.json()["command"] for one in [*first, *together]}
+    last = decode(GALLERY_COMMITS, entries[-1]["value"].encode())
+    assert isinstance(last, ChangeSettings)
+    held = last.settings.model_dump() | {"across_video_distance": last.across_video_distance}
+    assert held == defaults | {"detector": "cnn", "smallest_face": 90, "across_video_distance": 0.4}
+
+
 @pytest.mark.parametrize(
     ("what", "content", "field"),
     [

@@ -1,16 +1,19 @@
 """Galleries: how far they are, their settings, and what a person should look at."""
 
+import asyncio
 import uuid
 
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from castlist.codec import decode
 from castlist.events import ChangeSettings, MatchSettings, now_utc
 from castlist.http import Problem
 from castlist.openapi import NoQuery, field_errors, parse_body
 from castlist.ports import Document
 from castlist.schema import GALLERIES, SUGGESTIONS
+from castlist.topics import GALLERY_COMMITS
 from query_api.commands import Commands
 from query_api.cursors import Order
 from query_api.parameters import Paged
@@ -24,6 +27,7 @@ class Galleries:
 
     def __init__(self, reading: Reading, commands: Commands) -> None:
         self._reading, self._commands = reading, commands
+        self._changing = asyncio.Lock()
 
     async def list_galleries(self, _: Request, query: Paged) -> Response:
         """Galleries by name."""
@@ -47,21 +51,34 @@ class Galleries:
 
     async def change_settings(self, request: Request, _: NoQuery) -> Response:
         """Change some settings; the next task uses them, a new distance re-clusters."""
-        row = await self._gallery(request)
         change = await parse_body(GallerySettingsChange, request)
-        try:
-            named = {name: getattr(change, name) for name in change.model_fields_set}
-            settings = GallerySettings.model_validate(_settings(row).model_dump() | named)
-        except ValidationError as error:
-            raise Problem(422, "The settings are not valid.", errors=field_errors(error)) from None
-        command = ChangeSettings(
-            event_id=str(uuid.uuid4()),
-            occurred_at=now_utc(),
-            gallery=row["_id"],
-            settings=MatchSettings.model_validate(settings.model_dump()),
-            across_video_distance=settings.across_video_distance,
-        )
-        return await self._commands.accept(command, row["_id"])
+        named = {name: getattr(change, name) for name in change.model_fields_set}
+        async with self._changing:  # a command holds all settings: the next one builds on it
+            before = await self._latest_settings(request)
+            try:
+                settings = GallerySettings.model_validate(before.model_dump() | named)
+            except ValidationError as error:
+                raise Problem(422, "The settings are not valid.", errors=field_errors(error)) from None
+            gallery = request.path_params["gallery"]
+            command = ChangeSettings(
+                event_id=str(uuid.uuid4()),
+                occurred_at=now_utc(),
+                gallery=gallery,
+                settings=MatchSettings.model_validate(settings.model_dump()),
+                across_video_distance=settings.across_video_distance,
+            )
+            return await self._commands.accept(command, gallery)
+
+    async def _latest_settings(self, request: Request) -> GallerySettings:
+        """Those that hold once all accepted commands are carried out."""
+        waiting = await self._reading.waiting_commands([request.path_params["gallery"]])
+        settings = _settings(await self._gallery(request))  # after: what was carried out meanwhile is in it
+        for entry in waiting:
+            command = decode(GALLERY_COMMITS, entry["value"].encode())
+            if isinstance(command, ChangeSettings):
+                held = command.settings.model_dump() | {"across_video_distance": command.across_video_distance}
+                settings = GallerySettings.model_validate(held)
+        return settings
 
     async def _gallery(self, request: Request) -> Document:
         row = await self._reading.documents.get(GALLERIES, request.path_params["gallery"])

@@ -131,7 +131,7 @@ class Reading:
         """Galleries as shown."""
         count, where = self.documents.count_by, {"gallery": {"$in": list(ids)}}
         # In the order in which a commit comes about: what moves on meanwhile is counted twice, never missed.
-        waiting = await self._commands(ids)
+        waiting = Counter(one["key"] for one in await self.waiting_commands(ids, fields=("key",)))
         open_tasks = await count(TASKS, {**where, "status": {"$in": list(tasks.OPEN)}}, "gallery")
         pending = await count(PENDING, where, "gallery")
         videos, profiles = await count(VIDEOS, where, "gallery"), await count(PROFILES, where, "gallery")
@@ -146,17 +146,14 @@ class Reading:
             for one in ids
         ]
 
-    async def _commands(self, galleries: Sequence[str]) -> Counter[str]:
-        """How many commands on each gallery were accepted and are not carried out."""
+    async def waiting_commands(self, galleries: Sequence[str], fields: Sequence[str] = ()) -> list[Document]:
+        """Commands on the galleries that were accepted and are not carried out: their outbox entries, oldest first."""
         where = {"topic": GALLERY_COMMITS.name, "key": {"$in": list(galleries)}}
-        accepted = {
-            command_ledger_key(one["key"], one["_id"]): one["key"]
-            for one in await self.documents.find(OUTBOX, where, fields=("key",))
-        }
-        applied = (
-            await self.documents.find(LEDGER, {"_id": {"$in": list(accepted)}}, fields=("_id",)) if accepted else []
-        )
-        return Counter(accepted.values()) - Counter(accepted[one["_id"]] for one in applied)
+        accepted = await self.documents.find(OUTBOX, where, sort=[("created_at", 1)], fields=fields)
+        ids = [command_ledger_key(one["key"], one["_id"]) for one in accepted]
+        applied = await self.documents.find(LEDGER, {"_id": {"$in": ids}}, fields=("_id",)) if ids else []
+        done = {one["_id"] for one in applied}
+        return [one for one, id in zip(accepted, ids, strict=True) if id not in done]
 
 
 def _age(row: tuple[datetime, str, Document]) -> tuple[datetime, str]:
