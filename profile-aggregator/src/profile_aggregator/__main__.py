@@ -1,12 +1,17 @@
 """`python -m profile_aggregator`."""
 
 import asyncio
+import os
 
 from castlist.logging import configure
-from profile_aggregator.app import main
 from profile_aggregator.settings import Settings
 
 if __name__ == "__main__":
+    # Before numpy is loaded. More threads would wait for each other on cores that are busy with frames.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from profile_aggregator.app import main
+
     settings = Settings()
     configure("profile-aggregator", settings.log_level)
     asyncio.run(main(settings))

@@ -12,7 +12,7 @@ Choice = float | Literal["auto"]
 
 STEPS = ((0, 0.48), (100, 0.46), (300, 0.44), (1_500, 0.42), (7_000, 0.40), (50_000, 0.39), (200_000, 0.38))
 """(from how many video persons, D). 0.48 is the middle of the plateau measured on small real galleries; the others are
-where `bench/gallery.py` keeps a precision of 0.99 with something to spare: docs/adr/0004."""
+where `bench/gallery.py` keeps a precision of 0.99 with something to spare: docs/adr/0005."""
 
 
 def auto_distance(persons: int) -> float:

@@ -1,7 +1,8 @@
 """Who in a gallery is within a distance, exactly.
 
-A faiss flat index searches in float32; what lies so close to the limit that its rounding could decide is measured
-again in float64. An approximate index would make the answer depend on luck, and with it the partition.
+A faiss flat index (for a batch: products of matrices over its rows) searches in float32; what lies so close to the
+limit that its rounding could decide is measured again in float64. An approximate index would make the answer depend on
+luck, and with it the partition.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,10 @@ from profile_aggregator.linkage import pairwise, squared_distances
 ROUNDING = 1e-4
 """How far faiss may be off a squared distance of encodings (norms below 3, float32, expanded by products)."""
 DEAD_SHARE = 0.25
+MANY, BLOCK = 16, 8_192
+"""Searches from which on they are made at once, and how many rows at a time: 500 searches take 16 MB."""
+Vectors = npt.NDArray[np.float32]
+Positions = npt.NDArray[np.int64]
 
 
 def gap(one: Member, many: Sequence[Member]) -> Matrix:
@@ -42,6 +47,7 @@ class NeighbourIndex:
     def __init__(self, dimensions: int = 128) -> None:
         self._dimensions = dimensions
         self._flat = faiss.IndexFlatL2(dimensions + 2)
+        self._squares: Vectors = np.zeros(0, dtype=np.float32)
         self._rows: list[Member | None] = []
         self._row: dict[str, int] = {}
 
@@ -55,7 +61,9 @@ class NeighbourIndex:
         if len(keys) < len(added) or any(key in self._row for key in keys):
             raise ValueError("a person is added to the neighbour index twice")
         if added:
-            self._flat.add(self._vectors(added, stored=True))
+            vectors = self._vectors(added, stored=True)
+            self._flat.add(vectors)
+            self._squares = np.append(self._squares, np.einsum("ij,ij->i", vectors, vectors))
             for member in added:
                 self._row[member.key] = len(self._rows)
                 self._rows.append(member)
@@ -67,6 +75,7 @@ class NeighbourIndex:
         if len(self._rows) - len(self._row) > max(64, DEAD_SHARE * len(self._rows)):
             living = [member for member in self._rows if member is not None]
             self._flat.reset()
+            self._squares = np.zeros(0, dtype=np.float32)
             self._rows, self._row = [], {}
             self.add(living)
 
@@ -74,9 +83,9 @@ class NeighbourIndex:
         """For each of `members` the keys with D² ≤ limit, sorted; itself among them where it is in the index."""
         if not members or not self._row:
             return [[] for _ in members]
-        # For the calling thread. Threads of its own would wait for each other on cores that are busy with frames.
-        faiss.omp_set_num_threads(1)
-        starts, distances, found = self._flat.range_search(self._vectors(members, stored=False), limit + ROUNDING)
+        asked = self._vectors(members, stored=False)
+        search = self._many if len(members) >= MANY else self._few
+        starts, distances, found = search(asked, limit + ROUNDING)
         answers = []
         for i, member in enumerate(members):
             part = slice(starts[i], starts[i + 1])
@@ -88,6 +97,30 @@ class NeighbourIndex:
             exactly = np.nonzero(gap(member, close) <= limit)[0].tolist() if close else []
             answers.append(sorted([*(other.key for other, sure in near if sure), *(close[j].key for j in exactly)]))
         return answers
+
+    def _few(self, asked: Vectors, limit: float) -> tuple[Positions, Vectors, Positions]:
+        """Where each one's answers start, their squared distances, their rows."""
+        # For the calling thread. Threads of its own would wait for each other on cores that are busy with frames.
+        faiss.omp_set_num_threads(1)
+        starts, distances, found = self._flat.range_search(asked, limit)
+        return starts, distances, found
+
+    def _many(self, asked: Vectors, limit: float) -> tuple[Positions, Vectors, Positions]:
+        """The same by products of matrices: three to four times faster than faiss's own for a batch, over its rows."""
+        stored = faiss.rev_swig_ptr(self._flat.get_xb(), self._flat.ntotal * self._flat.d).reshape(-1, self._flat.d)
+        squares = np.einsum("ij,ij->i", asked, asked)
+        parts: list[tuple[Positions, Vectors, Positions]] = []
+        for start in range(0, len(stored), BLOCK):
+            block = stored[start : start + BLOCK]
+            distances = asked @ block.T
+            distances *= -2
+            distances += self._squares[start : start + BLOCK]
+            distances += squares[:, np.newaxis]
+            who, row = np.nonzero(distances <= limit)
+            parts.append((who, distances[who, row], row + start))
+        who, near, rows = (np.concatenate(part) for part in zip(*parts, strict=True))
+        order = np.argsort(who, kind="stable")
+        return np.searchsorted(who[order], np.arange(len(asked) + 1)), near[order], rows[order]
 
     def _vectors(self, members: Sequence[Member], *, stored: bool) -> npt.NDArray[np.float32]:
         """Rows to store, or to ask with: their √variance stand in different places, so that L2 adds both variances."""

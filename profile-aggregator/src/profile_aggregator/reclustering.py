@@ -18,7 +18,7 @@ _PREFIX = f"{RECLUSTER}::"
 ALL_KEYS = {"$gte": _PREFIX, "$lt": f"{RECLUSTER}:;"}
 """The `_id`s of all galleries' `Todo`s."""
 BOUND = 1_000
-"""Persons of one component that a commit clusters on the spot; ADR 4 says what that costs."""
+"""Persons of one component that a commit clusters on the spot; docs/adr/0005 says what that costs."""
 PORTION = 400
 """Persons reconsidered in one commit, unless one component holds more."""
 MOVES = 1_500
