@@ -173,7 +173,9 @@ def measure(size: int, seed: int, limit: float) -> dict[str, Any]:
     who = appearances(size, seed)
     people = max(who) + 1
     population = Population(people + 1000, seed)
+    before = resident()
     members = population.members(who)
+    persons_mb = resident() - before
     truth = {member.key: person for member, person in zip(members, who, strict=True)}
     print(f"\n{size} video persons of {people} people", flush=True)
     index, facts = build(members)
@@ -198,12 +200,18 @@ def measure(size: int, seed: int, limit: float) -> dict[str, Any]:
     gallery.load([(member, profile_of[member.key]) for member in members], profiles)
     single, highest = commits(gallery, population, people, 1, 30, "a")
     fifty, _ = commits(gallery, population, people, 50, 6, "b")
-    built = f"{facts['index_mb']:.0f} MB, built in {facts['build_s']:.1f} s"
+    built = f"{facts['index_mb']:.0f} MB (the persons themselves {persons_mb:.0f}), built in {facts['build_s']:.1f} s"
     print(
         f"  a commit of 1 video: {single:.1f} ms (at most {highest:.1f}), of 50: {fifty:.1f} ms; "
         f"a search {alone:.2f} ms, in a batch {batched:.2f} ms; index {built}"
     )
-    costs = {"commit_ms": single, "commit_max_ms": highest, "commit_50_ms": fifty, "search_ms": alone}
+    costs = {
+        "commit_ms": single,
+        "commit_max_ms": highest,
+        "commit_50_ms": fifty,
+        "search_ms": alone,
+        "persons_mb": persons_mb,
+    }
     return {
         "auto": auto,
         "scores": {d: [round(s.precision, 4), round(s.recall, 4), round(s.f, 4), s.largest] for d, s in scores.items()},
