@@ -5,6 +5,7 @@ gallery's version guard. Clustering is done before it, outside of the event loop
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -163,6 +164,9 @@ class Committer:
         log.exception("cannot commit", extra={"pending": batch[0]["_id"]})
         one = batch[0]
         if one["kind"] != PEOPLE:
+            # Dealt with: it would fail again, and its gallery would never settle.
+            with contextlib.suppress(AlreadyExists):
+                await self._documents.insert(LEDGER, {"_id": ledger_entry(one), "at": self._clock(), "failed": True})
             await self._documents.delete(PENDING, {"_id": one["_id"]})
             return
         await tasks.finish(

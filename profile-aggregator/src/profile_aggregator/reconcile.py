@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from castlist import events, outbox, tasks
-from castlist.ids import attempt_key, event_id
+from castlist.ids import attempt_key, command_ledger_key, event_id
 from castlist.ports import Document, Documents, Objects, Publisher
-from castlist.schema import CHUNKS, KAFKA_OWNER, OWNERS, PENDING, PLANS, TASKS, VIDEOS
+from castlist.schema import CHUNKS, KAFKA_OWNER, LEDGER, OUTBOX, OWNERS, PENDING, PLANS, TASKS, VIDEOS
 from castlist.topics import GALLERY_COMMITS, PROFILE_EVENTS, VIDEO_CONTROL, VIDEO_UPLOADED
 from profile_aggregator.commit import Committer
 from profile_aggregator.completion import Received, finished_chunks, missing_chunks
@@ -50,10 +50,20 @@ class Reconciler:
         everything = bool(lost and lost.get("topics_created"))
         for task in await self._stalled(everything):
             await self._announce(task)
+        if everything:
+            await self._recall_commands()
         if everything and lost is not None:
             # Only this loss is dealt with; another one meanwhile has raised the count.
             where = {"_id": KAFKA_OWNER, "topics_created": lost["topics_created"]}
             await self._documents.update(OWNERS, where, {"$set": {"topics_created": 0}})
+
+    async def _recall_commands(self) -> None:
+        """Commands that were published and not carried out go back into the outbox; the next sweep publishes them."""
+        said = await self._documents.find(OUTBOX, {"topic": GALLERY_COMMITS.name}, fields=("key",))
+        ledger = {command_ledger_key(one["key"], one["_id"]): one["_id"] for one in said}
+        obeyed = await self._documents.find(LEDGER, {"_id": {"$in": sorted(ledger)}}, fields=("_id",))
+        lost = sorted(set(ledger.values()) - {ledger[one["_id"]] for one in obeyed})
+        await self._documents.update_many(OUTBOX, {"_id": {"$in": lost}}, {"$set": {"published_at": None}})
 
     async def _waiting_galleries(self) -> list[str]:
         before = self._clock() - timedelta(seconds=5)
