@@ -98,6 +98,17 @@ class NeighbourIndex:
             answers.append(sorted([*(other.key for other, sure in near if sure), *(close[j].key for j in exactly)]))
         return answers
 
+    def nearest(self, members: Sequence[Member], count: int) -> list[list[str]]:
+        """For each of `members` the keys of about that many persons, the nearest ones; itself among them if it is in
+        the index. All there are where there are fewer."""
+        if not members or not self._row:
+            return [[] for _ in members]
+        faiss.omp_set_num_threads(1)
+        asked, count = self._vectors(members, stored=False), min(count, len(self._rows))
+        _, found = self._flat.search(asked, count)
+        rows = ([self._rows[row] for row in near] for near in found.tolist())
+        return [[other.key for other in near if other is not None] for near in rows]
+
     def _few(self, asked: Vectors, limit: float) -> tuple[Positions, Vectors, Positions]:
         """Where each one's answers start, their squared distances, their rows."""
         # For the calling thread. Threads of its own would wait for each other on cores that are busy with frames.

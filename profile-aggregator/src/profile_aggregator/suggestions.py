@@ -4,6 +4,7 @@ Photographs of somebody years apart lie further from each other than strangers b
 they are each other's nearest, with nobody else nearly as near.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ REACH = 0.62
 """D beyond which even mutual nearest neighbours are strangers."""
 MARGIN = 0.05
 """How much further the next nearest profile must be, seen from either side."""
+
+CANDIDATES = 32
+"""How many of a profile's nearest are looked at; all, where it was seen together with nearly as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +54,14 @@ def suggestions(
     points = {profile: summary(profile, persons) for profile, persons in sorted(profiles.items()) if persons}
     index = NeighbourIndex()
     index.add(points.values())
-    within = index.within(list(points.values()), (reach + margin) ** 2)
+    # Itself, those it is parted from, and two more: all it takes. Everybody within reach may be half of the gallery.
+    foes = Counter(profile for profile, _ in parted)
+    crowded = {profile for profile, count in foes.items() if count > CANDIDATES - 3}
+    near = dict(zip(points, index.nearest(list(points.values()), CANDIDATES), strict=True))
     nearest: dict[str, tuple[str, float]] = {}
-    for (profile, point), near in zip(points.items(), within, strict=True):
-        others = [other for other in near if other != profile and (profile, other) not in parted]
+    for profile, point in points.items():
+        candidates = points if profile in crowded else near[profile]
+        others = [other for other in candidates if other != profile and (profile, other) not in parted]
         if others:
             distances = np.sqrt(gap(point, [points[other] for other in others]))
             order = np.argsort(distances, kind="stable")
