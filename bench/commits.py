@@ -4,8 +4,9 @@
 
 A gallery of synthetic people (see encodings.py) is written into a database of its own on the real MongoDB; then videos
 with two persons each, one of them known, are pending, and the aggregator's own committer commits them and publishes on
-the real Kafka. The clock runs from the first commit to the last event published, with the gallery loaded. The last
-line is one JSON object.
+the real Kafka. The clock runs from the first commit to the last event published, with the gallery loaded. Then the
+gallery gets another distance (`--retune`), and is re-clustered in the background while a video comes twice a second.
+The last line is one JSON object.
 """
 
 import argparse
@@ -25,14 +26,16 @@ from encodings_of_people import Population
 from castlist import events, kafka, mongo, schema, tasks
 from castlist.ids import appearance_key, attempt_key, person_key, task_id
 from castlist.memory import MemoryObjects
-from castlist.schema import APPEARANCES, GALLERIES, PENDING, PERSONS, PROFILES, TASKS, VIDEOS
+from castlist.schema import APPEARANCES, GALLERIES, PENDING, PERSONS, PROFILES, SUGGESTIONS, TASKS, VIDEOS
 from profile_aggregator import domain
+from profile_aggregator.background import Background
 from profile_aggregator.commit import Committer
 from profile_aggregator.distance import auto_distance
 from profile_aggregator.galleries import Galleries
 from profile_aggregator.gallery import Gallery
 from profile_aggregator.matching import Plan
-from profile_aggregator.records import person_document
+from profile_aggregator.partition import partition
+from profile_aggregator.records import MEMBER_FIELDS, member_of, person_document
 
 GALLERY = "crowd"
 _ROWS = 2_000
@@ -69,11 +72,13 @@ async def fill(documents: mongo.MongoDocuments, population: Population, profiles
     await documents.insert(GALLERIES, stored)
 
 
-async def backlog(documents: mongo.MongoDocuments, population: Population, profiles: int, videos: int) -> None:
+async def backlog(
+    documents: mongo.MongoDocuments, population: Population, profiles: int, videos: int, first: int = 0
+) -> None:
     """Videos with somebody known and somebody new, found and not committed yet."""
-    chance = np.random.default_rng(5)
+    chance = np.random.default_rng(first)
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for i in range(videos):
+    for i in range(first, first + videos):
         video = f"new-{i:05}"
         uploaded = events.VideoUploaded(
             event_id=video,
@@ -92,8 +97,56 @@ async def backlog(documents: mongo.MongoDocuments, population: Population, profi
         rows[PENDING].append({**pending, "persons": persons, "created_at": now})
     for collection, found in rows.items():
         await documents.insert_many(collection, found)
-    assert rows[TASKS][0]["_id"] == task_id("new-00000", 1)
-    assert rows[PENDING][0]["persons"][0]["_id"] == person_key("new-00000", 1, 0)
+    assert rows[TASKS][0]["_id"] == task_id(f"new-{first:05}", 1)
+    assert rows[PENDING][0]["persons"][0]["_id"] == person_key(f"new-{first:05}", 1, 0)
+
+
+async def retune(
+    documents: mongo.MongoDocuments,
+    committer: Committer,
+    population: Population,
+    distance: float,
+    known: int,
+    first: int,
+) -> dict[str, float]:
+    """Seconds to reach another distance, in how many commits, and ms of the videos' commits meanwhile."""
+    command = events.ChangeSettings(
+        event_id=uuid.uuid4().hex,
+        occurred_at=events.now_utc(),
+        gallery=GALLERY,
+        settings=events.MatchSettings(),
+        across_video_distance=distance,
+    )
+    await committer.stage(command)
+    await committer.commit(GALLERY)
+    stored = await documents.get(GALLERIES, GALLERY) or {}
+    start, version, videos = time.perf_counter(), stored["version"], []
+
+    async def video_by_video() -> None:
+        for i in range(200):
+            await backlog(documents, population, known, 1, first + i)
+            began = time.perf_counter()
+            await committer.commit(GALLERY)
+            videos.append(1000 * (time.perf_counter() - began))
+            await asyncio.sleep(0.5)
+
+    coming = asyncio.create_task(video_by_video())
+    while await committer.recluster(GALLERY):
+        pass
+    spent = time.perf_counter() - start
+    coming.cancel()
+    await asyncio.gather(coming, return_exceptions=True)
+    await committer.commit(GALLERY)
+    while await committer.recluster(GALLERY):
+        pass
+    persons = await documents.find(PERSONS, {}, fields=MEMBER_FIELDS)
+    held: dict[str, list[str]] = defaultdict(list)
+    for one in persons:
+        held[one["profile_id"]].append(one["_id"])
+    assert sorted(tuple(sorted(keys)) for keys in held.values()) == partition(map(member_of, persons), distance)
+    stored = await documents.get(GALLERIES, GALLERY) or {}
+    portions = stored["version"] - version - len(videos)
+    return {"seconds": spent, "portions": portions, "video_ms": float(np.median(videos)), "video_max_ms": max(videos)}
 
 
 class Stopwatch:
@@ -134,6 +187,7 @@ async def main() -> None:
     parser.add_argument("--profiles", type=int, default=10_000)
     parser.add_argument("--videos", type=int, default=1_000)
     parser.add_argument("--batch", type=int, default=50)
+    parser.add_argument("--retune", type=float, default=0.42)
     args = parser.parse_args()
     logging.getLogger("profile_aggregator").setLevel(logging.WARNING)
     documents = mongo.connect(os.environ["MONGO_URL"], f"bench-commits-{uuid.uuid4().hex[:8]}")
@@ -142,7 +196,7 @@ async def main() -> None:
     committer = Committer(documents, MemoryObjects("castlist"), publisher, galleries, events.now_utc, args.batch)
     try:
         await schema.create(documents)
-        population = Population(args.profiles + args.videos)
+        population = Population(args.profiles + args.videos + 200)
         await fill(documents, population, args.profiles)
         await backlog(documents, population, args.profiles, args.videos)
         start = time.perf_counter()
@@ -160,19 +214,30 @@ async def main() -> None:
         spent, cpu = time.perf_counter() - start, time.process_time() - cpu
         assert await documents.count(TASKS, {"status": "done"}) == args.videos
         profiles = await documents.count(PROFILES, {})
+        steps = dict(stopwatch.seconds)
+        start = time.perf_counter()
+        await Background(documents, galleries, committer, events.now_utc).round()
+        suggesting = time.perf_counter() - start
+        found = await documents.count(SUGGESTIONS, {})
+        tuned = await retune(documents, committer, population, args.retune, args.profiles, args.videos)
     finally:
         await publisher.close()
         await documents.database.client.drop_database(documents.database.name)
         documents.close()
     commits = -(-args.videos // args.batch)
     print(f"{args.videos} videos of two in {commits} commits of {args.batch}: {spent:.2f} s; {profiles} profiles then")
-    for step, seconds in stopwatch.seconds.items():
+    for step, seconds in steps.items():
         print(f"  {step:34}{1000 * seconds / commits:8.1f} ms a commit")
-    rest = spent - sum(seconds for step, seconds in stopwatch.seconds.items() if step[0] != "…")
+    rest = spent - sum(seconds for step, seconds in steps.items() if step[0] != "…")
     print(f"  {'rest':34}{1000 * rest / commits:8.1f} ms a commit")
     print(f"  of these {1000 * cpu / commits:.1f} ms of this process's CPU; load {os.getloadavg()[0]:.1f}")
+    print(f"then {found} suggestions looked for in {suggesting:.1f} s")
+    print(
+        f"then {args.retune} instead: canonical after {tuned['seconds']:.1f} s and {tuned['portions']:.0f} commits; "
+        f"a video meanwhile took {tuned['video_ms']:.0f} ms, at most {tuned['video_max_ms']:.0f}"
+    )
     result = {"videos_per_second": round(args.videos / spent, 1), "ms_per_commit": round(1000 * spent / commits, 1)}
-    print(json.dumps({"profiles": args.profiles, "batch": args.batch, **result}))
+    print(json.dumps({"profiles": args.profiles, "batch": args.batch, **result, "retune": tuned}))
 
 
 if __name__ == "__main__":

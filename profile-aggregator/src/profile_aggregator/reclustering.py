@@ -19,7 +19,7 @@ ALL_KEYS = {"$gte": _PREFIX, "$lt": f"{RECLUSTER}:;"}
 """The `_id`s of all galleries' `Todo`s."""
 BOUND = 1_000
 """Persons of one component that a commit clusters on the spot; docs/adr/0005 says what that costs."""
-PORTION = 400
+PORTION = 250
 """Persons reconsidered in one commit, unless one component holds more."""
 MOVES = 1_500
 """Persons of one large component that one commit moves: it must end well within MongoDB's transaction lifetime."""
@@ -66,7 +66,9 @@ def next_portion(gallery: Gallery, todo: Todo, seen: Collection[str]) -> Portion
     if todo.after is None:
         return _one_by_one(gallery, todo.keys)
     waiting = sorted(key for key in gallery.members if key > todo.after and key not in seen)
-    gallery.near(waiting[:PORTION])  # many at once are found faster
+    # Whom the components will come to: many at once are found faster.
+    reached = gallery.near(waiting[:PORTION]).values()
+    gallery.near(key for near in reached for key in near)
     chosen: set[str] = set()
     late: set[str] = set()
     passed = set(todo.keys)
