@@ -1,11 +1,12 @@
 """What each rule of identity is worth, and how far its threshold may move.
 
-    python bench/identity.py [--clips DIR --labels FILE] [--tracks FILE] [--sets N]
+    python bench/identity.py [--clips DIR --labels FILE] [--tracks FILE] [--stages] [--sets N]
 
 For the labelled clips (worked through by the pipeline's own stages; `--tracks` keeps what they found, so that a second
-run decodes nothing) and for N synthetic sets of videos (scenes_of_people.py): B-cubed precision, recall and F of the
-pipeline, of the pipeline with each rule switched off, and of one distance on bare means at its best. Then F for a range
-of each threshold; its plateau is where F is within 0.002 of the best. The last line is one JSON object.
+run decodes nothing; `--stages` decodes them twice more, without cuts and without mirror images) and for N synthetic
+sets of videos (scenes_of_people.py): B-cubed precision, recall and F of the pipeline, of the pipeline with each rule
+switched off, and of one distance on bare means at its best. Then F for a range of each threshold; its plateau is where
+F is within 0.002 of the best. The last line is one JSON object.
 """
 
 import argparse
@@ -182,17 +183,50 @@ def tracks_of(clips: Path, kept: Path | None) -> Tracks:
     if kept is not None and kept.exists():
         loaded: Tracks = pickle.loads(kept.read_bytes())
         return loaded
-    from throughput import tracks, warm_up, work
+    found = worked_through(clips)
+    if kept is not None:
+        kept.write_bytes(pickle.dumps(found))
+    return found
+
+
+def worked_through(clips: Path) -> Tracks:
+    """The workers' stages over every clip."""
+    from throughput import tracks, warm_up, work  # loads every model
 
     from castlist.settings import Settings
     from frame_workers.encode import make_encoder
 
     encoder = make_encoder("onnx", Settings().castlist_cache)
     warm_up(encoder)
-    found = {path.name: tracks(work(path, encoder)[1]) for path in sorted(clips.iterdir()) if path.is_file()}
-    if kept is not None:
-        kept.write_bytes(pickle.dumps(found))
-    return found
+    return {path.name: tracks(work(path, encoder)[1]) for path in sorted(clips.iterdir()) if path.is_file()}
+
+
+def without_stages(clips: Path, labels: Labels) -> dict[str, float]:
+    """F of the pipeline where a stage leaves something out."""
+    from frame_workers import follow
+    from frame_workers.cuts import CutFinder
+
+    def no_cut(*_: Any) -> bool:
+        return False
+
+    def no_mirror(encoder: Any, chips: Sequence[Any]) -> list[Any]:
+        return list(encoder.encode(chips))
+
+    print(f"\n  {'':30}{'precision':>10}{'recall':>9}{'F':>9}")
+    scores = {}
+    for label, owner, name, instead in (
+        ("without cuts", CutFinder, "is_cut", no_cut),
+        ("without mirror images", follow, "encode_faces", no_mirror),
+    ):
+        before = getattr(owner, name)
+        setattr(owner, name, instead)
+        try:
+            one = on_clips(worked_through(clips), labels)(Rules())
+        finally:
+            setattr(owner, name, before)
+        print(f"  {label:30}{one.precision:10.4f}{one.recall:9.4f}{one.f:9.4f}", flush=True)
+        scores[label] = round(one.f, 4)
+    return scores
 
 
 def main() -> None:
@@ -200,12 +234,15 @@ def main() -> None:
     parser.add_argument("--clips", type=Path)
     parser.add_argument("--labels", type=Path)
     parser.add_argument("--tracks", type=Path, help="a file of our own making")
+    parser.add_argument("--stages", action="store_true")
     parser.add_argument("--sets", type=int, default=5)
     args = parser.parse_args()
-    results = {}
+    results: dict[str, Any] = {}
     if args.clips and args.labels:
         clips = tracks_of(args.clips, args.tracks)
         results["clips"] = report("labelled clips", on_clips(clips, Labels.read(args.labels)))
+        if args.stages:
+            results["clips"]["stages"] = without_stages(args.clips, Labels.read(args.labels))
     scenes = [Scenes(seed) for seed in range(args.sets)]
     results["synthetic"] = report(f"{args.sets} synthetic sets", on_scenes(scenes))
     print(json.dumps(results))

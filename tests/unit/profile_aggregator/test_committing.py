@@ -1,5 +1,6 @@
 """The committer and what runs behind it, on documents in memory: another distance, large components, suggestions."""
 
+import json
 import random
 from collections.abc import Iterable
 from typing import Any, cast
@@ -10,6 +11,7 @@ import pytest
 from castlist import events, tasks
 from castlist.memory import MemoryDocuments, MemoryLog, MemoryObjects, MemoryPublisher
 from castlist.schema import APPEARANCES, GALLERIES, OUTBOX, PENDING, PERSONS, PROFILES, SUGGESTIONS
+from castlist.topics import PROFILE_EVENTS
 from profile_aggregator import distance, matching, reclustering
 from profile_aggregator.background import Background
 from profile_aggregator.commit import Committer
@@ -96,7 +98,20 @@ class World:
             (one["profile_id"], key) for one in await self.documents.find(APPEARANCES, {}) for key in one["persons"]
         }
         assert shown == {(profile, key) for profile, keys in found.items() for key in keys}
+        assert await self.folded() == shown
         return sorted(tuple(sorted(keys)) for keys in found.values())
+
+    async def folded(self) -> set[tuple[str, str]]:
+        """(profile, person), for who has nothing but the events."""
+        said = [json.loads(one["value"]) for one in await self.documents.find(OUTBOX, {"topic": PROFILE_EVENTS.name})]
+        changes = [event for event in said if "gallery_version" in event]
+        appearances: dict[tuple[str, str], list[str]] = {}
+        for event in sorted(changes, key=lambda event: (event["gallery_version"], event["index"])):
+            if event["event"] == "PersonAppeared":
+                appearances[event["profile_id"], event["video_id"]] = event["persons"]
+            elif event["event"] == "AppearanceRemoved":
+                del appearances[event["profile_id"], event["video_id"]]
+        return {(profile, key) for (profile, _), keys in appearances.items() for key in keys}
 
     async def canonical(self, up_to: float) -> list[tuple[str, ...]]:
         return partition([member_of(person) for person in await self.documents.find(PERSONS, {})], up_to)

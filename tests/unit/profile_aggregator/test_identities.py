@@ -9,7 +9,7 @@ from profile_aggregator.distance import auto_distance
 from profile_aggregator.domain import Box, Crop, Links, Member, Place, Segment, VideoPerson
 from profile_aggregator.identities import Standing, keep_ids, succession
 from profile_aggregator.neighbours import gap
-from profile_aggregator.suggestions import suggestions, summary
+from profile_aggregator.suggestions import CANDIDATES, suggestions, summary
 
 BOX = Box(0, 0, 80, 80)
 
@@ -154,3 +154,12 @@ def test_who_is_known_to_be_two_is_not_suggested() -> None:
     pair = {"P": [at("a", 0.0, name="Ann")], "Q": [at("b", 0.3, name="Anna")]}
     assert len(suggestions(pair)) == 1
     assert suggestions(pair, Links(cannot=frozenset({("b", "a")}))) == []
+
+
+def test_who_was_seen_with_a_crowd_is_still_compared_with_everybody() -> None:
+    """A soloist's nearest are the choir, who are all known to be others; the nearest of the rest is suggested."""
+    choir = tuple(f"c{i}" for i in range(CANDIDATES + 5))
+    profiles = {f"C{key}": [at(key, -0.3 - 0.001 * i)] for i, key in enumerate(choir)}
+    profiles |= {"S": [at("s", 0.0, apart=choir)], "Z": [at("z", 0.55)]}
+    (found,) = suggestions(profiles)
+    assert (found.one, found.other) == ("S", "Z")
