@@ -11,9 +11,9 @@
 | plans | video:epoch | chunk boundaries, ETag, settings; the first one wins |
 | chunks | video:epoch:chunk(:part) | results received; a video is complete when the planned set is there |
 | attempts | video:epoch:chunk or :plan | strikes, and owners that vanished |
-| pending | video:epoch | a complete video's people, waiting for their gallery |
+| pending | video:epoch, or of a command or re-clustering | what waits for a gallery: until then it is not settled |
 | ledger | gallery:video:epoch | was committed |
-| galleries | gallery | `version` (compare-and-swap), settings |
+| galleries | gallery | `version` (compare-and-swap), settings, `distance` that its persons join up to |
 | persons | video:epoch:n | video persons, with the profile they belong to |
 | profiles | profile | name, founder |
 | appearances | profile:video | segments, crop |
