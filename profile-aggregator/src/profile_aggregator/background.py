@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from castlist.ids import derived
 from castlist.ports import Documents, Unavailable
@@ -15,6 +16,7 @@ from profile_aggregator.reclustering import ALL_KEYS
 from profile_aggregator.suggestions import Suggestion, suggestions
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 _ORPHANED = timedelta(seconds=10)
 """After so long a gallery that another process has at hand counts as nobody's."""
 _REST = 20
@@ -47,12 +49,23 @@ class Background:
         worked = False
         for one in await self._documents.find(PENDING, {"_id": ALL_KEYS}, fields=("gallery", "created_at")):
             if self._ours(one["gallery"], one["created_at"]):
-                worked |= await self._committer.recluster(one["gallery"])
+                worked |= bool(await self._alone(one["gallery"], self._committer.recluster))
         for one in await self._documents.find(GALLERIES, {"suggestions_due": True}, fields=("committed_at",)):
             rested = self._resting.get(one["_id"], 0.0) <= time.monotonic()
             if rested and self._ours(one["_id"], one["committed_at"]):
-                await self._suggest(one["_id"])
+                await self._alone(one["_id"], self._suggest)
         return worked
+
+    async def _alone(self, gallery: str, step: Callable[[str], Awaitable[T]]) -> T | None:
+        """What goes wrong about one gallery is no reason to leave the others."""
+        try:
+            return await step(gallery)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("cannot work on a gallery in the background", extra={"gallery": gallery})
+            self._galleries.forget(gallery)
+            return None
 
     def _ours(self, gallery: str, last: datetime) -> bool:
         return self._galleries.known(gallery) or last < self._clock() - _ORPHANED

@@ -84,7 +84,7 @@ class Committer:
                 try:
                     await self._carry_out(await self._matcher.for_portion(gallery, portion, todo, loaded, worked))
                     await self._published(gallery)
-                except Stale:
+                except (Stale, AlreadyExists):
                     self._galleries.forget(gallery)
                 return True
             distance, links = known.distance, known.links

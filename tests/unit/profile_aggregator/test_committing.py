@@ -273,3 +273,20 @@ async def test_a_task_that_ended_meanwhile_is_left_out_of_its_batch(world: World
         ("v0", "done"), ("v1", "done"), ("v2", "cancelled"), ("v3", "done"),
     ]  # fmt: skip
     assert await world.clusters() == [("v0:1:0",), ("v1:1:0",), ("v3:1:0",)]
+
+
+async def test_what_goes_wrong_about_one_gallery_does_not_hold_up_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one's re-clustering raises; suggestions of the second one are looked for all the same."""
+    await world.commit("a", at(0.0), at(0.55))
+    broken = {"_id": reclustering.recluster_key("broken"), "kind": reclustering.RECLUSTER, "gallery": "broken"}
+    await world.documents.insert(PENDING, {**broken, "after": 7, "keys": [], "created_at": events.now_utc()})
+    await world.documents.insert(GALLERIES, {"_id": "broken", "version": 1})
+    await world.documents.insert(
+        PERSONS, {**person_document(video_person(0, at(0.0)), "broken", "x", 1), "profile_id": "p"}
+    )
+    await world.documents.insert(PROFILES, {"_id": "p", "gallery": "broken", "founder": "x:1:0", "version": 1})
+    await world.galleries.current("broken")
+    await world.background.round()
+    assert await world.documents.count(SUGGESTIONS, {"gallery": GALLERY}) == 1
