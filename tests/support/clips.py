@@ -1,7 +1,9 @@
 """Clips of real people for tests, made from the sample, in any codec and container; kept for the session."""
 
+import atexit
 import functools
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -18,7 +20,9 @@ Image = NDArray[np.uint8]
 
 @functools.cache
 def _folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="castlist-clips-"))
+    path = Path(tempfile.mkdtemp(prefix="castlist-clips-"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
 
 
 @functools.cache
