@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 _ORPHANED = timedelta(seconds=10)
 """After so long a gallery that another process has at hand counts as nobody's."""
+_AFTER_ERROR = 30.0
 _REST = 20
 """Looking for suggestions takes at most one part in so many of the time."""
 
@@ -31,6 +32,7 @@ class Background:
     ) -> None:
         self._documents, self._galleries, self._committer, self._clock = documents, galleries, committer, clock
         self._resting: dict[str, float] = {}
+        self._failed: dict[str, float] = {}
 
     async def for_ever(self, pause: float = 0.25) -> None:
         """Round after round, with a pause where there is nothing to do."""
@@ -65,10 +67,12 @@ class Background:
         except Exception:
             log.exception("cannot work on a gallery in the background", extra={"gallery": gallery})
             self._galleries.forget(gallery)
+            self._failed[gallery] = time.monotonic()
             return None
 
     def _ours(self, gallery: str, last: datetime) -> bool:
-        return self._galleries.known(gallery) or last < self._clock() - _ORPHANED
+        failed = time.monotonic() - self._failed.get(gallery, -_AFTER_ERROR) < _AFTER_ERROR
+        return not failed and (self._galleries.known(gallery) or last < self._clock() - _ORPHANED)
 
     async def _suggest(self, gallery: str) -> None:
         if await self._documents.count(PENDING, {"gallery": gallery}):

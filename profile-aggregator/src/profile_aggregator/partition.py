@@ -10,17 +10,20 @@ from collections.abc import Iterable, Sequence
 from profile_aggregator.domain import Links, Member
 from profile_aggregator.linkage import NEVER, average_link
 from profile_aggregator.neighbours import gaps
-from profile_aggregator.sparse import sparse_link
+from profile_aggregator.sparse import TooDense, sparse_link
 
 DENSE = 1_000
 """Persons up to which a matrix of distances is small and fast."""
+LARGEST_MATRIX = 5_000
+"""Persons up to which one is made where they have too many neighbours: some 600 MB."""
 
 
 def partition(members: Iterable[Member], distance: float, links: Links | None = None) -> list[tuple[str, ...]]:
     """Clusters as sorted tuples of keys, sorted: average link on D², joined while D ≤ distance.
 
     Never together: persons seen together, persons with different names, and what `links.cannot` says. `links.must`
-    outranks the first two and yields to the last. Up to DENSE persons it takes a matrix of their distances.
+    outranks the first two and yields to the last. Up to DENSE persons it takes a matrix of their distances. Raises
+    TooDense for many thousands who are nearly all within the distance of each other: no distance to be used.
     """
     ordered = sorted(members, key=lambda member: member.key)
     if len(ordered) == 1:
@@ -30,9 +33,14 @@ def partition(members: Iterable[Member], distance: float, links: Links | None = 
     forbidden = _positions(decided.cannot, position)
     apart = [*_parted(ordered, position), *forbidden]
     together = must_groups(len(ordered), _positions(decided.must, position), forbidden)
+    clusters = None
     if len(ordered) > DENSE:
-        clusters = sparse_link(ordered, distance * distance, apart, together)
-    else:
+        try:
+            clusters = sparse_link(ordered, distance * distance, apart, together)
+        except TooDense:
+            if len(ordered) > LARGEST_MATRIX:
+                raise
+    if clusters is None:
         distances = gaps(ordered)
         for i, j in apart:
             distances[i, j] = distances[j, i] = NEVER

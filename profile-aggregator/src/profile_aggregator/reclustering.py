@@ -67,8 +67,9 @@ def next_portion(gallery: Gallery, todo: Todo, seen: Collection[str]) -> Portion
         return _one_by_one(gallery, todo.keys)
     waiting = sorted(key for key in gallery.members if key > todo.after and key not in seen)
     # Whom the components will come to: many at once are found faster.
-    reached = gallery.near(waiting[:PORTION]).values()
-    gallery.near(key for near in reached for key in near)
+    reached = {key for near in gallery.near(waiting[:PORTION]).values() for key in near}
+    if len(reached) <= 4 * PORTION:
+        gallery.near(reached)
     chosen: set[str] = set()
     late: set[str] = set()
     passed = set(todo.keys)

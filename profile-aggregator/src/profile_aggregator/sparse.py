@@ -14,6 +14,12 @@ from profile_aggregator.neighbours import NeighbourIndex
 
 EDGE = 1e-9
 """As in gallery.py: rounding must not cost an edge."""
+EDGES = 4_000_000
+"""How many neighbours are held, each from both ends: some 300 MB."""
+
+
+class TooDense(ValueError):
+    """More neighbours than are held: the distance is too large for so many persons."""
 
 
 def sparse_link(
@@ -25,6 +31,7 @@ def sparse_link(
     """Clusters as positions of `ordered`, like `linkage.average_link` on D² up to rounding, in O(n + edges) memory.
 
     `limit` is a D². Pairs in `apart` are kept apart; groups `together` are joined first, whatever their distance.
+    Raises TooDense.
     """
     clusters = _Clusters(ordered, limit, apart)
     for first, *others in map(sorted, together):
@@ -50,8 +57,13 @@ class _Clusters:
             self._foes[j].add(i)
         index, position = NeighbourIndex(), {member.key: i for i, member in enumerate(ordered)}
         index.add(ordered)
-        for i, keys in enumerate(index.within(ordered, limit + EDGE)):
-            self._near[i] = {position[key] for key in keys} - {i}
+        edges, step = 0, min(256, EDGES // (2 * len(ordered)) + 1)
+        for start in range(0, len(ordered), step):
+            for i, keys in enumerate(index.within(ordered[start : start + step], limit + EDGE), start):
+                self._near[i] = {position[key] for key in keys} - {i}
+                edges += len(keys)
+            if edges > EDGES:
+                raise TooDense(f"{len(ordered)} persons with more than {edges} neighbours")
 
     def join_all(self) -> None:
         """Join the two nearest for as long as they are within the limit."""

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from profile_aggregator.gallery import Gallery
 
 
+SLICE = 64
+"""How many persons' neighbours are held at once: with a distance that is too large these may be everybody."""
+
+
 def renamed(member: Member, name: str | None) -> Member:
     return replace(member, name=name)
 
@@ -128,8 +132,9 @@ class After:
                 return None
             reached: set[str] = set()
             old = [key for key in frontier if key not in self._new]
-            for keys in gallery.near(old).values():
-                reached |= keys
+            for start in range(0, len(old), SLICE):
+                for keys in gallery.near(old[start : start + SLICE]).values():
+                    reached |= keys
             for key in frontier:
                 reached |= self._edges.get(key, set())
             for profile in {gallery.profile_of[key] for key in old}:

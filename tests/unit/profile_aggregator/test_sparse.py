@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profile_aggregator import partition as partitioning
+from profile_aggregator import sparse
 from profile_aggregator.domain import Links, Member
 from profile_aggregator.partition import partition
 
@@ -47,6 +48,18 @@ def test_the_partition_does_not_depend_on_how_it_is_worked_out(
 
     dense, sparse = both_ways(members, distance, Links(pairs(), pairs()) if decided else None)
     assert dense == sparse
+
+
+def test_too_many_neighbours_take_a_matrix_or_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a distance at which everybody is everybody's neighbour memory stays bounded, and the answer the same."""
+    members = crowd(1, 40)
+    expected = partition(members, 0.9)
+    monkeypatch.setattr(partitioning, "DENSE", 10)
+    monkeypatch.setattr(sparse, "EDGES", 500)
+    assert partition(members, 0.9) == expected
+    monkeypatch.setattr(partitioning, "LARGEST_MATRIX", 30)
+    with pytest.raises(sparse.TooDense):
+        partition(members, 0.9)
 
 
 def test_somebody_in_between_joins_the_nearer_also_without_a_matrix() -> None:
