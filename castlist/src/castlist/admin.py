@@ -25,9 +25,7 @@ async def ensure_topics(settings: Settings, documents: Documents) -> list[str]:
 
 async def init(settings: Settings) -> None:
     """Prepare the servers; safe to repeat, also beside running services. Unavailable if one of them is away."""
-    async with s3.connect(
-        settings.s3_endpoint, settings.s3_bucket, settings.s3_access_key, settings.s3_secret_key, settings.s3_region
-    ) as objects:
+    async with s3.connect(*settings.s3) as objects:
         await objects.create_bucket()
     documents = mongo.connect(settings.mongo_url, settings.mongo_database)
     try:

@@ -41,6 +41,11 @@ class Settings(BaseSettings):
     ] = 16
 
     @property
+    def s3(self) -> tuple[str, str, str, str, str]:
+        """What `castlist.s3.connect` takes, in its order."""
+        return self.s3_endpoint, self.s3_bucket, self.s3_access_key, self.s3_secret_key, self.s3_region
+
+    @property
     def public_query_url(self) -> str:
         """Where clients find query-api."""
         return (self.query_url or f"http://127.0.0.1:{self.query_port}").rstrip("/")

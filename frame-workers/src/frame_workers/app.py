@@ -59,15 +59,7 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
         publisher = kafka.KafkaPublisher(settings.kafka_bootstrap)
         stack.callback(documents.close)
         stack.push_async_callback(publisher.close)
-        objects = await enter(
-            s3.connect(
-                settings.s3_endpoint,
-                settings.s3_bucket,
-                settings.s3_access_key,
-                settings.s3_secret_key,
-                settings.s3_region,
-            )
-        )
+        objects = await enter(s3.connect(*settings.s3))
         cache = Cache(settings.castlist_home / "fetched", settings.fetched_bytes, objects)
         trials = Trials(documents, uuid.uuid4().hex, now_utc)
         pulse, running = Pulse(), Running()

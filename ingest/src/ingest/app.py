@@ -27,15 +27,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Starlette]:
         stack.callback(documents.close)
         publisher = kafka.KafkaPublisher(settings.kafka_bootstrap)
         stack.push_async_callback(publisher.close)
-        objects = await stack.enter_async_context(
-            s3.connect(
-                settings.s3_endpoint,
-                settings.s3_bucket,
-                settings.s3_access_key,
-                settings.s3_secret_key,
-                settings.s3_region,
-            )
-        )
+        objects = await stack.enter_async_context(s3.connect(*settings.s3))
         uploads = Uploads(documents, objects, now_utc, settings.max_upload_bytes)
         acceptance = Acceptance(documents, now_utc)
         announcer = Announcer(documents, publisher, now_utc)

@@ -115,15 +115,7 @@ async def main(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         documents = mongo.connect(settings.mongo_url, settings.mongo_database)
         publisher = kafka.KafkaPublisher(settings.kafka_bootstrap)
-        objects = await stack.enter_async_context(
-            s3.connect(
-                settings.s3_endpoint,
-                settings.s3_bucket,
-                settings.s3_access_key,
-                settings.s3_secret_key,
-                settings.s3_region,
-            )
-        )
+        objects = await stack.enter_async_context(s3.connect(*settings.s3))
         progress = Progress()
         galleries = Galleries(documents)
         committer = Committer(documents, objects, publisher, galleries, events.now_utc, settings.commit_batch)

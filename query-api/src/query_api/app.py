@@ -113,15 +113,7 @@ async def run(settings: Settings) -> None:
         stack.callback(documents.close)
         publisher = kafka.KafkaPublisher(settings.kafka_bootstrap)
         stack.push_async_callback(publisher.close)
-        objects = await stack.enter_async_context(
-            s3.connect(
-                settings.s3_endpoint,
-                settings.s3_bucket,
-                settings.s3_access_key,
-                settings.s3_secret_key,
-                settings.s3_region,
-            )
-        )
+        objects = await stack.enter_async_context(s3.connect(*settings.s3))
         reading, commands = Reading(documents), Commands(documents, publisher)
         served = operations(
             Tasks(reading),
