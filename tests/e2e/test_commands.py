@@ -48,17 +48,28 @@ def test_a_name_stays_and_a_deleted_video_goes(api: Api) -> None:
 
 
 def test_settings_hold_from_the_next_task_on(api: Api) -> None:
-    """The changed ones are shown once they took effect, the others stay; a video is looked through by them."""
+    """The changed ones are shown once they took effect, the others stay; a video is looked through by them.
+
+    Each task shows those it ran with, the earlier one for good.
+    """
     gallery = new_gallery("settings")
     clip = api.submit(clips.sample("monday"), gallery)
     api.finished(clip["task_id"])
     path = f"/galleries/{gallery}/settings"
     before = api.get(path).json()
+    first = {name: value for name, value in before.items() if name != "across_video_distance"}
+    assert set(first) == {
+        "detector", "samples_per_second", "smallest_face", "in_video_distance", "minimum_sightings",
+    }  # fmt: skip
+    assert api.task(clip["task_id"])["settings"] == first
     # Whoever is seen less often than this is nobody.
-    answer = api.http.patch(f"{api.query}{path}", json={"minimum_sightings": 100})
+    changes = {"minimum_sightings": 100, "samples_per_second": 2.0, "smallest_face": 90, "in_video_distance": 0.35}
+    answer = api.http.patch(f"{api.query}{path}", json=changes)
     assert answer.status_code == 202, answer.text
     eventually(lambda: api.get(f"/galleries/{gallery}").json()["settled"])
-    assert api.get(path).json() == before | {"minimum_sightings": 100}
+    assert api.get(path).json() == before | changes
     other = api.submit(clips.sample("tuesday"), gallery)
     task = api.finished(other["task_id"])
     assert (task["status"], task["people"]) == ("done", 0)
+    assert task["settings"] == first | changes
+    assert api.task(clip["task_id"])["settings"] == first

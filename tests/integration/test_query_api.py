@@ -17,11 +17,12 @@ from pymongo import MongoClient
 
 from castlist import mongo, s3, schema, tasks
 from castlist.codec import decode
-from castlist.events import ChangeSettings, DeleteVideo, RenameProfile, now_utc
+from castlist.events import ChangeSettings, DeleteVideo, MatchSettings, RenameProfile, now_utc
 from castlist.ids import crop_key, task_id
 from castlist.mongo import MongoDocuments
 from castlist.ports import Document
 from castlist.s3 import S3Objects
+from castlist.schema import GALLERIES
 from castlist.settings import Settings
 from castlist.topics import GALLERY_COMMITS
 from conftest import RunningStack
@@ -133,8 +134,8 @@ async def test_a_task_is_shown_as_it_is(seen: Seen) -> None:
     assert await seen.get(f"/tasks/{task_id(queued, 1)}") == {
         "id": task_id(queued, 1), "video_id": queued, "video_name": "lobby.mp4", "gallery": seen.stored.gallery,
         "epoch": 1, "status": "queued", "progress": 0.0, "chunks_done": 0, "chunks_planned": None, "people": None,
-        "faces_skipped": {}, "warnings": [], "error": None, "created_at": "2026-01-02T03:04:06Z", "started_at": None,
-        "finished_at": None, "eta_seconds": None,
+        "settings": None, "faces_skipped": {}, "warnings": [], "error": None, "created_at": "2026-01-02T03:04:06Z",
+        "started_at": None, "finished_at": None, "eta_seconds": None,
     }  # fmt: skip
 
     working = await seen.stored.video(status=tasks.PROCESSING)
@@ -153,6 +154,23 @@ async def test_a_task_is_shown_as_it_is(seen: Seen) -> None:
         await seen.stored.profile([done, queued])
     shown = await seen.get(f"/tasks/{task_id(done, 1)}")
     assert (shown["people"], shown["progress"], shown["eta_seconds"]) == (3, 1.0, None)
+
+
+async def test_a_task_shows_the_settings_it_runs_with(seen: Seen) -> None:
+    """Null until it is planned; those of its plan afterwards, alone, in a list and to its end; never the gallery's."""
+    planned = MatchSettings(
+        detector="cnn", samples_per_second=10, smallest_face=80, in_video_distance=0.3, minimum_sightings=4
+    ).model_dump()
+    await seen.documents.update(GALLERIES, {"_id": seen.stored.gallery}, {"$set": {"settings": {"smallest_face": 99}}})
+    waiting, working, done = [
+        await seen.stored.video(status=state) for state in (tasks.QUEUED, tasks.PROCESSING, tasks.DONE)
+    ]
+    for video in (working, done):
+        await seen.stored.change_task(video, settings=planned)
+    shown = await seen.walk("/tasks", gallery=seen.stored.gallery)
+    assert [task["settings"] for task in shown] == [None, planned, planned]
+    for video, settings in ((waiting, None), (working, planned), (done, planned)):
+        assert (await seen.get(f"/tasks/{task_id(video, 1)}"))["settings"] == settings
 
 
 async def test_tasks_are_listed_by_gallery_state_and_video(seen: Seen) -> None:
@@ -174,7 +192,9 @@ async def test_the_stream_of_a_task_says_every_change_and_ends(seen: Seen) -> No
     path = f"/tasks/{task_id(video, 1)}"
     steps: Iterator[Callable[[], Awaitable[Any]]] = iter(
         [
-            lambda: seen.stored.change_task(video, status="processing", started_at=now_utc(), progress=0.5),
+            lambda: seen.stored.change_task(
+                video, status="processing", started_at=now_utc(), progress=0.5, settings=MatchSettings().model_dump()
+            ),
             lambda: seen.stored.change_task(video, progress=0.75),
             lambda: tasks.finish(seen.documents, video, 1, tasks.DONE, now_utc()),
         ]
@@ -193,6 +213,7 @@ async def test_the_stream_of_a_task_says_every_change_and_ends(seen: Seen) -> No
     assert [(one["status"], one["progress"]) for one in said] == [
         ("queued", 0.0), ("processing", 0.5), ("processing", 0.75), ("done", 1.0),
     ]  # fmt: skip
+    assert [one["settings"] for one in said] == [None, *[MatchSettings().model_dump()] * 3]
     assert lines.count("event: task") == 4
     assert said[-1] == await seen.get(path)
 

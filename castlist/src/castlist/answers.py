@@ -39,8 +39,18 @@ class TaskError(Answer):
     message: str
 
 
+class TaskSettings(Answer):
+    """How faces are looked for in a task, fixed when it is planned; later changes are for later tasks."""
+
+    detector: str
+    samples_per_second: float
+    smallest_face: int
+    in_video_distance: float
+    minimum_sightings: int
+
+
 class Task(Answer):
-    """One run over one video. `people` is how many were found, once it is done."""
+    """One run over one video. `people` is how many were found, once it is done; `settings` are there once planned."""
 
     id: str
     video_id: str
@@ -52,6 +62,7 @@ class Task(Answer):
     chunks_done: int
     chunks_planned: int | None
     people: int | None
+    settings: TaskSettings | None = None
     faces_skipped: dict[str, int]
     warnings: list[str]
     error: TaskError | None

@@ -3,7 +3,7 @@
 | collection | `_id` | what |
 | --- | --- | --- |
 | videos | video | name, object, media facts, `latest_epoch`, `latest_task_id` |
-| tasks | task | one run over a video; `status` never leaves a final state |
+| tasks | task | one run over a video, with the settings of its plan; `status` never leaves a final state |
 | uploads | object key | objects being written, so that what a crash left can be found |
 | outbox | event | events to publish, written in the transaction that makes them true |
 | controls | event | which epoch a cancel without one meant, resolved once |

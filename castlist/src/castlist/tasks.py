@@ -163,6 +163,7 @@ def _task(uploaded: VideoUploaded, name: str, now: datetime) -> Document:
         "progress": 0.0,
         "chunks_done": 0,
         "chunks_planned": None,
+        "settings": None,
         "faces_skipped": {},
         "warnings": [],
         "error": None,

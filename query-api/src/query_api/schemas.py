@@ -30,6 +30,7 @@ class Task(BaseModel):
     chunks_done: int
     chunks_planned: int | None
     people: Annotated[int | None, Field(description="how many profiles its video has now; null until done")]
+    settings: Annotated[MatchSettings | None, Field(description="how its faces are looked for; null until planned")]
     faces_skipped: dict[str, int]
     warnings: list[str]
     error: TaskError | None

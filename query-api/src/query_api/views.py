@@ -24,6 +24,7 @@ def task(row: Document, people: int | None, now: datetime) -> Document:
         "chunks_done": row["chunks_done"],
         "chunks_planned": row["chunks_planned"],
         "people": people,
+        "settings": row.get("settings"),
         "faces_skipped": row["faces_skipped"],
         "warnings": row["warnings"],
         "error": row["error"],

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import BaseModel
 
-from castlist import answers
+from castlist import answers, events
 from ingest import forms
 from query_api import schemas
 
@@ -13,6 +13,7 @@ from query_api import schemas
     [
         (answers.Task, schemas.Task),
         (answers.TaskError, schemas.TaskError),
+        (answers.TaskSettings, events.MatchSettings),
         (answers.Profile, schemas.Profile),
         (answers.Appearance, schemas.Appearance),
         (answers.Crop, schemas.CropView),

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from castlist import http, openapi, tasks
 from castlist.codec import decode
-from castlist.events import RenameProfile, now_utc
+from castlist.events import MatchSettings, RenameProfile, now_utc
 from castlist.ids import task_id
 from castlist.memory import MemoryDocuments, MemoryLog, MemoryObjects, MemoryPublisher
 from castlist.ports import Unavailable
@@ -105,6 +105,7 @@ async def test_every_view_is_what_its_model_describes(documents: MemoryDocuments
     for model, view in (
         (schemas.Task, views.task(task, None, NOW)),
         (schemas.Task, views.task(failed, 3, NOW)),
+        (schemas.Task, views.task({**task, "settings": MatchSettings(detector="cnn").model_dump()}, None, NOW)),
         (schemas.Video, views.video({**row, "duration": 3.5, "width": 640, "height": 480, "frame_rate": 29.97})),
         (schemas.Video, views.video({**row, "recorded_at": None})),
         (schemas.Appearance, shown),
