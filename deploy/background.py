@@ -78,7 +78,8 @@ def stop(running: "subprocess.Popen[bytes]") -> None:
 def temporary_stack(config: Config, name: str) -> Iterator[Config]:
     """A fresh stack in a home of its own on free ports; yields its settings.
 
-    At the end it is stopped and its home removed, except that the logs stay, and are pointed to, when the block raised.
+    At the end it is stopped and its home removed, except that the logs stay, and are pointed to, when the block raised
+    anything but a Ctrl-C.
     """
     ports: dict[str, int] = {}
     for setting in PORTS:
@@ -92,6 +93,9 @@ def temporary_stack(config: Config, name: str) -> Iterator[Config]:
             yield own
         finally:
             stop(running)
+    except KeyboardInterrupt:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     except BaseException:
         shutil.rmtree(home.data, ignore_errors=True)
         print(f"deploy: the logs are in {home.logs}", file=sys.stderr)

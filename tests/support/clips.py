@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import math
 import os
 import shutil
 import tempfile
@@ -101,20 +102,24 @@ def minute() -> Path:
 @functools.cache
 def long(minutes: int) -> Path:
     """`minute` repeated without encoding it again."""
-    path = _folder() / f"long-{minutes}.mp4"
-    with av.open(str(minute())) as source:
+    return repeat(minute(), _folder() / f"long-{minutes}.mp4", 60 * minutes)
+
+
+def repeat(clip: Path, path: Path, seconds: float) -> Path:
+    """The pictures of `clip`, over and over until `path` has `seconds` of them, without encoding them again."""
+    with av.open(str(clip)) as source, av.open(str(path), "w") as target:
         stream = source.streams.video[0]
-        packets = [(bytes(p), p.pts, p.dts, p.is_keyframe) for p in source.demux(stream) if p.size]
+        packets = [p for p in source.demux(stream) if p.size]
         assert stream.time_base is not None
-        length = round(60 / stream.time_base)
-        with av.open(str(path), "w") as target:
-            out = target.add_stream_from_template(stream)
-            for turn in range(minutes):
-                for data, pts, dts, key in packets:
-                    packet = av.Packet(data)
-                    packet.pts, packet.dts = (pts or 0) + turn * length, (dts or 0) + turn * length
-                    packet.stream, packet.time_base, packet.is_keyframe = out, stream.time_base, key
-                    target.mux(packet)
+        shown = [p.pts for p in packets]
+        length = max(shown) - min(shown) + max(p.duration or 0 for p in packets)
+        out = target.add_stream_from_template(stream)
+        for turn in range(math.ceil(seconds / (length * stream.time_base))):
+            for original in packets:
+                packet = av.Packet(bytes(original))
+                packet.pts, packet.dts = original.pts + turn * length, original.dts + turn * length
+                packet.stream, packet.time_base, packet.is_keyframe = out, stream.time_base, original.is_keyframe
+                target.mux(packet)
     return path
 
 

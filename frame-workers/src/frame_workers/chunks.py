@@ -102,7 +102,7 @@ class Chunks:
         return bool(parts) and len(parts) >= parts[0]["parts"]
 
     async def _work(self, chunk: events.ChunkPlanned, plan: Document | None) -> Frame | Failure:
-        seconds = _seconds(chunk, plan)
+        began, seconds = time.monotonic(), _seconds(chunk, plan)
         bounds = _bounds(chunk, seconds, self._shop)
         try:
             async with self._shop.cache.hold(chunk.object) as path, self._pool.slot(chunk.video_id) as child:
@@ -127,7 +127,8 @@ class Chunks:
         TOOK.observe(took)
         VIDEO_SECONDS.inc(seconds)
         FACES_ENCODED.inc(sum(len(track["faces"]) for track in result["tracks"]))
-        log.info("worked through", extra={"took": round(took, 3), "seconds": seconds, "tracks": len(result["tracks"])})
+        told = {"waited": round(started - began, 3), "took": round(took, 3), "seconds": seconds}
+        log.info("worked through", extra={**told, "tracks": len(result["tracks"])})
         return result
 
     async def _tell(self, chunk: events.ChunkPlanned, result: Frame) -> None:

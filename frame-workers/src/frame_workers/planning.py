@@ -4,6 +4,7 @@ The plan that was stored first stands: whoever repeats this hands out the same c
 """
 
 import logging
+import time
 
 from castlist import events, tasks
 from castlist.codec import Poison
@@ -83,7 +84,7 @@ class Planning:
 
     async def _plan(self, uploaded: events.VideoUploaded) -> Document:
         """The plan that stands. Raises Rejected, or Stopped if nobody wants it."""
-        documents = self._shop.documents
+        documents, began = self._shop.documents, time.monotonic()
         await self._shop.ensure_wanted(uploaded.video_id, uploaded.epoch)
         attempt = attempt_key(uploaded.video_id, uploaded.epoch)
         plan = await documents.get(PLANS, attempt)
@@ -110,7 +111,8 @@ class Planning:
             await documents.insert(PLANS, plan)
         except AlreadyExists:
             return await documents.get(PLANS, attempt) or plan
-        log.info("planned", extra={"chunks": len(found["chunks"]), "duration": found["duration"]})
+        took = round(time.monotonic() - began, 3)
+        log.info("planned", extra={"took": took, "chunks": len(found["chunks"]), "duration": found["duration"]})
         return plan
 
     async def _object(self, uploaded: events.VideoUploaded) -> events.StoredObject:

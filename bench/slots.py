@@ -1,0 +1,182 @@
+"""What a second worker slot brings, and what memory a slot takes: a long video through a stack of its own.
+
+    python bench/slots.py --clip FILE [--minutes 10] [--rounds 1] [--hour]
+
+The clip is repeated, without encoding it again, until it has so many minutes; a stack with WORKERS=1 works it through,
+then one with WORKERS=2. The clock runs from the first chunk's start to the last chunk's end as frame-workers log them
+(`worked through`: when it ended, and how long it took): uploading, probing and committing happen once, whatever the
+slots. Of several rounds the fastest counts.
+
+`slots busy` is how much of that time a slot had a chunk: below 100 %, work is handed out too slowly. `core s` is CPU
+of the slots for a second of video, `wall s` what its chunks took: where wall exceeds core, slots wait for a core that
+somebody else has; where core itself grows with the second slot, they share caches, memory or one physical core.
+`core s, rest` is everybody else's, services and servers; the line below says whose, in cores, as two slots on two cores
+compete with them.
+
+Resident memory of each slot is looked at once a second; with `--hour` also over an hour of video with two slots. It
+counts as flat if the median of the second half is no more than 5 % above that of the first. The last line is one JSON
+object. Exits 1 where 1.8 times, 450 MB or flatness is not reached.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from own_stack import OwnStack, at_rest, own_stack
+
+from support.clips import repeat  # of the tests
+
+TWICE, MOST_MB, FLAT = 1.8, 450.0, 1.05
+MB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Resident MB of one slot over a run."""
+
+    peak: float
+    first_half: float
+    second_half: float
+    samples: int
+
+    @classmethod
+    def of(cls, samples: list[float]) -> "Memory":
+        half = len(samples) // 2
+        halves = [statistics.median(part or samples) for part in (samples[:half], samples[half:])]
+        return cls(max(samples), *halves, len(samples))
+
+    @property
+    def kept(self) -> bool:
+        return self.peak <= MOST_MB and self.second_half <= FLAT * self.first_half
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pass over the video."""
+
+    slots: int
+    chunks: int
+    video_seconds: float
+    seconds: float
+    busy_seconds: float
+    core_seconds: float
+    rest: dict[str, float]
+    memory: list[Memory]
+
+    def line(self) -> str:
+        busy, per = self.busy_seconds / (self.slots * self.seconds), self.video_seconds
+        return (
+            f"{self.slots:5}{self.seconds:9.2f}{self.video_seconds / self.seconds:14.1f}{busy:12.1%}"
+            f"{self.core_seconds / per:10.4f}{self.busy_seconds / per:10.4f}{sum(self.rest.values()) / per:14.4f}\n"
+            f"{'':5}  cores: slots {self.core_seconds / self.seconds:.2f}"
+            + "".join(f", {name} {spent / self.seconds:.2f}" for name, spent in self.rest.items())
+        )
+
+
+HEADER = (
+    f"{'slots':>5}{'seconds':>9}{'video s/s':>14}{'slots busy':>12}{'core s':>10}{'wall s':>10}{'core s, rest':>14}"
+)
+
+
+def work_through(stack: OwnStack, slots: int, video: Path) -> Run:
+    """Upload, watch, and read from the log how it went."""
+    before = stack.core_seconds()
+    accepted = stack.upload(video, f"bench-{uuid.uuid4().hex[:8]}")
+    resident: defaultdict[int, list[float]] = defaultdict(list)
+    while True:
+        for child in stack.slots():
+            resident[child.pid].append(child.memory_info().rss / MB)
+        if stack.over(accepted["task_id"]):
+            break
+        time.sleep(1)
+    if len(resident) != slots:
+        raise SystemExit(f"{len(resident)} processes worked in {slots} slots: some died")
+    after = stack.core_seconds()
+    chunks = [said for said in stack.said("frame-workers", "worked through") if said["video"] == accepted["video_id"]]
+    spent = {name: after[name] - before[name] for name in before}
+    return Run(
+        slots=slots,
+        chunks=len(chunks),
+        video_seconds=sum(chunk["seconds"] for chunk in chunks),
+        seconds=max(chunk["at"] for chunk in chunks) - min(chunk["at"] - chunk["took"] for chunk in chunks),
+        busy_seconds=sum(chunk["took"] for chunk in chunks),
+        core_seconds=spent.pop("slots"),
+        rest=spent,
+        memory=[Memory.of(samples) for samples in resident.values()],
+    )
+
+
+def show_memory(title: str, run: Run) -> None:
+    """One line a slot."""
+    for number, one in enumerate(run.memory, 1):
+        print(
+            f"{title}, slot {number} of {run.slots}: at most {one.peak:.0f} MB; median {one.first_half:.0f} MB in the "
+            f"first half, {one.second_half:.0f} MB in the second ({one.samples} samples): "
+            f"{'kept' if one.kept else 'BROKEN'}"
+        )
+
+
+def measure(folder: Path, asked: argparse.Namespace) -> tuple[dict[int, Run], Run | None]:
+    """The fastest run for each number of slots, and the hour."""
+    video = repeat(asked.clip, folder / f"clip{asked.clip.suffix}", 60 * asked.minutes)
+    hour = repeat(asked.clip, folder / f"hour{asked.clip.suffix}", 3600) if asked.hour else None
+    best: dict[int, Run] = {}
+    long: Run | None = None
+    print(HEADER, flush=True)
+    for slots in (1, 2):
+        with own_stack("slots", slots) as stack:
+            for _ in range(asked.rounds):
+                run = work_through(stack, slots, video)
+                print(run.line(), flush=True)
+                best[slots] = min(best.get(slots, run), run, key=lambda one: one.seconds)
+            if hour is not None and slots == 2:
+                long = work_through(stack, slots, hour)
+                print(f"{long.line()}   an hour", flush=True)
+    return best, long
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clip", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--hour", action="store_true", help="memory over an hour of video too")
+    asked = parser.parse_args()
+    before = at_rest()
+    print(before)
+    with tempfile.TemporaryDirectory(prefix="castlist-bench-clips-") as folder:
+        best, long = measure(Path(folder), asked)
+    ratio = best[1].seconds / best[2].seconds
+    print(f"two slots are {ratio:.2f} times as fast as one: {'kept' if ratio >= TWICE else 'BROKEN'}")
+    runs = [(f"{asked.minutes:g} minutes", run) for run in best.values()] + ([("an hour", long)] if long else [])
+    for title, run in runs:
+        show_memory(title, run)
+    kept = ratio >= TWICE and all(one.kept for _, run in runs for one in run.memory)
+    figures: dict[str, Any] = {"clip": asked.clip.name, "minutes": asked.minutes, "before": before}
+    figures |= {"ratio": round(ratio, 3), "kept": kept, "runs": [_rounded(asdict(run)) for _, run in runs]}
+    print(json.dumps(figures))
+    sys.exit(0 if kept else 1)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return round(value, 3) if isinstance(value, float) else value
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
