@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -10,8 +11,10 @@ import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -25,6 +28,7 @@ from castlist.schema import ATTEMPTS, CHUNKS, GALLERIES, PLANS
 from castlist.settings import Settings
 from castlist.topics import FACE_ENCODINGS, VIDEO_CHUNKS, VIDEO_UPLOADED, Topic
 from conftest import RunningStack
+from frame_workers.encode import make_encoder
 from support import clips
 from support.running import connected, partition_of, whole_topic
 
@@ -189,6 +193,23 @@ async def test_a_video_is_planned_and_each_chunk_told_once(world: World, people:
     await world.acknowledged(VIDEO_CHUNKS)
     assert await world.attempt(video) == {}
     assert len(world.of(events.FacesEncoded, video)) == 1
+
+
+async def test_metrics_and_log_say_what_encodes(world: World) -> None:
+    """What make_encoder chooses on this machine, and nothing beside it, once all children are ready."""
+    chosen = make_encoder("onnx", Settings().castlist_cache).name
+    encoder, _, provider = chosen.partition("-")
+    (port,) = (at.laddr.port for at in psutil.Process(world.service()).net_connections() if at.status == "LISTEN")
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        assert (await http.get("/health/ready")).status_code == 200
+        shown = (await http.get("/metrics")).text
+    said = [line for line in shown.splitlines() if line.startswith("castlist_encoder_info")]
+    assert said == [f'castlist_encoder_info{{encoder="{encoder}",provider="{provider or "cpu"}"}} 1.0']
+    if log := world.stack.processes().get("frame-workers", {}).get("log"):
+        lines = [json.loads(line) for line in Path(log).read_text().splitlines() if line.startswith("{")]
+        assert any(line["message"].startswith(f"encoding with {chosen}") for line in lines)
+        ready = [line["facts"] for line in lines if line["message"] == "a worker child is ready"]
+        assert {facts["encoder"] for facts in ready if "encoder" in facts} == {chosen}
 
 
 async def test_events_that_come_again_change_nothing(world: World, half_a_minute: bytes) -> None:

@@ -14,7 +14,11 @@ VIDEO_SECONDS = Counter("castlist_video_seconds_total", "Seconds of video worked
 FACES_ENCODED = Counter("castlist_faces_encoded_total", "Faces encoded.")
 CHILD_RESTARTS = Counter("castlist_child_restarts_total", "Worker children that died or were killed.", ["reason"])
 SLOTS_BUSY = Gauge("castlist_slots_busy", "Worker slots at work.")
-ENCODER = Gauge("castlist_encoder_info", "1 for the encoder in use.", ["encoder", "provider"])
+ENCODER = Gauge(
+    "castlist_encoder_info",
+    "1 for the encoder in use (onnx, dlib), with what it computes (cpu, cuda).",
+    ["encoder", "provider"],
+)
 COMMITS = Counter("castlist_commits_total", "Commits to galleries, by how they ended.", ["outcome"])
 COMMIT_SECONDS = Histogram(
     "castlist_commit_seconds", "Wall time of a commit.", buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5)

@@ -27,7 +27,6 @@ from frame_workers.pulse import Pulse, watchdog
 from frame_workers.running import Running
 from frame_workers.settings import Settings
 from frame_workers.trials import Trials
-from frame_workers.wire import Frame
 from frame_workers.workshop import Workshop
 
 log = logging.getLogger(__name__)
@@ -65,7 +64,8 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
         pulse, running = Pulse(), Running()
         shop = Workshop(settings, documents, objects, publisher, cache, trials, running, pulse, now_utc)
 
-        chunk_pool = await enter(Pool(settings.workers, _chunk_child(settings), show_encoder))
+        chunk_pool = Pool(settings.workers, _chunk_child(settings), lambda _: show_encoders(chunk_pool))
+        await enter(chunk_pool)
         # A child of its own: a plan waits for no chunk, and a file that kills its reader kills no chunk.
         plan_pool = await enter(Pool(1, _child("plan", longest_seconds=settings.longest_video_seconds)))
 
@@ -136,7 +136,10 @@ def _child(role: str, **options: Any) -> list[str]:
     return [sys.executable, "-W", quiet, "-m", "frame_workers.child", role, str(os.getpid()), json.dumps(options)]
 
 
-def show_encoder(facts: Frame) -> None:
-    """Say in the metrics what computes the encodings, and on what."""
-    encoder, _, provider = str(facts["encoder"]).partition("-")
-    ENCODER.labels(encoder, provider or "cpu").set(1)
+def show_encoders(pool: Pool) -> None:
+    """Say in the metrics what computes the encodings, and on what: in the children as they are now, none before."""
+    ENCODER.clear()
+    for child in pool.children:
+        if child.facts:
+            encoder, _, provider = str(child.facts["encoder"]).partition("-")
+            ENCODER.labels(encoder, provider or "cpu").set(1)

@@ -49,24 +49,29 @@ class DlibEncoder:
 
 
 def make_encoder(name: EncoderName, cache_folder: Path) -> Encoder:
-    """The encoder asked for. Where ONNX Runtime does not agree with dlib, dlib's serves and the log says so."""
+    """The encoder asked for, on the best that this machine has and that agrees with dlib.
+
+    Where ONNX Runtime has nothing of the kind, dlib's own serves. The log says what was passed over, and why.
+    """
     if name == "dlib":
         return DlibEncoder()
-    from frame_workers.encoder_onnx import OnnxEncoder  # not needed, and not loaded, where dlib was asked for
+    from frame_workers import encoder_onnx  # not needed, and not loaded, where dlib was asked for
 
-    reference = DlibEncoder()
-    try:
-        encoder = OnnxEncoder(cache_folder)
-        chip = check_chip()
-        distance = float(np.linalg.norm(encoder.encode([chip]) - reference.encode([chip])))
-    except (OSError, RuntimeError, ValueError) as error:
-        _log.warning("the ONNX encoder cannot be used, dlib's own serves: %s", error)
-        return reference
-    if not distance < AGREEMENT:
-        _log.warning("the ONNX encoder is %.2g away from dlib's, which serves instead", distance)
-        return reference
-    _log.info("encoding with %s, %.1g away from dlib", encoder.name, distance)
-    return encoder
+    reference, chip = DlibEncoder(), check_chip()
+    expected = reference.encode([chip])
+    for provider in encoder_onnx.providers():
+        try:
+            encoder = encoder_onnx.OnnxEncoder(cache_folder, provider)
+            distance = float(np.linalg.norm(encoder.encode([chip]) - expected))
+        except (OSError, RuntimeError, ValueError) as error:
+            _log.warning("the ONNX encoder cannot be used with %s: %s", provider, error)
+            continue
+        if distance < AGREEMENT:
+            _log.info("encoding with %s, %.1g away from dlib", encoder.name, distance)
+            return encoder
+        _log.warning("the ONNX encoder with %s is %.2g away from dlib's", provider, distance)
+    _log.warning("encoding with dlib's own encoder, which is slow")
+    return reference
 
 
 def check_chip() -> Colour:

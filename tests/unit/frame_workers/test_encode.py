@@ -1,18 +1,25 @@
 """Two implementations of one encoder."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import face_recognition_models
 import numpy as np
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException as OnnxFailure
 
 from frame_workers import encoder_onnx
 from frame_workers.convert import UnknownModel, convert
 from frame_workers.encode import AGREEMENT, CHIP, DlibEncoder, align, check_chip, encode_faces, make_encoder
 from frame_workers.encoder_onnx import OnnxEncoder, converted
 from frame_workers.picture import Region
+
+CUDA = "CUDAExecutionProvider"
+CPU_SESSION = onnxruntime.InferenceSession
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +72,74 @@ def test_an_encoder_that_disagrees_is_not_used(
     with caplog.at_level(logging.WARNING):
         assert make_encoder("onnx", tmp_path).name == "dlib"
     assert "away from dlib" in caplog.text
+
+
+class FakeCuda:
+    """A session of ONNX Runtime that says it uses CUDA; what it does when it runs, the test says."""
+
+    def __init__(self, path: str, options: Any, providers: Sequence[Any]) -> None:
+        self._providers = [provider for provider, _ in providers]
+        self._session = CPU_SESSION(path, options, ["CPUExecutionProvider"])
+
+    def get_providers(self) -> list[str]:
+        return self._providers
+
+    def run(self, *arguments: Any) -> Any:
+        return self._session.run(*arguments) if CUDA not in self._providers else self.run_on_cuda(*arguments)
+
+    def run_on_cuda(self, *arguments: Any) -> Any:
+        return self._session.run(*arguments)
+
+
+class WrongCuda(FakeCuda):
+    def run_on_cuda(self, *arguments: Any) -> Any:
+        return [result + 1e-3 for result in super().run_on_cuda(*arguments)]
+
+
+class FailingCuda(FakeCuda):
+    def run_on_cuda(self, *arguments: Any) -> Any:
+        raise OnnxFailure("CUDNN_STATUS_NOT_INITIALIZED")
+
+
+@pytest.fixture
+def with_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ONNX Runtime that was built for CUDA, on a machine without."""
+    present = onnxruntime.get_available_providers()
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, *present])
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+@pytest.mark.usefixtures("with_cuda")
+def test_cuda_that_cannot_be_used_is_passed_over_for_the_cpu(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Not for dlib, which is many times slower; and the log says so."""
+    with caplog.at_level(logging.INFO):
+        assert make_encoder("onnx", cache).name == "onnx-cpu"
+    assert f"cannot be used with {CUDA}" in caplog.text
+    assert "encoding with onnx-cpu" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("session", "name", "said"),
+    [
+        (FakeCuda, "onnx-cuda", "encoding with onnx-cuda"),
+        (FailingCuda, "onnx-cpu", "CUDNN_STATUS_NOT_INITIALIZED"),
+        (WrongCuda, "onnx-cpu", "away from dlib's"),
+    ],
+)
+@pytest.mark.usefixtures("with_cuda")
+def test_cuda_is_used_where_it_computes_what_dlib_does(
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    session: type[FakeCuda],
+    name: str,
+    said: str,
+) -> None:
+    """It may be there and fail as soon as it is used, or compute with fewer bits."""
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    with caplog.at_level(logging.INFO):
+        assert make_encoder("onnx", cache).name == name
+    assert said in caplog.text
 
 
 @pytest.mark.parametrize("name", ["onnx", "dlib"])
