@@ -1,0 +1,63 @@
+"""The stages of frame-workers on the sample's portraits: what generated pictures cannot show of models."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from castlist.settings import Settings
+from deploy.sample import CLIPS, WIDTH, expected
+from frame_workers.chunk import work_chunk
+from frame_workers.detect import DetectSettings
+from frame_workers.encode import AGREEMENT, DlibEncoder
+from frame_workers.encoder_onnx import OnnxEncoder
+from frame_workers.follow import EncodedFace
+from frame_workers.picture import Colour
+from frame_workers.plan import Chunk
+from support import clips
+
+pytestmark = pytest.mark.stack  # for the sample alone, whose pictures are fetched with the servers
+
+
+class BothEncoders:
+    """ONNX Runtime's, with a note for each face of how far dlib's own lies from it."""
+
+    name = "both"
+
+    def __init__(self, cache: Path) -> None:
+        self._encoder, self._reference = OnnxEncoder(cache), DlibEncoder()
+        self.apart: list[float] = []
+
+    def encode(self, chips: Sequence[Colour]) -> NDArray[np.float32]:
+        encodings = self._encoder.encode(chips)
+        self.apart += np.linalg.norm(encodings - self._reference.encode(chips), axis=1).tolist()
+        return encodings
+
+
+def who(clip: str, face: EncodedFace) -> str:
+    """Whom the clip shows there and then."""
+    until = 0.0
+    for scene in CLIPS[clip]:
+        until += scene.seconds
+        if face.time < until:
+            middle = face.box.left + face.box.width / 2
+            return scene.shots[int(middle / WIDTH * len(scene.shots))].person
+    raise AssertionError(f"{clip} has ended by {face.time}")
+
+
+def test_both_encoders_give_the_same_numbers_for_real_faces() -> None:
+    """For every face that the pipeline encodes of the four clips, and its mirror image; everybody is among them."""
+    encoder = BothEncoders(Settings().castlist_cache)
+    seen: dict[str, set[str]] = {}
+    faces = 0
+    for clip in CLIPS:
+        found = work_chunk(clips.sample(Path(clip).stem), Chunk(0, None, None), DetectSettings(), encoder)
+        for face in (face for track in found.tracks for face in track.faces):
+            seen.setdefault(who(clip, face), set()).add(clip)
+            faces += 1
+    assert seen == expected()
+    assert faces >= 20
+    assert len(encoder.apart) >= 2 * faces
+    assert max(encoder.apart) < AGREEMENT
