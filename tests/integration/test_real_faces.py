@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from castlist.settings import Settings
 from deploy.sample import CLIPS, WIDTH, expected
 from frame_workers.chunk import work_chunk
-from frame_workers.detect import DetectSettings
+from frame_workers.detect import DetectSettings, overlap
 from frame_workers.encode import AGREEMENT, DlibEncoder
 from frame_workers.encoder_onnx import OnnxEncoder
-from frame_workers.follow import EncodedFace
+from frame_workers.follow import EncodedFace, FoundTrack
 from frame_workers.picture import Colour
 from frame_workers.plan import Chunk
+from profile_aggregator.people import PeopleSettings
 from support import clips
 
 pytestmark = pytest.mark.stack  # for the sample alone, whose pictures are fetched with the servers
@@ -61,3 +62,25 @@ def test_both_encoders_give_the_same_numbers_for_real_faces() -> None:
     assert faces >= 20
     assert len(encoder.apart) >= 2 * faces
     assert max(encoder.apart) < AGREEMENT
+
+
+def test_the_slower_detector_finds_the_same_people() -> None:
+    """Two side by side: in the same places, as alike as one person is, and sure enough for who gathers people."""
+    encoder, rules = OnnxEncoder(Settings().castlist_cache), PeopleSettings()
+    hog, cnn = (
+        work_chunk(clips.sample("wednesday"), Chunk(0, None, 0.7), DetectSettings(detector=name), encoder)
+        for name in ("hog", "cnn")
+    )
+    assert len(hog.tracks) == len(cnn.tracks) == 2
+    for track in hog.tracks:
+        (same,) = (one for one in cnn.tracks if np.linalg.norm(mean(one) - mean(track)) < rules.distance)
+        assert [seen.time for seen in same.sightings] == [seen.time for seen in track.sightings]
+        for ours, theirs in zip(same.sightings, track.sightings, strict=True):
+            assert overlap(ours.box, theirs.box) > 0.5
+        assert max(seen.score for seen in same.sightings) >= rules.min_score
+        assert same.crop.quality > 0.5
+
+
+def mean(track: FoundTrack) -> NDArray[np.float32]:
+    """Of its faces' encodings."""
+    return np.mean([face.encoding for face in track.faces], axis=0)
