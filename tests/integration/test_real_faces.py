@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -10,11 +12,11 @@ from numpy.typing import NDArray
 from castlist.settings import Settings
 from deploy.sample import CLIPS, WIDTH, expected
 from frame_workers.chunk import work_chunk
-from frame_workers.detect import DetectSettings, overlap
+from frame_workers.detect import DetectSettings, FaceDetector, overlap
 from frame_workers.encode import AGREEMENT, DlibEncoder
 from frame_workers.encoder_onnx import OnnxEncoder
 from frame_workers.follow import EncodedFace, FoundTrack
-from frame_workers.picture import Colour
+from frame_workers.picture import Colour, Region
 from frame_workers.plan import Chunk
 from profile_aggregator.people import PeopleSettings
 from support import clips
@@ -62,6 +64,17 @@ def test_both_encoders_give_the_same_numbers_for_real_faces() -> None:
     assert faces >= 20
     assert len(encoder.apart) >= 2 * faces
     assert max(encoder.apart) < AGREEMENT
+
+
+@pytest.mark.parametrize("detector", ["hog", "cnn"])
+def test_a_face_little_larger_than_the_smallest_wanted_is_found(detector: Any) -> None:
+    """Both detectors see faces from about 80 pixels on: what they look at is scaled for that."""
+    settings = DetectSettings(detector=detector)
+    image = cv2.cvtColor(clips.frames("wednesday")[0], cv2.COLOR_RGB2GRAY)  # two faces, of 150 pixels
+    factor = 1.1 * settings.smallest_face / 150
+    gray = np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
+    found = FaceDetector(settings).within(gray, [Region(0, 0, gray.shape[1], gray.shape[0])])
+    assert [one.box.left > gray.shape[1] / 2 for one in sorted(found, key=lambda one: one.box.left)] == [False, True]
 
 
 def test_the_slower_detector_finds_the_same_people() -> None:
