@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from encodings_of_people import Population
+from machine import Pressure, at_rest
 
 from castlist import events, kafka, mongo, schema, tasks
 from castlist.ids import appearance_key, attempt_key, person_key, task_id
@@ -154,6 +155,11 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.longest: defaultdict[str, float] = defaultdict(float)
+
+    def _took(self, step: str, seconds: float) -> None:
+        self.seconds[step] += seconds
+        self.longest[step] = max(self.longest[step], seconds)
 
     def wait(self, owner: Any, name: str, step: str) -> None:
         """Count the time until the awaitable `owner.name(…)` is through."""
@@ -164,7 +170,7 @@ class Stopwatch:
             try:
                 return await function(*args, **named)
             finally:
-                self.seconds[step] += time.perf_counter() - start
+                self._took(step, time.perf_counter() - start)
 
         setattr(owner, name, timed)
 
@@ -177,7 +183,7 @@ class Stopwatch:
             try:
                 return function(*args, **named)
             finally:
-                self.seconds[step] += time.perf_counter() - start
+                self._took(step, time.perf_counter() - start)
 
         setattr(owner, name, timed)
 
@@ -189,6 +195,8 @@ async def main() -> None:
     parser.add_argument("--batch", type=int, default=50)
     parser.add_argument("--retune", type=float, default=0.42)
     args = parser.parse_args()
+    before = at_rest()
+    print(before)
     logging.getLogger("profile_aggregator").setLevel(logging.WARNING)
     documents = mongo.connect(os.environ["MONGO_URL"], f"bench-commits-{uuid.uuid4().hex[:8]}")
     publisher = kafka.KafkaPublisher(os.environ["KAFKA_BOOTSTRAP"])
@@ -209,9 +217,12 @@ async def main() -> None:
         stopwatch.wait(documents, "transaction", "transaction")
         stopwatch.call(Plan, "succeeded", "follow in memory")
         stopwatch.wait(publisher, "publish_entries", "publish")
+        stopwatch.wait(committer, "_commit_some", "… all of a commit")
+        pressure = Pressure()
         start, cpu = time.perf_counter(), time.process_time()
         await committer.commit(GALLERY)
         spent, cpu = time.perf_counter() - start, time.process_time() - cpu
+        waited = str(pressure)
         assert await documents.count(TASKS, {"status": "done"}) == args.videos
         profiles = await documents.count(PROFILES, {})
         steps = dict(stopwatch.seconds)
@@ -227,17 +238,18 @@ async def main() -> None:
     commits = -(-args.videos // args.batch)
     print(f"{args.videos} videos of two in {commits} commits of {args.batch}: {spent:.2f} s; {profiles} profiles then")
     for step, seconds in steps.items():
-        print(f"  {step:34}{1000 * seconds / commits:8.1f} ms a commit")
+        longest = 1000 * stopwatch.longest[step]
+        print(f"  {step:34}{1000 * seconds / commits:8.1f} ms a commit, at most {longest:.1f}")
     rest = spent - sum(seconds for step, seconds in steps.items() if step[0] != "…")
     print(f"  {'rest':34}{1000 * rest / commits:8.1f} ms a commit")
-    print(f"  of these {1000 * cpu / commits:.1f} ms of this process's CPU; load {os.getloadavg()[0]:.1f}")
+    print(f"  of these {1000 * cpu / commits:.1f} ms of this process's CPU; {waited}")
     print(f"then {found} suggestions looked for in {suggesting:.1f} s")
     print(
         f"then {args.retune} instead: canonical after {tuned['seconds']:.1f} s and {tuned['portions']:.0f} commits; "
         f"a video meanwhile took {tuned['video_ms']:.0f} ms, at most {tuned['video_max_ms']:.0f}"
     )
     result = {"videos_per_second": round(args.videos / spent, 1), "ms_per_commit": round(1000 * spent / commits, 1)}
-    print(json.dumps({"profiles": args.profiles, "batch": args.batch, **result, "retune": tuned}))
+    print(json.dumps({"before": before, "profiles": args.profiles, "batch": args.batch, **result, "retune": tuned}))
 
 
 if __name__ == "__main__":

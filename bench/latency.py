@@ -27,7 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from own_stack import OwnStack, at_rest, own_stack
+from machine import Pressure, at_rest
+from own_stack import OwnStack, own_stack
 
 from castlist import mongo
 from castlist.client import Client
@@ -175,7 +176,10 @@ def _p90(values: list[float]) -> float:
 
 async def measure(stack: OwnStack, clips: list[Path]) -> list[list[float]]:
     """Moments of all but the first few, which warm it up."""
-    return (await trace(stack, await follow(stack, clips)))[WARM_UP:]
+    pressure = Pressure()
+    seen = await follow(stack, clips)
+    print(pressure)
+    return (await trace(stack, seen))[WARM_UP:]
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -99,12 +98,6 @@ def own_stack(purpose: str, workers: int) -> Iterator[OwnStack]:
             running = stack.enter_context(temporary_stack(config, f"bench-{purpose}"))
         http = stack.enter_context(httpx.Client(timeout=600))
         yield OwnStack(running, settings_of(running), http)
-
-
-def at_rest() -> str:
-    """What the machine does before we begin: the cores, and the load of the last minutes."""
-    loads = " ".join(f"{load:.2f}" for load in os.getloadavg())
-    return f"{len(os.sched_getaffinity(0))} cores, load before: {loads} (1, 5, 15 min), at {time.strftime('%H:%M')}"
 
 
 def _spent(process: psutil.Process) -> float:

@@ -32,7 +32,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from own_stack import OwnStack, at_rest, own_stack
+from machine import Pressure, at_rest
+from own_stack import OwnStack, own_stack
 
 from support.clips import repeat  # of the tests
 
@@ -151,8 +152,9 @@ def measure(folder: Path, asked: argparse.Namespace) -> tuple[dict[int, Run], Ru
         with own_stack("slots", slots) as stack:
             work_through(stack, slots, asked.clip)  # servers that have just started are still compiling themselves
             for _ in range(asked.rounds):
+                pressure = Pressure()
                 run = work_through(stack, slots, video)
-                print(run.line(), flush=True)
+                print(f"{run.line()}\n{'':5}  {pressure}", flush=True)
                 best[slots] = min(best.get(slots, run), run, key=lambda one: one.seconds)
             if hour is not None and slots == 2:
                 long = work_through(stack, slots, hour)
