@@ -14,12 +14,15 @@ strangers (published distances of strangers are about 1.25 times larger), and so
 chain are on the pessimistic side. Videos of one person are nearer to each other, too, by the same factor.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from profile_aggregator.domain import Encoding, Member
+from profile_aggregator.neighbours import gap
 
 Vector = npt.NDArray[np.float64]
 SIZE = 128
@@ -56,14 +59,17 @@ BETWEEN_FACES = Spread(0.038, 20, 0.25)
 
 
 class Population:
-    """So many people; the same for the same seed."""
+    """So many people; the same for the same seed.
 
-    def __init__(self, people: int, seed: int = 1) -> None:
+    `alike`: how far apart they are, as a part of what strangers are; everything else is as it is for those.
+    """
+
+    def __init__(self, people: int, seed: int = 1, alike: float = 1.0) -> None:
         self._chance = np.random.default_rng(seed)
         middle = self._chance.normal(size=SIZE)
         self.middle: Vector = NORM * middle / np.linalg.norm(middle)
         centres = self._chance.normal(size=(people, SIZE)) @ BETWEEN_PEOPLE.axes(self._chance)
-        self.centres: Vector = centres + self.middle
+        self.centres: Vector = alike * centres + self.middle
         self._videos = BETWEEN_VIDEOS.axes(self._chance)
         self._loose = BETWEEN_VIDEOS.factor(self._chance, people)
         self._faces = BETWEEN_FACES.axes(self._chance)
@@ -83,9 +89,29 @@ class Population:
         result: Vector = self._loose[who] * self._chance.normal(size=SIZE) @ self._videos
         return result
 
-    def members(self, appearances: list[int]) -> list[Member]:
-        """A video person of each of `appearances`, each in a video of its own, keyed by position."""
-        return [Member(f"v{i:07}:1:0", f"v{i:07}", *self.video_person(who)) for i, who in enumerate(appearances)]
+    def members(self, appearances: Sequence[int]) -> list[Member]:
+        """A video person of each of `appearances`.
+
+        Of each four the first two are in one video, seen together, unless they are one; the others have a video each.
+        """
+        found: list[Member] = []
+        for i, who in enumerate(appearances):
+            together = i % 4 == 1 and appearances[i - 1] != who
+            video = f"v{i - together:07}"
+            other = frozenset({f"{video}:1:0"} if together else ())
+            found.append(Member(f"{video}:1:{int(together)}", video, *self.video_person(who), other))
+        return found
+
+
+def reference(seeds: int = 60, people: int = 120) -> tuple[float, float]:
+    """Median D² of two people, and of one person in two videos: STRANGERS and ONE_PERSON of calibration.py."""
+    different, same = [], []
+    for seed in range(seeds):
+        population = Population(people, seed)
+        once, again = ([Member("", "", *population.video_person(i)) for i in range(people)] for _ in range(2))
+        different += [float(gap(one, [other])[0]) for one, other in [*pairwise(once)][::2]]
+        same += [float(gap(one, [other])[0]) for one, other in zip(once, again, strict=True)]
+    return float(np.median(different)), float(np.median(same))
 
 
 def appearances(size: int, seed: int = 2) -> list[int]:

@@ -1,13 +1,15 @@
 """A gallery that grows: how well people are told apart, what a commit costs, how much memory the index takes.
 
-    python bench/gallery.py [--sizes 100,1000,10000,100000] [--seed 1]
+    python bench/gallery.py [--sizes 100,1000,10000,100000] [--seed 1] [--alike 0.85]
 
 Sizes count video persons. The people are synthetic, their encodings spread as measured on real ones
-(encodings_of_people.py); half of them are in one video, a quarter in two, and so on. For `auto` and for fixed
-distances: B-cubed precision, recall and F against the truth, and the largest component. A distance at which persons
-have more than `--neighbours` others within it on average is left out at that size; `best` then takes its recall to be
-1 and its precision to be what it was at the size before, which is more than it can have. Times are milliseconds of this
-process's CPU. The last line is one JSON object.
+(encodings_of_people.py); half of them are in one video, a quarter in two, and so on, and half of the video persons were
+seen together with another. With `--alike` people are only so far apart, as a part of what strangers are. For `auto`,
+for the step it would take if nobody were seen together, and for fixed distances: B-cubed precision, recall and F
+against the truth, and the largest component. A distance at which persons have more than `--neighbours` others within it
+on average is left out at that size; `best` then takes its recall to be 1 and its precision to be what it was at the
+size before, which is more than it can have. Times are milliseconds of this process's CPU. The last line is one JSON
+object.
 """
 
 import argparse
@@ -32,6 +34,7 @@ from profile_aggregator.identities import Profile
 from profile_aggregator.neighbours import NeighbourIndex
 from profile_aggregator.partition import partition
 from profile_aggregator.reclustering import BOUND
+from profile_aggregator.together import Together
 
 FIXED = (0.30, 0.32, 0.34, 0.36, 0.37, 0.38, 0.39, 0.40, 0.42, 0.44, 0.46, 0.48)
 Clusters = list[tuple[str, ...]]
@@ -128,6 +131,17 @@ def build(members: Sequence[Member]) -> tuple[NeighbourIndex, dict[str, float]]:
     return index, {**facts, "index_mb": resident() - before}
 
 
+def spread_among(members: Sequence[Member]) -> tuple[float, float]:
+    """How alike they are, as a gallery sees it, and the ms it takes after loading."""
+    videos: dict[str, list[Member]] = {}
+    for member in members:
+        videos.setdefault(member.video, []).append(member)
+    together = Together()
+    together.replace(videos)
+    start = time.process_time()
+    return together.spread({}), 1000 * (time.process_time() - start)
+
+
 def queries(index: NeighbourIndex, population: Population, people: int, distance: float) -> tuple[float, float]:
     """Median ms of looking for one person's neighbours: alone, and as one of a batch of 50."""
     asked = [Member(f"q{i}", "q", *population.video_person(i % people)) for i in range(150)]
@@ -146,16 +160,23 @@ def queries(index: NeighbourIndex, population: Population, people: int, distance
 def commits(
     gallery: Gallery, population: Population, people: int, videos: int, times: int, name: str
 ) -> tuple[float, float]:
-    """Median and highest ms of commits of `videos` videos with two persons each, one of them known."""
+    """Median and highest ms of commits of `videos` videos with two persons each, seen together, one of them known."""
     spent = []
     for i in range(times):
         new = [
-            Member(f"{name}{i}-{v}:1:{n}", f"{name}{i}-{v}", *population.video_person(who))
+            Member(
+                f"{name}{i}-{v}:1:{n}",
+                f"{name}{i}-{v}",
+                *population.video_person(who),
+                frozenset({f"{name}{i}-{v}:1:{1 - n}"}),
+            )
             for v in range(videos)
             for n, who in enumerate(((7919 * (i * videos + v) + len(name)) % people, people + (i * videos + v) % 1000))
         ]
         start = time.process_time()
-        made = gallery.propose(Change(inserted=tuple(new)), lambda key: f"p{key}", i + 2, BOUND)
+        change = Change(inserted=tuple(new))
+        made = gallery.propose(change, lambda key: f"p{key}", i + 2, BOUND)
+        gallery.spread(change)
         gallery.apply(made)
         spent.append(1000 * (time.process_time() - start))
     return float(np.median(spent)), max(spent)
@@ -168,29 +189,30 @@ def widest_of(index: NeighbourIndex, members: Sequence[Member], limit: float) ->
     return max(fits)
 
 
-def measure(size: int, seed: int, limit: float) -> dict[str, Any]:
+def measure(size: int, seed: int, limit: float, alike: float) -> dict[str, Any]:
     """Everything about one size, printed as it comes."""
     who = appearances(size, seed)
     people = max(who) + 1
-    population = Population(people + 1000, seed)
+    population = Population(people + 1000, seed, alike)
     before = resident()
     members = population.members(who)
     persons_mb = resident() - before
     truth = {member.key: person for member, person in zip(members, who, strict=True)}
-    print(f"\n{size} video persons of {people} people", flush=True)
+    spread, spread_ms = spread_among(members)
+    auto, step = auto_distance(size, spread), auto_distance(size)
+    print(f"\n{size} video persons of {people} people, spread {spread:.2f}: auto {auto}, its step {step}", flush=True)
     index, facts = build(members)
-    auto = auto_distance(size)
     alone, batched = queries(index, population, people, auto)
     widest = widest_of(index, members, limit)
     graph = Graph(members, max(widest, auto))
     print(f"  {'distance':>10}{'precision':>11}{'recall':>9}{'F':>9}{'largest component':>20}")
     scores: dict[str, Scores] = {}
     chosen: Clusters = []
-    for distance in sorted({auto, *(d for d in FIXED if d <= widest)}):
+    for distance in sorted({auto, *(d for d in (*FIXED, step) if d <= widest)}):
         clusters, largest = graph.clusters(distance)
         one = Scores(distance, *b_cubed(clusters, truth), largest)
         scores[str(distance)] = one
-        label = f"auto {distance}" if distance == auto else f"{distance}"
+        label = f"{'auto ' if distance == auto else 'step ' if distance == step else ''}{distance}"
         print(f"  {label:>10}{one.precision:11.4f}{one.recall:9.4f}{one.f:9.4f}{one.largest:20}", flush=True)
         chosen = clusters if distance == auto else chosen
     del graph
@@ -198,22 +220,27 @@ def measure(size: int, seed: int, limit: float) -> dict[str, Any]:
     profile_of = {key: cluster[0] for cluster in chosen for key in cluster}
     profiles = [Profile(id, id, 1) for id in sorted(set(profile_of.values()))]
     gallery.load([(member, profile_of[member.key]) for member in members], profiles)
+    gallery.spread(Change())
     single, highest = commits(gallery, population, people, 1, 30, "a")
     fifty, _ = commits(gallery, population, people, 50, 6, "b")
     built = f"{facts['index_mb']:.0f} MB (the persons themselves {persons_mb:.0f}), built in {facts['build_s']:.1f} s"
     print(
         f"  a commit of 1 video: {single:.1f} ms (at most {highest:.1f}), of 50: {fifty:.1f} ms; "
-        f"a search {alone:.2f} ms, in a batch {batched:.2f} ms; index {built}"
+        f"a search {alone:.2f} ms, in a batch {batched:.2f} ms; index {built}; "
+        f"how alike they are: {spread_ms:.1f} ms when loaded"
     )
     costs = {
         "commit_ms": single,
         "commit_max_ms": highest,
         "commit_50_ms": fifty,
         "search_ms": alone,
+        "spread_ms": spread_ms,
         "persons_mb": persons_mb,
     }
     return {
         "auto": auto,
+        "step": step,
+        "spread": round(spread, 3),
         "scores": {d: [round(s.precision, 4), round(s.recall, 4), round(s.f, 4), s.largest] for d, s in scores.items()},
         **{name: round(value, 2) for name, value in {**costs, "search_batch_ms": batched, **facts}.items()},
     }
@@ -240,12 +267,18 @@ def main() -> None:
     parser.add_argument("--sizes", default="100,1000,10000,100000")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--neighbours", type=float, default=25)
+    parser.add_argument("--alike", type=float, default=1.0)
     args = parser.parse_args()
-    sizes = {int(size): measure(int(size), args.seed, args.neighbours) for size in args.sizes.split(",")}
+    sizes = {int(s): measure(int(s), args.seed, args.neighbours, args.alike) for s in args.sizes.split(",")}
     autos = {size: one["scores"][str(one["auto"])] for size, one in sizes.items()}
     distance, best = best_single(sizes)
     mean = float(np.mean([score[2] for score in autos.values()]))
     print(f"\nauto: mean F {mean:.4f}, lowest precision {min(score[0] for score in autos.values()):.4f}")
+    steps = {size: one["scores"].get(str(one["step"])) for size, one in sizes.items()}
+    for size, score in steps.items():
+        if sizes[size]["auto"] != sizes[size]["step"]:
+            alone = "too many neighbours to be scored" if score is None else f"precision {score[0]}, F {score[2]}"
+            print(f"  at {size}: precision {autos[size][0]}, F {autos[size][2]}; its step alone: {alone}")
     print(f"best single distance over these sizes: {distance}, mean F {best:.4f}")
     print(json.dumps({"sizes": sizes, "auto_f": round(mean, 4), "best": [distance, round(best, 4)]}))
 

@@ -61,6 +61,38 @@ async def test_a_gallery_reaches_another_distance_and_comes_back(stack: RunningS
     assert shown(database, gallery) == expected_videos(videos)
 
 
+class LookAlikes(SyntheticVideo):
+    """The same people, so near to each other that half of them are within the distance of a small gallery."""
+
+    def encoded(self) -> list[events.FacesEncoded]:
+        return [
+            found.model_copy(update={"tracks": tuple(self._nearer(track) for track in found.tracks)})
+            for found in super().encoded()
+        ]
+
+    def _nearer(self, track: events.Track) -> events.Track:
+        faces = (
+            face.model_copy(update={"encoding": events.encode_vector(0.6 * events.decode_vector(face.encoding))})
+            for face in track.faces
+        )
+        return track.model_copy(update={"faces": tuple(faces)})
+
+
+async def test_people_who_are_alike_get_a_lower_distance_than_their_number_says(
+    stack: RunningStack, database: Any
+) -> None:
+    """Twenty pairs seen together say how alike they are; those joined before that was known are parted again."""
+    gallery = f"alike-{uuid.uuid4().hex[:8]}"
+    videos = [LookAlikes(f"{gallery}-{i}", gallery, [[2 * i, 2 * i + 1]]) for i in range(20)]
+    async with connected(stack) as (documents, publisher):
+        for video in videos:
+            await submit(documents, publisher, video)
+    eventually(lambda: done(database, gallery, len(videos)), 60)
+    settled(database, gallery)
+    assert database.galleries.find_one({"_id": gallery})["distance"] < 0.44
+    assert shown(database, gallery) == expected_videos(videos)
+
+
 async def test_galleries_differ_in_their_distance(stack: RunningStack, database: Any) -> None:
     """What one gallery was told says nothing about another."""
     wide, usual = (f"{kind}-{uuid.uuid4().hex[:8]}" for kind in ("wide", "usual"))

@@ -11,6 +11,7 @@ from profile_aggregator.difference import Before, Change, Difference, difference
 from profile_aggregator.domain import Links, Member
 from profile_aggregator.identities import Profile
 from profile_aggregator.neighbours import NeighbourIndex
+from profile_aggregator.together import Together
 from profile_aggregator.touched import After, renamed
 
 EDGE = 1e-9
@@ -36,6 +37,7 @@ class Gallery:
         self.persons: dict[str, set[str]] = defaultdict(set)
         self._founded: dict[str, set[str]] = defaultdict(set)
         self._videos: dict[str, set[str]] = defaultdict(set)
+        self._together = Together()
         self._index = NeighbourIndex()
         self._near: dict[str, set[str]] = {}
         self._pairs = 0
@@ -46,6 +48,7 @@ class Gallery:
         self._index.add(member for member, _ in loaded)
         for member, profile in loaded:
             self._put(member, profile)
+        self._together.replace({video: [self.members[key] for key in keys] for video, keys in self._videos.items()})
         for known in profiles:
             self._know(known)
 
@@ -65,6 +68,10 @@ class Gallery:
         self.distance = distance
         self._forget()
         return frozenset(self.members)
+
+    def spread(self, change: Change) -> float:
+        """How alike the people are once this has changed, going by who was seen together: see `spread_of`."""
+        return self._together.spread(self._videos_after(change))
 
     def component(self, key: str) -> frozenset[str]:
         """Everybody connected with this person, up to now: by distance, by decision or by a shared profile."""
@@ -95,6 +102,7 @@ class Gallery:
     def apply(self, made: Difference) -> None:
         """Make it so. `made` must come from `propose` on this very state."""
         change = made.change
+        self._together.replace(self._videos_after(change))
         for key in change.removed:
             self._drop(key)
         self._index.remove(change.removed)
@@ -137,6 +145,14 @@ class Gallery:
         asked = list(members)
         found = self._index.within(asked, self.reach)
         return {member.key: set(keys) for member, keys in zip(asked, found, strict=True)}
+
+    def _videos_after(self, change: Change) -> dict[str, list[Member]]:
+        """Everybody who will be in the videos that somebody leaves or comes to."""
+        videos = {self.members[key].video for key in change.removed} | {member.video for member in change.inserted}
+        after = {video: [self.members[k] for k in self.persons_of(video) - change.removed] for video in videos}
+        for member in change.inserted:
+            after[member.video].append(member)
+        return after
 
     def _remember(self, key: str, near: Iterable[str]) -> set[str]:
         known = set(near)

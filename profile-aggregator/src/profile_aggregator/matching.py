@@ -82,7 +82,8 @@ class Matcher:
         choice = command.across_video_distance if isinstance(command, ChangeSettings) else loaded.choice
         made = await asyncio.to_thread(self._propose, gallery, loaded, change, BOUND)
         people = len(known.members) + len(change.inserted) - len(change.removed)
-        distance = distance_for(choice, people)
+        spread = await asyncio.to_thread(known.spread, change) if choice == "auto" else 1.0
+        distance = distance_for(choice, people, spread)
         todo = None
         if distance != known.distance:
             todo = EVERYBODY if people else Todo(None)

@@ -49,8 +49,8 @@ class World:
         self.committer = Committer(self.documents, objects, publisher, self.galleries, events.now_utc, 10)
         self.background = Background(self.documents, self.galleries, self.committer, events.now_utc)
 
-    async def found(self, video: str, *means: Encoding) -> None:
-        """A video's people are pending."""
+    async def found(self, video: str, *means: Encoding, together: bool = False) -> None:
+        """A video's people are pending; `together`: they were seen in one frame."""
         uploaded = events.VideoUploaded(
             event_id=video,
             occurred_at=events.now_utc(),
@@ -59,12 +59,13 @@ class World:
             object=events.StoredObject(bucket="castlist", key=video),
         )
         await tasks.register(self.documents, uploaded, events.now_utc())
-        persons = [person_document(video_person(n, mean), GALLERY, video, 1) for n, mean in enumerate(means)]
+        people = [video_person(n, mean, set(range(len(means) * together)) - {n}) for n, mean in enumerate(means)]
+        persons = [person_document(person, GALLERY, video, 1) for person in people]
         pending = {"_id": f"{video}:1", "kind": "people", "gallery": GALLERY, "video_id": video, "epoch": 1}
         await self.documents.insert(PENDING, {**pending, "persons": persons, "created_at": events.now_utc()})
 
-    async def commit(self, video: str, *means: Encoding) -> None:
-        await self.found(video, *means)
+    async def commit(self, video: str, *means: Encoding, together: bool = False) -> None:
+        await self.found(video, *means, together=together)
         await self.committer.commit(GALLERY)
 
     async def choose(self, choice: distance.Choice) -> None:
@@ -186,6 +187,33 @@ async def test_auto_takes_its_step_with_the_person_that_reaches_it(
     await world.committer.stage(delete)
     await world.committer.commit(GALLERY)
     await world.settle()
+    assert await world.clusters() == await world.canonical(0.48)
+
+
+async def test_people_who_are_alike_are_matched_with_less_for_as_long_as_they_are_there(world: World) -> None:
+    """Known from who was seen together; a restart finds the same, a distance chosen by hand stays, deletion undoes."""
+    means = [np.float32(0.85) * mean for mean in crowd(20, 2)]
+    for i in range(20):
+        await world.commit(f"v{i:02}", means[2 * i], means[2 * i + 1], together=True)
+    await world.settle()
+    (stored,) = await world.documents.find(GALLERIES, {})
+    assert stored["distance"] < 0.48
+    assert await world.clusters() == await world.canonical(stored["distance"]) != await world.canonical(0.48)
+    world.start()
+    await world.commit("w", at(9.0))
+    assert await world.pending() == 0, "the next process finds another distance"
+    for choice in (0.48, "auto"):
+        await world.choose(cast("distance.Choice", choice))
+        await world.settle()
+    assert (await world.documents.find(GALLERIES, {}))[0]["distance"] == stored["distance"]
+    for i in range(15):
+        delete = events.DeleteVideo(
+            event_id=f"d{i}", occurred_at=events.now_utc(), gallery=GALLERY, video_id=f"v{i:02}"
+        )
+        await world.committer.stage(delete)
+        await world.committer.commit(GALLERY)
+    await world.settle()
+    assert (await world.documents.find(GALLERIES, {}))[0]["distance"] == 0.48
     assert await world.clusters() == await world.canonical(0.48)
 
 
