@@ -19,7 +19,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read
 
 import numpy as np
 from numpy.typing import NDArray
-from throughput import work
+from stages import work
 
 from castlist.settings import Settings
 from frame_workers.encode import AGREEMENT, DlibEncoder, Encoder, check_chip

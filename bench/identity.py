@@ -191,7 +191,7 @@ def tracks_of(clips: Path, kept: Path | None) -> Tracks:
 
 def worked_through(clips: Path) -> Tracks:
     """The workers' stages over every clip."""
-    from throughput import tracks, warm_up, work  # loads every model
+    from stages import tracks, warm_up, work  # loads every model
 
     from castlist.settings import Settings
     from frame_workers.encode import make_encoder

@@ -16,27 +16,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from labelled import Answer, Labels
 from naive import NaiveScript
+from stages import people, tracks, warm_up, work
 
 from castlist.settings import Settings
 from frame_workers import follow
 from frame_workers.best import BestFaces
-from frame_workers.chunk import ChunkResult, work_chunk
 from frame_workers.cuts import CutFinder
 from frame_workers.decode import ChunkDecoder
 from frame_workers.detect import DetectSettings, FaceDetector
-from frame_workers.encode import Encoder, check_chip, make_encoder
-from frame_workers.picture import Frame, Region
-from frame_workers.plan import Chunk, plan_chunks
-from frame_workers.probe import probe
+from frame_workers.encode import Encoder, make_encoder
+from frame_workers.picture import Frame
+from frame_workers.plan import Chunk
 from profile_aggregator import domain
-from profile_aggregator.partition import partition
-from profile_aggregator.people import people_of_video
 
 SHORT = 4.0
-ACROSS_VIDEOS = 0.48
 FRAME_RATE = 30
 
 
@@ -81,67 +76,10 @@ class Measured:
         return self.video_seconds / self.core_seconds
 
 
-def work(path: Path, encoder: Encoder) -> tuple[float, list[tuple[Chunk, ChunkResult]]]:
-    """What a worker does to a video, from its bytes on disk."""
-    found = probe(path)
-    chunks = plan_chunks(found.keyframes, found.duration)
-    return found.duration, [(chunk, work_chunk(path, chunk, DetectSettings(), encoder)) for chunk in chunks]
-
-
 def decode_only(path: Path) -> None:
     """The least there is to do: the frames that the pipeline decodes, and nothing with them."""
     for _ in ChunkDecoder(path, Chunk(0, None, None), 1 / (2 * DetectSettings().samples_per_second)):
         pass
-
-
-def tracks(results: Sequence[tuple[Chunk, ChunkResult]]) -> list[domain.Track]:
-    """As the aggregator takes them."""
-
-    def box(region: Region) -> domain.Box:
-        return domain.Box(region.left, region.top, region.width, region.height)
-
-    return [
-        domain.Track(
-            chunk.index,
-            track.index,
-            tuple(domain.Sighting(seen.time, box(seen.box), seen.score) for seen in track.sightings),
-            tuple(domain.Face(f.time, box(f.box), f.score, f.quality, f.encoding) for f in track.faces),
-            domain.Crop(
-                "",
-                track.crop.time,
-                box(track.crop.box),
-                track.crop.frame_width,
-                track.crop.frame_height,
-                track.crop.quality,
-            ),
-        )
-        for chunk, result in results
-        for track in result.tracks
-    ]
-
-
-def people(found: dict[str, list[domain.Track]]) -> list[Answer]:
-    """Who is in which clip, after matching across all of them."""
-    members: dict[str, tuple[domain.Member, Answer]] = {}
-    for clip, clip_tracks in found.items():
-        for person in people_of_video(clip_tracks).people:
-            if person.crop is None:
-                continue
-            key, box, crop = f"{clip}:1:{person.n}", person.crop.box, person.crop
-            x, y = (box.left + box.width / 2) / crop.frame_width, (box.top + box.height / 2) / crop.frame_height
-            apart = frozenset(f"{clip}:1:{n}" for n in person.apart)
-            member = domain.Member(key, clip, person.mean, person.variance, apart)
-            members[key] = member, Answer(clip, key, crop.time, x, y)
-    profiles = partition((member for member, _ in members.values()), ACROSS_VIDEOS)
-    profile_of = {key: profile for profile in profiles for key in profile}
-    return [Answer(a.clip, profile_of[key], a.time, a.x, a.y) for key, (_, a) in members.items()]
-
-
-def warm_up(encoder: Encoder) -> None:
-    """Load every model: that is paid once a process."""
-    encoder.encode([check_chip()])
-    FaceDetector(DetectSettings()).within(np.zeros((200, 200), np.uint8), [Region(0, 0, 200, 200)])
-    follow.align(np.zeros((200, 200, 3), np.uint8), Region(50, 50, 100, 100))
 
 
 def watched() -> Stopwatch:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from frame_workers.detect import inflated
-from frame_workers.picture import Colour, Frame, Region
+from frame_workers.picture import Colour, Cutout, Frame, Region
 from frame_workers.track import Sighting
 
 MOST = 5
@@ -21,8 +21,7 @@ _CLEAR = 2.0
 class Face:
     """A face, cut from its frame with its surroundings.
 
-    `detected` is what the detector said, `box` that clipped to the frame; `picture` shows `area`, and is black where
-    that reaches beyond the frame.
+    `detected` is what the detector said, `box` that clipped to the frame; `cutout` is of `area`.
     """
 
     time: float
@@ -30,10 +29,15 @@ class Face:
     box: Region
     score: float
     quality: float
-    picture: Colour
+    cutout: Cutout
     area: Region
     frame_width: int
     frame_height: int
+
+    @property
+    def picture(self) -> Colour:
+        """What `area` shows; black where that reaches beyond the frame."""
+        return self.cutout.colour
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,11 @@ class BestFaces:
         elif offered.quality > rival.quality:
             self._candidate = offered
 
+    def forget_since(self, time: float) -> None:
+        """Of the faces that are cut out already, leave those before `time`, unless that would leave none."""
+        self._settle()
+        self._faces = [face for face in self._faces if face.time < time] or self._faces
+
     def faces(self, seconds: float) -> list[Face]:
         """Those that a track of so many seconds gets, in the order of time; at least one where any was offered."""
         self._settle()
@@ -92,7 +101,7 @@ class BestFaces:
                 inflated(sighting.box, 1.0, (frame.height, frame.width)),
                 sighting.score,
                 candidate.quality,
-                frame.colour(area),
+                frame.cut(area),
                 area,
                 frame.width,
                 frame.height,

@@ -47,17 +47,28 @@ def work_chunk(
     decoder = ChunkDecoder(path, chunk, 1 / (_PICTURES_PER_SAMPLE * settings.samples_per_second))
     cuts = CutFinder()
     follower = FaceFollower(FaceDetector(settings), encoder, settings.samples_per_second)
-    sampled = None
+    rate = settings.samples_per_second
+    sampled, shown_until = None, 0.0
     for frame in decoder:
-        if cuts.is_cut(frame.thumbnail):
+        sample = math.floor(frame.time * rate)
+        if sampled is not None:
+            _hold(follower, rate, sampled + 1, sample)
+        if cuts.is_cut(frame.thumbnail, frame.time):
             follower.cut()
-        sample = math.floor(frame.time * settings.samples_per_second)
         if sample != sampled:
-            sampled = sample
+            sampled, shown_until = sample, frame.time + frame.duration
             follower.look(frame)
             progress(decoder.fraction(frame.time))
+    if sampled is not None:
+        _hold(follower, rate, sampled + 1, math.floor(shown_until * rate))
     follower.cut()
     progress(1.0)
     tracks = tuple(sorted(follower.found, key=lambda track: track.index))
     warnings = ("truncated",) if decoder.damaged else ()
     return ChunkResult(tracks, decoder.frames, dict(sorted(follower.skipped.items())), warnings)
+
+
+def _hold(follower: FaceFollower, rate: float, first: int, end: int) -> None:
+    """Between frames that are further apart than samples the earlier one is still shown."""
+    for sample in range(first, end):
+        follower.hold(sample / rate)

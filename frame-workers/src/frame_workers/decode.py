@@ -122,10 +122,15 @@ class ChunkDecoder:
                 shape = (coded.width, coded.height, coded.rotation)
                 if shape not in geometry:
                     geometry[shape] = Geometry.of(coded, media.stream)
-                yield Frame(time, coded, geometry[shape])
+                yield Frame(time, coded, geometry[shape], self._shown(media, coded, time))
             if ends:
                 return
             packet = next(rest, None)
+
+    def _shown(self, media: Media, coded: Any, time: float) -> float:
+        """For how many seconds the frame says that it is shown, up to the end of the chunk."""
+        end = media.duration if self._chunk.end is None else self._chunk.end
+        return max(0.0, min(float((coded.duration or 0) * media.stream.time_base), end - time))
 
     def _ends(self, media: Media, packet: Any) -> bool:
         """Whether no packet from this one on can hold a frame of the chunk: those are shown after they are decoded."""

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import cv2
 import dlib
-import face_recognition_models
 import numpy as np
 
+from frame_workers.cnn import Found, run_cnn
 from frame_workers.picture import Gray, Region
 
 LOWEST_SCORE = -0.2
@@ -18,7 +18,9 @@ _FOUND = 80
 _FOUND_EASILY = 90
 # Of the shorter side of the frame: what people call a face in 4K costs no more to find than in 1080p.
 _SMALLEST_SHARE = 0.053
-_REGION = 2.0
+NEIGHBOURHOOD = 1.35
+"""How much of its surroundings a known face is looked for in, as a multiple of its size; most are still there."""
+_FURTHER = 2.0
 _SAME = 0.3
 
 
@@ -44,7 +46,7 @@ class FaceDetector:
 
     def __init__(self, settings: DetectSettings) -> None:
         self._smallest = settings.smallest_face
-        self._run = _run_cnn if settings.detector == "cnn" else _run_hog
+        self._run = run_cnn if settings.detector == "cnn" else _run_hog
 
     def smallest(self, gray: Gray) -> float:
         """The width of the smallest face looked for in this frame."""
@@ -55,21 +57,27 @@ class FaceDetector:
         scale = _FOUND / self.smallest(gray)
         found: list[Detection] = []
         for region in regions:
-            part = gray[region.top : region.top + region.height, region.left : region.left + region.width]
-            found += self._scan(part, scale, region.left, region.top)
+            found += self._scan(_part(gray, region), scale, region.left, region.top)
         return distinct(found)
 
     def near(self, gray: Gray, faces: Iterable[Region]) -> list[Detection]:
-        """The faces in regions twice the size of known ones, each once, best first."""
+        """The faces near known ones, each once, best first.
+
+        A face that is not found close to where it was is looked for in a region twice its size.
+        """
         found: list[Detection] = []
         for face in faces:
-            region = inflated(face, _REGION, gray.shape)
-            if region.width > 0 and region.height > 0:
-                part = gray[region.top : region.top + region.height, region.left : region.left + region.width]
-                found += self._scan(part, _FOUND_EASILY / face.width, region.left, region.top)
+            for factor in (NEIGHBOURHOOD, _FURTHER):
+                region = inflated(face, factor, gray.shape)
+                here = self._scan(_part(gray, region), _FOUND_EASILY / face.width, region.left, region.top)
+                if any(overlap(face, detection.box) >= _SAME for detection in here):
+                    break
+            found += here
         return distinct(found)
 
     def _scan(self, gray: Gray, scale: float, left: int, top: int) -> list[Detection]:
+        if gray.size == 0:
+            return []
         width, height = max(1, round(gray.shape[1] * scale)), max(1, round(gray.shape[0] * scale))
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         scaled = np.ascontiguousarray(cv2.resize(gray, (width, height), interpolation=how), np.uint8)
@@ -82,24 +90,19 @@ class FaceDetector:
         return distinct(found)
 
 
-# Both take a good part of a second to load, and keep nothing between two pictures.
+def _part(gray: Gray, region: Region) -> Gray:
+    return gray[region.top : region.top + region.height, region.left : region.left + region.width]
+
+
+# It takes a good part of a second to load, and keeps nothing between two pictures.
 @cache
 def _hog() -> Any:
     return dlib.get_frontal_face_detector()
 
 
-@cache
-def _cnn() -> Any:
-    return dlib.cnn_face_detection_model_v1(face_recognition_models.cnn_face_detector_model_location())
-
-
-def _run_hog(image: Gray) -> list[tuple[Any, float]]:
+def _run_hog(image: Gray) -> list[Found]:
     boxes, scores, _ = _hog().run(image, 0, LOWEST_SCORE)
     return list(zip(boxes, scores, strict=True))
-
-
-def _run_cnn(image: Gray) -> list[tuple[Any, float]]:
-    return [(found.rect, found.confidence) for found in _cnn()(image, 0)]
 
 
 def distinct(detections: Sequence[Detection]) -> list[Detection]:

@@ -9,16 +9,14 @@ from typing import Protocol
 from frame_workers.best import BestFaces, Face
 from frame_workers.changes import ChangeFinder
 from frame_workers.crop import Crop, cut_crop
-from frame_workers.detect import Detection, distinct, inflated, overlap
+from frame_workers.detect import NEIGHBOURHOOD, Detection, distinct, inflated, overlap
 from frame_workers.encode import Encoder, Encoding, align, encode_faces
+from frame_workers.likeness import TRANSITION, Likeness
 from frame_workers.picture import Frame, Gray, Region
 from frame_workers.track import LINK, Sighting, Track, Tracker
 
 NEWCOMERS_EVERY = 1.0
 """Seconds between two looks for new faces, where something changed; in between only known faces are looked at."""
-BODIES_EVERY = 2
-"""Of those looks, every second one takes in what is known to be a body: it moves all the time."""
-_NEIGHBOURHOOD = 2.0
 # dlib's boxes come in steps of 6/5, so a face of the smallest size may get the box below it.
 _SMALL = 0.85
 _VISIBLE = 0.5
@@ -68,10 +66,10 @@ class FaceFollower:
         self._encoder = encoder
         self._tracker = Tracker()
         self._best: defaultdict[int, BestFaces] = defaultdict(BestFaces)
+        self._likeness: defaultdict[int, Likeness] = defaultdict(lambda: Likeness(encoder))
         self._changes = ChangeFinder()
         self._earlier: deque[tuple[Frame, list[Detection]]] = deque(maxlen=round(NEWCOMERS_EVERY * samples_per_second))
         self._newcomers_again = -math.inf
-        self._looks = 0
         self._shape: tuple[int, ...] = ()
         self._tolerance = 0.5 / samples_per_second
 
@@ -81,7 +79,6 @@ class FaceFollower:
         self._earlier.clear()
         self._changes.forget()
         self._newcomers_again = -math.inf
-        self._looks = 0
 
     def look(self, frame: Frame) -> None:
         """Find the faces of this frame and continue their tracks. A change of the frame's size is a cut, too."""
@@ -93,6 +90,8 @@ class FaceFollower:
         for track, sighting in self._tracker.update(frame.time, wanted):
             if len(track.sightings) == 1:
                 self._look_back(track)
+            if not self._is_like_before(track, frame, sighting):
+                track = self._part(track)
             self._best[track.index].offer(frame, sighting)
         self._earlier.append((frame, wanted))
 
@@ -102,10 +101,7 @@ class FaceFollower:
         if frame.time < self._newcomers_again - self._tolerance:
             return found
         self._newcomers_again = frame.time + NEWCOMERS_EVERY
-        spared = [inflated(face, _NEIGHBOURHOOD, self._shape) for face in known]
-        if self._looks % BODIES_EVERY:
-            spared += [_body(face, self._shape) for face in known]
-        self._looks += 1
+        spared = [inflated(face, NEIGHBOURHOOD, self._shape) for face in known]
         regions = self._changes.regions(frame.gray, self._detector.smallest(frame.gray), spared)
         return distinct([*found, *self._detector.within(frame.gray, regions)])
 
@@ -126,6 +122,24 @@ class FaceFollower:
             track.sightings.insert(-1, sighting)
             self._best[track.index].offer(frame, sighting)
 
+    def hold(self, time: float) -> None:
+        """What was looked at last is still to be seen: its faces are there at this time, too."""
+        if self._earlier:
+            _, faces = self._earlier[-1]
+            self._finish(self._tracker.end_lost(time))
+            self._tracker.update(time, faces)
+
+    def _is_like_before(self, track: Track, frame: Frame, sighting: Sighting) -> bool:
+        likeness = self._likeness[track.index]
+        return not likeness.is_due(frame.time) or likeness.holds(frame, sighting)
+
+    def _part(self, track: Track) -> Track:
+        """End the track where somebody else took its place; what lies between the two is neither's best face."""
+        ended, begun = self._tracker.part(track)
+        self._best[ended.index].forget_since(begun.sightings[0].time - TRANSITION)
+        self._finish([ended])
+        return begun
+
     def _is_wanted(self, found: Detection, frame: Frame) -> bool:
         """Whether the face is large enough and inside the frame; otherwise it is counted as skipped."""
         inside = inflated(found.box, 1.0, frame.gray.shape)
@@ -140,6 +154,7 @@ class FaceFollower:
     def _finish(self, tracks: list[Track]) -> None:
         for track in tracks:
             best = self._best.pop(track.index)
+            self._likeness.pop(track.index, None)
             if len(track.sightings) == 1 and track.sightings[0].score < 0:
                 self.skipped["low_score"] += 1
                 continue
@@ -157,11 +172,6 @@ class FaceFollower:
                     cut_crop(max(faces, key=lambda face: (face.quality, -face.time))),
                 )
             )
-
-
-def _body(face: Region, shape: tuple[int, ...]) -> Region:
-    """Where the body below a face is, and what its hands do: three faces wide, five high."""
-    return inflated(Region(face.left - face.width, face.top, 3 * face.width, 5 * face.height), 1.0, shape)
 
 
 def _inside_picture(face: Face) -> Region:

@@ -1,6 +1,7 @@
 """A decoded picture as a viewer sees it: upright, in square pixels, one field of it where it is interlaced."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -80,11 +81,27 @@ class Geometry:
         return region
 
 
-class Frame:
-    """One picture and its time. Pixels are made when asked for, and only those asked for."""
+class Cutout:
+    """A region of a frame, kept without the rest of it. What it looks like in colour is worked out when asked for."""
 
-    def __init__(self, time: float, coded: Any, geometry: Geometry) -> None:
+    def __init__(self, make: Callable[[], Colour]) -> None:
+        self._make = make
+
+    @cached_property
+    def colour(self) -> Colour:
+        """The upright RGB pixels of the region; black where it reaches beyond the frame."""
+        return self._make()
+
+
+class Frame:
+    """One picture, when it is shown and for how long (0 if that is not known), in seconds.
+
+    Pixels are made when asked for, and only those asked for.
+    """
+
+    def __init__(self, time: float, coded: Any, geometry: Geometry, duration: float = 0.0) -> None:
         self.time = time
+        self.duration = duration
         self.geometry = geometry
         self._interlaced = bool(coded.interlaced_frame)
         self._coded = _first_field(coded) if self._interlaced else coded
@@ -110,26 +127,31 @@ class Frame:
         small = _eight_bits(np.ascontiguousarray(luma[::step, ::step]), self._coded.format)
         return np.asarray(cv2.resize(small, THUMBNAIL, interpolation=cv2.INTER_AREA), np.uint8)
 
-    def colour(self, region: Region) -> Colour:
-        """The upright RGB pixels of a region; black where it reaches beyond the frame."""
+    def cut(self, region: Region) -> Cutout:
+        """A region of the upright picture; it may reach beyond the frame."""
         left, top = max(region.left, 0), max(region.top, 0)
         right, bottom = min(region.left + region.width, self.width), min(region.top + region.height, self.height)
-        canvas = np.zeros((region.height, region.width, 3), np.uint8)
-        if left < right and top < bottom:
-            inside = self._inside(Region(left, top, right - left, bottom - top))
-            y, x = top - region.top, left - region.left
-            canvas[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
-        return canvas
+        if left >= right or top >= bottom:
+            return Cutout(lambda: np.zeros((region.height, region.width, 3), np.uint8))
+        inside = self._inside(Region(left, top, right - left, bottom - top))
 
-    def _inside(self, region: Region) -> Colour:
+        def coloured() -> Colour:
+            canvas = np.zeros((region.height, region.width, 3), np.uint8)
+            canvas[top - region.top : bottom - region.top, left - region.left : right - region.left] = inside()
+            return canvas
+
+        return Cutout(coloured)
+
+    def _inside(self, region: Region) -> Callable[[], Colour]:
         if self._interlaced or self._coded.format.name not in _REGIONAL:
-            whole = self._whole
-            return whole[region.top : region.top + region.height, region.left : region.left + region.width]
-        part = self.geometry.scaled_region(region)
-        left = math.floor(part.left / self.geometry.sample_aspect)
-        right = min(math.ceil((part.left + part.width) / self.geometry.sample_aspect), self._coded.width)
-        rgb = _regional_colour(self._coded, Region(left, part.top, max(1, right - left), part.height))
-        return self.geometry.upright(rgb, (part.width, part.height))
+            part = self._whole[region.top : region.top + region.height, region.left : region.left + region.width].copy()
+            return lambda: part
+        geometry = self.geometry
+        scaled = geometry.scaled_region(region)
+        left = math.floor(scaled.left / geometry.sample_aspect)
+        right = min(math.ceil((scaled.left + scaled.width) / geometry.sample_aspect), self._coded.width)
+        rgb = _regional_colour(self._coded, Region(left, scaled.top, max(1, right - left), scaled.height))
+        return lambda: geometry.upright(rgb(), (scaled.width, scaled.height))
 
     @cached_property
     def _whole(self) -> Colour:
@@ -182,8 +204,8 @@ def _first_field(coded: Any) -> Any:
     return half
 
 
-def _regional_colour(coded: Any, part: Region) -> Colour:
-    """RGB of a part of a 4:2:0 frame: only that is converted, widened to whole chroma pixels."""
+def _regional_colour(coded: Any, part: Region) -> Callable[[], Colour]:
+    """Makes RGB of a part of a 4:2:0 frame, widened to whole chroma pixels; the frame itself is not kept."""
     left, top = part.left & ~1, part.top & ~1
     right, bottom = part.left + part.width + 1 & ~1, part.top + part.height + 1 & ~1
     small = av.VideoFrame(right - left, bottom - top, coded.format.name)
@@ -192,5 +214,5 @@ def _regional_colour(coded: Any, part: Region) -> Colour:
         shift = 1 if index else 0
         source = _plane(coded, index)[top >> shift : bottom >> shift, left >> shift : right >> shift]
         _plane(small, index)[: source.shape[0], : source.shape[1]] = source
-    rgb = np.asarray(small.to_ndarray(format="rgb24"), np.uint8)
-    return rgb[part.top - top : part.top - top + part.height, part.left - left : part.left - left + part.width]
+    y, x = part.top - top, part.left - left
+    return lambda: np.asarray(small.to_ndarray(format="rgb24"), np.uint8)[y : y + part.height, x : x + part.width]

@@ -67,6 +67,13 @@ class Tracker:
             result.append((track, sighting))
         return result
 
+    def part(self, track: Track) -> tuple[Track, Track]:
+        """End a track before its last sighting, which begins another one; (ended, begun)."""
+        self._alive.remove(track)
+        begun = self._begin()
+        begun.sightings.append(track.sightings.pop())
+        return track, begun
+
     def end_lost(self, time: float) -> list[Track]:
         """End and return the tracks that have not been seen for too long."""
         lost = [track for track in self._alive if time - track.sightings[-1].time > PATIENCE]

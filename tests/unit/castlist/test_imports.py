@@ -30,9 +30,9 @@ ADAPTERS = {
 }
 PURE = {
     "castlist": "asyncapi codec events ids outbox ports schema tasks topics wording",
-    "frame_workers": "best changes crop cuts detect follow picture plan track",
-    "profile_aggregator": "appearances arrival completion difference distance domain gallery identities linkage "
-    "neighbours partition people suggestions touched",
+    "frame_workers": "best changes cnn crop cuts detect follow likeness picture plan track",
+    "profile_aggregator": "appearances arrival calibration completion difference distance domain gallery identities "
+    "linkage neighbours partition people suggestions together touched",
     "ingest": "sniff",
     "query_api": "schemas",
 }

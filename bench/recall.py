@@ -1,0 +1,221 @@
+"""Who would be missed: people who are there for one second, or whose faces are small.
+
+    python bench/recall.py [--clips DIR] [--cases 40] [--seed 1]
+
+A head from the sample's portraits is laid over a clip in a random place, for one second from a random moment on, or
+with a face box of 0.5 % of a 1080p frame. The clips are those of `--clips`, or the sample's. The measure is looking at
+the whole of every sampled frame, at many times the cost: whoever is found that way must be found. The last line is one
+JSON object: [found, found by looking everywhere].
+"""
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from stages import tracks, warm_up, work
+
+from castlist.settings import Settings
+from deploy.sample import make_clips
+from frame_workers import follow
+from frame_workers.changes import ChangeFinder
+from frame_workers.detect import DetectSettings, FaceDetector, inflated, overlap
+from frame_workers.encode import Encoder, make_encoder
+from frame_workers.picture import Region
+from profile_aggregator.people import people_of_video
+
+RATE, SECONDS = 25, 4.0
+FULL_HD = (1920, 1080)
+HALF_PERCENT = 102
+"""Pixels of the side of a box that is 0.5 % of a 1080p frame."""
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Head:
+    """A portrait and where its face is."""
+
+    picture: Image
+    face: Region
+
+    def at(self, width: float) -> tuple[Image, NDArray[np.float32], Region]:
+        """Scaled so that the face is `width` pixels wide: picture, opacity, and the face in it."""
+        scale = width / self.face.width
+        size = (round(self.picture.shape[1] * scale), round(self.picture.shape[0] * scale))
+        picture = np.asarray(cv2.resize(self.picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+        face = Region(*(round(side * scale) for side in astuple(self.face)))
+        shape = np.zeros(picture.shape[:2], np.float32)
+        middle = (face.left + face.width // 2, face.top + round(0.4 * face.height))
+        cv2.ellipse(shape, middle, (round(0.62 * face.width), round(0.85 * face.height)), 0, 0, 360, 1.0, -1)
+        return picture, cv2.GaussianBlur(shape, (0, 0), max(1.0, width / 25)), face
+
+
+@dataclass(frozen=True)
+class Case:
+    """A clip with a guest: frames, when the guest is there, and where their face is."""
+
+    frames: Sequence[Image]
+    start: float
+    end: float
+    face: Region
+
+
+def frames_of(path: Path, size: tuple[int, int] | None = None) -> list[Image]:
+    """The first seconds of a clip, RGB, at 25 a second, played again from the start where it is shorter."""
+    with av.open(str(path)) as container:
+        decoded = zip(range(round(RATE * SECONDS)), container.decode(video=0), strict=False)
+        shown = [frame.to_ndarray(format="rgb24") for _, frame in decoded]
+    if size is not None:
+        shown = [np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8) for image in shown]
+    return [shown[i % len(shown)] for i in range(round(RATE * SECONDS))]
+
+
+def detected(image: Image) -> list[Region]:
+    """All faces of a picture."""
+    gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+    whole = Region(0, 0, gray.shape[1], gray.shape[0])
+    return [found.box for found in FaceDetector(DetectSettings()).within(gray, [whole]) if found.score > 0.3]
+
+
+@cache
+def heads(cache_folder: Path) -> list[Head]:
+    """Three people from the sample: the first frames of two clips."""
+    found = []
+    for path in make_clips(cache_folder):
+        if path.stem in ("monday", "tuesday"):
+            images = frames_of(path)
+            for image in (images[0], images[-5]):
+                found += [Head(image, face) for face in detected(image)]
+    return found
+
+
+def with_guest(frames: Sequence[Image], head: Head, face: Region, start: float, seconds: float, light: float) -> Case:
+    """Lay a head over some of the frames, so that its face is at `face`, `light` times as bright as it is."""
+    picture, opacity, inside = head.at(face.width)
+    left, top = face.left - inside.left, face.top - inside.top
+    shown = [
+        _laid(image, picture, opacity, left, top, light) if start <= i / RATE < start + seconds else image
+        for i, image in enumerate(frames)
+    ]
+    return Case(shown, start, start + seconds, face)
+
+
+def by_chance(path: Path, head: Head, chance: np.random.Generator, large: bool) -> Case:
+    """A guest anywhere where no face is, for a second from any moment on; in a large frame small, for two."""
+    frames = frames_of(path, FULL_HD if large else None)
+    height, width = frames[0].shape[:2]
+    side = HALF_PERCENT if large else int(chance.integers(60, 110))
+    start, light = float(chance.uniform(0.25, SECONDS - 2.3)), float(chance.uniform(0.75, 1.15))
+    faces = [inflated(face, 1.6) for image in frames[::10] for face in detected(image)]
+    places = (
+        Region(int(chance.integers(0, width - side)), int(chance.integers(side // 2, height - side)), side, side)
+        for _ in range(1000)
+    )
+    free = next(place for place in places if not any(overlap(place, face) > 0 for face in faces))
+    return with_guest(frames, head, free, start, 2.0 if large else 1.0, light)
+
+
+def _laid(image: Image, picture: Image, opacity: NDArray[np.float32], left: int, top: int, light: float) -> Image:
+    """`picture` over `image`, with its corner at (left, top), as far as it is inside."""
+    result = image.copy()
+    y0, x0 = max(0, top), max(0, left)
+    y1, x1 = min(image.shape[0], top + picture.shape[0]), min(image.shape[1], left + picture.shape[1])
+    part = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
+    alpha = opacity[part][:, :, None]
+    below = result[y0:y1, x0:x1]
+    result[y0:y1, x0:x1] = np.clip(picture[part] * light * alpha + below * (1 - alpha), 0, 255).astype(np.uint8)
+    return result
+
+
+def write(path: Path, frames: Sequence[Image]) -> Path:
+    """As H.264, at a quality that people upload."""
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", RATE, options={"preset": "veryfast", "crf": "23"})
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for number, image in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def finds(path: Path, case: Case, encoder: Encoder) -> bool:
+    """Whether somebody is found where the guest is, while they are there."""
+    found = people_of_video(tracks(work(path, encoder)[1])).people
+    return any(
+        case.start <= place.time < case.end and overlap(_region(place.box), case.face) > 0.25
+        for person in found
+        for place in person.places
+    )
+
+
+def _region(box: Any) -> Region:
+    return Region(*(round(side) for side in box))
+
+
+@contextmanager
+def looking_everywhere() -> Iterator[None]:
+    """Every sampled frame is looked at as a whole."""
+    every, regions = follow.NEWCOMERS_EVERY, ChangeFinder.regions
+    follow.NEWCOMERS_EVERY = 0.0
+    ChangeFinder.regions = lambda self, gray, *_: [Region(0, 0, gray.shape[1], gray.shape[0])]  # type: ignore
+    try:
+        yield
+    finally:
+        follow.NEWCOMERS_EVERY, ChangeFinder.regions = every, regions  # type: ignore[method-assign]
+
+
+def measure(clips: Sequence[Path], cases: int, seed: int, large: bool, encoder: Encoder, cache: Path) -> list[int]:
+    """How many guests are found, and how many by looking everywhere; who is missed is printed."""
+    chance = np.random.default_rng(seed)
+    ours, theirs = 0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(cases):
+            clip, head = clips[number % len(clips)], heads(cache)[int(chance.integers(len(heads(cache))))]
+            case = by_chance(clip, head, chance, large)
+            path = write(Path(folder) / "case.mp4", case.frames)
+            found = finds(path, case, encoder)
+            with looking_everywhere():
+                could = finds(path, case, encoder)
+            ours, theirs = ours + found, theirs + could
+            if could and not found:
+                print(f"    missed: {clip.name} from {case.start:.2f} s on, {case.face}", flush=True)
+    return [ours, theirs]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=Path)
+    parser.add_argument("--cases", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    cache_folder = Settings().castlist_cache
+    clips = sorted(p for p in args.clips.iterdir() if p.is_file()) if args.clips else make_clips(cache_folder)
+    encoder = make_encoder("onnx", cache_folder)
+    warm_up(encoder)
+    results = {}
+    for kind, large, cases in (
+        ("one second", False, args.cases),
+        ("0.5 % of a 1080p frame", True, max(1, args.cases // 4)),
+    ):
+        ours, theirs = results[kind] = measure(clips, cases, args.seed, large, encoder, cache_folder)
+        print(f"{kind:28} {ours} of {cases} found, {theirs} by looking everywhere", flush=True)
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()

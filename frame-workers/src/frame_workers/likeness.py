@@ -1,0 +1,118 @@
+"""Whether the face in a track is still the one it was: tracks glide from one person to another.
+
+In a cross-fade, in a wipe, or where people pass each other, a box follows a box and the person has changed. Looking
+alike is cheap to see, being alike is what the encoder says: it is asked only about faces that do not look alike.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from frame_workers.detect import inflated
+from frame_workers.encode import Encoder, Encoding, align, eyes
+from frame_workers.picture import Frame, Gray, Region
+from frame_workers.track import Sighting
+
+EVERY = 0.5
+"""Seconds between two looks at a track."""
+TRANSITION = 1.0
+"""Seconds that a glide from one face to another takes: what is older is compared, if there is any."""
+_REMEMBERED = 4
+_ALIKE = 0.75
+"""Correlation of two boxes as they are: above it are 1 % of different people in one place, and nearly half of what is
+one face a second later."""
+_ALIKE_UPRIGHT = 0.7
+"""Correlation after both were turned and scaled by their eyes: 5 % of different people, 90 % of one face."""
+_SAME = 0.5
+"""Euclidean distance of two single encodings. A wrong parting costs little: persons are clustered from tracks."""
+_SIDE = 24
+_EYES = (8.0, 11.0)
+"""Of the upright picture: how far the eyes lie apart, and how far below its top."""
+_SURROUNDINGS = 2.0
+
+Flat = NDArray[np.float32]
+
+
+class Likeness:
+    """Looks at the sightings of one track, in the order of time."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._looks: deque[_Look] = deque(maxlen=_REMEMBERED)
+
+    def is_due(self, time: float) -> bool:
+        """Whether the last look is long enough ago."""
+        return not self._looks or time - self._looks[-1].time >= EVERY
+
+    def holds(self, frame: Frame, sighting: Sighting) -> bool:
+        """Whether this still is the face that it was; if it is not, nothing is remembered of it."""
+        look = _Look(frame, sighting)
+        settled = [known for known in self._looks if look.time - known.time >= TRANSITION] or self._looks
+        if settled and not self._same(look, list(settled)):
+            return False
+        self._looks.append(look)
+        return True
+
+    def _same(self, look: "_Look", known: list["_Look"]) -> bool:
+        if _correlation(look.flat, (other.flat for other in known)) >= _ALIKE:
+            return True
+        if _correlation(look.upright, (other.upright for other in known)) >= _ALIKE_UPRIGHT:
+            return True
+        before = known[-1]
+        return bool(np.linalg.norm(look.encoding(self._encoder) - before.encoding(self._encoder)) <= _SAME)
+
+
+class _Look:
+    """A face at one moment; what is costly is made once, when it is needed."""
+
+    def __init__(self, frame: Frame, sighting: Sighting) -> None:
+        self.time = sighting.time
+        area = inflated(sighting.box, _SURROUNDINGS, (frame.height, frame.width))
+        self._gray: Gray = frame.gray[area.top : area.top + area.height, area.left : area.left + area.width].copy()
+        self._cutout = frame.cut(area)
+        box = sighting.box
+        self._face = Region(box.left - area.left, box.top - area.top, box.width, box.height)
+        self._encoding: Encoding | None = None
+
+    @cached_property
+    def flat(self) -> Flat:
+        """The box, normalized."""
+        inside = inflated(self._face, 1.0, self._gray.shape)
+        part = self._gray[inside.top : inside.top + inside.height, inside.left : inside.left + inside.width]
+        return _normalized(cv2.resize(part, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA))
+
+    @cached_property
+    def upright(self) -> Flat:
+        """The face with its eyes where they always are, normalized."""
+        left, right = eyes(self._gray, self._face)
+        across, down = right - left
+        apart = max(1.0, float(np.hypot(across, down)))
+        scale, turn = _EYES[0] / apart, -np.arctan2(down, across)
+        cos, sin = scale * np.cos(turn), scale * np.sin(turn)
+        x, y = (left + right) / 2
+        matrix = np.array([[cos, -sin, _SIDE / 2 - cos * x + sin * y], [sin, cos, _EYES[1] - sin * x - cos * y]])
+        # Averaged before it is made small: single pixels would decide otherwise.
+        smooth = cv2.GaussianBlur(self._gray, (0, 0), max(0.1, 0.4 / scale))
+        return _normalized(cv2.warpAffine(smooth, matrix, (_SIDE, _SIDE), flags=cv2.INTER_LINEAR))
+
+    def encoding(self, encoder: Encoder) -> Encoding:
+        """Without its mirror image: a rough answer will do."""
+        if self._encoding is None:
+            self._encoding = encoder.encode([align(self._cutout.colour, self._face)])[0]
+        return self._encoding
+
+
+def _normalized(patch: NDArray[np.generic]) -> Flat:
+    values = np.asarray(patch, np.float32).ravel()
+    values -= values.mean()
+    values /= np.linalg.norm(values) + 1e-6
+    return values
+
+
+def _correlation(one: Flat, others: Iterable[Flat]) -> float:
+    """With the most similar of the others."""
+    return max(float(one @ other) for other in others)
