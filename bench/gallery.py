@@ -6,10 +6,10 @@ Sizes count video persons. The people are synthetic, their encodings spread as m
 (encodings_of_people.py); half of them are in one video, a quarter in two, and so on, and half of the video persons were
 seen together with another. With `--alike` people are only so far apart, as a part of what strangers are. For `auto`,
 for the step it would take if nobody were seen together, and for fixed distances: B-cubed precision, recall and F
-against the truth, and the largest component. A distance at which persons have more than `--neighbours` others within it
-on average is left out at that size; `best` then takes its recall to be 1 and its precision to be what it was at the
-size before, which is more than it can have. Times are milliseconds of this process's CPU. The last line is one JSON
-object.
+against the truth, as means over several galleries where they are small, and the largest component. A distance at which
+persons have more than `--neighbours` others within it on average is left out at that size; `best` then takes its recall
+to be 1 and its precision to be what it was at the size before, which is more than it can have. Times are milliseconds
+of this process's CPU. The last line is one JSON object.
 """
 
 import argparse
@@ -37,21 +37,54 @@ from profile_aggregator.reclustering import BOUND
 from profile_aggregator.together import Together
 
 FIXED = (0.30, 0.32, 0.34, 0.36, 0.37, 0.38, 0.39, 0.40, 0.42, 0.44, 0.46, 0.48)
+MOST_GALLERIES, PERSONS_SCORED = 20, 10_000
+"""How many galleries of one size are scored, and how many persons in all of them."""
 Clusters = list[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Of one distance at one size."""
+    """Of one distance at one size; `f` of each gallery, not of their mean precision and recall."""
 
-    distance: float
     precision: float
     recall: float
+    f: float
     largest: int
 
+    @classmethod
+    def mean(cls, scores: Sequence["Scores"]) -> "Scores":
+        """Over galleries; of their largest components the largest."""
+        precision, recall, f = (float(np.mean([getattr(s, n) for s in scores])) for n in ("precision", "recall", "f"))
+        return cls(precision, recall, f, max(score.largest for score in scores))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A gallery of so many persons, drawn by chance, and what `auto` takes for it: `step` if nobody is alike."""
+
+    members: list[Member]
+    truth: dict[str, int]
+    population: Population
+    people: int
+    spread: float
+    spread_ms: float
+
+    @classmethod
+    def of(cls, size: int, seed: int, alike: float) -> "Drawn":
+        who = appearances(size, seed)
+        people = max(who) + 1
+        population = Population(people + 1000, seed, alike)
+        members = population.members(who)
+        truth = {member.key: person for member, person in zip(members, who, strict=True)}
+        return cls(members, truth, population, people, *spread_among(members))
+
     @property
-    def f(self) -> float:
-        return 2 * self.precision * self.recall / (self.precision + self.recall)
+    def auto(self) -> float:
+        return auto_distance(len(self.members), self.spread)
+
+    @property
+    def step(self) -> float:
+        return auto_distance(len(self.members))
 
 
 class Graph:
@@ -189,33 +222,56 @@ def widest_of(index: NeighbourIndex, members: Sequence[Member], limit: float) ->
     return max(fits)
 
 
+def scored(drawn: Drawn, index: NeighbourIndex, limit: float) -> tuple[dict[str, Scores], Clusters]:
+    """Of `auto`, of its `step` and of fixed distances that have few enough neighbours; and the clusters of `auto`."""
+    widest = widest_of(index, drawn.members, limit)
+    graph = Graph(drawn.members, max(widest, drawn.auto))
+    distances = {"auto": drawn.auto, "step": drawn.step, **{str(d): d for d in FIXED}}
+    scores: dict[str, Scores] = {}
+    found: dict[float, tuple[Clusters, int]] = {}
+    for label, distance in distances.items():
+        if distance > max(widest, drawn.auto):
+            continue
+        if distance not in found:
+            found[distance] = graph.clusters(distance)
+        clusters, largest = found[distance]
+        precision, recall = b_cubed(clusters, drawn.truth)
+        scores[label] = Scores(precision, recall, 2 * precision * recall / (precision + recall), largest)
+    return scores, found[drawn.auto][0]
+
+
+def accuracy(size: int, seed: int, limit: float, alike: float, first: dict[str, Scores]) -> dict[str, Scores]:
+    """The mean over several galleries where they are small and one wrong join is a percent; `first` is of one."""
+    several = [first]
+    for other in range(1, min(MOST_GALLERIES, PERSONS_SCORED // size)):
+        drawn = Drawn.of(size, seed + 1000 * other, alike)
+        index = NeighbourIndex()
+        index.add(drawn.members)
+        several.append(scored(drawn, index, limit)[0])
+    return {
+        label: Scores.mean([one[label] for one in several]) for label in first if all(label in one for one in several)
+    }
+
+
 def measure(size: int, seed: int, limit: float, alike: float) -> dict[str, Any]:
     """Everything about one size, printed as it comes."""
-    who = appearances(size, seed)
-    people = max(who) + 1
-    population = Population(people + 1000, seed, alike)
     before = resident()
-    members = population.members(who)
+    drawn = Drawn.of(size, seed, alike)
     persons_mb = resident() - before
-    truth = {member.key: person for member, person in zip(members, who, strict=True)}
-    spread, spread_ms = spread_among(members)
-    auto, step = auto_distance(size, spread), auto_distance(size)
-    print(f"\n{size} video persons of {people} people, spread {spread:.2f}: auto {auto}, its step {step}", flush=True)
+    members, population, people, auto = drawn.members, drawn.population, drawn.people, drawn.auto
+    several = max(1, min(MOST_GALLERIES, PERSONS_SCORED // size))
+    print(
+        f"\n{size} video persons, {several} galleries; of the first: {people} people, spread {drawn.spread:.2f}, "
+        f"auto {auto}, its step {drawn.step}",
+        flush=True,
+    )
     index, facts = build(members)
     alone, batched = queries(index, population, people, auto)
-    widest = widest_of(index, members, limit)
-    graph = Graph(members, max(widest, auto))
+    first, chosen = scored(drawn, index, limit)
+    scores = accuracy(size, seed, limit, alike, first)
     print(f"  {'distance':>10}{'precision':>11}{'recall':>9}{'F':>9}{'largest component':>20}")
-    scores: dict[str, Scores] = {}
-    chosen: Clusters = []
-    for distance in sorted({auto, *(d for d in (*FIXED, step) if d <= widest)}):
-        clusters, largest = graph.clusters(distance)
-        one = Scores(distance, *b_cubed(clusters, truth), largest)
-        scores[str(distance)] = one
-        label = f"{'auto ' if distance == auto else 'step ' if distance == step else ''}{distance}"
+    for label, one in scores.items():
         print(f"  {label:>10}{one.precision:11.4f}{one.recall:9.4f}{one.f:9.4f}{one.largest:20}", flush=True)
-        chosen = clusters if distance == auto else chosen
-    del graph
     gallery = Gallery(auto)
     profile_of = {key: cluster[0] for cluster in chosen for key in cluster}
     profiles = [Profile(id, id, 1) for id in sorted(set(profile_of.values()))]
@@ -227,20 +283,20 @@ def measure(size: int, seed: int, limit: float, alike: float) -> dict[str, Any]:
     print(
         f"  a commit of 1 video: {single:.1f} ms (at most {highest:.1f}), of 50: {fifty:.1f} ms; "
         f"a search {alone:.2f} ms, in a batch {batched:.2f} ms; index {built}; "
-        f"how alike they are: {spread_ms:.1f} ms when loaded"
+        f"how alike they are: {drawn.spread_ms:.1f} ms when loaded"
     )
     costs = {
         "commit_ms": single,
         "commit_max_ms": highest,
         "commit_50_ms": fifty,
         "search_ms": alone,
-        "spread_ms": spread_ms,
+        "spread_ms": drawn.spread_ms,
         "persons_mb": persons_mb,
     }
     return {
         "auto": auto,
-        "step": step,
-        "spread": round(spread, 3),
+        "step": drawn.step,
+        "spread": round(drawn.spread, 3),
         "scores": {d: [round(s.precision, 4), round(s.recall, 4), round(s.f, 4), s.largest] for d, s in scores.items()},
         **{name: round(value, 2) for name, value in {**costs, "search_batch_ms": batched, **facts}.items()},
     }
@@ -270,13 +326,12 @@ def main() -> None:
     parser.add_argument("--alike", type=float, default=1.0)
     args = parser.parse_args()
     sizes = {int(s): measure(int(s), args.seed, args.neighbours, args.alike) for s in args.sizes.split(",")}
-    autos = {size: one["scores"][str(one["auto"])] for size, one in sizes.items()}
+    autos, steps = ({size: one["scores"].get(kind) for size, one in sizes.items()} for kind in ("auto", "step"))
     distance, best = best_single(sizes)
     mean = float(np.mean([score[2] for score in autos.values()]))
     print(f"\nauto: mean F {mean:.4f}, lowest precision {min(score[0] for score in autos.values()):.4f}")
-    steps = {size: one["scores"].get(str(one["step"])) for size, one in sizes.items()}
     for size, score in steps.items():
-        if sizes[size]["auto"] != sizes[size]["step"]:
+        if score != autos[size]:
             alone = "too many neighbours to be scored" if score is None else f"precision {score[0]}, F {score[2]}"
             print(f"  at {size}: precision {autos[size][0]}, F {autos[size][2]}; its step alone: {alone}")
     print(f"best single distance over these sizes: {distance}, mean F {best:.4f}")

@@ -1,8 +1,9 @@
 """Synthetic videos with everything in them that the rules of identity are about, and who is who in them.
 
 People spread as measured on real ones (encodings_of_people.py), some of them loose; a person may be away for a while
-and come back (a new track, another pose). Twins are each other's nearest and often in one picture. Junk is what a
-detector takes for faces: small, weak or seen once, with encodings of nobody, or blurred ones of somebody.
+and come back (a new track, another pose). Those of one video are in one picture, or one after the other. Twins are each
+other's nearest and in one picture. Junk is what a detector takes for faces: small, weak or seen once, with encodings of
+nobody, or blurred ones of somebody.
 """
 
 from collections import Counter
@@ -58,12 +59,14 @@ class Scenes:
         if 0 in present or 2 in present:
             first = 0 if 0 in present else 2
             present = [first, first + 1, *(who for who in present if who > 2 * TWINS)]
+        one_by_one = present[0] >= 2 * TWINS and self._chance.random() < 0.5
         tracks: list[Track] = []
         for place, who in enumerate(present):
             session = self._population.shift(who)
             for scene in range(int(self._chance.integers(1, 4))):
                 pose = 0.5 * self._population.shift(who)
-                tracks.append(self._track(video, len(tracks), who, place, scene, session + pose))
+                turn = scene + 3 * place if one_by_one else scene
+                tracks.append(self._track(video, len(tracks), who, place, turn, session + pose))
         for _ in range(int(self._chance.integers(0, 4))):
             tracks.append(self._junk(video, len(tracks), present))
         return tracks
@@ -90,7 +93,7 @@ class Scenes:
         blurred = self._population.centres[present[0]] + 2.0 * self._chance.normal(size=SIZE) @ self._noise
         encoding = blurred if kind == 3 else nobody
         self.truth[video, index] = JUNK
-        return self._made(index, encoding[np.newaxis], 40.0 + 5 * index, 9, width, score, sightings)
+        return self._made(index, encoding[np.newaxis], 80.0 + 5 * index, 9, width, score, sightings)
 
     def _made(
         self, index: int, encodings: Vector, start: float, place: int, width: float, score: float, sightings: int

@@ -13,7 +13,7 @@ from profile_aggregator.calibration import calibrated
 Choice = float | Literal["auto"]
 """What a gallery's settings say about the distance across videos."""
 
-STEPS = ((0, 0.48), (100, 0.46), (300, 0.44), (1_500, 0.42), (7_000, 0.40), (50_000, 0.39), (200_000, 0.38))
+STEPS = ((0, 0.48), (100, 0.46), (300, 0.44), (1_000, 0.42), (7_000, 0.40), (50_000, 0.39), (200_000, 0.38))
 """(from how many video persons, D). 0.48 is the middle of the plateau measured on small real galleries; the others are
 where `bench/gallery.py` keeps a precision of 0.99 with something to spare: docs/adr/0005."""
 

@@ -1,4 +1,4 @@
-"""The rules of identity on synthetic videos of `bench/`: exact as they are, and not without any of them."""
+"""The rules of identity on twenty sets of synthetic videos of `bench/`: right as they are, and worse without any."""
 
 import sys
 from dataclasses import replace
@@ -13,16 +13,22 @@ sys.path.append(str(Path(__file__).resolve().parents[3] / "bench"))
 from identity import VIDEO, WITHOUT, Rules, on_scenes
 from scenes_of_people import Scenes
 
+SETS = 20
+
 
 @cache
 def scenes() -> list[Scenes]:
-    return [Scenes(seed) for seed in (0, 1, 4)]
+    return [Scenes(seed) for seed in range(SETS)]
 
 
-def test_people_twins_and_junk_are_told_apart_exactly() -> None:
+@cache
+def f_as_it_is() -> float:
+    return on_scenes(scenes())(Rules()).f
+
+
+def test_people_twins_and_junk_are_told_apart() -> None:
     """Tight and loose people, look-alikes seen together, and what only looks like a face."""
-    score = on_scenes(scenes())(Rules())
-    assert (score.precision, score.recall) == (1.0, 1.0)
+    assert f_as_it_is() > 0.995
 
 
 @pytest.mark.parametrize(
@@ -35,12 +41,14 @@ def test_people_twins_and_junk_are_told_apart_exactly() -> None:
         WITHOUT["without a lowest score"],
         WITHOUT["without a second sighting"],
         WITHOUT["with one face a track"],
+        WITHOUT["one distance in and across"],
         Rules(across=0.44),
         Rules(across=0.54),
+        Rules(replace(VIDEO, distance=0.6)),
         Rules(replace(VIDEO, min_width=60)),
     ],
     ids=str,
 )
 def test_each_rule_earns_its_place(rules: Rules) -> None:
-    """Switched off, or its threshold moved, somebody is taken for somebody else, or for two."""
-    assert on_scenes(scenes())(rules).f < 0.998
+    """Switched off, or its threshold moved, somebody more is taken for somebody else, or for two."""
+    assert on_scenes(scenes())(rules).f < f_as_it_is() - 0.0005
