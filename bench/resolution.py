@@ -68,10 +68,8 @@ def main() -> None:
             for height, path in paths.items():
                 more, decoding, people = cost(path, encoder)
                 beyond[height].append(more)
-                print(
-                    f"{height} lines: {1000 * more:.0f} ms a second beyond {1000 * decoding:.0f} of decoding, {people} people",
-                    flush=True,
-                )
+                costs = f"{1000 * more:.0f} ms a second beyond {1000 * decoding:.0f} of decoding"
+                print(f"{height} lines: {costs}, {people} people", flush=True)
     ratio = median(beyond[HEIGHTS[1]]) / median(beyond[HEIGHTS[0]])
     print(f"4K costs {ratio:.2f} times what 1080p costs, beyond decoding")
     print(json.dumps({"ratio": round(ratio, 2)}))
