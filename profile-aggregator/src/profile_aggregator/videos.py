@@ -43,12 +43,12 @@ class Videos:
         await tasks.register(self._documents, event, self._clock())
 
     async def planned(self, event: events.VideoPlanned) -> None:
-        """Work has begun."""
+        """Work has begun. What is planned is shown with the plan's settings, in one change."""
         now = self._clock()
         facts = {k: getattr(event, k) for k in _FACTS}
         await self._documents.update(VIDEOS, {"_id": event.video_id}, {"$set": facts})
         change = {
-            "$set": {"status": tasks.PROCESSING, "chunks_planned": event.chunks, "updated_at": now},
+            "$set": {"status": tasks.PROCESSING, "updated_at": now},
             "$addToSet": {"warnings": {"$each": list(event.warnings)}},
         }
         task = await self._documents.update(TASKS, _open(event.video_id, event.epoch), change)
