@@ -1,7 +1,8 @@
 """Whether the face in a track is still the one it was: tracks glide from one person to another.
 
-In a cross-fade, in a wipe, or where people pass each other, a box follows a box and the person has changed. Looking
-alike is cheap to see, being alike is what the encoder says: it is asked only about faces that do not look alike.
+In a cross-fade, in a wipe, or where people pass each other, a box follows a box and the person has changed. So has
+what is around the face; where that is as it was, a face that looks otherwise has only turned. Looking alike is cheap to
+see, being alike is what the encoder says: it is asked only about faces that do not look alike.
 """
 
 from collections import deque
@@ -25,14 +26,17 @@ _REMEMBERED = 4
 _ALIKE = 0.75
 """Correlation of two boxes as they are: above it are 1 % of different people in one place, and nearly half of what is
 one face a second later."""
+_ALIKE_AROUND = 0.8
+"""Correlation of what is beside and below the two boxes: 1 % of different people, half of one person's."""
 _ALIKE_UPRIGHT = 0.7
 """Correlation after both were turned and scaled by their eyes: 5 % of different people, 90 % of one face."""
-_SAME = 0.5
+_SAME = 0.55
 """Euclidean distance of two single encodings. A wrong parting costs little: persons are clustered from tracks."""
 _SIDE = 24
 _EYES = (8.0, 11.0)
 """Of the upright picture: how far the eyes lie apart, and how far below its top."""
 _SURROUNDINGS = 2.0
+_HEAD = 1.3
 
 Flat = NDArray[np.float32]
 
@@ -60,6 +64,8 @@ class Likeness:
     def _same(self, look: "_Look", known: list["_Look"]) -> bool:
         if _correlation(look.flat, (other.flat for other in known)) >= _ALIKE:
             return True
+        if max(_around(look, other) for other in known) >= _ALIKE_AROUND:
+            return True
         if _correlation(look.upright, (other.upright for other in known)) >= _ALIKE_UPRIGHT:
             return True
         before = known[-1]
@@ -77,6 +83,7 @@ class _Look:
         box = sighting.box
         self._face = Region(box.left - area.left, box.top - area.top, box.width, box.height)
         self._encoding: Encoding | None = None
+        self.around, self.beside = _surroundings(frame.gray, box)
 
     @cached_property
     def flat(self) -> Flat:
@@ -104,6 +111,26 @@ class _Look:
         if self._encoding is None:
             self._encoding = encoder.encode([align(self._cutout.colour, self._face)])[0]
         return self._encoding
+
+
+def _surroundings(gray: Gray, face: Region) -> tuple[Flat, NDArray[np.bool_]]:
+    """Head and shoulders, made small; and which pixels of that are not the face."""
+    body = Region(face.left - face.width, face.top - face.height // 2, 3 * face.width, 3 * face.height)
+    body = inflated(body, 1.0, gray.shape)
+    part = gray[body.top : body.top + body.height, body.left : body.left + body.width]
+    small = cv2.resize(part, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    beside = np.ones((_SIDE, _SIDE), np.bool_)
+    head = inflated(face, _HEAD)
+    across, down = _SIDE / body.width, _SIDE / body.height
+    left, top = max(0, int((head.left - body.left) * across)), max(0, int((head.top - body.top) * down))
+    right, bottom = (head.left + head.width - body.left) * across, (head.top + head.height - body.top) * down
+    beside[top : int(np.ceil(bottom)), left : int(np.ceil(right))] = False
+    return small, beside
+
+
+def _around(one: "_Look", other: "_Look") -> float:
+    both = one.beside & other.beside
+    return float(_normalized(one.around[both]) @ _normalized(other.around[both])) if both.any() else 0.0
 
 
 def _normalized(patch: NDArray[np.generic]) -> Flat:
