@@ -6,8 +6,15 @@ import sys
 import time
 from typing import Any
 
+import psutil
+
 from frame_workers.child import Progress, die_with, serve
 from frame_workers.wire import Frame, Refused
+
+
+def resident() -> int:
+    """Bytes."""
+    return psutil.Process().memory_info().rss
 
 
 def job(order: Frame, progress: Progress) -> Frame:
@@ -29,6 +36,15 @@ def job(order: Frame, progress: Progress) -> Frame:
             while True:
                 kept.append(bytes(bytearray(os.urandom(1)) * 8_000_000))
                 time.sleep(0.01)
+        case "pictures":
+            before = resident()
+            for _ in range(5):
+                pictures = []
+                for _ in range(20):
+                    pictures.append(b"x" * 2_000_000)
+                    kept.append(b"x" * 100_000)  # what is found in one stays for longer, and lies behind it
+                pictures.clear()
+            return {"kept": sum(map(len, kept)), "grown": resident() - before}
         case "garble":
             for fd in range(3, 10):
                 if os.path.exists(f"/proc/self/fd/{fd}"):

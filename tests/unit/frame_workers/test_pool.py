@@ -197,3 +197,9 @@ async def test_keys_of_the_servers_stay_with_the_parent(monkeypatch: pytest.Monk
         environment = psutil.Process(pid).environ()
     assert "S3_SECRET_KEY" not in environment
     assert environment["OMP_NUM_THREADS"] == "1"
+
+
+async def test_the_memory_of_pictures_is_given_back(pool: Pool) -> None:
+    """A slot lives for weeks: what is found between pictures does not keep the memory of all of them."""
+    memory = await run(pool, do="pictures")
+    assert memory["grown"] < memory["kept"] + 10_000_000
