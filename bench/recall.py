@@ -11,6 +11,7 @@ JSON object: [found, found by looking everywhere].
 import argparse
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from stages import tracks, warm_up, work
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # `deploy` is a package of the repository's root
 
 from castlist.settings import Settings
 from deploy.sample import make_clips

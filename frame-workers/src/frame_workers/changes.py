@@ -11,7 +11,7 @@ from frame_workers.picture import Gray, Region
 
 _CELLS_A_FACE = 6
 """Cells across the smallest face."""
-_SOLID = 4
+_SOLID = 3
 """A face that appears changes at least a block of so many cells each way; edges of what sways are thinner."""
 _MARGIN = 3
 """Cells around a change that are looked at, too: a face may be as bright as what was behind it in part."""

@@ -167,6 +167,14 @@ def test_an_encoding_is_the_mean_of_a_face_and_its_mirror_image(cache: Path) -> 
     assert np.linalg.norm(one - encoder.encode([chip])[0]) > 100 * AGREEMENT
 
 
+def test_faces_that_differ_are_encoded_as_they_are(cache: Path) -> None:
+    """They say more about a person than their mirror images, which would cost as much again."""
+    encoder = OnnxEncoder(cache)
+    chips = pictures()[:3]
+    both = encode_faces(encoder, chips)
+    assert np.linalg.norm(both - encoder.encode(chips), axis=1).max() < AGREEMENT
+
+
 def test_an_aligned_face_has_the_encoder_s_size() -> None:
     """Also one that reaches beyond its picture."""
     picture = np.full((200, 160, 3), 90, np.uint8)
