@@ -2,7 +2,7 @@
 
     python bench/encoder.py --clips DIR [--only a.mp4,b.mkv]
 
-The faces are those that the pipeline encodes of the clips, aligned, with the mirror images of those that it averages with theirs.
+The faces are those that the pipeline encodes of the clips, aligned; mirror images where it takes those, too.
 Distances are Euclidean, over the 128 numbers. Milliseconds are of one core, on one thread each, turn by turn over the
 same batches, with the models loaded. The last line is one JSON object.
 """

@@ -30,7 +30,7 @@ from castlist.topics import FACE_ENCODINGS, VIDEO_CHUNKS, VIDEO_UPLOADED, Topic
 from conftest import RunningStack
 from frame_workers.encode import make_encoder
 from support import clips
-from support.running import connected, partition_of, whole_topic
+from support.running import connected, whole_topic
 
 pytestmark = pytest.mark.stack
 GROUPS = {VIDEO_UPLOADED: "frame-workers.plan", VIDEO_CHUNKS: "frame-workers"}
@@ -296,11 +296,7 @@ async def test_a_cancel_kills_the_child_that_works_on_it(world: World, half_a_mi
 
 async def test_three_strikes_and_a_chunk_has_failed(world: World, half_a_minute: bytes, people: bytes) -> None:
     """Its message is among the dead letters with the reason; the same video is not tried again; others are."""
-    first = second = 0
-    while first == second:  # chunks of one partition are worked on one after the other
-        video = f"w-{uuid.uuid4().hex}"
-        keys = (f"{video}:{chunk}".encode() for chunk in (0, 1))
-        first, second = await partition_of(world.stack, VIDEO_CHUNKS.name, *keys)
+    video = f"w-{uuid.uuid4().hex}"
     await world.upload(half_a_minute, await world.slow_gallery(), video_id=video)
     for strike in range(3):
 

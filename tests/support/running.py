@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.partitioner import DefaultPartitioner
 
 from castlist import kafka, mongo
 from castlist.kafka import KafkaPublisher
@@ -53,17 +52,6 @@ async def whole_topic(stack: RunningStack, topic: str) -> list[Any]:
         return records
     finally:
         await consumer.stop()
-
-
-async def partition_of(stack: RunningStack, topic: str, *keys: bytes) -> list[int]:
-    """The partition that each key's messages go to."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=stack.kafka_bootstrap)
-    await consumer.start()
-    try:
-        partitions = await _partitions(consumer, topic)
-    finally:
-        await consumer.stop()
-    return [DefaultPartitioner()(key, partitions, partitions) for key in keys]
 
 
 async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
