@@ -17,10 +17,15 @@ async def ensure_topics(settings: Settings, documents: Documents) -> list[str]:
     """Create the topics that are missing, and remember that some were: what they held is to be announced again."""
     created = await kafka.create_topics(settings.kafka_bootstrap, chunk_partitions=settings.chunk_partitions)
     if created:
-        await documents.update(
-            schema.OWNERS, {"_id": schema.KAFKA_OWNER}, {"$inc": {"topics_created": len(created)}}, upsert=True
-        )
+        change = {"$inc": {"topics_created": len(created), "creations": 1}}
+        await documents.update(schema.OWNERS, {"_id": schema.KAFKA_OWNER}, change, upsert=True)
     return created
+
+
+async def creations(documents: Documents) -> int:
+    """How often topics had to be created: once, and once more whenever Kafka lost some."""
+    known = await documents.get(schema.OWNERS, schema.KAFKA_OWNER)
+    return int(known.get("creations", 0)) if known else 0
 
 
 async def init(settings: Settings) -> None:

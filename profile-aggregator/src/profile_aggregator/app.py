@@ -66,8 +66,12 @@ def wiring(videos: Videos, committer: Committer) -> list[tuple[Topic, Handle]]:
     ]
 
 
-def faust_app(settings: Settings) -> Any:
-    """Faust as transport only: at least once, no tables, no topics or servers of its own."""
+def faust_app(settings: Settings, creations: int) -> Any:
+    """Faust as transport only: at least once, no tables, no topics or servers of its own.
+
+    A static member that comes back gets the partitions it had. In a Kafka that has lost its data that may be none: it
+    joined before the topics were there again. So `creations` of topics are part of who it is.
+    """
     brokers = [f"kafka://{address}" for address in settings.kafka_bootstrap.split(",")]
     return faust.App(
         "castlist-aggregator",
@@ -76,7 +80,7 @@ def faust_app(settings: Settings) -> Any:
         key_serializer="raw",
         value_serializer="raw",
         consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=f"castlist-aggregator-{settings.aggregator_instance}",
+        consumer_group_instance_id=f"castlist-aggregator-{settings.aggregator_instance}-{creations}",
         agent_supervisor="mode.CrashingSupervisor",
         processing_guarantee="at_least_once",
         broker_commit_interval=1,
@@ -101,7 +105,7 @@ async def reconcile_for_ever(reconciler: Reconciler, settings: Settings, documen
         await asyncio.sleep(_RECONCILE_EVERY)
         try:
             if created := await admin.ensure_topics(settings, documents):
-                log.error("Kafka has lost topics", extra={"created": created})
+                log.error("Kafka has lost topics", extra={"topics": created})
                 os._exit(EXIT_TOPICS_LOST)  # positions in the old ones mean nothing in the new ones
             await reconciler.run()
         except Unavailable as error:
@@ -125,7 +129,8 @@ async def main(settings: Settings) -> None:
             documents, objects, publisher, videos, committer, events.now_utc, settings.reannounce_after
         )
 
-        app = faust_app(settings)
+        await lifecycle.wait_until_up(documents)
+        app = faust_app(settings, await admin.creations(documents))
         for topic, handle in wiring(videos, committer):
             add_agent(app, topic, handle, publisher, progress)
 
@@ -140,7 +145,6 @@ async def main(settings: Settings) -> None:
             settings.aggregator_port,
             install_signals=False,
         )
-        await lifecycle.wait_until_up(documents)
         await lifecycle.own(documents, settings.aggregator_instance)
         background: list[asyncio.Task[None]] = []
 
