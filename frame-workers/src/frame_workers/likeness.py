@@ -27,7 +27,8 @@ _ALIKE = 0.75
 """Correlation of two boxes as they are: above it are 1 % of different people in one place, and nearly half of what is
 one face a second later."""
 _ALIKE_AROUND = 0.8
-"""Correlation of what is beside and below the two boxes: 1 % of different people, half of one person's."""
+"""Correlation of what is beside and below the two boxes: above it is half of what is one person's, 1 % of other people
+elsewhere, and a tenth of those who stand in the same place of the same room."""
 _ALIKE_UPRIGHT = 0.7
 """Correlation after both were turned and scaled by their eyes: 5 % of different people, 90 % of one face."""
 _SAME = 0.55
