@@ -240,10 +240,12 @@ def scored(drawn: Drawn, index: NeighbourIndex, limit: float) -> tuple[dict[str,
     return scores, found[drawn.auto][0]
 
 
-def accuracy(size: int, seed: int, limit: float, alike: float, first: dict[str, Scores]) -> dict[str, Scores]:
-    """The mean over several galleries where they are small and one wrong join is a percent; `first` is of one."""
+def accuracy(
+    size: int, galleries: int, seed: int, limit: float, alike: float, first: dict[str, Scores]
+) -> dict[str, Scores]:
+    """The mean over so many galleries: where they are small one wrong join is a percent. `first` is of one of them."""
     several = [first]
-    for other in range(1, min(MOST_GALLERIES, PERSONS_SCORED // size)):
+    for other in range(1, galleries):
         drawn = Drawn.of(size, seed + 1000 * other, alike)
         index = NeighbourIndex()
         index.add(drawn.members)
@@ -259,16 +261,16 @@ def measure(size: int, seed: int, limit: float, alike: float) -> dict[str, Any]:
     drawn = Drawn.of(size, seed, alike)
     persons_mb = resident() - before
     members, population, people, auto = drawn.members, drawn.population, drawn.people, drawn.auto
-    several = max(1, min(MOST_GALLERIES, PERSONS_SCORED // size))
+    galleries = max(1, min(MOST_GALLERIES, PERSONS_SCORED // size))
     print(
-        f"\n{size} video persons, {several} galleries; of the first: {people} people, spread {drawn.spread:.2f}, "
+        f"\n{size} video persons, {galleries} galleries; of the first: {people} people, spread {drawn.spread:.2f}, "
         f"auto {auto}, its step {drawn.step}",
         flush=True,
     )
     index, facts = build(members)
     alone, batched = queries(index, population, people, auto)
     first, chosen = scored(drawn, index, limit)
-    scores = accuracy(size, seed, limit, alike, first)
+    scores = accuracy(size, galleries, seed, limit, alike, first)
     print(f"  {'distance':>10}{'precision':>11}{'recall':>9}{'F':>9}{'largest component':>20}")
     for label, one in scores.items():
         print(f"  {label:>10}{one.precision:11.4f}{one.recall:9.4f}{one.f:9.4f}{one.largest:20}", flush=True)

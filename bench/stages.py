@@ -14,10 +14,9 @@ from frame_workers.picture import Region
 from frame_workers.plan import Chunk, plan_chunks
 from frame_workers.probe import probe
 from profile_aggregator import domain
+from profile_aggregator.distance import auto_distance
 from profile_aggregator.partition import partition
 from profile_aggregator.people import people_of_video
-
-ACROSS_VIDEOS = 0.48
 
 
 def warm_up(encoder: Encoder) -> None:
@@ -72,6 +71,6 @@ def people(found: dict[str, list[domain.Track]]) -> list[Answer]:
             apart = frozenset(f"{clip}:1:{n}" for n in person.apart)
             member = domain.Member(key, clip, person.mean, person.variance, apart)
             members[key] = member, Answer(clip, key, crop.time, x, y)
-    profiles = partition((member for member, _ in members.values()), ACROSS_VIDEOS)
+    profiles = partition((member for member, _ in members.values()), auto_distance(len(members)))
     profile_of = {key: profile for profile in profiles for key in profile}
     return [Answer(a.clip, profile_of[key], a.time, a.x, a.y) for key, (_, a) in members.items()]

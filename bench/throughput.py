@@ -27,6 +27,7 @@ from frame_workers.cuts import CutFinder
 from frame_workers.decode import ChunkDecoder
 from frame_workers.detect import DetectSettings, FaceDetector
 from frame_workers.encode import Encoder, make_encoder
+from frame_workers.likeness import Likeness
 from frame_workers.picture import Frame
 from frame_workers.plan import Chunk
 from profile_aggregator import domain
@@ -90,6 +91,7 @@ def watched() -> Stopwatch:
         (FaceDetector, "near", "detect known"),
         (CutFinder, "is_cut", "cuts"),
         (Frame.__dict__["thumbnail"], "func", "cuts"),
+        (Likeness, "holds", "likeness"),
         (BestFaces, "offer", "crop"),
         (BestFaces, "faces", "crop"),
         (follow, "cut_crop", "crop"),

@@ -10,7 +10,7 @@ import dlib
 import numpy as np
 
 from frame_workers.cnn import Found, run_cnn
-from frame_workers.picture import Gray, Region
+from frame_workers.picture import Gray, Region, part_of
 
 LOWEST_SCORE = -0.2
 # dlib's window is 80 pixels: a face of that size after scaling is just found, one of 90 easily.
@@ -57,7 +57,7 @@ class FaceDetector:
         scale = _FOUND / self.smallest(gray)
         found: list[Detection] = []
         for region in regions:
-            found += self._scan(_part(gray, region), scale, region.left, region.top)
+            found += self._scan(part_of(gray, region), scale, region.left, region.top)
         return distinct(found)
 
     def near(self, gray: Gray, faces: Iterable[Region]) -> list[Detection]:
@@ -69,7 +69,7 @@ class FaceDetector:
         for face in faces:
             for factor in (NEIGHBOURHOOD, _FURTHER):
                 region = inflated(face, factor, gray.shape)
-                here = self._scan(_part(gray, region), _FOUND_EASILY / face.width, region.left, region.top)
+                here = self._scan(part_of(gray, region), _FOUND_EASILY / face.width, region.left, region.top)
                 if any(overlap(face, detection.box) >= _SAME for detection in here):
                     break
             found += here
@@ -88,10 +88,6 @@ class FaceDetector:
             region = Region(round(x), round(y), round(box.width() * across), round(box.height() * down))
             found.append(Detection(region, float(score)))
         return distinct(found)
-
-
-def _part(gray: Gray, region: Region) -> Gray:
-    return gray[region.top : region.top + region.height, region.left : region.left + region.width]
 
 
 # It takes a good part of a second to load, and keeps nothing between two pictures.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from frame_workers.detect import inflated
 from frame_workers.encode import Encoder, Encoding, align, eyes
-from frame_workers.picture import Frame, Gray, Region
+from frame_workers.picture import Frame, Gray, Region, part_of
 from frame_workers.track import Sighting
 
 EVERY = 0.5
@@ -55,43 +55,32 @@ class Likeness:
 
     def holds(self, frame: Frame, sighting: Sighting) -> bool:
         """Whether this still is the face that it was; if it is not, nothing is remembered of it."""
-        look = _Look(frame, sighting)
-        settled = [known for known in self._looks if look.time - known.time >= TRANSITION] or self._looks
-        if settled and not self._same(look, list(settled)):
+        look = _Look(frame, sighting, self._encoder)
+        known = [one for one in self._looks if look.time - one.time >= TRANSITION] or list(self._looks)
+        if known and not _same(look, known):
             return False
         self._looks.append(look)
         return True
-
-    def _same(self, look: "_Look", known: list["_Look"]) -> bool:
-        if _correlation(look.flat, (other.flat for other in known)) >= _ALIKE:
-            return True
-        if max(_around(look, other) for other in known) >= _ALIKE_AROUND:
-            return True
-        if _correlation(look.upright, (other.upright for other in known)) >= _ALIKE_UPRIGHT:
-            return True
-        before = known[-1]
-        return bool(np.linalg.norm(look.encoding(self._encoder) - before.encoding(self._encoder)) <= _SAME)
 
 
 class _Look:
     """A face at one moment; what is costly is made once, when it is needed."""
 
-    def __init__(self, frame: Frame, sighting: Sighting) -> None:
+    def __init__(self, frame: Frame, sighting: Sighting, encoder: Encoder) -> None:
         self.time = sighting.time
+        self._encoder = encoder
         area = inflated(sighting.box, _SURROUNDINGS, (frame.height, frame.width))
-        self._gray: Gray = frame.gray[area.top : area.top + area.height, area.left : area.left + area.width].copy()
+        self._gray: Gray = part_of(frame.gray, area).copy()
         self._cutout = frame.cut(area)
         box = sighting.box
         self._face = Region(box.left - area.left, box.top - area.top, box.width, box.height)
-        self._encoding: Encoding | None = None
         self.around, self.beside = _surroundings(frame.gray, box)
 
     @cached_property
     def flat(self) -> Flat:
         """The box, normalized."""
         inside = inflated(self._face, 1.0, self._gray.shape)
-        part = self._gray[inside.top : inside.top + inside.height, inside.left : inside.left + inside.width]
-        return _normalized(cv2.resize(part, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA))
+        return _normalized(cv2.resize(part_of(self._gray, inside), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA))
 
     @cached_property
     def upright(self) -> Flat:
@@ -107,19 +96,28 @@ class _Look:
         smooth = cv2.GaussianBlur(self._gray, (0, 0), max(0.1, 0.4 / scale))
         return _normalized(cv2.warpAffine(smooth, matrix, (_SIDE, _SIDE), flags=cv2.INTER_LINEAR))
 
-    def encoding(self, encoder: Encoder) -> Encoding:
+    @cached_property
+    def encoding(self) -> Encoding:
         """Without its mirror image: a rough answer will do."""
-        if self._encoding is None:
-            self._encoding = encoder.encode([align(self._cutout.colour, self._face)])[0]
-        return self._encoding
+        encoding: Encoding = self._encoder.encode([align(self._cutout.colour, self._face)])[0]
+        return encoding
+
+
+def _same(look: _Look, known: list[_Look]) -> bool:
+    if _correlation(look.flat, (other.flat for other in known)) >= _ALIKE:
+        return True
+    if max(_around(look, other) for other in known) >= _ALIKE_AROUND:
+        return True
+    if _correlation(look.upright, (other.upright for other in known)) >= _ALIKE_UPRIGHT:
+        return True
+    return bool(np.linalg.norm(look.encoding - known[-1].encoding) <= _SAME)
 
 
 def _surroundings(gray: Gray, face: Region) -> tuple[Flat, NDArray[np.bool_]]:
     """Head and shoulders, made small; and which pixels of that are not the face."""
     body = Region(face.left - face.width, face.top - face.height // 2, 3 * face.width, 3 * face.height)
     body = inflated(body, 1.0, gray.shape)
-    part = gray[body.top : body.top + body.height, body.left : body.left + body.width]
-    small = cv2.resize(part, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    small = cv2.resize(part_of(gray, body), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     beside = np.ones((_SIDE, _SIDE), np.bool_)
     head = inflated(face, _HEAD)
     across, down = _SIDE / body.width, _SIDE / body.height
@@ -129,7 +127,7 @@ def _surroundings(gray: Gray, face: Region) -> tuple[Flat, NDArray[np.bool_]]:
     return small, beside
 
 
-def _around(one: "_Look", other: "_Look") -> float:
+def _around(one: _Look, other: _Look) -> float:
     both = one.beside & other.beside
     return float(_normalized(one.around[both]) @ _normalized(other.around[both])) if both.any() else 0.0
 

@@ -31,6 +31,11 @@ class Region:
     height: int
 
 
+def part_of(picture: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
+    """A view of the pixels of a region that lies inside the picture."""
+    return picture[region.top : region.top + region.height, region.left : region.left + region.width]
+
+
 @dataclass(frozen=True, slots=True)
 class Geometry:
     """How a coded picture becomes an upright one: widened to square pixels, then turned clockwise."""
@@ -144,7 +149,7 @@ class Frame:
 
     def _inside(self, region: Region) -> Callable[[], Colour]:
         if self._interlaced or self._coded.format.name not in _REGIONAL:
-            part = self._whole[region.top : region.top + region.height, region.left : region.left + region.width].copy()
+            part = part_of(self._whole, region).copy()
             return lambda: part
         geometry = self.geometry
         scaled = geometry.scaled_region(region)
