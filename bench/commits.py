@@ -24,19 +24,24 @@ import numpy as np
 from encodings_of_people import Population
 from machine import Pressure, at_rest
 
-from castlist import events, kafka, mongo, schema, tasks
-from castlist.ids import appearance_key, attempt_key, person_key, task_id
-from castlist.memory import MemoryObjects
-from castlist.schema import APPEARANCES, GALLERIES, PENDING, PERSONS, PROFILES, SUGGESTIONS, TASKS, VIDEOS
-from profile_aggregator import domain
-from profile_aggregator.background import Background
-from profile_aggregator.commit import Committer
-from profile_aggregator.distance import auto_distance
-from profile_aggregator.galleries import Galleries
-from profile_aggregator.gallery import Gallery
-from profile_aggregator.matching import Plan
-from profile_aggregator.partition import partition
-from profile_aggregator.records import MEMBER_FIELDS, member_of, person_document
+from castlist import tasks
+from castlist.adapters import mongo
+from castlist.adapters.kafka.publisher import KafkaPublisher
+from castlist.adapters.memory import MemoryObjects
+from castlist.clock import now_utc
+from castlist.contract import commands, events, values
+from castlist.contract.ids import appearance_key, attempt_key, person_key, task_id
+from castlist.store import collections
+from castlist.store.collections import APPEARANCES, GALLERIES, PENDING, PERSONS, PROFILES, SUGGESTIONS, TASKS, VIDEOS
+from castlist_identity import domain
+from castlist_identity.auto_distance import auto_distance
+from castlist_identity.gallery import Gallery
+from castlist_identity.partition import partition
+from profile_aggregator.commits.background import Background
+from profile_aggregator.commits.commit_planner import Plan
+from profile_aggregator.commits.committer import Committer
+from profile_aggregator.commits.gallery_cache import Galleries
+from profile_aggregator.videos.person_records import MEMBER_FIELDS, member_of, person_document
 
 GALLERY = "crowd"
 _ROWS = 2_000
@@ -54,7 +59,7 @@ def person(population: Population, who: int, video: str, n: int) -> dict[str, An
 
 async def fill(documents: mongo.MongoDocuments, population: Population, profiles: int) -> None:
     """One profile for each person, as commits would have left it: everybody has been in one video."""
-    now = events.now_utc()
+    now = now_utc()
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for who in range(profiles):
         video, profile = f"old-{who}", str(uuid.uuid5(uuid.NAMESPACE_OID, str(who)))
@@ -83,15 +88,15 @@ async def backlog(
         video = f"new-{i:05}"
         uploaded = events.VideoUploaded(
             event_id=video,
-            occurred_at=events.now_utc(),
+            occurred_at=now_utc(),
             video_id=video,
             gallery=GALLERY,
-            object=events.StoredObject(bucket="castlist", key=video),
+            object=values.StoredObject(bucket="castlist", key=video),
         )
         persons = [
             person(population, who, video, n) for n, who in enumerate((int(chance.integers(profiles)), profiles + i))
         ]
-        now = events.now_utc()
+        now = now_utc()
         rows[VIDEOS].append(tasks._video(uploaded, now))
         rows[TASKS].append(tasks._task(uploaded, video, now))
         pending = {"_id": attempt_key(video, 1), "kind": "people", "gallery": GALLERY, "video_id": video, "epoch": 1}
@@ -111,11 +116,11 @@ async def retune(
     first: int,
 ) -> dict[str, float]:
     """Seconds to reach another distance, in how many commits, and ms of the videos' commits meanwhile."""
-    command = events.ChangeSettings(
+    command = commands.ChangeSettings(
         event_id=uuid.uuid4().hex,
-        occurred_at=events.now_utc(),
+        occurred_at=now_utc(),
         gallery=GALLERY,
-        settings=events.MatchSettings(),
+        settings=values.MatchSettings(),
         across_video_distance=distance,
     )
     await committer.stage(command)
@@ -199,11 +204,11 @@ async def main() -> None:
     print(before)
     logging.getLogger("profile_aggregator").setLevel(logging.WARNING)
     documents = mongo.connect(os.environ["MONGO_URL"], f"bench-commits-{uuid.uuid4().hex[:8]}")
-    publisher = kafka.KafkaPublisher(os.environ["KAFKA_BOOTSTRAP"])
+    publisher = KafkaPublisher(os.environ["KAFKA_BOOTSTRAP"])
     galleries = Galleries(documents)
-    committer = Committer(documents, MemoryObjects("castlist"), publisher, galleries, events.now_utc, args.batch)
+    committer = Committer(documents, MemoryObjects("castlist"), publisher, galleries, now_utc, args.batch)
     try:
-        await schema.create(documents)
+        await collections.create(documents)
         population = Population(args.profiles + args.videos + 200)
         await fill(documents, population, args.profiles)
         await backlog(documents, population, args.profiles, args.videos)
@@ -227,7 +232,7 @@ async def main() -> None:
         profiles = await documents.count(PROFILES, {})
         steps = dict(stopwatch.seconds)
         start = time.perf_counter()
-        await Background(documents, galleries, committer, events.now_utc).round()
+        await Background(documents, galleries, committer, now_utc).round()
         suggesting = time.perf_counter() - start
         found = await documents.count(SUGGESTIONS, {})
         tuned = await retune(documents, committer, population, args.retune, args.profiles, args.videos)

@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from stages import work
 
-from castlist.settings import Settings
-from frame_workers.encode import AGREEMENT, DlibEncoder, Encoder, check_chip
-from frame_workers.encoder_onnx import OnnxEncoder
-from frame_workers.picture import Colour
+from castlist.service.settings import Settings
+from castlist_vision.encoder import AGREEMENT, DlibEncoder, Encoder, check_chip
+from castlist_vision.geometry import Colour
+from castlist_vision.onnx_encoder import OnnxEncoder
 
 BATCH = 8
 

@@ -21,8 +21,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from profile_aggregator.domain import Encoding, Member
-from profile_aggregator.neighbours import gap
+from castlist_identity.domain import Encoding, Member
+from castlist_identity.neighbour_index import gap
 
 Vector = npt.NDArray[np.float64]
 SIZE = 128

@@ -26,15 +26,15 @@ import numpy.typing as npt
 import psutil
 from encodings_of_people import Population, appearances
 
-from profile_aggregator.difference import Change
-from profile_aggregator.distance import auto_distance
-from profile_aggregator.domain import Member
-from profile_aggregator.gallery import Gallery
-from profile_aggregator.identities import Profile
-from profile_aggregator.neighbours import NeighbourIndex
-from profile_aggregator.partition import partition
-from profile_aggregator.reclustering import BOUND
-from profile_aggregator.together import Together
+from castlist_identity.auto_distance import auto_distance
+from castlist_identity.co_occurrence import Together
+from castlist_identity.domain import Member
+from castlist_identity.gallery import Gallery
+from castlist_identity.gallery_diff import Change
+from castlist_identity.neighbour_index import NeighbourIndex
+from castlist_identity.partition import partition
+from castlist_identity.profile_ids import Profile
+from castlist_identity.reclustering import BOUND
 
 FIXED = (0.30, 0.32, 0.34, 0.36, 0.37, 0.38, 0.39, 0.40, 0.42, 0.44, 0.46, 0.48)
 MOST_GALLERIES, PERSONS_SCORED = 20, 10_000

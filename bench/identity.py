@@ -22,11 +22,11 @@ import numpy as np
 from labelled import Answer, Labels
 from scenes_of_people import Scenes
 
-from profile_aggregator import people
-from profile_aggregator.distance import auto_distance
-from profile_aggregator.domain import Member, Track, VideoPerson
-from profile_aggregator.partition import partition
-from profile_aggregator.people import PeopleSettings, people_of_video
+from castlist_identity import video_people
+from castlist_identity.auto_distance import auto_distance
+from castlist_identity.domain import Member, Track, VideoPerson
+from castlist_identity.partition import partition
+from castlist_identity.video_people import PeopleSettings, people_of_video
 
 Tracks = Mapping[str, Sequence[Track]]
 Found = list[tuple[str, VideoPerson, tuple[str, ...]]]
@@ -89,15 +89,15 @@ def _best(track: Track, count: int) -> tuple[Any, ...]:
 @contextmanager
 def _patched(rules: Rules) -> Iterator[None]:
     """Rules that have no setting, because nobody should want them off."""
-    together, attach = people.seen_together, people._attach
+    together, attach = video_people.seen_together, video_people._attach
     if not rules.seen_together:
-        people.seen_together = lambda tracks: frozenset()
+        video_people.seen_together = lambda tracks: frozenset()
     if not rules.weak_tracks:
-        people._attach = lambda weak, means, groups, *rest: [[] for _ in groups]  # type: ignore[assignment]
+        video_people._attach = lambda weak, means, groups, *rest: [[] for _ in groups]  # type: ignore[assignment]
     try:
         yield
     finally:
-        people.seen_together, people._attach = together, attach
+        video_people.seen_together, video_people._attach = together, attach
 
 
 def on_clips(tracks: Tracks, labels: Labels) -> Callable[[Rules], Score]:
@@ -193,8 +193,8 @@ def worked_through(clips: Path) -> Tracks:
     """The workers' stages over every clip."""
     from stages import tracks, warm_up, work  # loads every model
 
-    from castlist.settings import Settings
-    from frame_workers.encode import make_encoder
+    from castlist.service.settings import Settings
+    from castlist_vision.encoder import make_encoder
 
     encoder = make_encoder("onnx", Settings().castlist_cache)
     warm_up(encoder)
@@ -203,8 +203,8 @@ def worked_through(clips: Path) -> Tracks:
 
 def without_stages(clips: Path, labels: Labels) -> dict[str, float]:
     """F of the pipeline where a stage leaves something out."""
-    from frame_workers import follow
-    from frame_workers.cuts import CutFinder
+    from castlist_vision import face_tracking as follow
+    from castlist_vision.scene_cuts import CutFinder
 
     def no_cut(*_: Any) -> bool:
         return False

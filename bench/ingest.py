@@ -24,9 +24,10 @@ from dataclasses import dataclass
 import httpx
 import psutil
 
-from castlist import mongo, s3, schema
-from castlist.ports import Objects
-from castlist.settings import Settings
+from castlist.adapters import mongo, s3
+from castlist.ports.objects import Objects
+from castlist.service.settings import Settings
+from castlist.store import collections
 
 MB = 1024 * 1024
 LEAST_RATIO, MOST_GROWTH = 0.6, 100.0
@@ -98,7 +99,7 @@ async def own_servers() -> AsyncIterator[tuple[Settings, Objects]]:
     keys = (settings.s3_access_key, settings.s3_secret_key, settings.s3_region)
     async with s3.connect(settings.s3_endpoint, name, *keys) as objects:
         try:
-            await schema.create(documents)
+            await collections.create(documents)
             await objects.create_bucket()
             yield settings, objects
         finally:

@@ -30,12 +30,12 @@ from typing import Any
 from machine import Pressure, at_rest
 from own_stack import OwnStack, own_stack
 
-from castlist import mongo
-from castlist.client import Client
-from castlist.ids import attempt_key
-from castlist.schema import CHUNKS, TASKS
-from support.clips import two_people, write  # of the tests
-from support.running import whole_topic
+from castlist.adapters import mongo
+from castlist.contract.ids import attempt_key
+from castlist.store.collections import CHUNKS, TASKS
+from castlist_client.client import Client
+from testkit.clips import two_people, write  # of the tests
+from testkit.running import whole_topic
 
 PROMISE = 1.0
 WARM_UP = 3

@@ -16,15 +16,15 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[1:1] = [str(ROOT), str(ROOT / "tests")]  # `deploy`, and what the tests use to make clips and look into topics
 
-from deploy.background import ended_by_sigterm, settings_of, temporary_stack  # noqa: E402
 from deploy.config import Config, load_config  # noqa: E402
-from deploy.home import Home  # noqa: E402
-from deploy.stack import public_addresses  # noqa: E402
-from deploy.state import read_processes  # noqa: E402
+from deploy.supervision.background import ended_by_sigterm, settings_of, temporary_stack  # noqa: E402
+from deploy.supervision.home import Home  # noqa: E402
+from deploy.supervision.stack import public_addresses  # noqa: E402
+from deploy.supervision.state import read_processes  # noqa: E402
 
 _ELSEWHERE = ("KAFKA_BOOTSTRAP", "MONGO_URL", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY", "QUERY_URL")
 _FINAL = ("done", "failed", "cancelled")
-_CHILD = "frame_workers.child"
+_CHILD = "frame_workers.slots.child_main"
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,11 @@ from typing import Any
 
 import httpx
 
-from castlist import mongo, schema
-from castlist.events import now_utc
-from castlist.ids import appearance_key, crop_key, derived, person_key, task_id
-from castlist.mongo import MongoDocuments
+from castlist.adapters import mongo
+from castlist.adapters.mongo import MongoDocuments
+from castlist.clock import now_utc
+from castlist.contract.ids import appearance_key, crop_key, derived, person_key, task_id
+from castlist.store import collections
 
 GALLERY = "bench"
 PROMISE = 0.100
@@ -51,7 +52,7 @@ async def run(asked: argparse.Namespace) -> int:
     documents = mongo.connect(os.environ["MONGO_URL"], name)
     try:
         began = time.perf_counter()
-        await schema.create(documents)
+        await collections.create(documents)
         await seed(documents, asked.profiles, asked.videos)
         print(f"seeded {asked.profiles} profiles in {asked.videos} videos each: {time.perf_counter() - began:.1f} s")
         with query_api(name) as url:
@@ -84,18 +85,18 @@ async def run(asked: argparse.Namespace) -> int:
 async def seed(documents: MongoDocuments, profiles: int, each: int) -> None:
     """Profiles `each` of which is in that many of as many videos as there are profiles, as the services store them."""
     start = now_utc() - timedelta(days=1)
-    await documents.insert(schema.GALLERIES, {"_id": GALLERY, "version": 1, "created_at": start})
+    await documents.insert(collections.GALLERIES, {"_id": GALLERY, "version": 1, "created_at": start})
     videos = [derived("bench", "video", n) for n in range(profiles)]
     for first in range(0, profiles, BATCH):
         numbers = range(first, min(first + BATCH, profiles))
-        await documents.insert_many(schema.VIDEOS, [_video(videos[n], n, start) for n in numbers])
+        await documents.insert_many(collections.VIDEOS, [_video(videos[n], n, start) for n in numbers])
         people = [_profile(n, each, start) for n in numbers]
-        await documents.insert_many(schema.PROFILES, people)
+        await documents.insert_many(collections.PROFILES, people)
         for person, n in zip(people, numbers, strict=True):
             person["videos"] = [videos[(n * 7 + k * 131) % profiles] for k in range(each)]
         for k in range(each):
             rows = [_appearance(person["_id"], person["videos"][k], k, person["created_at"]) for person in people]
-            await documents.insert_many(schema.APPEARANCES, rows)
+            await documents.insert_many(collections.APPEARANCES, rows)
 
 
 def _video(video: str, n: int, start: datetime) -> dict[str, Any]:

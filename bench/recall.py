@@ -31,15 +31,15 @@ from stages import tracks, warm_up, work
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
-from castlist.settings import Settings
-from deploy.sample import make_clips
-from frame_workers import follow
-from frame_workers.changes import ChangeFinder
-from frame_workers.detect import DetectSettings, FaceDetector, inflated, overlap
-from frame_workers.encode import Encoder, make_encoder
-from frame_workers.picture import Region
-from profile_aggregator.people import people_of_video
-from support.clips import write  # of the tests
+from castlist.service.settings import Settings
+from castlist_identity.video_people import people_of_video
+from castlist_vision import face_tracking
+from castlist_vision.changed_regions import ChangeFinder
+from castlist_vision.detector import DetectSettings, FaceDetector, inflated, overlap
+from castlist_vision.encoder import Encoder, make_encoder
+from castlist_vision.geometry import Region
+from deploy.commands.sample import make_clips
+from testkit.clips import write  # of the tests
 
 RATE, SECONDS = 25, 4.0
 FULL_HD = (1920, 1080)
@@ -167,13 +167,13 @@ def _region(box: Any) -> Region:
 @contextmanager
 def looking_everywhere() -> Iterator[None]:
     """Every sampled frame is looked at as a whole."""
-    every, regions = follow.NEWCOMERS_EVERY, ChangeFinder.regions
-    follow.NEWCOMERS_EVERY = 0.0
+    every, regions = face_tracking.NEWCOMERS_EVERY, ChangeFinder.regions
+    face_tracking.NEWCOMERS_EVERY = 0.0
     ChangeFinder.regions = lambda self, gray, *_: [Region(0, 0, gray.shape[1], gray.shape[0])]  # type: ignore
     try:
         yield
     finally:
-        follow.NEWCOMERS_EVERY, ChangeFinder.regions = every, regions  # type: ignore[method-assign]
+        face_tracking.NEWCOMERS_EVERY, ChangeFinder.regions = every, regions  # type: ignore[method-assign]
 
 
 def measure(

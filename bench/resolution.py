@@ -19,9 +19,9 @@ import av
 from stages import tracks, warm_up, work
 from throughput import decode_only
 
-from castlist.settings import Settings
-from frame_workers.encode import Encoder, make_encoder
-from profile_aggregator.people import people_of_video
+from castlist.service.settings import Settings
+from castlist_identity.video_people import people_of_video
+from castlist_vision.encoder import Encoder, make_encoder
 
 HEIGHTS = (1080, 2160)
 

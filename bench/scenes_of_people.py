@@ -11,7 +11,7 @@ from collections import Counter
 import numpy as np
 from encodings_of_people import BETWEEN_FACES, BETWEEN_PEOPLE, SIZE, Population, Vector
 
-from profile_aggregator.domain import Box, Crop, Face, Sighting, Track, VideoPerson
+from castlist_identity.domain import Box, Crop, Face, Sighting, Track, VideoPerson
 
 VIDEOS, PEOPLE, TWINS = 24, 10, 2
 JUNK = -1

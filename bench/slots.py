@@ -35,7 +35,7 @@ import numpy as np
 from machine import Pressure, at_rest
 from own_stack import OwnStack, own_stack
 
-from support.clips import repeat  # of the tests
+from testkit.clips import repeat  # of the tests
 
 TWICE, MOST_MB, FLAT = 1.8, 450.0, 1.05
 MB = 1024 * 1024

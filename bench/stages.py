@@ -6,24 +6,24 @@ from pathlib import Path
 import numpy as np
 from labelled import Answer
 
-from frame_workers import follow
-from frame_workers.chunk import ChunkResult, work_chunk
-from frame_workers.detect import DetectSettings, FaceDetector
-from frame_workers.encode import Encoder, check_chip
-from frame_workers.picture import Region
-from frame_workers.plan import Chunk, plan_chunks
-from frame_workers.probe import probe
-from profile_aggregator import domain
-from profile_aggregator.distance import auto_distance
-from profile_aggregator.partition import partition
-from profile_aggregator.people import people_of_video
+from castlist_identity import domain
+from castlist_identity.auto_distance import auto_distance
+from castlist_identity.partition import partition
+from castlist_identity.video_people import people_of_video
+from castlist_vision import face_tracking
+from castlist_vision.chunk_pipeline import ChunkResult, work_chunk
+from castlist_vision.chunk_plan import Chunk, plan_chunks
+from castlist_vision.detector import DetectSettings, FaceDetector
+from castlist_vision.encoder import Encoder, check_chip
+from castlist_vision.geometry import Region
+from castlist_vision.probe import probe
 
 
 def warm_up(encoder: Encoder) -> None:
     """Load every model: that is paid once a process."""
     encoder.encode([check_chip()])
     FaceDetector(DetectSettings()).within(np.zeros((200, 200), np.uint8), [Region(0, 0, 200, 200)])
-    follow.align(np.zeros((200, 200, 3), np.uint8), Region(50, 50, 100, 100))
+    face_tracking.align(np.zeros((200, 200, 3), np.uint8), Region(50, 50, 100, 100))
 
 
 def work(path: Path, encoder: Encoder) -> tuple[float, list[tuple[Chunk, ChunkResult]]]:

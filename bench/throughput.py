@@ -20,17 +20,17 @@ from labelled import Answer, Labels
 from naive import NaiveScript
 from stages import people, tracks, warm_up, work
 
-from castlist.settings import Settings
-from frame_workers import follow
-from frame_workers.best import BestFaces
-from frame_workers.cuts import CutFinder
-from frame_workers.decode import ChunkDecoder
-from frame_workers.detect import DetectSettings, FaceDetector
-from frame_workers.encode import Encoder, make_encoder
-from frame_workers.likeness import Likeness
-from frame_workers.picture import Frame
-from frame_workers.plan import Chunk
-from profile_aggregator import domain
+from castlist.service.settings import Settings
+from castlist_identity import domain
+from castlist_vision import face_tracking as follow
+from castlist_vision.best_faces import BestFaces
+from castlist_vision.chunk_plan import Chunk
+from castlist_vision.decode import ChunkDecoder
+from castlist_vision.detector import DetectSettings, FaceDetector
+from castlist_vision.encoder import Encoder, make_encoder
+from castlist_vision.frame import Frame
+from castlist_vision.scene_cuts import CutFinder
+from castlist_vision.track_continuity import Likeness
 
 SHORT = 4.0
 FRAME_RATE = 30

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: argparse.Namespace) -> int:
     # Commands are imported when they are asked for: below .venv some of what they import is not there yet.
     config = load_config()
-    from deploy import down, up
+    from deploy.commands import down, logs, status, up
 
     if getattr(given, "workers", None):
         os.environ["WORKERS"] = str(given.workers)
@@ -47,23 +47,23 @@ def _run(given: argparse.Namespace) -> int:
         case "down":
             return down.down(config)
         case "status":
-            return down.status(config, given.json)
+            return status.status(config, given.json)
         case "logs":
-            return down.logs(config, given.name, given.follow, given.lines)
+            return logs.logs(config, given.name, given.follow, given.lines)
         case "demo":
-            from deploy import demo
+            from deploy.commands import demo
 
             return demo.demo(config, given.keep)
         case "test":
-            from deploy import check
+            from deploy.commands import test
 
-            return check.test(config, given.faults, given.rest)
+            return test.test(config, given.faults, given.rest)
         case _:
             return up.up(config, given.detach, given.servers_only)
 
 
 def _run_docker(given: argparse.Namespace) -> NoReturn:
-    from deploy import docker
+    from deploy.commands import docker
 
     match given.command:
         case "down":

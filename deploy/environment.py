@@ -8,10 +8,19 @@ from pathlib import Path
 
 from deploy.config import ROOT, Config
 from deploy.errors import DeployError
-from deploy.fetch import cache_locked, fetch_error
+from deploy.servers.fetch import cache_locked, fetch_error
 from deploy.tools import find_uv
 
-MEMBERS = ["castlist", "ingest", "frame-workers", "profile-aggregator", "query-api"]
+MEMBERS = [
+    "libs/castlist",
+    "libs/castlist-client",
+    "libs/castlist-vision",
+    "libs/castlist-identity",
+    "ingest",
+    "frame-workers",
+    "profile-aggregator",
+    "query-api",
+]
 
 
 def ensure_environment(config: Config) -> Path:

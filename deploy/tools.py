@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from deploy.errors import DeployError
-from deploy.fetch import run_pip
+from deploy.servers.fetch import run_pip
 
 LOCKS = Path(__file__).parent / "locks"
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import yaml
 from pydantic.fields import FieldInfo
 
-from castlist import asyncapi
-from castlist.settings import Settings
+from castlist.contract import asyncapi
+from castlist.service.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICES = ("ingest", "frame_workers", "profile_aggregator", "query_api")

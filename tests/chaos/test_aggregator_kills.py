@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from castlist import ids
+from castlist.contract import ids
 from conftest import RunningStack
-from support.moments import (
+from testkit.commit_moments import (
     Moment,
     after_transaction,
     before_transaction,
@@ -20,8 +20,8 @@ from support.moments import (
     freeze_at,
     inside_transaction,
 )
-from support.running import connected, done, eventually, shown
-from support.synthetic import SyntheticVideo, expected_videos, submit
+from testkit.running import connected, done, eventually, shown
+from testkit.synthetic import SyntheticVideo, expected_videos, submit
 
 pytestmark = [pytest.mark.stack, pytest.mark.faults, pytest.mark.slow]
 

@@ -14,10 +14,10 @@ import psutil
 import pytest
 
 from conftest import RunningStack
-from support import clips
-from support.api import FINAL, Api, new_gallery
-from support.moments import connect
-from support.running import eventually
+from testkit import clips
+from testkit.api import FINAL, Api, new_gallery
+from testkit.commit_moments import connect
+from testkit.running import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.faults]
 
@@ -61,7 +61,7 @@ def busy_child(stack: RunningStack) -> psutil.Process:
     children = [
         child
         for child in psutil.Process(stack.pid("frame-workers")).children()
-        if "frame_workers.child" in child.cmdline() and "chunk" in child.cmdline()
+        if "frame_workers.slots.child_main" in child.cmdline() and "chunk" in child.cmdline()
     ]
     for child in children:
         child.cpu_percent()

@@ -12,11 +12,16 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from pymongo import MongoClient
 
-from castlist import kafka, mongo, s3
-from castlist.memory import MemoryDocuments, MemoryLog, MemoryObjects
-from castlist.ports import Documents, Message, Objects, Publisher, Subscription
-from castlist.schema import COLLECTIONS, INDEXES
-from castlist.topics import Topic
+from castlist.adapters import mongo, s3
+from castlist.adapters.kafka.publisher import KafkaPublisher
+from castlist.adapters.kafka.subscription import listen
+from castlist.adapters.kafka.topics import new_topic
+from castlist.adapters.memory import MemoryDocuments, MemoryLog, MemoryObjects
+from castlist.contract.topics import Topic
+from castlist.ports.documents import Documents
+from castlist.ports.messages import Message, Publisher, Subscription
+from castlist.ports.objects import Objects
+from castlist.store.collections import COLLECTIONS, INDEXES
 
 BOTH = ["memory", pytest.param("real", marks=pytest.mark.stack)]
 
@@ -142,20 +147,20 @@ async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
     bootstrap = os.environ["KAFKA_BOOTSTRAP"]
     names = [name for topic in (first, second) for name in (topic.name, topic.dead)]
     await _administer(bootstrap, "create", names)
-    publisher = kafka.KafkaPublisher(bootstrap)
+    publisher = KafkaPublisher(bootstrap)
 
     def subscribe(topics: list[Topic], group: str, member: str | None = None) -> Any:
-        return kafka.subscribe(bootstrap, topics, f"{group}-{mark}", member)
+        return subscribe(bootstrap, topics, f"{group}-{mark}", member)
 
     async def lies_there(topic: str) -> list[Message]:
-        async with kafka.subscribe(bootstrap, [_topic(topic)], f"reader-{uuid.uuid4().hex}") as reader:
+        async with subscribe(bootstrap, [_topic(topic)], f"reader-{uuid.uuid4().hex}") as reader:
             found: list[Message] = []
             while (message := await reader.receive(8 if not found else 1)) is not None:
                 found.append(message)
                 await reader.commit(message)
             return found
 
-    yield Log((first, second), publisher, subscribe, lambda topic: kafka.listen(bootstrap, topic), lies_there)
+    yield Log((first, second), publisher, subscribe, lambda topic: listen(bootstrap, topic), lies_there)
     await publisher.close()
     await _administer(bootstrap, "delete", names)
 
@@ -169,9 +174,7 @@ async def _administer(bootstrap: str, what: str, names: list[str]) -> None:
     await admin.start()
     try:
         if what == "create":
-            await admin.create_topics(
-                [kafka._new_topic(name, 1 if name.endswith(".dead") else 4, 1, 3600) for name in names]
-            )
+            await admin.create_topics([new_topic(name, 1 if name.endswith(".dead") else 4, 1, 3600) for name in names])
         else:
             await admin.delete_topics(names)
     finally:

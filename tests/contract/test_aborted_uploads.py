@@ -8,8 +8,8 @@ import uuid
 
 import pytest
 
-from castlist import s3
-from castlist.s3 import PART
+from castlist.adapters import s3
+from castlist.adapters.s3 import PART
 
 pytestmark = pytest.mark.stack
 ROUNDS = 12

@@ -13,16 +13,17 @@ import yaml
 from hypothesis import given, settings
 from pydantic_settings import BaseSettings
 
-from castlist import asyncapi, http
-from castlist.burying import buried, cut
-from castlist.codec import encode
-from castlist.http import Problem
-from castlist.ports import Message
-from castlist.tasks import ERROR_CODES
-from castlist.topics import TOPICS, topic_of
+from castlist.contract import asyncapi
+from castlist.contract.codec import encode
+from castlist.contract.topics import TOPICS, topic_of
+from castlist.ports.dead_letters import buried, cut
+from castlist.ports.messages import Message
+from castlist.service import problems
+from castlist.service.problems import Problem
+from castlist.tasks.lifecycle import ERROR_CODES
 from docs import generate
-from support.any_event import models
-from support.contract import examples
+from testkit.any_event import models
+from testkit.examples import examples
 
 RENDERED = generate.rendered()
 
@@ -150,7 +151,7 @@ def _all_settings() -> list[type[BaseSettings]]:
 
 def test_every_problem_of_a_request_is_explained() -> None:
     """docs/problems.md has a heading for each `type` that a service answers with, and for nothing else."""
-    emitted = {Problem(status, "").kind for status in http._TITLES} | set(_literal_kinds())
+    emitted = {Problem(status, "").kind for status in problems._TITLES} | set(_literal_kinds())
     assert set(re.findall(r"^### (.+)$", _problems(), re.MULTILINE)) == emitted
 
 

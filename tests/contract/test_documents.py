@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from castlist.ports import AlreadyExists, Documents
-from castlist.schema import GALLERIES, OUTBOX, PROFILES, TASKS, VIDEOS
+from castlist.ports.documents import Documents
+from castlist.ports.errors import AlreadyExists
+from castlist.store.collections import GALLERIES, OUTBOX, PROFILES, TASKS, VIDEOS
 
 PEOPLE: list[dict[str, Any]] = [
     {"_id": "a", "n": 1, "name": "ann", "tags": ["x", "y"], "at": {"deep": 5}, "rows": [{"k": 1}, {"k": 2}]},

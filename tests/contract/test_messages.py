@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from castlist import kafka
-from castlist.ports import Message, Subscription, TooLarge, Unavailable
-from castlist.topics import TOPICS
+from castlist.adapters.kafka.publisher import KafkaPublisher
+from castlist.adapters.kafka.subscription import subscribe
+from castlist.contract.topics import TOPICS
+from castlist.ports.errors import TooLarge, Unavailable
+from castlist.ports.messages import Message, Subscription
 
 PATIENCE = 20.0
 
@@ -262,13 +264,13 @@ async def test_many_publish_at_once(log: Any) -> None:
 
 async def test_absent_brokers_are_unavailable() -> None:
     """A port where nobody listens heals by waiting, for whoever publishes or subscribes."""
-    publisher = kafka.KafkaPublisher("127.0.0.1:9")
+    publisher = KafkaPublisher("127.0.0.1:9")
     with pytest.raises(Unavailable):
         await publisher.publish_raw("topic", b"k", b"v")
     with pytest.raises(Unavailable):
         await publisher.ping()
     with pytest.raises(Unavailable):
-        async with kafka.subscribe("127.0.0.1:9", TOPICS, "g"):
+        async with subscribe("127.0.0.1:9", TOPICS, "g"):
             pytest.fail("there are no brokers")
     await publisher.close()
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from castlist import s3
-from castlist.ports import ObjectMissing, Objects, Unavailable
+from castlist.adapters import s3
+from castlist.ports.errors import ObjectMissing, Unavailable
+from castlist.ports.objects import Objects
 
 MIB = 2**20
 

@@ -6,13 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from castlist import outbox
-from castlist.codec import encode
-from castlist.events import Event, ProfileCreated
-from castlist.ports import Document, Documents, Message, Publisher, Unavailable
-from castlist.schema import OUTBOX
+from castlist.contract.codec import encode
+from castlist.contract.events import Event, ProfileCreated
+from castlist.ports.documents import Document, Documents
+from castlist.ports.errors import Unavailable
+from castlist.ports.messages import Message, Publisher
+from castlist.store import outbox
+from castlist.store.collections import OUTBOX
 from contract.conftest import Log
-from support.contract import example
+from testkit.examples import example
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 89000, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(minutes=1)

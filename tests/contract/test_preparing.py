@@ -7,9 +7,11 @@ import uuid
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from castlist import kafka, migrations, mongo, s3, schema
-from castlist.events import now_utc
-from castlist.topics import TOPICS
+from castlist.adapters import mongo, s3
+from castlist.adapters.kafka.topics import create_topics
+from castlist.clock import now_utc
+from castlist.contract.topics import TOPICS
+from castlist.store import collections, migrations
 
 pytestmark = pytest.mark.stack
 AT_ONCE = 4
@@ -21,11 +23,11 @@ async def test_collections_indexes_and_migrations_are_made_by_several_at_once() 
     databases = [mongo.connect(os.environ["MONGO_URL"], name) for _ in range(AT_ONCE)]
     try:
         for _ in range(2):
-            await asyncio.gather(*(schema.create(one) for one in databases))
+            await asyncio.gather(*(collections.create(one) for one in databases))
             await asyncio.gather(*(migrations.migrate(one, now_utc()) for one in databases))
         database = databases[0].database
-        assert set(schema.COLLECTIONS) <= set(await database.list_collection_names())
-        for index in schema.INDEXES:
+        assert set(collections.COLLECTIONS) <= set(await database.list_collection_names())
+        for index in collections.INDEXES:
             there = (await database[index.collection].index_information()).values()
             assert any(tuple(one["key"]) == index.keys for one in there), index
     finally:
@@ -47,8 +49,8 @@ async def test_the_bucket_is_made_by_several_at_once() -> None:
 async def test_topics_are_as_declared() -> None:
     """Each has its partitions, and its dead letters one; making them again makes nothing."""
     bootstrap = os.environ["KAFKA_BOOTSTRAP"]
-    await kafka.create_topics(bootstrap, chunk_partitions=16)
-    assert await kafka.create_topics(bootstrap, chunk_partitions=16) == []
+    await create_topics(bootstrap, chunk_partitions=16)
+    assert await create_topics(bootstrap, chunk_partitions=16) == []
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:

@@ -8,11 +8,12 @@ from typing import Any
 import av
 import pytest
 
-from castlist import events, ids
+from castlist.clock import now_utc
+from castlist.contract import events, ids, values
 from conftest import RunningStack
-from support import clips
-from support.api import Api, new_gallery
-from support.running import connected
+from testkit import clips
+from testkit.api import Api, new_gallery
+from testkit.running import connected
 
 pytestmark = pytest.mark.stack
 
@@ -96,10 +97,10 @@ def announced(gallery: str, key: str, **changes: Any) -> events.VideoUploaded:
     video_id = f"announced-{uuid.uuid4().hex[:8]}"
     return events.VideoUploaded(
         event_id=uuid.uuid4().hex,
-        occurred_at=events.now_utc(),
+        occurred_at=now_utc(),
         video_id=video_id,
         gallery=gallery,
-        object=events.StoredObject(bucket="castlist", key=key, **changes),
+        object=values.StoredObject(bucket="castlist", key=key, **changes),
     )
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from castlist.client import Client
+from castlist_client.client import Client
 from conftest import RunningStack
-from support import clips
-from support.api import Api, new_gallery
-from support.moments import Database, connect
+from testkit import clips
+from testkit.api import Api, new_gallery
+from testkit.commit_moments import Database, connect
 
 pytestmark = pytest.mark.stack
 
@@ -39,7 +39,7 @@ def start(stack: RunningStack, *arguments: str) -> subprocess.Popen[str]:
     """`castlist --json …` on the stack."""
     where = {"INGEST_URL": stack.ingest_url, "QUERY_URL": stack.query_url}
     return subprocess.Popen(
-        [sys.executable, "-m", "castlist.cli", "--json", *arguments],
+        [sys.executable, "-m", "castlist_client.cli", "--json", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **where},
     )  # fmt: skip
 

@@ -3,9 +3,9 @@
 import pytest
 
 from conftest import RunningStack
-from support import clips
-from support.api import Api, new_gallery
-from support.running import eventually
+from testkit import clips
+from testkit.api import Api, new_gallery
+from testkit.running import eventually
 
 pytestmark = pytest.mark.stack
 

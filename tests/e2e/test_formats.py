@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from conftest import RunningStack
-from support import clips
-from support.api import Api, new_gallery
+from testkit import clips
+from testkit.api import Api, new_gallery
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 

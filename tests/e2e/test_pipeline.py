@@ -7,9 +7,9 @@ from itertools import accumulate
 import pytest
 
 from conftest import RunningStack
-from deploy.sample import CLIPS, expected
-from support import clips
-from support.api import Api, new_gallery
+from deploy.commands.sample import CLIPS, expected
+from testkit import clips
+from testkit.api import Api, new_gallery
 
 pytestmark = pytest.mark.stack
 

@@ -13,8 +13,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from conftest import ROOT, RunningStack
-from support import clips
-from support.api import Api, new_gallery
+from testkit import clips
+from testkit.api import Api, new_gallery
 
 pytestmark = pytest.mark.stack
 

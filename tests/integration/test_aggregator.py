@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from castlist import events, ids, tasks
-from castlist.topics import TOPICS
+from castlist.clock import now_utc
+from castlist.contract import commands, events, ids
+from castlist.contract.topics import TOPICS
+from castlist.tasks import registration
 from conftest import RunningStack
-from support.moments import connect
-from support.running import connected, done, eventually, shown, whole_topic
-from support.synthetic import SyntheticVideo, expected_videos, submit
+from testkit.commit_moments import connect
+from testkit.running import connected, done, eventually, shown, whole_topic
+from testkit.synthetic import SyntheticVideo, expected_videos, submit
 
 pytestmark = pytest.mark.stack
 
@@ -35,7 +37,7 @@ async def test_redelivered_and_reordered_events_change_nothing(stack: RunningSta
     videos = [SyntheticVideo(f"{gallery}-{i}", gallery, [[1, 2], [3 + i % 2], [1]]) for i in range(6)]
     async with connected(stack) as (documents, publisher):
         for video in videos:
-            await tasks.register(documents, video.uploaded(), events.now_utc())
+            await registration.register(documents, video.uploaded(), now_utc())
             await video.store_plan(documents)
         messages = [m for video in videos for m in (video.planned(), *video.encoded())] * 2
         random.Random(7).shuffle(messages)
@@ -75,7 +77,7 @@ async def test_a_cancel_before_its_video_and_twice_ends_the_task_once(stack: Run
     """The cancel is remembered; the video that comes later is cancelled at once and reaches no profile."""
     gallery = new_gallery("early")
     video = SyntheticVideo(f"{gallery}-0", gallery, [[1]])
-    cancel = events.CancelVideo(event_id=uuid.uuid4().hex, occurred_at=events.now_utc(), video_id=video.video_id)
+    cancel = commands.CancelVideo(event_id=uuid.uuid4().hex, occurred_at=now_utc(), video_id=video.video_id)
     async with connected(stack) as (documents, publisher):
         await publisher.publish(cancel, cancel)
         eventually(lambda: database.cancels.find_one({"_id": f"{video.video_id}:1"}))
@@ -96,7 +98,7 @@ async def test_a_cancel_without_epoch_means_the_run_it_was_first_received_in(
     """Redelivered after a retry, it does not cancel the retry."""
     gallery = new_gallery("epochs")
     first, second = (SyntheticVideo(f"{gallery}-0", gallery, [[1]], epoch=epoch) for epoch in (1, 2))
-    cancel = events.CancelVideo(event_id=uuid.uuid4().hex, occurred_at=events.now_utc(), video_id=first.video_id)
+    cancel = commands.CancelVideo(event_id=uuid.uuid4().hex, occurred_at=now_utc(), video_id=first.video_id)
     async with connected(stack) as (documents, publisher):
         await publisher.publish(cancel)
         eventually(lambda: database.cancels.find_one({"_id": f"{first.video_id}:1"}))
@@ -230,9 +232,9 @@ async def test_a_name_survives_the_video_being_done_again(stack: RunningStack, d
         await submit(documents, publisher, first)
         eventually(lambda: done(database, gallery, 1))
         profile = database.profiles.find_one({"gallery": gallery})["_id"]
-        rename = events.RenameProfile(
+        rename = commands.RenameProfile(
             event_id=uuid.uuid4().hex,
-            occurred_at=events.now_utc(),
+            occurred_at=now_utc(),
             gallery=gallery,
             profile_id=profile,
             name="Ada",
@@ -252,8 +254,8 @@ async def test_a_deleted_video_leaves_no_person_and_no_record(stack: RunningStac
         for video in (kept, gone):
             await submit(documents, publisher, video)
         eventually(lambda: done(database, gallery, 2))
-        delete = events.DeleteVideo(
-            event_id=uuid.uuid4().hex, occurred_at=events.now_utc(), gallery=gallery, video_id=gone.video_id
+        delete = commands.DeleteVideo(
+            event_id=uuid.uuid4().hex, occurred_at=now_utc(), gallery=gallery, video_id=gone.video_id
         )
         await command(stack, delete, database)
     assert shown(database, gallery) == expected_videos([kept])

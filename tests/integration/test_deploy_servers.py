@@ -19,7 +19,7 @@ from pymongo import MongoClient
 
 from conftest import RunningStack
 from deploy.config import read_dotenv
-from deploy.ports import free_port
+from deploy.supervision.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 GIVEN = ("KAFKA_BOOTSTRAP", "MONGO_URL", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY")

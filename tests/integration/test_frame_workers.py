@@ -19,23 +19,27 @@ import psutil
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from castlist import events, ids, kafka, s3, tasks
-from castlist.codec import decode, encode
-from castlist.kafka import KafkaPublisher
-from castlist.mongo import MongoDocuments
-from castlist.s3 import S3Objects
-from castlist.schema import ATTEMPTS, CHUNKS, GALLERIES, PLANS
-from castlist.settings import Settings
-from castlist.topics import FACE_ENCODINGS, VIDEO_CHUNKS, VIDEO_UPLOADED, Topic
+from castlist.adapters import s3
+from castlist.adapters.kafka.publisher import KafkaPublisher
+from castlist.adapters.kafka.subscription import listen
+from castlist.adapters.mongo import MongoDocuments
+from castlist.adapters.s3 import S3Objects
+from castlist.clock import now_utc
+from castlist.contract import commands, events, ids, values
+from castlist.contract.codec import decode, encode
+from castlist.contract.topics import FACE_ENCODINGS, VIDEO_CHUNKS, VIDEO_UPLOADED, Topic
+from castlist.service.settings import Settings
+from castlist.store.collections import ATTEMPTS, CHUNKS, GALLERIES, PLANS
+from castlist.tasks import cancels, lifecycle, registration
+from castlist_vision.encoder import make_encoder
 from conftest import RunningStack
-from frame_workers.encode import make_encoder
-from support import clips
-from support.running import connected, whole_topic
+from testkit import clips
+from testkit.running import connected, whole_topic
 
 pytestmark = pytest.mark.stack
 GROUPS = {VIDEO_UPLOADED: "frame-workers.plan", VIDEO_CHUNKS: "frame-workers"}
 # Every frame is looked at for the tiniest faces: seconds of video take minutes.
-SLOW = events.MatchSettings(samples_per_second=30, smallest_face=20)
+SLOW = values.MatchSettings(samples_per_second=30, smallest_face=20)
 
 
 @pytest.fixture(scope="module")
@@ -73,16 +77,16 @@ class World:
         """Put an object, and announce it with `changes`."""
         video = f"w-{uuid.uuid4().hex}"
         info = await self.objects.put(f"videos/{video}", data, "video/mp4")
-        stored = events.StoredObject(bucket=self.objects.bucket, key=f"videos/{video}", etag=info.etag)
+        stored = values.StoredObject(bucket=self.objects.bucket, key=f"videos/{video}", etag=info.etag)
         uploaded = events.VideoUploaded(
-            event_id=video, occurred_at=events.now_utc(), video_id=video, gallery=gallery, object=stored
+            event_id=video, occurred_at=now_utc(), video_id=video, gallery=gallery, object=stored
         ).model_copy(update=changes)
         await self.publisher.publish(uploaded)
         return uploaded
 
     async def slow_gallery(self) -> str:
         gallery = f"slow-{uuid.uuid4().hex[:8]}"
-        await tasks.ensure_gallery(self.documents, gallery, events.now_utc())
+        await registration.ensure_gallery(self.documents, gallery, now_utc())
         await self.documents.update(GALLERIES, {"_id": gallery}, {"$set": {"settings": SLOW.model_dump()}})
         return gallery
 
@@ -116,7 +120,7 @@ class World:
     def children(self) -> set[int]:
         """The pids of the processes behind the slots."""
         family = psutil.Process(self.service()).children()
-        return {child.pid for child in family if {"frame_workers.child", "chunk"} <= set(_command(child))}
+        return {child.pid for child in family if {"frame_workers.slots.child_main", "chunk"} <= set(_command(child))}
 
     async def attempt(self, video: str, chunk: int = 0) -> dict[str, Any]:
         return await self.documents.get(ATTEMPTS, ids.chunk_key(video, 1, chunk)) or {}
@@ -147,7 +151,7 @@ async def world(stack: RunningStack, service: Callable[[], int]) -> AsyncIterato
         world = World(stack, documents, publisher, objects, service)
         listeners = []
         for topic in (FACE_ENCODINGS, VIDEO_CHUNKS):
-            messages = await enter(kafka.listen(stack.kafka_bootstrap, topic))
+            messages = await enter(listen(stack.kafka_bootstrap, topic))
             listeners.append(asyncio.create_task(_hear(messages, topic, world.heard)))
         yield world
         for listener in listeners:
@@ -239,25 +243,25 @@ async def test_what_is_stored_already_is_not_worked_on_again(world: World, peopl
     video, attempt = uploaded.video_id, ids.attempt_key(uploaded.video_id, 1)
     other = uploaded.model_copy(update={"video_id": f"{video}-cut", "event_id": f"{video}-cut"})
     video, attempt = other.video_id, ids.attempt_key(other.video_id, 1)
-    await tasks.register(world.documents, other, events.now_utc())
+    await registration.register(world.documents, other, now_utc())
     edges = [None, 0.4, 0.8, 1.2, 1.6, None]
     await world.documents.insert(
         PLANS,
         {
             "_id": attempt, "gallery": gallery, "object": other.object.model_dump(), "window": 2,
             "chunks": [{"start": a, "end": b} for a, b in itertools.pairwise(edges)],
-            "settings": events.MatchSettings().model_dump(), "duration": 2.4, "width": 640, "height": 480,
+            "settings": values.MatchSettings().model_dump(), "duration": 2.4, "width": 640, "height": 480,
             "frame_rate": 25.0, "warnings": [],
         },
     )  # fmt: skip
     nobody = events.FacesEncoded(
-        event_id=f"{attempt}:0:0", occurred_at=events.now_utc(), video_id=video, epoch=1, gallery=gallery, chunk=0,
+        event_id=f"{attempt}:0:0", occurred_at=now_utc(), video_id=video, epoch=1, gallery=gallery, chunk=0,
         frames=10, tracks=(),
     )  # fmt: skip
     stored = {"_id": nobody.event_id, "attempt": attempt, "chunk": 0, "part": 0, "parts": 1}
-    await world.documents.insert(CHUNKS, stored | {"event": encode(nobody).decode(), "at": events.now_utc()})
+    await world.documents.insert(CHUNKS, stored | {"event": encode(nobody).decode(), "at": now_utc()})
     first = events.ChunkPlanned(
-        event_id=f"{attempt}:0", occurred_at=events.now_utc(), video_id=video, epoch=1, gallery=gallery,
+        event_id=f"{attempt}:0", occurred_at=now_utc(), video_id=video, epoch=1, gallery=gallery,
         object=other.object, chunk=0, chunks=5, start=None, end=0.4, window=2,
     )  # fmt: skip
     await world.publisher.publish(first)
@@ -268,7 +272,7 @@ async def test_what_is_stored_already_is_not_worked_on_again(world: World, peopl
 async def test_a_video_cancelled_before_it_came_is_left_alone(world: World, people: bytes) -> None:
     """No plan, no chunk, nothing said."""
     video = f"w-{uuid.uuid4().hex}"
-    await tasks.cancel(world.documents, video, 1, events.now_utc())
+    await cancels.cancel(world.documents, video, 1, now_utc())
     await world.upload(people, video_id=video)
     await world.acknowledged(VIDEO_UPLOADED)
     assert world.of(events.Event, video) == []
@@ -281,10 +285,10 @@ async def test_a_cancel_kills_the_child_that_works_on_it(world: World, half_a_mi
     uploaded = await world.upload(half_a_minute, await world.slow_gallery())
     video = uploaded.video_id
     await world.until(lambda: world.of(events.ChunkProgressed, video))
-    cancel = events.CancelVideo(event_id=uuid.uuid4().hex, occurred_at=events.now_utc(), video_id=video)
+    cancel = commands.CancelVideo(event_id=uuid.uuid4().hex, occurred_at=now_utc(), video_id=video)
     await world.publisher.publish(cancel)
     await world.until(lambda: before - world.children(), patience=10)
-    await tasks.cancel(world.documents, video, 1, events.now_utc())  # the aggregator's part
+    await cancels.cancel(world.documents, video, 1, now_utc())  # the aggregator's part
     await world.acknowledged(VIDEO_CHUNKS)
     assert world.of(events.FacesEncoded, video) == []
     assert world.of(events.ChunkFailed, video) == []
@@ -335,15 +339,15 @@ async def test_owners_that_vanished_count_apart(world: World, people: bytes, van
 
 async def test_an_object_that_is_not_there_or_not_the_one_announced(world: World, people: bytes) -> None:
     """Rejected, each with its code; without an etag any object is the one announced."""
-    missing = events.StoredObject(bucket="castlist", key=f"videos/{uuid.uuid4().hex}")
-    nowhere = events.StoredObject(bucket="no-such-bucket", key="videos/1")
-    impossible = events.StoredObject(bucket="not a bucket", key="videos/1")
+    missing = values.StoredObject(bucket="castlist", key=f"videos/{uuid.uuid4().hex}")
+    nowhere = values.StoredObject(bucket="no-such-bucket", key="videos/1")
+    impossible = values.StoredObject(bucket="not a bucket", key="videos/1")
     expected = {}
     for stored in (missing, nowhere, impossible):
         expected[(await world.upload(people, object=stored)).video_id] = "object_missing"
     key = f"videos/{uuid.uuid4().hex}"
     info = await world.objects.put(key, people, "video/mp4")
-    other = events.StoredObject(bucket="castlist", key=key, etag="0" * 32)
+    other = values.StoredObject(bucket="castlist", key=key, etag="0" * 32)
     expected[(await world.upload(people, object=other)).video_id] = "object_changed"
     anything = await world.upload(people, object=other.model_copy(update={"etag": None}))
     await world.until(lambda: all(world.of(events.VideoRejected, video) for video in expected))
@@ -359,13 +363,13 @@ async def test_an_object_that_is_not_there_or_not_the_one_announced(world: World
 
 async def test_an_object_that_changes_under_its_plan_fails_the_chunk(world: World, people: bytes) -> None:
     """A chunk of one version is never mixed with chunks of another."""
-    uploaded = await world.upload(people, object=events.StoredObject(bucket="castlist", key="videos/none"))
+    uploaded = await world.upload(people, object=values.StoredObject(bucket="castlist", key="videos/none"))
     await world.until(lambda: world.of(events.VideoRejected, uploaded.video_id))
     video = f"w-{uuid.uuid4().hex}"
     await world.objects.put(f"videos/{video}", people, "video/mp4")
     chunk = events.ChunkPlanned(
-        event_id=video, occurred_at=events.now_utc(), video_id=video, epoch=1, gallery="workers", chunk=0, chunks=1,
-        object=events.StoredObject(bucket="castlist", key=f"videos/{video}", etag="0" * 32),
+        event_id=video, occurred_at=now_utc(), video_id=video, epoch=1, gallery="workers", chunk=0, chunks=1,
+        object=values.StoredObject(bucket="castlist", key=f"videos/{video}", etag="0" * 32),
         start=None, end=None, window=4,
     )  # fmt: skip
     await world.publisher.publish(chunk)
@@ -381,7 +385,7 @@ async def test_what_is_not_a_video_is_rejected(world: World, data: bytes, code: 
     """With a code of the contract and a sentence, after one look."""
     uploaded = await world.upload(data)
     (rejected,) = await world.until(lambda: world.of(events.VideoRejected, uploaded.video_id))
-    assert rejected.code == code if code else rejected.code in tasks.ERROR_CODES
+    assert rejected.code == code if code else rejected.code in lifecycle.ERROR_CODES
     assert rejected.message
     assert await world.documents.get(ATTEMPTS, f"{ids.attempt_key(uploaded.video_id, 1)}:plan") is None
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from castlist import events
+from castlist.clock import now_utc
+from castlist.contract import commands, events, values, vectors
 from conftest import RunningStack
-from support.moments import connect
-from support.running import connected, done, eventually, shown
-from support.synthetic import SyntheticVideo, expected_videos, submit
+from testkit.commit_moments import connect
+from testkit.running import connected, done, eventually, shown
+from testkit.synthetic import SyntheticVideo, expected_videos, submit
 
 pytestmark = pytest.mark.stack
 
@@ -24,11 +25,11 @@ def database(stack: RunningStack) -> Iterator[Any]:
 
 async def choose(stack: RunningStack, database: Any, gallery: str, choice: Any) -> None:
     """What PATCH …/settings sends; returns once the gallery has obeyed, which is before it is through."""
-    command = events.ChangeSettings(
+    command = commands.ChangeSettings(
         event_id=uuid.uuid4().hex,
-        occurred_at=events.now_utc(),
+        occurred_at=now_utc(),
         gallery=gallery,
-        settings=events.MatchSettings(),
+        settings=values.MatchSettings(),
         across_video_distance=choice,
     )
     async with connected(stack) as (_, publisher):
@@ -70,9 +71,9 @@ class LookAlikes(SyntheticVideo):
             for found in super().encoded()
         ]
 
-    def _nearer(self, track: events.Track) -> events.Track:
+    def _nearer(self, track: values.Track) -> values.Track:
         faces = (
-            face.model_copy(update={"encoding": events.encode_vector(0.6 * events.decode_vector(face.encoding))})
+            face.model_copy(update={"encoding": vectors.encode_vector(0.6 * vectors.decode_vector(face.encoding))})
             for face in track.faces
         )
         return track.model_copy(update={"faces": tuple(faces)})
@@ -111,7 +112,7 @@ async def test_a_task_shows_the_settings_of_its_plan(stack: RunningStack, databa
     async with connected(stack) as (documents, publisher):
         await submit(documents, publisher, SyntheticVideo(f"{gallery}-0", gallery, [[1]]))
     eventually(lambda: done(database, gallery, 1))
-    assert database.tasks.find_one({"gallery": gallery})["settings"] == events.MatchSettings().model_dump()
+    assert database.tasks.find_one({"gallery": gallery})["settings"] == values.MatchSettings().model_dump()
 
 
 @pytest.mark.faults

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from conftest import RunningStack
-from support import synthetic
-from support.moments import connect
-from support.running import connected, done, eventually, shown
-from support.synthetic import SyntheticVideo, submit
+from testkit import synthetic
+from testkit.commit_moments import connect
+from testkit.running import connected, done, eventually, shown
+from testkit.synthetic import SyntheticVideo, submit
 
 pytestmark = pytest.mark.stack
 

@@ -16,21 +16,23 @@ from typing import Any
 import httpx
 import pytest
 
-from castlist import events, ids, mongo, topics
-from castlist.http import Problem
-from castlist.kafka import KafkaPublisher
-from castlist.mongo import MongoDocuments
-from castlist.ports import Unavailable
-from castlist.schema import OUTBOX, UPLOADS, VIDEOS
+from castlist.adapters import mongo
+from castlist.adapters.kafka.publisher import KafkaPublisher
+from castlist.adapters.mongo import MongoDocuments
+from castlist.clock import now_utc
+from castlist.contract import events, ids, topics
+from castlist.ports.errors import Unavailable
+from castlist.service.problems import Problem
+from castlist.store.collections import OUTBOX, UPLOADS, VIDEOS
 from conftest import RunningStack
-from ingest.accept import Acceptance
+from ingest.acceptance import Acceptance
 from ingest.announcer import Announcer
-from ingest.forms import Details
-from ingest.sweeper import ABANDONED, sweep_uploads
-from ingest.upload import Received, Uploads
-from support.api import new_gallery
-from support.ingesting import NOWHERE, Ingesting, ingesting, own_bucket, own_database, parts, sha256, until, video
-from support.running import whole_topic
+from ingest.upload_stream import Received, Uploads
+from ingest.upload_sweeper import ABANDONED, sweep_uploads
+from ingest.video_details import Details
+from testkit.api import new_gallery
+from testkit.own_ingest import NOWHERE, Ingesting, ingesting, own_bucket, own_database, parts, sha256, until, video
+from testkit.running import whole_topic
 
 pytestmark = pytest.mark.stack
 MB = 1024 * 1024
@@ -59,7 +61,7 @@ async def test_kafka_being_away_is_no_reason_to_refuse(stack: RunningStack, data
         assert {entry["key"] for entry in unpublished} >= {first["video_id"], second["video_id"]}
 
         publisher = KafkaPublisher(stack.kafka_bootstrap)
-        announcer = asyncio.create_task(Announcer(ingest.documents, publisher, events.now_utc).run())
+        announcer = asyncio.create_task(Announcer(ingest.documents, publisher, now_utc).run())
 
         async def all_published() -> bool:
             left = {"_id": {"$in": [entry["_id"] for entry in unpublished]}, "published_at": None}
@@ -119,8 +121,8 @@ class Steps:
 
     def __init__(self, ingest: Ingesting) -> None:
         self.ingest = ingest
-        self.uploads = Uploads(ingest.documents, ingest.objects, events.now_utc, 1 << 30)
-        self.acceptance = Acceptance(ingest.documents, events.now_utc)
+        self.uploads = Uploads(ingest.documents, ingest.objects, now_utc, 1 << 30)
+        self.acceptance = Acceptance(ingest.documents, now_utc)
         self.details = Details(gallery=new_gallery("steps"), name="lobby.mp4")
 
     async def receive(self, data: bytes) -> Received:
@@ -133,7 +135,7 @@ class Steps:
         return ids.uploaded_video_id(self.details.gallery, received.sha256)
 
     async def sweep(self, minutes: float) -> int:
-        later = events.now_utc() + timedelta(minutes=minutes)
+        later = now_utc() + timedelta(minutes=minutes)
         return await sweep_uploads(self.ingest.documents, self.ingest.objects, later)
 
 
@@ -195,8 +197,8 @@ async def test_a_long_upload_is_left_alone(steps: Steps) -> None:
 
     receiving = asyncio.create_task(steps.uploads.receive(chunks()))
     await until(lambda: parts(objects))
-    await documents.update(UPLOADS, {}, {"$set": {"touched_at": events.now_utc() + ABANDONED}})
-    assert await sweep_uploads(documents, objects, events.now_utc(), older=timedelta(0)) == 0
+    await documents.update(UPLOADS, {}, {"$set": {"touched_at": now_utc() + ABANDONED}})
+    assert await sweep_uploads(documents, objects, now_utc(), older=timedelta(0)) == 0
     assert len(await parts(objects)) == 1
     more.set()
     received = await receiving
@@ -204,7 +206,7 @@ async def test_a_long_upload_is_left_alone(steps: Steps) -> None:
     await steps.uploads.settle(received.object.key, kept=False)
     await objects._client.create_multipart_upload(Bucket=objects.bucket, Key="videos/dead")
     await asyncio.sleep(1)
-    await sweep_uploads(documents, objects, events.now_utc(), older=timedelta(0))
+    await sweep_uploads(documents, objects, now_utc(), older=timedelta(0))
     assert await parts(objects) == []
 
 
@@ -328,7 +330,7 @@ async def test_a_killed_ingest_leaves_nothing_for_good(stack: RunningStack, data
                 await upload
         assert await documents.count(UPLOADS, {}) == 1
         await asyncio.sleep(1)
-        assert await sweep_uploads(documents, objects, events.now_utc(), older=timedelta(0)) == 1
+        assert await sweep_uploads(documents, objects, now_utc(), older=timedelta(0)) == 1
         assert (await parts(objects), await objects.list("")) == ([], [])
         assert await documents.count(UPLOADS, {}) == 0
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from castlist import events, ids, tasks
-from castlist.schema import CANCELS, OUTBOX, TASKS
+from castlist.clock import now_utc
+from castlist.contract import commands, ids
+from castlist.store.collections import CANCELS, OUTBOX, TASKS
+from castlist.tasks import lifecycle
 from conftest import RunningStack
-from support.api import new_gallery
-from support.ingesting import QUERY, Ingesting, ingesting, own_database, video
+from testkit.api import new_gallery
+from testkit.own_ingest import QUERY, Ingesting, ingesting, own_database, video
 
 pytestmark = pytest.mark.stack
 
@@ -34,7 +36,7 @@ async def submitted(ingest: Ingesting) -> dict[str, Any]:
 
 
 async def end(ingest: Ingesting, task: dict[str, Any], status: str, epoch: int = 1) -> None:
-    ended = await tasks.finish(ingest.documents, task["video_id"], epoch, status, events.now_utc(), "internal", "test")
+    ended = await lifecycle.finish(ingest.documents, task["video_id"], epoch, status, now_utc(), "internal", "test")
     assert ended
 
 
@@ -51,11 +53,11 @@ async def test_a_cancel_ends_the_task_and_tells_everybody(ingest: Ingesting) -> 
     assert (stored["status"], stored["error"]["code"]) == ("cancelled", "cancelled")
     assert await ingest.documents.get(CANCELS, ids.attempt_key(task["video_id"], 1)) is not None
     said = await ingest.documents.find(OUTBOX, {"topic": "video.control", "key": task["video_id"]})
-    event = events.CancelVideo.model_validate_json(said[0]["value"])
+    event = commands.CancelVideo.model_validate_json(said[0]["value"])
     assert (len(said), event.epoch) == (1, 1)
 
 
-@pytest.mark.parametrize("status", [tasks.DONE, tasks.FAILED])
+@pytest.mark.parametrize("status", [lifecycle.DONE, lifecycle.FAILED])
 async def test_a_task_that_ended_cannot_be_cancelled(ingest: Ingesting, status: str) -> None:
     """409, it stays as it is, and nobody is told to stop anything."""
     task = await submitted(ingest)
@@ -68,7 +70,7 @@ async def test_a_task_that_ended_cannot_be_cancelled(ingest: Ingesting, status: 
     assert await ingest.documents.count(OUTBOX, {"topic": "video.control", "key": task["video_id"]}) == 0
 
 
-@pytest.mark.parametrize("status", [tasks.FAILED, tasks.CANCELLED])
+@pytest.mark.parametrize("status", [lifecycle.FAILED, lifecycle.CANCELLED])
 async def test_a_retry_is_a_new_task_and_repeating_it_the_same_one(ingest: Ingesting, status: str) -> None:
     """The old task stays as it ended; the new one is the video's latest."""
     task = await submitted(ingest)
@@ -79,7 +81,7 @@ async def test_a_retry_is_a_new_task_and_repeating_it_the_same_one(ingest: Inges
     assert (first.status_code, first.json()["task_id"], first.json()["status"]) == (202, following, "queued")
     assert first.headers["location"] == f"{QUERY}/tasks/{following}"
     assert (second.status_code, second.json()["task_id"]) == (200, following)
-    await end(ingest, task, tasks.FAILED, epoch=2)
+    await end(ingest, task, lifecycle.FAILED, epoch=2)
     assert (await ingest.client.post(path)).json()["task_id"] == following
     third = await ingest.client.post(f"/tasks/{following}/retry")
     assert (third.status_code, third.json()["task_id"]) == (202, ids.task_id(task["video_id"], 3))
@@ -94,7 +96,7 @@ async def test_a_retry_while_a_task_is_open_is_that_task(ingest: Ingesting) -> N
     task = await submitted(ingest)
     itself = await ingest.client.post(f"/tasks/{task['task_id']}/retry")
     assert (itself.status_code, itself.json()["task_id"]) == (200, task["task_id"])
-    await end(ingest, task, tasks.DONE)
+    await end(ingest, task, lifecycle.DONE)
     assert (await ingest.client.post(f"/tasks/{task['task_id']}/retry")).status_code == 409
 
 
@@ -104,8 +106,8 @@ async def test_a_cancelled_video_can_be_taken_up_again(ingest: Ingesting) -> Non
     await ingest.client.post(f"/tasks/{task['task_id']}/cancel")
     again = (await ingest.client.post(f"/tasks/{task['task_id']}/retry")).json()
     assert again["status"] == "queued"
-    assert await tasks.is_wanted(ingest.documents, task["video_id"], 2)
-    assert not await tasks.is_wanted(ingest.documents, task["video_id"], 1)
+    assert await lifecycle.is_wanted(ingest.documents, task["video_id"], 2)
+    assert not await lifecycle.is_wanted(ingest.documents, task["video_id"], 1)
 
 
 async def test_tasks_are_shown_by_query_api(ingest: Ingesting) -> None:

@@ -8,11 +8,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from castlist import events, ids, tasks
-from castlist.schema import OUTBOX, TASKS, UPLOADS, VIDEOS
+from castlist.clock import now_utc
+from castlist.contract import events, ids, values
+from castlist.store.collections import OUTBOX, TASKS, UPLOADS, VIDEOS
+from castlist.tasks import lifecycle
 from conftest import RunningStack
-from support.api import new_gallery
-from support.ingesting import QUERY, Ingesting, ingesting, own_database, parts, sha256, until, video
+from testkit.api import new_gallery
+from testkit.own_ingest import QUERY, Ingesting, ingesting, own_database, parts, sha256, until, video
 
 pytestmark = pytest.mark.stack
 MB = 1024 * 1024
@@ -70,7 +72,7 @@ async def test_an_upload_is_stored_recorded_and_put_into_the_outbox(ingest: Inge
     entry = await ingest.documents.get(OUTBOX, ids.event_id("VideoUploaded", video_id, 1))
     assert entry is not None
     event = events.VideoUploaded.model_validate_json(entry["value"])
-    assert event.object == events.StoredObject(**stored["object"])
+    assert event.object == values.StoredObject(**stored["object"])
     assert (event.external_id, event.bytes, event.gallery) == ("acme-1", len(data), gallery)
     assert await ingest.left() == (1, 0, 0)
 
@@ -142,7 +144,7 @@ async def test_again_makes_a_new_task_once_the_last_one_ended(ingest: Ingesting)
     first = (await ingest.upload(data, gallery)).json()
     still_open = await ingest.upload(data, gallery, again="true")
     assert (still_open.status_code, still_open.json()["task_id"]) == (200, first["task_id"])
-    await tasks.finish(ingest.documents, first["video_id"], 1, tasks.DONE, events.now_utc())
+    await lifecycle.finish(ingest.documents, first["video_id"], 1, lifecycle.DONE, now_utc())
     unasked = await ingest.upload(data, gallery)
     assert (unasked.status_code, unasked.json()["task_id"], unasked.json()["status"]) == (200, first["task_id"], "done")
     asked = await ingest.upload(data, gallery, again="true")
@@ -152,12 +154,12 @@ async def test_again_makes_a_new_task_once_the_last_one_ended(ingest: Ingesting)
     assert await ingest.left() == (1, 0, 0)
 
 
-@pytest.mark.parametrize("end", [tasks.FAILED, tasks.CANCELLED])
+@pytest.mark.parametrize("end", [lifecycle.FAILED, lifecycle.CANCELLED])
 async def test_an_upload_after_a_task_that_came_to_nothing_is_a_new_task(ingest: Ingesting, end: str) -> None:
     """Whoever uploads it again wants it done."""
     gallery, data = new_gallery("revived"), video()
     first = (await ingest.upload(data, gallery)).json()
-    await tasks.finish(ingest.documents, first["video_id"], 1, end, events.now_utc(), "internal", "for the test")
+    await lifecycle.finish(ingest.documents, first["video_id"], 1, end, now_utc(), "internal", "for the test")
     second = await ingest.upload(data, gallery)
     assert second.status_code == 202
     assert second.json()["video_id"] == first["video_id"]
@@ -171,8 +173,10 @@ async def test_an_upload_brings_back_an_object_that_was_lost(ingest: Ingesting) 
     stored = await ingest.documents.get(VIDEOS, first["video_id"])
     assert stored is not None
     await ingest.objects.delete(stored["object"]["key"])
-    now = events.now_utc()
-    await tasks.finish(ingest.documents, first["video_id"], 1, tasks.FAILED, now, "object_missing", "for the test")
+    now = now_utc()
+    await lifecycle.finish(
+        ingest.documents, first["video_id"], 1, lifecycle.FAILED, now, "object_missing", "for the test"
+    )
     second = await ingest.upload(data, gallery)
     assert (second.status_code, second.json()["task_id"]) == (202, ids.task_id(first["video_id"], 2))
     entry = await ingest.documents.get(OUTBOX, ids.event_id("VideoUploaded", first["video_id"], 2))

@@ -15,21 +15,25 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 from pymongo import MongoClient
 
-from castlist import mongo, s3, schema, tasks
-from castlist.codec import decode
-from castlist.events import ChangeSettings, DeleteVideo, MatchSettings, RenameProfile, now_utc
-from castlist.ids import crop_key, task_id
-from castlist.mongo import MongoDocuments
-from castlist.ports import Document
-from castlist.s3 import S3Objects
-from castlist.schema import GALLERIES
-from castlist.settings import Settings
-from castlist.topics import GALLERY_COMMITS
+from castlist.adapters import mongo, s3
+from castlist.adapters.mongo import MongoDocuments
+from castlist.adapters.s3 import S3Objects
+from castlist.clock import now_utc
+from castlist.contract.codec import decode
+from castlist.contract.commands import ChangeSettings, DeleteVideo, RenameProfile
+from castlist.contract.ids import crop_key, task_id
+from castlist.contract.topics import GALLERY_COMMITS
+from castlist.contract.values import MatchSettings
+from castlist.ports.documents import Document
+from castlist.service.settings import Settings
+from castlist.store import collections
+from castlist.store.collections import GALLERIES
+from castlist.tasks import lifecycle, registration
 from conftest import RunningStack
-from query_api.cursors import Order
-from query_api.reading import NEWEST_FIRST, Reading
-from support.serving import free_port, served
-from support.stored import START, Stored
+from query_api.http.cursors import Order
+from query_api.read_model import NEWEST_FIRST, Reading
+from testkit.own_service import free_port, served
+from testkit.stored import START, Stored
 
 pytestmark = pytest.mark.stack
 DATABASE = f"castlist-test-query-{uuid.uuid4().hex[:8]}"
@@ -39,7 +43,7 @@ DATABASE = f"castlist-test-query-{uuid.uuid4().hex[:8]}"
 def url(stack: RunningStack) -> Iterator[str]:
     """A query-api on a database of its own. Its Kafka is away: nothing but commands may need one."""
     documents = mongo.connect(stack.mongo_url, DATABASE)
-    asyncio.run(schema.create(documents))
+    asyncio.run(collections.create(documents))
     documents.close()
     with served(
         "query_api", "QUERY_PORT", MONGO_DATABASE=DATABASE, KAFKA_BOOTSTRAP=f"127.0.0.1:{free_port()}"
@@ -109,7 +113,7 @@ async def seen(url: str, stack: RunningStack) -> AsyncIterator[Seen]:
     settings = Settings()
     documents = mongo.connect(stack.mongo_url, DATABASE)
     gallery = f"g-{uuid.uuid4().hex[:12]}"
-    await tasks.ensure_gallery(documents, gallery, START)
+    await registration.ensure_gallery(documents, gallery, START)
     async with (
         httpx.AsyncClient(base_url=url, timeout=30) as http,
         s3.connect(
@@ -130,7 +134,7 @@ def ids(rows: list[dict[str, Any]]) -> list[str]:
 
 async def test_a_task_is_shown_as_it_is(seen: Seen) -> None:
     """Every field, for a queued, a working, a failed and a done task; people are counted from the video's profiles."""
-    queued = await seen.stored.video(status=tasks.QUEUED)
+    queued = await seen.stored.video(status=lifecycle.QUEUED)
     assert await seen.get(f"/tasks/{task_id(queued, 1)}") == {
         "id": task_id(queued, 1), "video_id": queued, "video_name": "lobby.mp4", "gallery": seen.stored.gallery,
         "epoch": 1, "status": "queued", "progress": 0.0, "chunks_done": 0, "chunks_planned": None, "people": None,
@@ -138,13 +142,13 @@ async def test_a_task_is_shown_as_it_is(seen: Seen) -> None:
         "started_at": None, "finished_at": None, "eta_seconds": None,
     }  # fmt: skip
 
-    working = await seen.stored.video(status=tasks.PROCESSING)
+    working = await seen.stored.video(status=lifecycle.PROCESSING)
     await seen.stored.change_task(working, started_at=now_utc() - timedelta(seconds=60), faces_skipped={"too_small": 3})
     shown = await seen.get(f"/tasks/{task_id(working, 1)}")
     assert (shown["progress"], shown["chunks_planned"], shown["faces_skipped"]) == (0.25, 8, {"too_small": 3})
     assert shown["eta_seconds"] >= 180  # a quarter took a minute
 
-    failed = await seen.get(f"/tasks/{task_id(await seen.stored.video(status=tasks.FAILED), 1)}")
+    failed = await seen.get(f"/tasks/{task_id(await seen.stored.video(status=lifecycle.FAILED), 1)}")
     assert failed["error"] == {"code": "not_a_video", "message": "This is text."}
     assert failed["people"] is None
 
@@ -163,7 +167,7 @@ async def test_a_task_shows_the_settings_it_runs_with(seen: Seen) -> None:
     ).model_dump()
     await seen.documents.update(GALLERIES, {"_id": seen.stored.gallery}, {"$set": {"settings": {"smallest_face": 99}}})
     waiting, working, done = [
-        await seen.stored.video(status=state) for state in (tasks.QUEUED, tasks.PROCESSING, tasks.DONE)
+        await seen.stored.video(status=state) for state in (lifecycle.QUEUED, lifecycle.PROCESSING, lifecycle.DONE)
     ]
     for video in (working, done):
         await seen.stored.change_task(video, settings=planned)
@@ -175,7 +179,7 @@ async def test_a_task_shows_the_settings_it_runs_with(seen: Seen) -> None:
 
 async def test_tasks_are_listed_by_gallery_state_and_video(seen: Seen) -> None:
     """Oldest first, in pages; each filter alone and together."""
-    states = [tasks.QUEUED, tasks.DONE, tasks.FAILED, tasks.DONE, tasks.CANCELLED]
+    states = [lifecycle.QUEUED, lifecycle.DONE, lifecycle.FAILED, lifecycle.DONE, lifecycle.CANCELLED]
     videos = [await seen.stored.video(status=state) for state in states]
     here = {"gallery": seen.stored.gallery}
     expected = [task_id(video, 1) for video in videos]
@@ -188,7 +192,7 @@ async def test_tasks_are_listed_by_gallery_state_and_video(seen: Seen) -> None:
 
 async def test_the_stream_of_a_task_says_every_change_and_ends(seen: Seen) -> None:
     """Event `task` with the same document as GET, at once and at every change; closed after the final state."""
-    video = await seen.stored.video(status=tasks.QUEUED)
+    video = await seen.stored.video(status=lifecycle.QUEUED)
     path = f"/tasks/{task_id(video, 1)}"
     steps: Iterator[Callable[[], Awaitable[Any]]] = iter(
         [
@@ -196,7 +200,7 @@ async def test_the_stream_of_a_task_says_every_change_and_ends(seen: Seen) -> No
                 video, status="processing", started_at=now_utc(), progress=0.5, settings=MatchSettings().model_dump()
             ),
             lambda: seen.stored.change_task(video, progress=0.75),
-            lambda: tasks.finish(seen.documents, video, 1, tasks.DONE, now_utc()),
+            lambda: lifecycle.finish(seen.documents, video, 1, lifecycle.DONE, now_utc()),
         ]
     )
     events: list[httpx.Response] = []
@@ -220,13 +224,13 @@ async def test_the_stream_of_a_task_says_every_change_and_ends(seen: Seen) -> No
 
 async def test_the_stream_of_a_deleted_videos_task_ends(seen: Seen) -> None:
     """Its task is gone from the database; the stream ends it as `cancelled`, because of the deletion."""
-    video = await seen.stored.video(status=tasks.PROCESSING)
+    video = await seen.stored.video(status=lifecycle.PROCESSING)
     last = ""
     async with seen.http.stream("GET", f"/tasks/{task_id(video, 1)}/events") as answer:
         async for line in answer.aiter_lines():
             if line.startswith("data: "):
                 last = line.removeprefix("data: ")
-                await seen.documents.delete(schema.TASKS, {"video_id": video})
+                await seen.documents.delete(collections.TASKS, {"video_id": video})
     said = httpx.Response(200, text=last).json()
     assert (said["status"], said["error"]["code"]) == ("cancelled", "video_deleted")
 
@@ -311,7 +315,7 @@ async def test_a_cursor_is_exact_while_rows_are_inserted(seen: Seen, sort: str) 
 
 async def test_a_profile_shows_its_newest_hundred_appearances_and_all_of_them_in_pages(seen: Seen) -> None:
     """In a list beside people of few videos, alone, and page by page: the same order, newest first."""
-    videos = [await seen.stored.video(f"{n}.mp4", status=tasks.QUEUED) for n in range(103)]
+    videos = [await seen.stored.video(f"{n}.mp4", status=lifecycle.QUEUED) for n in range(103)]
     often = await seen.stored.profile(videos)
     once = await seen.stored.profile(videos[:1])
     newest = videos[::-1]
@@ -427,19 +431,19 @@ async def test_a_gallery_is_settled_when_nothing_is_under_way_in_it(seen: Seen) 
     here = f"/galleries/{seen.stored.gallery}"
     nothing = {"id": seen.stored.gallery, "videos": 0, "profiles": 0, "tasks_open": 0, "settled": True}
     assert await seen.get(here) == nothing
-    video = await seen.stored.video(status=tasks.PROCESSING)
+    video = await seen.stored.video(status=lifecycle.PROCESSING)
     assert await seen.get(here) == nothing | {"videos": 1, "tasks_open": 1, "settled": False}
     pending = {"_id": f"{video}:1", "gallery": seen.stored.gallery, "kind": "people"}
-    await seen.documents.insert(schema.PENDING, pending)
-    await tasks.finish(seen.documents, video, 1, tasks.DONE, now_utc())
+    await seen.documents.insert(collections.PENDING, pending)
+    await lifecycle.finish(seen.documents, video, 1, lifecycle.DONE, now_utc())
     profile = await seen.stored.profile([video])
     now = nothing | {"videos": 1, "profiles": 1}
     assert await seen.get(here) == now | {"settled": False}
-    await seen.documents.delete(schema.PENDING, {"_id": f"{video}:1"})
+    await seen.documents.delete(collections.PENDING, {"_id": f"{video}:1"})
     assert await seen.get(here) == now
     command = (await seen.http.patch(f"/profiles/{profile}", json={"name": "Ada"})).json()["command"]
     assert await seen.get(here) == now | {"settled": False}
-    await seen.documents.insert(schema.LEDGER, {"_id": f"{seen.stored.gallery}:command:{command}"})
+    await seen.documents.insert(collections.LEDGER, {"_id": f"{seen.stored.gallery}:command:{command}"})
     assert await seen.get(here) == now
     assert now in await seen.walk("/galleries", limit=1)
 
@@ -450,7 +454,7 @@ async def test_suggestions_are_given_nearest_first(seen: Seen) -> None:
     assert await seen.get(path) == {"items": []}
     for pair, distance in ((["p1", "p4"], 0.61), (["p2", "p3"], 0.55)):
         row = {"_id": ":".join(pair) + seen.stored.gallery, "gallery": seen.stored.gallery}
-        await seen.documents.insert(schema.SUGGESTIONS, {**row, "profiles": pair, "distance": distance})
+        await seen.documents.insert(collections.SUGGESTIONS, {**row, "profiles": pair, "distance": distance})
     pairs = [{"profiles": ["p2", "p3"], "distance": 0.55}, {"profiles": ["p1", "p4"], "distance": 0.61}]
     assert await seen.get(path) == {"items": pairs}
 
@@ -534,15 +538,15 @@ async def test_every_list_is_read_along_an_index(seen: Seen, sort: str) -> None:
     here = {"gallery": seen.stored.gallery}
     by_age, order = Order("created_at"), Order(sort.lstrip("-"), -1 if sort.startswith("-") else 1)
     lists: list[tuple[str, Document, Order]] = [
-        (schema.PROFILES, here, order),
-        (schema.TASKS, here, by_age),
-        (schema.TASKS, {}, by_age),
-        (schema.TASKS, {**here, "status": "done"}, by_age),
-        (schema.VIDEOS, here, by_age),
-        (schema.VIDEOS, {}, by_age),
-        (schema.APPEARANCES, {"profile_id": profile}, NEWEST_FIRST),
-        (schema.GALLERIES, {}, Order("_id")),
-        *([(schema.PROFILES, {}, order)] if sort != "name" else []),
+        (collections.PROFILES, here, order),
+        (collections.TASKS, here, by_age),
+        (collections.TASKS, {}, by_age),
+        (collections.TASKS, {**here, "status": "done"}, by_age),
+        (collections.VIDEOS, here, by_age),
+        (collections.VIDEOS, {}, by_age),
+        (collections.APPEARANCES, {"profile_id": profile}, NEWEST_FIRST),
+        (collections.GALLERIES, {}, Order("_id")),
+        *([(collections.PROFILES, {}, order)] if sort != "name" else []),
     ]
     for collection, where, by in lists:
         rows, cursor = await reading.page(collection, where, by, 1, None)
@@ -550,12 +554,16 @@ async def test_every_list_is_read_along_an_index(seen: Seen, sort: str) -> None:
             if cursor is None:
                 break
             _, cursor = await reading.page(collection, where, by, 1, cursor)
-    rows, _ = await reading.page(schema.PROFILES, here, order, 50, None)
+    rows, _ = await reading.page(collections.PROFILES, here, order, 50, None)
     await reading.profiles(rows)
-    await explained.find(schema.VIDEOS, {**here, "sha256": "ab" * 32})
-    await explained.find(schema.VIDEOS, {**here, "external_id": "cam"})
-    await explained.find(schema.OUTBOX, {"topic": GALLERY_COMMITS.name, "key": {"$in": [seen.stored.gallery]}})
-    assert {collection for collection, _ in explained.plans} >= {schema.PROFILES, schema.TASKS, schema.VIDEOS}
+    await explained.find(collections.VIDEOS, {**here, "sha256": "ab" * 32})
+    await explained.find(collections.VIDEOS, {**here, "external_id": "cam"})
+    await explained.find(collections.OUTBOX, {"topic": GALLERY_COMMITS.name, "key": {"$in": [seen.stored.gallery]}})
+    assert {collection for collection, _ in explained.plans} >= {
+        collections.PROFILES,
+        collections.TASKS,
+        collections.VIDEOS,
+    }
     assert [plan for plan in explained.plans if plan[1] in {"COLLSCAN", "SORT"}] == []
 
 
@@ -565,7 +573,7 @@ async def test_every_list_is_read_along_an_index(seen: Seen, sort: str) -> None:
 async def command(seen: Seen, answer: httpx.Response) -> Any:
     """The event that an accepted command left in the outbox."""
     assert answer.status_code == 202, answer.text
-    entry = await seen.documents.get(schema.OUTBOX, answer.json()["command"])
+    entry = await seen.documents.get(collections.OUTBOX, answer.json()["command"])
     assert entry is not None
     assert (entry["topic"], entry["key"]) == (GALLERY_COMMITS.name, seen.stored.gallery)
     return decode(GALLERY_COMMITS, entry["value"].encode())
@@ -604,7 +612,7 @@ async def test_changes_of_settings_add_up_before_they_take_effect(seen: Seen) ->
     changes = [{"detector": "cnn"}, {"smallest_face": 80}, {"across_video_distance": 0.4}, {"smallest_face": 90}]
     first = [await seen.http.patch(path, json=change) for change in changes[:2]]
     together = await asyncio.gather(*(seen.http.patch(path, json=change) for change in changes[2:]))
-    entries = await seen.documents.find(schema.OUTBOX, {"key": seen.stored.gallery}, sort=[("created_at", 1)])
+    entries = await seen.documents.find(collections.OUTBOX, {"key": seen.stored.gallery}, sort=[("created_at", 1)])
     assert {one["_id"] for one in entries} == {one.json()["command"] for one in [*first, *together]}
     last = decode(GALLERY_COMMITS, entries[-1]["value"].encode())
     assert isinstance(last, ChangeSettings)
@@ -633,7 +641,7 @@ async def test_a_command_that_is_not_valid_is_refused(seen: Seen, what: str, con
     path = f"/profiles/{profile}" if what == "profile" else f"/galleries/{seen.stored.gallery}/settings"
     found = await seen.problem(422, path, "PATCH", content=content)
     assert [error["field"] for error in found["errors"]] == [field]
-    assert await seen.documents.count(schema.OUTBOX, {"key": seen.stored.gallery}) == 0
+    assert await seen.documents.count(collections.OUTBOX, {"key": seen.stored.gallery}) == 0
 
 
 async def test_a_body_without_end_is_refused_early(seen: Seen) -> None:

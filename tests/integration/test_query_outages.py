@@ -13,13 +13,15 @@ import httpx
 import pytest
 from pymongo import MongoClient
 
-from castlist import mongo, schema, tasks
-from castlist.events import now_utc
-from castlist.ids import task_id
-from castlist.mongo import MongoDocuments
+from castlist.adapters import mongo
+from castlist.adapters.mongo import MongoDocuments
+from castlist.clock import now_utc
+from castlist.contract.ids import task_id
+from castlist.store import collections
+from castlist.tasks import lifecycle, registration
 from conftest import RunningStack
-from support.serving import Wire, served
-from support.stored import START, Stored
+from testkit.own_service import Wire, served
+from testkit.stored import START, Stored
 
 pytestmark = pytest.mark.stack
 DATABASE = f"castlist-test-outages-{uuid.uuid4().hex[:8]}"
@@ -38,7 +40,7 @@ class Wires:
 def wires(stack: RunningStack) -> Iterator[Wires]:
     """A query-api whose connections can be cut."""
     documents = mongo.connect(stack.mongo_url, DATABASE)
-    asyncio.run(schema.create(documents))
+    asyncio.run(collections.create(documents))
     documents.close()
     database, store = urlsplit(stack.mongo_url), urlsplit(os.environ["S3_ENDPOINT"])
     ways = [Wire(str(one.hostname), int(one.port or 0)) for one in (database, store)]
@@ -122,8 +124,8 @@ async def test_a_stream_of_events_outlasts_an_outage(
 ) -> None:
     """The client stays connected while MongoDB is away, and hears of what happened meanwhile, up to the end."""
     stored = Stored(documents, f"g-{uuid.uuid4().hex[:12]}")
-    await tasks.ensure_gallery(documents, stored.gallery, START)
-    video = await stored.video(status=tasks.QUEUED)
+    await registration.ensure_gallery(documents, stored.gallery, START)
+    video = await stored.video(status=lifecycle.QUEUED)
     said: list[str] = []
     try:
         async with http.stream("GET", f"/tasks/{task_id(video, 1)}/events") as answer:
@@ -134,7 +136,7 @@ async def test_a_stream_of_events_outlasts_an_outage(
                 if len(said) == 1:
                     wires.mongodb.cut()
                     await until(http, f"/tasks/{task_id(video, 1)}", 503)
-                    await tasks.finish(documents, video, 1, tasks.DONE, now_utc())
+                    await lifecycle.finish(documents, video, 1, lifecycle.DONE, now_utc())
                     wires.mongodb.mend()
     finally:
         wires.mongodb.mend()

@@ -7,7 +7,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from conftest import RunningStack
-from support.running import connected, whole_topic
+from testkit.running import connected, whole_topic
 
 pytestmark = pytest.mark.stack
 

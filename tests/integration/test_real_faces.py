@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from castlist.settings import Settings
-from deploy.sample import CLIPS, WIDTH, expected
-from frame_workers.chunk import work_chunk
-from frame_workers.detect import DetectSettings, FaceDetector, overlap
-from frame_workers.encode import AGREEMENT, DlibEncoder
-from frame_workers.encoder_onnx import OnnxEncoder
-from frame_workers.follow import EncodedFace, FoundTrack
-from frame_workers.picture import Colour, Region
-from frame_workers.plan import Chunk
-from profile_aggregator.people import PeopleSettings
-from support import clips
+from castlist.service.settings import Settings
+from castlist_identity.video_people import PeopleSettings
+from castlist_vision.chunk_pipeline import work_chunk
+from castlist_vision.chunk_plan import Chunk
+from castlist_vision.detector import DetectSettings, FaceDetector, overlap
+from castlist_vision.encoder import AGREEMENT, DlibEncoder
+from castlist_vision.face_tracking import EncodedFace, FoundTrack
+from castlist_vision.geometry import Colour, Region
+from castlist_vision.onnx_encoder import OnnxEncoder
+from deploy.commands.sample import CLIPS, WIDTH, expected
+from testkit import clips
 
 pytestmark = pytest.mark.stack  # for the sample alone, whose pictures are fetched with the servers
 

@@ -15,12 +15,12 @@ sys.path.append(str(Path(__file__).resolve().parents[2] / "bench"))
 from recall import finds, frames_of, heads, with_guest
 from stages import tracks, work
 
-from castlist.settings import Settings
-from frame_workers.encode import Encoder, make_encoder
-from frame_workers.picture import Region
-from profile_aggregator.domain import VideoPerson
-from profile_aggregator.people import people_of_video
-from support import clips
+from castlist.service.settings import Settings
+from castlist_identity.domain import VideoPerson
+from castlist_identity.video_people import people_of_video
+from castlist_vision.encoder import Encoder, make_encoder
+from castlist_vision.geometry import Region
+from testkit import clips
 
 pytestmark = pytest.mark.stack  # for the sample alone, whose pictures are fetched with the servers
 

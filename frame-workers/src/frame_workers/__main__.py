@@ -2,7 +2,7 @@
 
 import asyncio
 
-from castlist.logging import configure
+from castlist.service.json_logging import configure
 from frame_workers.app import run
 from frame_workers.settings import Settings
 

@@ -12,22 +12,27 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from castlist import http, kafka, mongo, s3
-from castlist.events import now_utc
-from castlist.metrics import ENCODER
-from castlist.ports import Unavailable
-from castlist.topics import VIDEO_CHUNKS, VIDEO_CONTROL, VIDEO_UPLOADED
-from frame_workers.cache import Cache
-from frame_workers.chunks import Chunks
+from castlist.adapters import mongo, s3
+from castlist.adapters.kafka.publisher import KafkaPublisher
+from castlist.adapters.kafka.subscription import KafkaSubscription, listen, subscribe
+from castlist.clock import now_utc
+from castlist.contract.topics import VIDEO_CHUNKS, VIDEO_CONTROL, VIDEO_UPLOADED
+from castlist.ports.errors import Unavailable
+from castlist.service.health import health_routes
+from castlist.service.http_server import make_server
+from castlist.service.metrics import ENCODER
+from castlist.service.problems import EXCEPTION_HANDLERS
+from frame_workers.attempts import Trials
 from frame_workers.consuming import Consumer
-from frame_workers.control import obey
-from frame_workers.planning import Planning
-from frame_workers.pool import Pool
+from frame_workers.context import Workshop
+from frame_workers.handlers.cancel import obey
+from frame_workers.handlers.plan_video import Planning
+from frame_workers.handlers.process_chunk import Chunks
+from frame_workers.object_cache import Cache
 from frame_workers.pulse import Pulse, watchdog
-from frame_workers.running import Running
+from frame_workers.running_jobs import Running
 from frame_workers.settings import Settings
-from frame_workers.trials import Trials
-from frame_workers.workshop import Workshop
+from frame_workers.slots.pool import Pool
 
 log = logging.getLogger(__name__)
 BUSY_LIMIT = 3600.0
@@ -55,7 +60,7 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as background:
         enter = stack.enter_async_context
         documents = mongo.connect(settings.mongo_url, settings.mongo_database)
-        publisher = kafka.KafkaPublisher(settings.kafka_bootstrap)
+        publisher = KafkaPublisher(settings.kafka_bootstrap)
         stack.callback(documents.close)
         stack.push_async_callback(publisher.close)
         objects = await enter(s3.connect(*settings.s3))
@@ -69,7 +74,7 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
         # A child of its own: a plan waits for no chunk, and a file that kills its reader kills no chunk.
         plan_pool = await enter(Pool(1, _child("plan", longest_seconds=settings.longest_video_seconds)))
 
-        subscriptions: list[kafka.KafkaSubscription] = []
+        subscriptions: list[KafkaSubscription] = []
 
         async def taking_work() -> None:
             if not joined.is_set() or not all(subscription.joined for subscription in subscriptions):
@@ -83,8 +88,8 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
             "children": chunk_pool.check,
             "planner": plan_pool.check,
         }
-        health = http.server(
-            Starlette(routes=http.health_routes(checks), exception_handlers=http.EXCEPTION_HANDLERS),
+        health = make_server(
+            Starlette(routes=health_routes(checks), exception_handlers=EXCEPTION_HANDLERS),
             settings.bind_host,
             settings.workers_port,
             install_signals=False,
@@ -96,16 +101,14 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
         listening = asyncio.Event()
         tasks = [
             background.create_task(health.serve()),
-            background.create_task(
-                obey(lambda: kafka.listen(settings.kafka_bootstrap, VIDEO_CONTROL), shop, listening)
-            ),
+            background.create_task(obey(lambda: listen(settings.kafka_bootstrap, VIDEO_CONTROL), shop, listening)),
         ]
         await listening.wait()  # nothing is taken before a cancel of it would be heard
         uploads = await pulse.outlast(
-            lambda: enter(kafka.subscribe(settings.kafka_bootstrap, [VIDEO_UPLOADED], "frame-workers.plan"))
+            lambda: enter(subscribe(settings.kafka_bootstrap, [VIDEO_UPLOADED], "frame-workers.plan"))
         )
         chunks = await pulse.outlast(
-            lambda: enter(kafka.subscribe(settings.kafka_bootstrap, [VIDEO_CHUNKS], "frame-workers"))
+            lambda: enter(subscribe(settings.kafka_bootstrap, [VIDEO_CHUNKS], "frame-workers"))
         )
         subscriptions += [uploads, chunks]
         joined.set()
@@ -133,7 +136,16 @@ def _chunk_child(settings: Settings) -> list[str]:
 
 def _child(role: str, **options: Any) -> list[str]:
     quiet = "ignore:pkg_resources is deprecated"  # by face_recognition_models, which nobody maintains
-    return [sys.executable, "-W", quiet, "-m", "frame_workers.child", role, str(os.getpid()), json.dumps(options)]
+    return [
+        sys.executable,
+        "-W",
+        quiet,
+        "-m",
+        "frame_workers.slots.child_main",
+        role,
+        str(os.getpid()),
+        json.dumps(options),
+    ]
 
 
 def show_encoders(pool: Pool) -> None:

@@ -7,11 +7,12 @@ import asyncio
 import logging
 from typing import Protocol
 
-from castlist.codec import Poison, decode
-from castlist.events import Event
-from castlist.metrics import DEAD_LETTERS
-from castlist.ports import Message, Publisher, Subscription, Unavailable
-from castlist.topics import Topic
+from castlist.contract.codec import Poison, decode
+from castlist.contract.events import Event
+from castlist.contract.topics import Topic
+from castlist.ports.errors import Unavailable
+from castlist.ports.messages import Message, Publisher, Subscription
+from castlist.service.metrics import DEAD_LETTERS
 from frame_workers.pulse import Pulse
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from castlist.ports import Unavailable
+from castlist.ports.errors import Unavailable
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from castlist.settings import Settings as Shared
+from castlist.service.settings import Settings as Shared
 
 
 def _cores() -> int:

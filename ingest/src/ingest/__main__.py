@@ -2,7 +2,7 @@
 
 import asyncio
 
-from castlist.logging import configure
+from castlist.service.json_logging import configure
 from ingest.app import run
 from ingest.settings import Settings
 

@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from castlist import outbox
-from castlist.metrics import OUTBOX_SWEPT
-from castlist.ports import Documents, Publisher, Unavailable
-from castlist.schema import OUTBOX
-from castlist.topics import VIDEO_CONTROL, VIDEO_UPLOADED
+from castlist.contract.topics import VIDEO_CONTROL, VIDEO_UPLOADED
+from castlist.ports.documents import Documents
+from castlist.ports.errors import Unavailable
+from castlist.ports.messages import Publisher
+from castlist.service.metrics import OUTBOX_SWEPT
+from castlist.store import outbox
+from castlist.store.collections import OUTBOX
 
 log = logging.getLogger(__name__)
 OURS = (VIDEO_UPLOADED.name, VIDEO_CONTROL.name)

@@ -7,14 +7,19 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from castlist import http, kafka, mongo, openapi, s3
-from castlist.events import now_utc
-from ingest.accept import Acceptance
+from castlist.adapters import mongo, s3
+from castlist.adapters.kafka.publisher import KafkaPublisher
+from castlist.clock import now_utc
+from castlist.service import operations
+from castlist.service.health import health_routes
+from castlist.service.http_server import make_server
+from castlist.service.problems import EXCEPTION_HANDLERS
+from ingest.acceptance import Acceptance
 from ingest.announcer import Announcer
 from ingest.endpoints import Ingest
 from ingest.settings import Settings
-from ingest.sweeper import sweep_for_ever
-from ingest.upload import Uploads
+from ingest.upload_stream import Uploads
+from ingest.upload_sweeper import sweep_for_ever
 
 _ABOUT = "Puts videos in: upload one, or announce one that is in S3 already. Its people are shown by query-api."
 
@@ -25,7 +30,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Starlette]:
     async with AsyncExitStack() as stack:
         documents = mongo.connect(settings.mongo_url, settings.mongo_database)
         stack.callback(documents.close)
-        publisher = kafka.KafkaPublisher(settings.kafka_bootstrap)
+        publisher = KafkaPublisher(settings.kafka_bootstrap)
         stack.push_async_callback(publisher.close)
         objects = await stack.enter_async_context(s3.connect(*settings.s3))
         uploads = Uploads(documents, objects, now_utc, settings.max_upload_bytes)
@@ -34,12 +39,12 @@ async def assembled(settings: Settings) -> AsyncIterator[Starlette]:
         ingest = Ingest(settings, documents, objects, uploads, acceptance, announcer)
 
         # Kafka is not among them: ingest accepts without it.
-        health = http.health_routes({"mongodb": documents.ping, "s3": objects.ping})
-        api = openapi.routes("Castlist ingest", "1", _ABOUT, ingest.operations())
+        health = health_routes({"mongodb": documents.ping, "s3": objects.ping})
+        api = operations.routes("Castlist ingest", "1", _ABOUT, ingest.operations())
 
         await stack.enter_async_context(_beside(announcer.run()))
         await stack.enter_async_context(_beside(sweep_for_ever(documents, objects, now_utc)))
-        yield Starlette(routes=[*api, *health], exception_handlers=http.EXCEPTION_HANDLERS)
+        yield Starlette(routes=[*api, *health], exception_handlers=EXCEPTION_HANDLERS)
 
 
 @asynccontextmanager
@@ -55,4 +60,4 @@ async def _beside(loop: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 async def run(settings: Settings) -> None:
     """Serve until told to stop."""
     async with assembled(settings) as app:
-        await http.server(app, settings.bind_host, settings.ingest_port).serve()
+        await make_server(app, settings.bind_host, settings.ingest_port).serve()

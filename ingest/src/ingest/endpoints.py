@@ -9,18 +9,20 @@ from dataclasses import dataclass
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from castlist.http import FieldError, Problem
-from castlist.ids import event_id, uploaded_video_id
-from castlist.metrics import UPLOADS
-from castlist.openapi import Answer, NoQuery, Operation, problem
-from castlist.ports import Document, Documents, ObjectMissing, Objects, Unavailable
-from castlist.schema import TASKS
-from ingest.accept import Acceptance, Accepted
+from castlist.contract.ids import event_id, uploaded_video_id
+from castlist.ports.documents import Document, Documents
+from castlist.ports.errors import ObjectMissing, Unavailable
+from castlist.ports.objects import Objects
+from castlist.service.metrics import UPLOADS
+from castlist.service.operations import Answer, NoQuery, Operation, problem
+from castlist.service.problems import FieldError, Problem
+from castlist.store.collections import TASKS
+from ingest.acceptance import Acceptance, Accepted
 from ingest.announcer import Announcer
-from ingest.forms import Announcement, Details, TaskCancelled, VideoAccepted, clean_name, valid
-from ingest.multipart import Form
+from ingest.multipart_form import Form
 from ingest.settings import Settings
-from ingest.upload import Uploads
+from ingest.upload_stream import Uploads
+from ingest.video_details import Announcement, Details, TaskCancelled, VideoAccepted, clean_name, valid
 
 _JSON_LIMIT = 64 * 1024
 _DRAINED = 64 * 1024 * 1024

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from castlist.s3 import PART
-from castlist.settings import Settings as Shared
+from castlist.adapters.s3 import PART
+from castlist.service.settings import Settings as Shared
 
 _MOST_PARTS = 10_000  # of one object, in S3
 

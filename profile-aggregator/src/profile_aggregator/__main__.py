@@ -3,7 +3,7 @@
 import asyncio
 import os
 
-from castlist.logging import configure
+from castlist.service.json_logging import configure
 from profile_aggregator.settings import Settings
 
 if __name__ == "__main__":

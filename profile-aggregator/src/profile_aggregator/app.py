@@ -9,20 +9,28 @@ import os
 from contextlib import AsyncExitStack
 from typing import Any, cast
 
-import faust
 from starlette.applications import Starlette
 
-from castlist import admin, events, http, kafka, mongo, s3
-from castlist.ports import Documents, Unavailable
-from castlist.topics import FACE_ENCODINGS, GALLERY_COMMITS, VIDEO_CONTROL, VIDEO_UPLOADED, Topic
-from profile_aggregator import lifecycle
-from profile_aggregator.background import Background
-from profile_aggregator.commit import Committer
-from profile_aggregator.consuming import EXIT_TOPICS_LOST, Handle, Progress, consume
-from profile_aggregator.galleries import Galleries
-from profile_aggregator.reconcile import Reconciler
+from castlist import admin
+from castlist.adapters import mongo, s3
+from castlist.adapters.kafka.publisher import KafkaPublisher
+from castlist.clock import now_utc
+from castlist.contract import commands, events
+from castlist.contract.topics import FACE_ENCODINGS, GALLERY_COMMITS, VIDEO_CONTROL, VIDEO_UPLOADED, Topic
+from castlist.ports.documents import Documents
+from castlist.ports.errors import Unavailable
+from castlist.service.health import health_routes
+from castlist.service.http_server import make_server
+from castlist.service.problems import EXCEPTION_HANDLERS
+from profile_aggregator.commits.background import Background
+from profile_aggregator.commits.committer import Committer
+from profile_aggregator.commits.gallery_cache import Galleries
+from profile_aggregator.reconciler import Reconciler
 from profile_aggregator.settings import Settings
-from profile_aggregator.videos import Videos
+from profile_aggregator.stream import lifecycle
+from profile_aggregator.stream.agent_loop import EXIT_TOPICS_LOST, Handle, Progress, consume
+from profile_aggregator.stream.faust_app import faust_app
+from profile_aggregator.videos.handlers import Videos
 
 log = logging.getLogger(__name__)
 _RECONCILE_EVERY = 2.0
@@ -51,12 +59,12 @@ def wiring(videos: Videos, committer: Committer) -> list[tuple[Topic, Handle]]:
         match event:
             case events.VideoPeopleFound():
                 await committer.commit(event.gallery)
-            case events.RenameProfile() | events.DeleteVideo() | events.ChangeSettings():
+            case commands.RenameProfile() | commands.DeleteVideo() | commands.ChangeSettings():
                 await committer.stage(event)
                 await committer.commit(event.gallery)
 
     async def control(event: events.Event) -> None:
-        await videos.cancelled(cast("events.CancelVideo", event))
+        await videos.cancelled(cast("commands.CancelVideo", event))
 
     return [
         (VIDEO_UPLOADED, uploaded),
@@ -64,39 +72,6 @@ def wiring(videos: Videos, committer: Committer) -> list[tuple[Topic, Handle]]:
         (GALLERY_COMMITS, commits),
         (VIDEO_CONTROL, control),
     ]
-
-
-def faust_app(settings: Settings, creations: int) -> Any:
-    """Faust as transport only: at least once, no tables, no topics or servers of its own.
-
-    A static member that comes back gets the partitions it had. In a Kafka that has lost its data that may be none: it
-    joined before the topics were there again. So `creations` of topics are part of who it is.
-    """
-    brokers = [f"kafka://{address}" for address in settings.kafka_bootstrap.split(",")]
-    return faust.App(
-        "castlist-aggregator",
-        broker=brokers,
-        datadir=settings.castlist_home / "faust",
-        key_serializer="raw",
-        value_serializer="raw",
-        consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=f"castlist-aggregator-{settings.aggregator_instance}-{creations}",
-        agent_supervisor="mode.CrashingSupervisor",
-        processing_guarantee="at_least_once",
-        broker_commit_interval=1,
-        broker_commit_every=100,
-        broker_max_poll_records=25,
-        broker_session_timeout=settings.aggregator_session_timeout,
-        broker_heartbeat_interval=2,
-        broker_request_timeout=90,
-        stream_buffer_maxsize=1024,
-        # On a rebalance, do not wait for what is in hand: it may wait for the rebalance. Redone, it is a no-op.
-        stream_wait_empty=False,
-        table_standby_replicas=0,
-        topic_disable_leader=True,
-        topic_allow_declare=False,
-        web_enabled=False,
-    )
 
 
 async def reconcile_for_ever(reconciler: Reconciler, settings: Settings, documents: Documents) -> None:
@@ -118,16 +93,14 @@ async def main(settings: Settings) -> None:
     """Run until told to stop; ends the process itself."""
     async with AsyncExitStack() as stack:
         documents = mongo.connect(settings.mongo_url, settings.mongo_database)
-        publisher = kafka.KafkaPublisher(settings.kafka_bootstrap)
+        publisher = KafkaPublisher(settings.kafka_bootstrap)
         objects = await stack.enter_async_context(s3.connect(*settings.s3))
         progress = Progress()
         galleries = Galleries(documents)
-        committer = Committer(documents, objects, publisher, galleries, events.now_utc, settings.commit_batch)
-        videos = Videos(documents, objects, publisher, events.now_utc)
-        behind = Background(documents, galleries, committer, events.now_utc)
-        reconciler = Reconciler(
-            documents, objects, publisher, videos, committer, events.now_utc, settings.reannounce_after
-        )
+        committer = Committer(documents, objects, publisher, galleries, now_utc, settings.commit_batch)
+        videos = Videos(documents, objects, publisher, now_utc)
+        behind = Background(documents, galleries, committer, now_utc)
+        reconciler = Reconciler(documents, objects, publisher, videos, committer, now_utc, settings.reannounce_after)
 
         await lifecycle.wait_until_up(documents)
         app = faust_app(settings, await admin.creations(documents))
@@ -139,8 +112,8 @@ async def main(settings: Settings) -> None:
                 raise Unavailable("no partitions assigned yet")
 
         checks = {"kafka": publisher.ping, "mongodb": documents.ping, "s3": objects.ping, "faust": assigned}
-        health = http.server(
-            Starlette(routes=http.health_routes(checks), exception_handlers=http.EXCEPTION_HANDLERS),
+        health = make_server(
+            Starlette(routes=health_routes(checks), exception_handlers=EXCEPTION_HANDLERS),
             settings.bind_host,
             settings.aggregator_port,
             install_signals=False,
@@ -160,7 +133,7 @@ async def main(settings: Settings) -> None:
         await lifecycle.run(app, progress, ready)
 
 
-def add_agent(app: Any, topic: Topic, handle: Handle, publisher: kafka.KafkaPublisher, progress: Progress) -> None:
+def add_agent(app: Any, topic: Topic, handle: Handle, publisher: KafkaPublisher, progress: Progress) -> None:
     """One agent with one actor: more would commit past messages in flight."""
     source = app.topic(topic.name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 

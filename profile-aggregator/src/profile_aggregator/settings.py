@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from castlist.settings import Settings as Shared
+from castlist.service.settings import Settings as Shared
 
 
 class Settings(Shared):

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from castlist.logging import configure
+from castlist.service.json_logging import configure
 from query_api.app import run
 from query_api.settings import Settings
 

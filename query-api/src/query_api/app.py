@@ -7,18 +7,22 @@ from contextlib import AsyncExitStack
 
 from starlette.applications import Starlette
 
-from castlist import http, kafka, mongo, openapi, s3
-from castlist.openapi import Answer, Operation, problem
-from query_api import parameters as q
+from castlist.adapters import mongo, s3
+from castlist.adapters.kafka.publisher import KafkaPublisher
+from castlist.service.health import health_routes
+from castlist.service.http_server import make_server
+from castlist.service.operations import Answer, Operation, problem, routes
+from castlist.service.problems import EXCEPTION_HANDLERS
 from query_api import schemas
-from query_api.commands import Commands
-from query_api.crops import Crops
-from query_api.galleries import Galleries
-from query_api.profiles import Profiles
-from query_api.reading import Reading
+from query_api.command_outbox import Commands
+from query_api.endpoints.crops import Crops
+from query_api.endpoints.galleries import Galleries
+from query_api.endpoints.profiles import Profiles
+from query_api.endpoints.tasks import Tasks
+from query_api.endpoints.videos import Videos
+from query_api.http import parameters as q
+from query_api.read_model import Reading
 from query_api.settings import Settings
-from query_api.tasks import Tasks
-from query_api.videos import Videos
 
 _ABOUT = "Who is in the videos of a gallery, when, and how far the work on each video is."
 _GONE = {404: problem("There is none.")}
@@ -111,7 +115,7 @@ async def run(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         documents = mongo.connect(settings.mongo_url, settings.mongo_database)
         stack.callback(documents.close)
-        publisher = kafka.KafkaPublisher(settings.kafka_bootstrap)
+        publisher = KafkaPublisher(settings.kafka_bootstrap)
         stack.push_async_callback(publisher.close)
         objects = await stack.enter_async_context(s3.connect(*settings.s3))
         reading, commands = Reading(documents), Commands(documents, publisher)
@@ -122,16 +126,16 @@ async def run(settings: Settings) -> None:
             Galleries(reading, commands),
             Crops(objects),
         )
-        api = openapi.routes("Castlist", "1", _ABOUT, served)
+        api = routes("Castlist", "1", _ABOUT, served)
         # Kafka is not among them: everything but commands is answered without it, and those wait in the outbox.
-        health = http.health_routes({"mongodb": documents.ping, "s3": objects.ping})
-        app = Starlette(routes=[*api, *health], exception_handlers=http.EXCEPTION_HANDLERS)
+        health = health_routes({"mongodb": documents.ping, "s3": objects.ping})
+        app = Starlette(routes=[*api, *health], exception_handlers=EXCEPTION_HANDLERS)
         # What is there now stays. Looked through again and again, it would cost every fortieth page 60 ms.
         gc.collect()
         gc.freeze()
         publishing = asyncio.create_task(commands.run())
         try:
-            await http.server(app, settings.bind_host, settings.query_port).serve()
+            await make_server(app, settings.bind_host, settings.query_port).serve()
         finally:
             publishing.cancel()
             with contextlib.suppress(asyncio.CancelledError):

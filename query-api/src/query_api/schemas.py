@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from castlist.events import Box, FrameSize, MatchSettings, Segment
+from castlist.contract.values import Box, FrameSize, MatchSettings, Segment
 
 Status = Literal["queued", "processing", "done", "failed", "cancelled"]
 

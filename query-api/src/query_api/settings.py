@@ -1,6 +1,6 @@
 """What can be configured on query-api: what is shared, and no more."""
 
-from castlist.settings import Settings as Shared
+from castlist.service.settings import Settings as Shared
 
 
 class Settings(Shared):

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from castlist.ports import Document
-from castlist.tasks import PROCESSING
-from query_api.responses import instant
+from castlist.ports.documents import Document
+from castlist.tasks.lifecycle import PROCESSING
+from query_api.http.responses import instant
 
 
 def task(row: Document, people: int | None, now: datetime) -> Document:

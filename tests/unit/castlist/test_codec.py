@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from castlist import asyncapi
-from castlist import events as e
-from castlist.codec import Poison, decode, encode
-from castlist.topics import BY_NAME, TOPICS, VIDEO_UPLOADED, Topic, topic_of
-from support.any_event import models
-from support.contract import example, examples
+from castlist.contract import asyncapi, commands, values, vectors
+from castlist.contract import events as e
+from castlist.contract.codec import Poison, decode, encode
+from castlist.contract.topics import BY_NAME, TOPICS, VIDEO_UPLOADED, Topic, topic_of
+from testkit.any_event import models
+from testkit.examples import example, examples
 
 FEW = settings(max_examples=15, deadline=None)
 KINDS = sorted(asyncapi.events().values(), key=lambda kind: kind.__name__)
@@ -120,7 +120,7 @@ BAD = {
     "a text": (b'"VideoUploaded"', "not a JSON object"),
     "no event": (b"{}", "carries no event None"),
     "an unknown event": (_uploaded(event="VideoEaten"), "carries no event 'VideoEaten'"),
-    "an event of another topic": (encode(example(e.CancelVideo)), "carries no event 'CancelVideo'"),
+    "an event of another topic": (encode(example(commands.CancelVideo)), "carries no event 'CancelVideo'"),
     "half a character": (b'{"event": "\\ud800"}', "carries no event"),
     "no version": (_without("version"), "version None is unknown"),
     "a later version": (_uploaded(version=2), "version 2 is unknown; this build reads version 1"),
@@ -155,10 +155,10 @@ def test_poison_says_what_is_wrong(value: bytes | None, reason: str) -> None:
     [
         "",
         "no base64",
-        e.encode_vector(np.zeros(127, dtype="<f4")),
-        e.encode_vector(np.zeros(128, dtype="<f4"))[:-4],
-        e.encode_vector(np.full(128, np.nan, dtype="<f4")),
-        e.encode_vector(np.full(128, np.inf, dtype="<f4")),
+        vectors.encode_vector(np.zeros(127, dtype="<f4")),
+        vectors.encode_vector(np.zeros(128, dtype="<f4"))[:-4],
+        vectors.encode_vector(np.full(128, np.nan, dtype="<f4")),
+        vectors.encode_vector(np.full(128, np.inf, dtype="<f4")),
         7,
         None,
     ],
@@ -173,8 +173,8 @@ def test_an_encoding_is_128_finite_numbers(encoding: Any) -> None:
 
 def test_a_vector_survives_to_the_bit() -> None:
     """float32 in, the same float32 out."""
-    vector = np.random.default_rng(1).normal(size=e.ENCODING_SIZE).astype(np.float32)
-    assert np.array_equal(e.decode_vector(e.encode_vector(vector)), vector)
+    vector = np.random.default_rng(1).normal(size=values.ENCODING_SIZE).astype(np.float32)
+    assert np.array_equal(vectors.decode_vector(vectors.encode_vector(vector)), vector)
 
 
 def test_moments_are_told_in_utc() -> None:

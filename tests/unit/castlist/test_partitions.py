@@ -5,7 +5,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from castlist.kafka import partition_for
+from castlist.adapters.kafka.publisher import partition_for
 
 PARTITIONS = list(range(16))
 

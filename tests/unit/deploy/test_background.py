@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy import background
 from deploy.config import load_config
+from deploy.supervision import background
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy import fetch
 from deploy.errors import DeployError
-from deploy.lockfile import SERVERS_LOCK, Jar, Package, read_lock
+from deploy.servers import fetch
+from deploy.servers.lockfile import SERVERS_LOCK, Jar, Package, read_lock
 
 
 def no_tools() -> Path:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from deploy import check, cli, demo, up
+from deploy import cli
+from deploy.commands import demo, up
+from deploy.commands import test as check
 from deploy.errors import DeployError
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from deploy.demo import show
-from deploy.sample import CLIPS, expected
+from deploy.commands.demo import show
+from deploy.commands.sample import CLIPS, expected
 
 
 def profile(*clips: str) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def test_any_other_answer_is_wrong(people: list[dict[str, Any]], capsys: pytest.
 
 def test_every_picture_of_the_sample_is_one_that_the_lock_unpacks() -> None:
     """Its path lies below the prefix of a locked package."""
-    from deploy.lockfile import read_lock
+    from deploy.servers.lockfile import read_lock
 
     prefixes = tuple(item.prefix for item in read_lock().packages.values())
     pictures = {shot.picture for scenes in CLIPS.values() for scene in scenes for shot in scene.shots}

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from deploy.identity import ProcessId
+from deploy.supervision.process_id import ProcessId
 
 
 @pytest.fixture

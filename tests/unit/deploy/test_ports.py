@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from deploy.commands.up import require_ports
 from deploy.config import load_config
 from deploy.errors import DeployError
-from deploy.home import Home, Kept
-from deploy.ports import answers, free_port, holder, is_free
-from deploy.up import require_ports
+from deploy.supervision.home import Home, Kept
+from deploy.supervision.ports import answers, free_port, holder, is_free
 
 
 def test_a_listening_port_is_taken_and_its_holder_named() -> None:

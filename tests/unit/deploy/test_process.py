@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.process import FIRST_DELAY, LONGEST_DELAY, Process, Spec, backoff, rotate
+from deploy.supervision.process import FIRST_DELAY, LONGEST_DELAY, Process, Spec, backoff, rotate
 
 
 def make_spec(code: str, ready: Callable[[], bool] = lambda: True, grace: float = 5.0) -> Spec:

@@ -8,8 +8,8 @@ from typing import Any
 
 import psutil
 
-from frame_workers.child import Progress, die_with, serve
-from frame_workers.wire import Frame, Refused
+from frame_workers.slots.child_main import die_with, serve
+from frame_workers.slots.protocol import Frame, Progress, Refused
 
 
 def resident() -> int:

@@ -3,10 +3,10 @@
 import pytest
 from prometheus_client import REGISTRY
 
-from castlist.metrics import ENCODER
+from castlist.service.metrics import ENCODER
 from frame_workers.app import show_encoders
-from frame_workers.pool import Pool
-from frame_workers.worker import Child
+from frame_workers.slots.child import Child
+from frame_workers.slots.pool import Pool
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from castlist.ports import Unavailable
-from frame_workers.pool import Pool
-from frame_workers.wire import Frame, Refused
-from frame_workers.worker import Bounds, ChildLost, JobBug
+from castlist.ports.errors import Unavailable
+from frame_workers.slots.child import Bounds, ChildLost, JobBug
+from frame_workers.slots.pool import Pool
+from frame_workers.slots.protocol import Frame, Refused
 
 STUB = Path(__file__).with_name("stub_child.py")
 AMPLE = Bounds(seconds=60, memory=4 * 2**30)
@@ -158,8 +158,8 @@ async def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None
     """`kill -9` leaves the parent no time to tell them."""
     program = textwrap.dedent(f"""
         import asyncio, os, sys
-        from frame_workers.pool import Pool
-        from frame_workers.worker import Bounds
+        from frame_workers.slots.pool import Pool
+        from frame_workers.slots.child import Bounds
         async def main():
             async with Pool(2, [sys.executable, {str(STUB)!r}, str(os.getpid())]) as pool:
                 bounds = Bounds(60, 2**32)

@@ -8,17 +8,20 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from castlist import events, tasks
-from castlist.memory import MemoryDocuments, MemoryLog, MemoryObjects, MemoryPublisher
-from castlist.schema import APPEARANCES, GALLERIES, OUTBOX, PENDING, PERSONS, PROFILES, SUGGESTIONS
-from castlist.topics import PROFILE_EVENTS
-from profile_aggregator import distance, matching, reclustering
-from profile_aggregator.background import Background
-from profile_aggregator.commit import Committer
-from profile_aggregator.domain import Box, Crop, Encoding, Segment, VideoPerson
-from profile_aggregator.galleries import Galleries
-from profile_aggregator.partition import partition
-from profile_aggregator.records import member_of, person_document
+from castlist.adapters.memory import MemoryDocuments, MemoryLog, MemoryObjects, MemoryPublisher
+from castlist.clock import now_utc
+from castlist.contract import commands, events, values
+from castlist.contract.topics import PROFILE_EVENTS
+from castlist.store.collections import APPEARANCES, GALLERIES, OUTBOX, PENDING, PERSONS, PROFILES, SUGGESTIONS
+from castlist.tasks import cancels, registration
+from castlist_identity import auto_distance, reclustering
+from castlist_identity.domain import Box, Crop, Encoding, Segment, VideoPerson
+from castlist_identity.partition import partition
+from profile_aggregator.commits import commit_planner as matching
+from profile_aggregator.commits.background import Background
+from profile_aggregator.commits.committer import Committer
+from profile_aggregator.commits.gallery_cache import Galleries
+from profile_aggregator.videos.person_records import member_of, person_document
 
 GALLERY = "default"
 
@@ -46,35 +49,35 @@ class World:
         """As after a crash: what is not in MongoDB is lost."""
         self.galleries = Galleries(self.documents)
         objects, publisher = MemoryObjects("castlist"), MemoryPublisher(self.log)
-        self.committer = Committer(self.documents, objects, publisher, self.galleries, events.now_utc, 10)
-        self.background = Background(self.documents, self.galleries, self.committer, events.now_utc)
+        self.committer = Committer(self.documents, objects, publisher, self.galleries, now_utc, 10)
+        self.background = Background(self.documents, self.galleries, self.committer, now_utc)
 
     async def found(self, video: str, *means: Encoding, together: bool = False) -> None:
         """A video's people are pending; `together`: they were seen in one frame."""
         uploaded = events.VideoUploaded(
             event_id=video,
-            occurred_at=events.now_utc(),
+            occurred_at=now_utc(),
             video_id=video,
             gallery=GALLERY,
-            object=events.StoredObject(bucket="castlist", key=video),
+            object=values.StoredObject(bucket="castlist", key=video),
         )
-        await tasks.register(self.documents, uploaded, events.now_utc())
+        await registration.register(self.documents, uploaded, now_utc())
         people = [video_person(n, mean, set(range(len(means) * together)) - {n}) for n, mean in enumerate(means)]
         persons = [person_document(person, GALLERY, video, 1) for person in people]
         pending = {"_id": f"{video}:1", "kind": "people", "gallery": GALLERY, "video_id": video, "epoch": 1}
-        await self.documents.insert(PENDING, {**pending, "persons": persons, "created_at": events.now_utc()})
+        await self.documents.insert(PENDING, {**pending, "persons": persons, "created_at": now_utc()})
 
     async def commit(self, video: str, *means: Encoding, together: bool = False) -> None:
         await self.found(video, *means, together=together)
         await self.committer.commit(GALLERY)
 
-    async def choose(self, choice: distance.Choice) -> None:
+    async def choose(self, choice: auto_distance.Choice) -> None:
         """What PATCH …/settings does."""
-        command = events.ChangeSettings(
+        command = commands.ChangeSettings(
             event_id=f"{random.random()}",
-            occurred_at=events.now_utc(),
+            occurred_at=now_utc(),
             gallery=GALLERY,
-            settings=events.MatchSettings(),
+            settings=values.MatchSettings(),
             across_video_distance=choice,
         )
         await self.committer.stage(command)
@@ -140,7 +143,7 @@ async def test_another_distance_is_reached_by_commits_of_portions(
     portions, before = 0, await world.clusters()
     assert before == await world.canonical(0.48)
     for choice, up_to in ((0.33, 0.33), (0.55, 0.55), ("auto", 0.48)):
-        await world.choose(cast("distance.Choice", choice))
+        await world.choose(cast("auto_distance.Choice", choice))
         assert await world.pending() == 1
         portions += await world.settle()
         assert await world.pending() == 0
@@ -174,7 +177,7 @@ async def test_auto_takes_its_step_with_the_person_that_reaches_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And back when that person is gone: it depends on how many there are, not on how many there were."""
-    monkeypatch.setattr(distance, "STEPS", ((0, 0.48), (12, 0.3)))
+    monkeypatch.setattr(auto_distance, "STEPS", ((0, 0.48), (12, 0.3)))
     means = crowd(4, 3)
     for i, mean in enumerate(means[:11]):
         await world.commit(f"v{i:02}", mean)
@@ -183,7 +186,7 @@ async def test_auto_takes_its_step_with_the_person_that_reaches_it(
     assert await world.pending() == 1
     await world.settle()
     assert await world.clusters() == await world.canonical(0.3) != await world.canonical(0.48)
-    delete = events.DeleteVideo(event_id="d", occurred_at=events.now_utc(), gallery=GALLERY, video_id="v11")
+    delete = commands.DeleteVideo(event_id="d", occurred_at=now_utc(), gallery=GALLERY, video_id="v11")
     await world.committer.stage(delete)
     await world.committer.commit(GALLERY)
     await world.settle()
@@ -203,13 +206,11 @@ async def test_people_who_are_alike_are_matched_with_less_for_as_long_as_they_ar
     await world.commit("w", at(9.0))
     assert await world.pending() == 0, "the next process finds another distance"
     for choice in (0.48, "auto"):
-        await world.choose(cast("distance.Choice", choice))
+        await world.choose(cast("auto_distance.Choice", choice))
         await world.settle()
     assert (await world.documents.find(GALLERIES, {}))[0]["distance"] == stored["distance"]
     for i in range(15):
-        delete = events.DeleteVideo(
-            event_id=f"d{i}", occurred_at=events.now_utc(), gallery=GALLERY, video_id=f"v{i:02}"
-        )
+        delete = commands.DeleteVideo(event_id=f"d{i}", occurred_at=now_utc(), gallery=GALLERY, video_id=f"v{i:02}")
         await world.committer.stage(delete)
         await world.committer.commit(GALLERY)
     await world.settle()
@@ -290,7 +291,7 @@ async def test_a_task_that_ended_meanwhile_is_left_out_of_its_batch(world: World
     """The others of the batch are committed, in one go, and each says once that it is done."""
     for i in range(4):
         await world.found(f"v{i}", at(float(i)))
-    await tasks.cancel(world.documents, "v2", 1, events.now_utc())
+    await cancels.cancel(world.documents, "v2", 1, now_utc())
     await world.committer.commit(GALLERY)
     said: list[Any] = [
         events.TaskFinished.model_validate_json(one["value"])
@@ -309,7 +310,7 @@ async def test_what_goes_wrong_about_one_gallery_does_not_hold_up_the_others(
     """The first one's re-clustering raises; suggestions of the second one are looked for all the same."""
     await world.commit("a", at(0.0), at(0.55))
     broken = {"_id": reclustering.recluster_key("broken"), "kind": reclustering.RECLUSTER, "gallery": "broken"}
-    await world.documents.insert(PENDING, {**broken, "after": 7, "keys": [], "created_at": events.now_utc()})
+    await world.documents.insert(PENDING, {**broken, "after": 7, "keys": [], "created_at": now_utc()})
     await world.documents.insert(GALLERIES, {"_id": "broken", "version": 1})
     await world.documents.insert(
         PERSONS, {**person_document(video_person(0, at(0.0)), "broken", "x", 1), "profile_id": "p"}

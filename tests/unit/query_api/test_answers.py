@@ -11,25 +11,29 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from castlist import http, openapi, tasks
-from castlist.codec import decode
-from castlist.events import MatchSettings, RenameProfile, now_utc
-from castlist.ids import task_id
-from castlist.memory import MemoryDocuments, MemoryLog, MemoryObjects, MemoryPublisher
-from castlist.ports import Unavailable
-from castlist.schema import APPEARANCES, OUTBOX, PROFILES, REDIRECTS, VIDEOS
-from castlist.topics import GALLERY_COMMITS
+from castlist.adapters.memory import MemoryDocuments, MemoryLog, MemoryObjects, MemoryPublisher
+from castlist.clock import now_utc
+from castlist.contract.codec import decode
+from castlist.contract.commands import RenameProfile
+from castlist.contract.ids import task_id
+from castlist.contract.topics import GALLERY_COMMITS
+from castlist.contract.values import MatchSettings
+from castlist.ports.errors import Unavailable
+from castlist.service.operations import routes
+from castlist.service.problems import EXCEPTION_HANDLERS
+from castlist.store.collections import APPEARANCES, OUTBOX, PROFILES, REDIRECTS, VIDEOS
+from castlist.tasks import lifecycle
 from query_api import schemas, views
 from query_api.app import operations
-from query_api.commands import Commands
-from query_api.crops import Crops
-from query_api.galleries import Galleries
-from query_api.profiles import Profiles
-from query_api.reading import Reading
-from query_api.responses import answer, instant
-from query_api.tasks import Tasks
-from query_api.videos import Videos
-from support.stored import Stored
+from query_api.command_outbox import Commands
+from query_api.endpoints.crops import Crops
+from query_api.endpoints.galleries import Galleries
+from query_api.endpoints.profiles import Profiles
+from query_api.endpoints.tasks import Tasks
+from query_api.endpoints.videos import Videos
+from query_api.http.responses import answer, instant
+from query_api.read_model import Reading
+from testkit.stored import Stored
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 123000, tzinfo=UTC)
 
@@ -50,7 +54,7 @@ async def client(documents: MemoryDocuments) -> AsyncIterator[httpx.AsyncClient]
         Galleries(reading, commands),
         Crops(objects),
     )
-    app = Starlette(routes=openapi.routes("t", "1", "d", served), exception_handlers=http.EXCEPTION_HANDLERS)
+    app = Starlette(routes=routes("t", "1", "d", served), exception_handlers=EXCEPTION_HANDLERS)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         yield client
 
@@ -87,7 +91,9 @@ async def test_commands_are_published_in_the_order_they_came(documents: MemoryDo
 
 async def _rows(documents: MemoryDocuments) -> tuple[dict[str, Any], ...]:
     stored = Stored(documents, "g")
-    video = await stored.video(status=tasks.PROCESSING, recorded_at=NOW, external_id="cam", sha256="ab" * 32, bytes=5)
+    video = await stored.video(
+        status=lifecycle.PROCESSING, recorded_at=NOW, external_id="cam", sha256="ab" * 32, bytes=5
+    )
     await stored.profile([video], name="Ada")
     (row,) = await documents.find(VIDEOS, {})
     (task,) = await documents.find("tasks", {})
@@ -171,7 +177,7 @@ async def test_a_stream_without_news_is_kept_open_by_comments(
 ) -> None:
     """Nothing is repeated as an event while nothing changes; comments come in between."""
     stored = Stored(documents, "g")
-    video = await stored.video(status=tasks.QUEUED)
+    video = await stored.video(status=lifecycle.QUEUED)
     reading = Tasks(Reading(documents), look_every=0.001, comment_every=0.002)
     task = await Reading(documents).task(task_id(video, 1), NOW)
     assert task is not None
@@ -179,7 +185,7 @@ async def test_a_stream_without_news_is_kept_open_by_comments(
     async for block in reading._changes(task):
         said.append(block)
         if len(said) == 4:
-            await tasks.finish(documents, video, 1, tasks.DONE, NOW)
+            await lifecycle.finish(documents, video, 1, lifecycle.DONE, NOW)
     comments = [block.startswith(b":") for block in said]
     assert comments[:4] == [False, True, True, True]
     assert comments[-1] is False

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from castlist.http import Problem
-from query_api.cursors import Order
+from castlist.service.problems import Problem
+from query_api.http.cursors import Order
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ORDERS = [Order("created_at"), Order("created_at", -1), Order("name"), Order("_id")]

@@ -9,13 +9,14 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 from starlette.applications import Starlette
 
-from castlist import http, openapi
+from castlist.service.operations import routes
+from castlist.service.problems import EXCEPTION_HANDLERS
 from query_api.app import operations
-from query_api.crops import Crops
-from query_api.galleries import Galleries
-from query_api.profiles import Profiles
-from query_api.tasks import Tasks
-from query_api.videos import Videos
+from query_api.endpoints.crops import Crops
+from query_api.endpoints.galleries import Galleries
+from query_api.endpoints.profiles import Profiles
+from query_api.endpoints.tasks import Tasks
+from query_api.endpoints.videos import Videos
 
 NOTHING = cast("Any", None)  # nothing is read here
 PROMISED = """
@@ -36,8 +37,8 @@ async def answer(path: str) -> httpx.Response:
         Galleries(NOTHING, NOTHING),
         Crops(NOTHING),
     )
-    routes = openapi.routes("Castlist", "1", "About.", served)
-    app = Starlette(routes=routes, exception_handlers=http.EXCEPTION_HANDLERS)
+    served_routes = routes("Castlist", "1", "About.", served)
+    app = Starlette(routes=served_routes, exception_handlers=EXCEPTION_HANDLERS)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
         return await client.get(path)
 

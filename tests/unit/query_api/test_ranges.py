@@ -2,8 +2,8 @@
 
 import pytest
 
-from castlist.http import Problem
-from query_api.ranges import Part, asked_part
+from castlist.service.problems import Problem
+from query_api.http.ranges import Part, asked_part
 
 ETAG = '"abc"'
 

@@ -1,0 +1,1 @@
+"""What `python3 deploy` can be told to do."""

@@ -1,0 +1,127 @@
+"""`demo`: the whole way on clips whose answer is known, from a stack that is not there yet to a contact sheet."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from deploy.commands.up import prepare, require_ports
+from deploy.config import Config
+from deploy.errors import DeployError
+from deploy.supervision.background import bound, ended_by_sigterm, launch, temporary_stack
+from deploy.supervision.home import Home
+from deploy.supervision.stack import public_addresses
+from deploy.supervision.state import stage_of
+from deploy.supervision.supervisor import end_orphans
+
+GALLERY = "demo"
+SETTLING = 60.0
+LABEL = 24
+
+
+def demo(config: Config, keep: bool) -> int:
+    """Show who is in the sample clips. 0 only when that is the right answer.
+
+    `keep`: in the usual home on the usual ports, and it goes on running; otherwise nothing is left but the sheet.
+    """
+    prepare(config)
+    from deploy.commands.sample import (
+        expected,
+        make_clips,  # pictures and videos: below .venv only
+    )
+
+    clips = make_clips(config.cache)
+    sheet = config.home / "demo.html"
+    with ended_by_sigterm(), _stack(config, keep) as stack:
+        urls = public_addresses(stack)
+        _client(urls, "submit", "--gallery", GALLERY, "--watch", *map(str, clips))
+        right = show(_settled_people(urls["QUERY_URL"]), expected())
+        sheet.parent.mkdir(parents=True, exist_ok=True)
+        _client(urls, "sheet", "--gallery", GALLERY, str(sheet), quiet=True)
+        print(f"contact sheet: {sheet}")
+        if keep:
+            print(
+                f"The stack goes on: upload at {urls['INGEST_URL']}, ask at {urls['QUERY_URL']}/docs; `down` stops it."
+            )
+    return 0 if right else 1
+
+
+def show(people: list[dict[str, Any]], expected: dict[str, set[str]]) -> bool:
+    """Print who is where as a table, and return whether that is what the clips were made of.
+
+    `people` are profiles as query-api gives them; a person is recognised by the clips they are in, each in others.
+    """
+    by_clips = {frozenset(clips): name for name, clips in expected.items()}
+    rows = []
+    for person in people:
+        seconds = {appearance["video_name"]: appearance["seconds"] for appearance in person["appearances"]}
+        rows.append((by_clips.get(frozenset(seconds), "not as in the clips"), seconds))
+    clips = sorted({clip for where in expected.values() for clip in where})
+    print(f"{'':<{LABEL}}" + "".join(f"{Path(clip).stem:>12}" for clip in clips))
+    for name, seconds in sorted(rows, key=lambda row: row[0]):
+        cells = (f"{seconds[clip]:.1f} s" if clip in seconds else "–" for clip in clips)
+        print(f"{name:<{LABEL}}" + "".join(f"{cell:>12}" for cell in cells))
+    right = sorted(name for name, _ in rows) == sorted(expected)
+    print(f"right: {len(expected)} people, each in the clips they are in" if right else "wrong: the clips hold others")
+    return right
+
+
+@contextlib.contextmanager
+def _stack(config: Config, keep: bool) -> Iterator[Config]:
+    if not keep:
+        with temporary_stack(config, "demo") as stack:
+            yield stack
+        return
+    home = Home(config.home)
+    if stage_of(home)[0] != "ready":
+        home.make()
+        home.lock().close()
+        end_orphans(home)
+        require_ports(config)
+        launch(config, home, [], left=True)
+    yield config
+
+
+def _client(urls: dict[str, str], *words: str, quiet: bool = False) -> None:
+    """Run `castlist` on this stack. Raises `DeployError` with its last line when it fails."""
+    command = [
+        sys.executable,
+        "-m",
+        "castlist_client.cli",
+        "--ingest",
+        urls["INGEST_URL"],
+        "--query",
+        urls["QUERY_URL"],
+    ]
+    done = subprocess.run(bound([*command, *words]), stdin=subprocess.DEVNULL, text=True, capture_output=quiet)
+    if done.returncode:
+        lines = (done.stderr or "").strip().splitlines()
+        raise DeployError(f"castlist {words[0]} failed: {lines[-1] if lines else 'its reason is above'}")
+
+
+def _settled_people(query: str) -> list[dict[str, Any]]:
+    """The gallery's profiles once nothing is pending in it any more."""
+    until = time.monotonic() + SETTLING
+    while not _get(f"{query}/galleries/{GALLERY}")["settled"]:
+        if time.monotonic() > until:
+            raise DeployError(f"the gallery did not settle within {SETTLING:.0f} s")
+        time.sleep(0.1)
+    profiles: list[dict[str, Any]] = _get(f"{query}/profiles?gallery={GALLERY}&limit=500")["items"]
+    return profiles
+
+
+def _get(url: str) -> dict[str, Any]:
+    try:
+        with urllib.request.urlopen(url, timeout=30) as response:
+            answer: dict[str, Any] = json.load(response)
+            return answer
+    except urllib.error.HTTPError as error:
+        raise DeployError(f"{url}: {error.code} {error.read(300).decode('utf-8', 'replace')}") from None
+    except (OSError, ValueError) as error:
+        raise DeployError(f"{url}: {error}") from None

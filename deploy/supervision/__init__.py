@@ -1,0 +1,1 @@
+"""Running a stack: its processes, its home, its state."""

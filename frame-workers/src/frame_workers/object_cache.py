@@ -1,0 +1,148 @@
+"""Objects on the local disk: fetched once per machine, kept while there is room, shared by all processes here.
+
+What is in use carries a shared file lock, so nobody evicts it; the kernel drops the locks of a process that dies.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from castlist.contract.values import StoredObject
+from castlist.ports.errors import ObjectMissing, Unavailable
+from castlist.ports.objects import Objects
+
+log = logging.getLogger(__name__)
+_TRY_EVERY = 0.05
+
+
+class ObjectChanged(ObjectMissing):
+    """There is an object under this key, but not the one that was announced."""
+
+
+class Cache:
+    """A folder of at most `capacity` bytes, not counting what is in use right now."""
+
+    def __init__(self, folder: Path, capacity: int, objects: Objects) -> None:
+        self._folder, self._capacity, self._objects = folder, capacity, objects
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for part in folder.glob("*.part"):
+            _remove_abandoned(part)
+
+    @asynccontextmanager
+    async def hold(self, stored: StoredObject) -> AsyncIterator[Path]:
+        """A file with the object's bytes while inside; `stored` must say its etag.
+
+        Raises ObjectMissing, ObjectChanged, or Unavailable where S3 or room on the disk is lacking.
+        """
+        name = hashlib.sha256(f"{stored.bucket}\n{stored.key}\n{stored.etag}".encode()).hexdigest()[:40]
+        path = self._folder / name
+        held = await self._open(path, stored)
+        try:
+            os.utime(path)  # the least recently used goes first
+            yield path
+        finally:
+            os.close(held)
+            self._evict(self._capacity)
+
+    async def _open(self, path: Path, stored: StoredObject) -> int:
+        """A descriptor that holds the file's shared lock; fetches it first where it is not there."""
+        while True:
+            with contextlib.suppress(FileNotFoundError):
+                return await _lock(path, os.O_RDONLY, fcntl.LOCK_SH)
+            # Whoever gets this lock fetches; the others find the file when they get it.
+            fetching = path.with_suffix(".lock")
+            lock = await _lock(fetching, os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX)
+            try:
+                if not path.exists():
+                    await self._fetch(path, stored)
+                held = await _lock(path, os.O_RDONLY, fcntl.LOCK_SH)
+            except FileNotFoundError:
+                continue  # evicted in between
+            finally:
+                fetching.unlink(missing_ok=True)
+                os.close(lock)
+            return held
+
+    async def _fetch(self, path: Path, stored: StoredObject) -> None:
+        part = path.with_suffix(".part")
+        try:
+            info = await self._objects.head(stored.key, bucket=stored.bucket)
+            if info.etag != stored.etag:
+                raise ObjectChanged(f"{stored.key} is another object by now than the one announced")
+            self._evict(self._capacity - info.bytes)
+            await self._objects.fetch(stored.key, part, bucket=stored.bucket, etag=stored.etag)
+            part.replace(path)
+        except OSError as error:
+            self._evict(0)
+            raise Unavailable(f"disk: {error}") from error
+        finally:
+            part.unlink(missing_ok=True)
+        log.info("fetched", extra={"key": stored.key, "bytes": info.bytes})
+
+    def _evict(self, room: int) -> None:
+        """Remove files that nobody uses, the least recently used first, until the rest is at most `room` bytes."""
+        files: list[tuple[float, int, Path]] = []
+        for path in self._folder.iterdir():
+            if not path.suffix:
+                with contextlib.suppress(FileNotFoundError):
+                    stat = path.stat()
+                    files.append((stat.st_mtime, stat.st_size, path))
+        total = sum(size for _, size, _ in files)
+        for _, size, path in sorted(files):
+            if total <= room:
+                return
+            if _remove_unused(path):
+                total -= size
+
+
+def _remove_abandoned(part: Path) -> None:
+    """Remove half a file, unless somebody is fetching the other half."""
+    fetching = part.with_suffix(".lock")
+    lock = os.open(fetching, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink(missing_ok=True)
+            fetching.unlink(missing_ok=True)
+    finally:
+        os.close(lock)
+
+
+def _remove_unused(path: Path) -> bool:
+    try:
+        unused = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(unused, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(unused)
+    return True
+
+
+async def _lock(path: Path, flags: int, kind: int) -> int:
+    """Open and lock what lies under `path` now, waiting as long as it takes; FileNotFoundError where nothing does."""
+    while True:
+        opened = os.open(path, flags, 0o600)
+        try:
+            while True:
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(opened, kind | fcntl.LOCK_NB)
+                    break
+                await asyncio.sleep(_TRY_EVERY)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(opened), path.stat()):
+                    return opened
+        except BaseException:
+            os.close(opened)
+            raise
+        os.close(opened)  # removed or replaced while we waited: try what is there now

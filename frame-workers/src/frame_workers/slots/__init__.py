@@ -1,0 +1,1 @@
+"""Worker slots: each a process that can be killed."""

@@ -1,0 +1,59 @@
+"""Slots, each with a process of its own that can be killed: a crash, a hang or a cancel costs one job, no neighbour."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+from castlist.ports.errors import Unavailable
+from castlist.service.metrics import SLOTS_BUSY
+from frame_workers.slots.child import Child
+from frame_workers.slots.fair_slots import FairSlots
+from frame_workers.slots.protocol import Frame
+
+
+class Pool:
+    """`size` slots. Children are started on entry and are gone on exit; `on_ready` hears what each says of itself."""
+
+    def __init__(
+        self, size: int, command: Sequence[str], on_ready: Callable[[Frame], None] = lambda facts: None
+    ) -> None:
+        self._children = [Child(command, on_ready) for _ in range(size)]
+        self._idle = list(self._children)
+        self._slots = FairSlots(size)
+
+    async def __aenter__(self) -> Self:
+        for child in self._children:
+            child.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.gather(*(child.close() for child in self._children))
+
+    @property
+    def children(self) -> Sequence[Child]:
+        """One a slot."""
+        return self._children
+
+    @asynccontextmanager
+    async def slot(self, video: str) -> AsyncIterator[Child]:
+        """A child to run jobs on while inside; who waits is served fairly."""
+        async with self._slots.take(video):
+            child = self._idle.pop()
+            SLOTS_BUSY.inc()
+            try:
+                yield child
+            finally:
+                SLOTS_BUSY.dec()
+                self._idle.append(child)
+
+    async def check(self) -> None:
+        """Unavailable while a child has never been ready; those that are gone are started."""
+        for child in self._children:
+            child.start()
+        missing = sum(not child.facts for child in self._children)
+        if missing:
+            raise Unavailable(f"{missing} of {len(self._children)} worker children are not ready")

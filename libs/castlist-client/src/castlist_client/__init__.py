@@ -1,0 +1,1 @@
+"""Castlist's Python client and its command line."""

@@ -1,0 +1,247 @@
+"""The two services as an async client: put videos in, follow their tasks, read who is where.
+
+    async with Client() as castlist:
+        accepted = await castlist.submit(Path("lobby.mp4"), gallery="newsroom")
+        async for task in castlist.watch(accepted.task_id):
+            print(task.status, task.progress)
+
+Every call may be repeated without harm, and is while a server is away. What is left raises `Unreachable`, and what a
+service refuses `Refused` (`NotFound`).
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote, urljoin
+
+import httpx
+
+from castlist.api.resources import Accepted, Answer, Appearance, GalleryState, Profile, Task, Video
+from castlist_client.files import Counted, Progress, sha256_of
+from castlist_client.transport import Calls, ClientError, NotFound, Refused, Unreachable
+
+__all__ = ["Client", "ClientError", "NotFound", "Refused", "Unreachable"]
+
+A = TypeVar("A", bound=Answer)
+
+_PAGE = 500
+_POLL = 0.5
+# A task that we watch goes on while a service is restarted.
+_PATIENCE_WATCHING = 60.0
+# query-api sends a comment every 15 s: a stream that was silent for three of them is dead.
+_STREAM_TIMEOUT = httpx.Timeout(10, read=45)
+_UPLOAD_TIMEOUT = httpx.Timeout(60, connect=5, read=300)
+
+
+class Client:
+    """Both services, for as long as the block is open. `patience` is how long a call is repeated, in seconds."""
+
+    def __init__(
+        self,
+        ingest_url: str = "http://127.0.0.1:50001",
+        query_url: str = "http://127.0.0.1:56667",
+        *,
+        key: str | None = None,
+        patience: float = 5.0,
+    ) -> None:
+        self.ingest_url, self.query_url = ingest_url.rstrip("/"), query_url.rstrip("/")
+        self.patience = patience
+        self._calls = Calls((self.ingest_url, self.query_url), key)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await self._calls.http.aclose()
+
+    # --- videos in ----------------------------------------------------------------------------------------------------
+
+    async def submit(
+        self,
+        path: Path,
+        *,
+        gallery: str = "default",
+        name: str | None = None,
+        again: bool = False,
+        on_hash: Progress | None = None,
+        on_upload: Progress | None = None,
+    ) -> Accepted:
+        """Put the file in, unless its bytes are in the gallery already and have not failed there.
+
+        `again` starts a new task on what is there. OSError if the file cannot be read.
+        """
+        if not again:
+            known = await self.known(gallery, await sha256_of(path, on_hash))
+            if known is not None:
+                return known
+        return await self.upload(path, gallery=gallery, name=name, again=again, progress=on_upload)
+
+    async def known(self, gallery: str, sha256: str) -> Accepted | None:
+        """The video with these bytes and its latest task; None if uploading it would begin something new."""
+        try:
+            query = {"gallery": gallery, "sha256": sha256, "limit": "1"}
+            videos, _ = await self._page("/videos", Video, query, patience=0)
+            if not videos:
+                return None
+            task = await self.task(videos[0].latest_task_id, patience=0)
+        except (NotFound, Unreachable):
+            return None  # ingest finds out, at the price of the upload
+        if task.status in ("failed", "cancelled"):
+            return None
+        video = videos[0]
+        return Accepted(
+            video_id=video.id,
+            task_id=task.id,
+            gallery=video.gallery,
+            name=video.name,
+            bytes=video.bytes,
+            sha256=video.sha256,
+            status=task.status,
+            duplicate=True,
+        )
+
+    async def upload(
+        self,
+        path: Path,
+        *,
+        gallery: str = "default",
+        name: str | None = None,
+        again: bool = False,
+        progress: Progress | None = None,
+    ) -> Accepted:
+        """Stream the file to ingest. Cancelled while it runs, the connection is closed and nothing of it remains."""
+        label = name or os.fsencode(path.name).decode("utf-8", "replace")
+        fields = {"gallery": gallery, "name": label, **({"again": "true"} if again else {})}
+        with Counted(path, progress) as file:
+            response = await self._call(
+                "POST",
+                f"{self.ingest_url}/videos",
+                data=fields,
+                files={"file": ("video", file, "application/octet-stream")},
+                timeout=_UPLOAD_TIMEOUT,
+            )
+        accepted = Accepted.model_validate_json(response.content)
+        return accepted.model_copy(update={"began": response.status_code == 202})
+
+    async def cancel(self, task_id: str) -> None:
+        """Have a task stopped; may be repeated. Refused (409) if it is done or has failed."""
+        await self._call("POST", f"{self.ingest_url}/tasks/{_segment(task_id)}/cancel")
+
+    # --- how it goes --------------------------------------------------------------------------------------------------
+
+    async def task(self, task_id: str, *, patience: float | None = None) -> Task:
+        """The task as it is now."""
+        response = await self._call("GET", f"{self.query_url}/tasks/{_segment(task_id)}", patience=patience)
+        return Task.model_validate_json(response.content)
+
+    async def watch(self, task_id: str) -> AsyncGenerator[Task, None]:
+        """The task now and at every change, up to its final state; polled while its event stream does not work."""
+        last = await self.task(task_id)
+        yield last
+        while not last.final:
+            try:
+                async with aclosing(self._events(task_id)) as events:
+                    async for task in events:
+                        if task != last:
+                            yield (last := task)
+                        if task.final:
+                            return
+            except httpx.TransportError:
+                pass
+            task = await self.task(task_id, patience=_PATIENCE_WATCHING)
+            if task != last:
+                yield (last := task)
+            if not task.final:
+                await asyncio.sleep(_POLL)
+
+    async def _events(self, task_id: str) -> AsyncGenerator[Task, None]:
+        url = f"{self.query_url}/tasks/{_segment(task_id)}/events"
+        headers = {"Accept": "text/event-stream", **self._calls.headers(url)}
+        async with self._calls.http.stream("GET", url, headers=headers, timeout=_STREAM_TIMEOUT) as response:
+            if response.status_code != 200:
+                return
+            event, data = "", ""
+            async for line in response.aiter_lines():
+                name, _, value = line.partition(":")
+                if name == "event":
+                    event = value.strip()
+                elif name == "data":
+                    data += value.removeprefix(" ")
+                elif not line:
+                    if event == "task":
+                        yield Task.model_validate_json(data)
+                    event, data = "", ""
+
+    # --- who is where -------------------------------------------------------------------------------------------------
+
+    def profiles(self, gallery: str) -> AsyncIterator[Profile]:
+        """Everybody in a gallery, the oldest profile first."""
+        return self._all("/profiles", Profile, gallery=gallery)
+
+    async def profile(self, profile_id: str) -> Profile:
+        """A person; an id that was merged away leads to the one that holds its people now."""
+        return await self._get(f"/profiles/{_segment(profile_id)}", Profile)
+
+    def appearances(self, profile_id: str) -> AsyncIterator[Appearance]:
+        """All appearances of a person, the newest first."""
+        return self._all(f"/profiles/{_segment(profile_id)}/appearances", Appearance)
+
+    def people(self, video_id: str) -> AsyncIterator[Profile]:
+        """Everybody in a video, each with the appearance in that video only."""
+        return self._all(f"/videos/{_segment(video_id)}/profiles", Profile)
+
+    def videos(self, gallery: str) -> AsyncIterator[Video]:
+        """All videos of a gallery."""
+        return self._all("/videos", Video, gallery=gallery)
+
+    async def video(self, video_id: str) -> Video:
+        """One video."""
+        return await self._get(f"/videos/{_segment(video_id)}", Video)
+
+    async def gallery(self, gallery: str) -> GalleryState:
+        """How much is in a gallery, and whether anything in it is still to come."""
+        return await self._get(f"/galleries/{_segment(gallery)}", GalleryState)
+
+    async def settled(self, gallery: str) -> GalleryState:
+        """Wait until nothing is open or pending in a gallery."""
+        while True:
+            state = await self.gallery(gallery)
+            if state.settled:
+                return state
+            await asyncio.sleep(_POLL)
+
+    async def crop(self, url: str) -> bytes:
+        """The JPEG under a crop's `url`."""
+        return (await self._call("GET", urljoin(f"{self.query_url}/", url))).content
+
+    # --- underneath ---------------------------------------------------------------------------------------------------
+
+    async def _call(self, method: str, url: str, *, patience: float | None = None, **options: Any) -> httpx.Response:
+        return await self._calls.send(method, url, patience=self.patience if patience is None else patience, **options)
+
+    async def _get(self, path: str, model: type[A]) -> A:
+        return model.model_validate_json((await self._call("GET", self.query_url + path)).content)
+
+    async def _page(
+        self, path: str, model: type[A], query: dict[str, str], patience: float | None = None
+    ) -> tuple[list[A], str | None]:
+        body = (await self._call("GET", self.query_url + path, params=query, patience=patience)).json()
+        return [model.model_validate(item) for item in body["items"]], body["next_cursor"]
+
+    async def _all(self, path: str, model: type[A], **query: str) -> AsyncIterator[A]:
+        cursor: str | None = None
+        while True:
+            here = {"cursor": cursor} if cursor else {}
+            items, cursor = await self._page(path, model, {**query, "limit": str(_PAGE), **here})
+            for item in items:
+                yield item
+            if cursor is None:
+                return
+
+
+def _segment(id: str) -> str:
+    return quote(id, safe="")

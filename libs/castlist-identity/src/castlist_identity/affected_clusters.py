@@ -1,0 +1,170 @@
+"""The part of a gallery that a change touches, clustered again."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import Protocol
+
+from castlist_identity.domain import Links, Member
+from castlist_identity.gallery_diff import Change
+from castlist_identity.neighbour_index import gap, gaps
+from castlist_identity.partition import partition
+
+SLICE = 64
+"""How many persons' neighbours are held at once: with a distance that is too large these may be everybody."""
+
+
+def renamed(member: Member, name: str | None) -> Member:
+    return replace(member, name=name)
+
+
+class GalleryView(Protocol):
+    """What is asked of a gallery here; `castlist_identity.gallery.Gallery` answers it."""
+
+    distance: float
+    links: Links
+    members: dict[str, Member]
+    profile_of: dict[str, str]
+    persons: dict[str, set[str]]
+
+    @property
+    def reach(self) -> float: ...
+
+    def near(self, keys: Iterable[str]) -> dict[str, set[str]]: ...
+
+    def search(self, members: Iterable[Member]) -> dict[str, set[str]]: ...
+
+
+class After:
+    """The gallery as it will be, and the part of it that the change touches."""
+
+    def __init__(self, gallery: GalleryView, change: Change) -> None:
+        unknown = (change.removed | change.named.keys() | change.reconsider) - gallery.members.keys()
+        if unknown:
+            raise KeyError(f"not in this gallery: {sorted(unknown)}")
+        self._gallery, self._change = gallery, change
+        self._links = gallery.links if change.links is None else change.links
+        self._new = {member.key: member for member in change.inserted}
+        if len(self._new) < len(change.inserted) or self._new.keys() & gallery.members.keys():
+            raise ValueError("a person is inserted twice")
+        self._named = {key: renamed(gallery.members[key], name) for key, name in change.named.items()}
+        self._edges = self._edges_of_new()
+        self.near = {key: {other for other in self._edges[key] if self._present(other)} for key in self._new}
+        for one, other in self._links.must:
+            if self._present(one) and self._present(other):
+                self._edges[one].add(other)
+                self._edges[other].add(one)
+
+    def member(self, key: str) -> Member:
+        return self._new.get(key) or self._named.get(key) or self._gallery.members[key]
+
+    def clusters(self, bound: int | None) -> tuple[list[tuple[str, ...]], frozenset[str]]:
+        """Every touched cluster as it will be, sorted, and a person of each component that was too large."""
+        clusters: list[tuple[str, ...]] = []
+        unsettled: list[str] = []
+        seen: set[str] = set()
+        seeds = sorted(self._seeds())
+        # Whom the search will come to next: many at once are found faster.
+        self._gallery.near({other for key in self._new for other in self._old_edges(key)})
+        for seed in seeds:
+            if seed in seen:
+                continue
+            component = self.component(seed, bound)
+            if component is None:
+                unsettled.append(seed)
+                continue
+            seen |= component
+            clusters += partition((self.member(key) for key in component), self._gallery.distance, self._links)
+        if unsettled:
+            clusters += self._hasty(unsettled, seen)
+        return sorted(clusters), frozenset(unsettled)
+
+    def with_clusters(self, worked: Collection[tuple[str, ...]]) -> list[tuple[str, ...]]:
+        """These clusters, and what they leave of the profiles that their persons were in."""
+        gallery, taken = self._gallery, {key for cluster in worked for key in cluster}
+        left = [gallery.persons[id] - taken for id in sorted({gallery.profile_of[key] for key in taken})]
+        return sorted([*worked, *(tuple(sorted(group)) for group in left if group)])
+
+    def _hasty(self, seeds: list[str], clustered: set[str]) -> list[tuple[str, ...]]:
+        """Profiles as they are, with those of the seeds that are new added one by one to the nearest that takes them.
+
+        What this does depends on the order of arrival, which is why it lasts only until the seeds are reconsidered.
+        """
+        gallery, limit = self._gallery, self._gallery.distance**2
+        ids = {gallery.profile_of[key] for key in (*self._change.removed, *seeds) if key not in self._new}
+        ids |= {gallery.profile_of[near] for key in seeds if key in self._new for near in self._old_edges(key)}
+        groups = [{key for key in gallery.persons[id] if self._present(key)} - clustered for id in sorted(ids)]
+        groups = [group for group in groups if group]
+        for key in seeds:
+            if key in self._new:
+                member, fits = self.member(key), []
+                for i, group in enumerate(groups):
+                    others = [self.member(other) for other in sorted(group)]
+                    distance = float(gap(member, others).mean())
+                    if distance <= limit and not any(self._parted(member, other) for other in others):
+                        fits.append((distance, i))
+                if fits:
+                    groups[min(fits)[1]].add(key)
+                else:
+                    groups.append({key})
+        return [tuple(sorted(group)) for group in groups]
+
+    def _old_edges(self, key: str) -> list[str]:
+        return [other for other in self._edges.get(key, ()) if other not in self._new and self._present(other)]
+
+    def _parted(self, one: Member, other: Member) -> bool:
+        pair = {(one.key, other.key), (other.key, one.key)}
+        names = {one.name, other.name} - {None}
+        return other.key in one.apart or one.key in other.apart or len(names) > 1 or bool(pair & self._links.cannot)
+
+    def _seeds(self) -> set[str]:
+        change, gallery = self._change, self._gallery
+        seeds = set(self._new) | set(change.named) | set(change.reconsider)
+        # Every part that a component falls into holds a neighbour of who left it. Its profile may reach further than
+        # the component while the gallery is being retuned.
+        for keys in gallery.near(change.removed).values():
+            seeds |= keys
+        for key in change.removed:
+            seeds |= gallery.persons[gallery.profile_of[key]]
+        if change.links is not None:
+            decided = (change.links.must ^ gallery.links.must) | (change.links.cannot ^ gallery.links.cannot)
+            seeds |= {key for pair in decided for key in pair}
+        return {key for key in seeds if self._present(key)}
+
+    def component(self, seed: str, bound: int | None) -> set[str] | None:
+        """Everybody connected with the seed: by distance, by decision, or by a profile they share up to now.
+
+        None where that is more persons than the bound allows.
+        """
+        gallery = self._gallery
+        component, frontier = {seed}, {seed}
+        while frontier:
+            if bound is not None and len(component) > bound:
+                return None
+            reached: set[str] = set()
+            old = [key for key in frontier if key not in self._new]
+            for start in range(0, len(old), SLICE):
+                for keys in gallery.near(old[start : start + SLICE]).values():
+                    reached |= keys
+            for key in frontier:
+                reached |= self._edges.get(key, set())
+            for profile in {gallery.profile_of[key] for key in old}:
+                reached |= gallery.persons[profile]
+            frontier = {key for key in reached - component if self._present(key)}
+            component |= frontier
+        return component
+
+    def _present(self, key: str) -> bool:
+        return key in self._new or (key in self._gallery.members and key not in self._change.removed)
+
+    def _edges_of_new(self) -> dict[str, set[str]]:
+        """Edges with at least one new end, from both ends."""
+        edges: dict[str, set[str]] = defaultdict(set)
+        new = self._change.inserted
+        for key, near in self._gallery.search(new).items():
+            for other in near:
+                edges[key].add(other)
+                edges[other].add(key)
+        for one, other in zip(*(gaps(new) <= self._gallery.reach).nonzero(), strict=True):
+            edges[new[one].key].add(new[other].key)
+        return edges

@@ -1,0 +1,95 @@
+"""Average link with pairs that may not join and groups that must.
+
+Used within a video (distances of track means) and across videos (squared distances with variances). Every tie is
+decided by position, so a caller that sorts its items gets a function of the set.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from castlist_identity.domain import Encoding, Matrix
+
+NEVER = float("inf")
+
+
+def squared_distances(one: Matrix, many: Matrix) -> Matrix:
+    """Squared Euclidean distances of one vector[d] to each row of many[n, d].
+
+    Computed by differences: exactly symmetric, exactly equal for equal vectors and the same whatever other rows there
+    are. The faster expansion by products is none of these, and ties would be decided by rounding.
+    """
+    difference = many - one
+    result: Matrix = (difference * difference).sum(axis=1)
+    return result
+
+
+def pairwise(means: Sequence[Encoding]) -> Matrix:
+    """Squared distances[n, n] of encodings, in float64."""
+    rows = np.array(means, dtype=np.float64)
+    result = np.zeros((len(rows), len(rows)))
+    for i in range(len(rows)):
+        result[i] = squared_distances(rows[i], rows)
+    return result
+
+
+def average_link(distances: Matrix, limit: float, together: Iterable[Sequence[int]] = ()) -> list[list[int]]:
+    """Join the two nearest clusters, by the mean over their pairs, for as long as that is ≤ limit.
+
+    `distances[n, n]` is symmetric; NEVER in it keeps the clusters of that pair apart, for the mean over a set with
+    NEVER in it is NEVER. Groups `together` are joined first, whatever their distances. Of equally near pairs the one
+    with the lowest positions joins first. Returns sorted clusters, sorted by their first item. O(n²) memory.
+    """
+    clusters = _Clusters(distances)
+    for group in together:
+        first, *others = sorted(group)
+        for other in others:
+            clusters.join(first, other)
+    while (pair := clusters.nearest(limit)) is not None:
+        clusters.join(*pair)
+    return [sorted(members) for members in clusters.members if members]
+
+
+class _Clusters:
+    """Clusters under the position of their first member, their mean distances, and each one's nearest other.
+
+    A mean is never below its parts, so what a cluster's nearest was bounds what it is after others joined. Which it
+    is now is looked up only once that bound is the lowest of all: else a crowd around one centre costs O(n³).
+    """
+
+    def __init__(self, distances: Matrix) -> None:
+        count = len(distances)
+        self.members = [[i] for i in range(count)]
+        self._distances = np.array(distances, dtype=np.float64)
+        np.fill_diagonal(self._distances, NEVER)
+        self._nearest = self._distances.argmin(axis=1) if count else np.zeros(0, dtype=np.intp)
+        self._bound = self._distances[np.arange(count), self._nearest]
+        self._stale = np.zeros(count, dtype=bool)
+
+    def nearest(self, limit: float) -> tuple[int, int] | None:
+        while self.members:
+            i = int(self._bound.argmin())
+            if not self._bound[i] <= limit or self._bound[i] == NEVER:
+                break
+            if not self._stale[i]:
+                return i, int(self._nearest[i])
+            self._nearest[i] = self._distances[i].argmin()
+            self._bound[i] = self._distances[i, self._nearest[i]]
+            self._stale[i] = False
+        return None
+
+    def join(self, i: int, j: int) -> None:
+        """Put j into i, i < j: the mean over the pairs of a union is the weighted mean of the two parts' means."""
+        of_i, of_j = len(self.members[i]), len(self.members[j])
+        row = (of_i * self._distances[i] + of_j * self._distances[j]) / (of_i + of_j)
+        self.members[i] += self.members[j]
+        self.members[j] = []
+        self._distances[i], self._distances[:, i] = row, row
+        self._distances[j], self._distances[:, j] = NEVER, NEVER
+        self._stale |= (self._nearest == i) | (self._nearest == j)
+        self._stale[i] = True
+        # Rounding may bring a mean below its parts after all; ties go to the lowest position here too.
+        nearer = (row < self._bound) | ((row == self._bound) & (self._nearest > i))
+        self._nearest[nearer], self._bound[nearer] = i, row[nearer]
+        self._bound[i] = min(self._bound[i], self._bound[j])
+        self._bound[j], self._stale[j] = NEVER, False

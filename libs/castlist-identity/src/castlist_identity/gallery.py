@@ -1,0 +1,207 @@
+"""One gallery in memory: its persons, its profiles, and what a commit would change.
+
+`propose` computes and changes nothing, so it can run before the transaction and be thrown away when the transaction
+loses; `apply` follows it once the transaction has won.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
+
+from castlist_identity.affected_clusters import After, renamed
+from castlist_identity.co_occurrence import Together
+from castlist_identity.domain import Links, Member
+from castlist_identity.gallery_diff import Before, Change, Difference, difference
+from castlist_identity.neighbour_index import NeighbourIndex
+from castlist_identity.profile_ids import Profile
+
+EDGE = 1e-9
+"""Added to the squared distance that makes a component: a mean of distances may round below the smallest of them.
+An edge too many costs time and changes nothing."""
+REMEMBERED = 4_000_000
+"""How many pairs of neighbours are kept. Past it they are forgotten and searched again as they are needed."""
+
+
+class Gallery:
+    """`distance` is the D up to which persons join.
+
+    Holding to `apply(propose(change))`, the partition is at any time exactly that of `partition` over all persons,
+    save for the components named in `unsettled`.
+    """
+
+    def __init__(self, distance: float, links: Links | None = None) -> None:
+        self.distance = distance
+        self.links = links or Links()
+        self.members: dict[str, Member] = {}
+        self.profile_of: dict[str, str] = {}
+        self.profiles: dict[str, Profile] = {}
+        self.persons: dict[str, set[str]] = defaultdict(set)
+        self._founded: dict[str, set[str]] = defaultdict(set)
+        self._videos: dict[str, set[str]] = defaultdict(set)
+        self._together = Together()
+        self._index = NeighbourIndex()
+        self._near: dict[str, set[str]] = {}
+        self._pairs = 0
+
+    def load(self, members: Iterable[tuple[Member, str]], profiles: Iterable[Profile]) -> None:
+        """Take over what is stored: persons with their profiles, and all ids, retired ones too."""
+        loaded = list(members)
+        self._index.add(member for member, _ in loaded)
+        for member, profile in loaded:
+            self._put(member, profile)
+        self._together.replace({video: [self.members[key] for key in keys] for video, keys in self._videos.items()})
+        for known in profiles:
+            self._know(known)
+
+    def persons_of(self, video: str) -> frozenset[str]:
+        return frozenset(self._videos.get(video, ()))
+
+    def redirect(self, profile: str) -> str | None:
+        """The profile that answers for this id now: itself while in use, None when all it held is gone."""
+        if self.persons.get(profile):
+            return profile
+        founder = self.profiles[profile].founder if profile in self.profiles else None
+        return None if founder is None else self.profile_of.get(founder)
+
+    def retune(self, distance: float) -> frozenset[str]:
+        """Join up to another distance from now on. Returns all persons: each must be reconsidered once, in portions
+        of the caller's choice, until when those not yet reached stay as they are."""
+        self.distance = distance
+        self._forget()
+        return frozenset(self.members)
+
+    def spread(self, change: Change) -> float:
+        """How alike the people are once this has changed, going by who was seen together: see `spread_of`."""
+        return self._together.spread(self._videos_after(change))
+
+    def component(self, key: str) -> frozenset[str]:
+        """Everybody connected with this person, up to now: by distance, by decision or by a shared profile."""
+        return frozenset(After(self, Change()).component(key, None) or ())
+
+    def propose(
+        self,
+        change: Change,
+        mint: Callable[[str], str],
+        version: int,
+        bound: int | None = None,
+        worked: Collection[tuple[str, ...]] | None = None,
+    ) -> Difference:
+        """What the change makes of the gallery.
+
+        `mint` makes the id of a new profile from its smallest key, `version` is stamped on it. With a `bound`, a
+        component of more persons is not clustered: who is new joins the nearest profile, and the difference says
+        which persons to reconsider later without a bound. `worked` are clusters to take over as they are, of persons
+        that stay; who shared a profile with them and is in none of them goes on as before. Raises KeyError where the
+        change removes, names or reconsiders somebody unknown, ValueError where it inserts a key that stays.
+        """
+        after = After(self, change)
+        clusters, unsettled = after.clusters(bound) if worked is None else (after.with_clusters(worked), frozenset())
+        members = {key: after.member(key) for cluster in clusters for key in cluster}
+        before = Before(self.profile_of, self.profiles, self.persons, self._founded, self.members)
+        return difference(before, change, members, clusters, mint, version, unsettled, after.near)
+
+    def apply(self, made: Difference) -> None:
+        """Make it so. `made` must come from `propose` on this very state."""
+        change = made.change
+        self._together.replace(self._videos_after(change))
+        for key in change.removed:
+            self._drop(key)
+        self._index.remove(change.removed)
+        for key, name in change.named.items():
+            self.members[key] = renamed(self.members[key], name)
+        for move in made.moved:
+            self._assign(move.person, move.new)
+        self._index.add(change.inserted)
+        profile_of = dict(made.appeared)
+        for member in change.inserted:
+            self._put(member, profile_of[member.key])
+        for member in change.inserted:
+            for key in made.near[member.key]:
+                if key in self._near:
+                    self._near[key].add(member.key)
+            self._remember(member.key, made.near[member.key])
+        for profile in made.created:
+            self._know(profile)
+        for profile_id, founder in made.founders.items():
+            self._refound(profile_id, founder)
+        self.links = self.links if change.links is None else change.links
+
+    @property
+    def reach(self) -> float:
+        """The D² that makes two persons part of one component."""
+        return self.distance * self.distance + EDGE
+
+    def near(self, keys: Iterable[str]) -> dict[str, set[str]]:
+        """For each of these persons all persons within the distance."""
+        asked = set(keys)
+        missing = sorted(asked - self._near.keys())
+        found = self._index.within([self.members[key] for key in missing], self.reach)
+        answer = {key: self._near[key] for key in asked - set(missing)}
+        for key, others in zip(missing, found, strict=True):
+            answer[key] = self._remember(key, others)
+        return answer
+
+    def search(self, members: Iterable[Member]) -> dict[str, set[str]]:
+        """The same for persons that are not in the gallery."""
+        asked = list(members)
+        found = self._index.within(asked, self.reach)
+        return {member.key: set(keys) for member, keys in zip(asked, found, strict=True)}
+
+    def _videos_after(self, change: Change) -> dict[str, list[Member]]:
+        """Everybody who will be in the videos that somebody leaves or comes to."""
+        videos = {self.members[key].video for key in change.removed} | {member.video for member in change.inserted}
+        after = {video: [self.members[k] for k in self.persons_of(video) - change.removed] for video in videos}
+        for member in change.inserted:
+            after[member.video].append(member)
+        return after
+
+    def _remember(self, key: str, near: Iterable[str]) -> set[str]:
+        known = set(near)
+        self._pairs += len(known)
+        if self._pairs > REMEMBERED:
+            self._forget()
+        self._near[key] = known
+        return known
+
+    def _forget(self) -> None:
+        self._near, self._pairs = {}, 0
+
+    def _put(self, member: Member, profile: str) -> None:
+        self.members[member.key] = member
+        self._videos[member.video].add(member.key)
+        self._assign(member.key, profile)
+
+    def _assign(self, key: str, profile: str) -> None:
+        if (old := self.profile_of.get(key)) is not None:
+            self._leave(key, old)
+        self.profile_of[key] = profile
+        self.persons[profile].add(key)
+
+    def _leave(self, key: str, profile: str) -> None:
+        self.persons[profile].discard(key)
+        if not self.persons[profile]:
+            del self.persons[profile]
+
+    def _drop(self, key: str) -> None:
+        self._leave(key, self.profile_of.pop(key))
+        video = self.members.pop(key).video
+        self._videos[video].discard(key)
+        if not self._videos[video]:
+            del self._videos[video]
+        if key not in self._near:
+            self._forget()  # who remembers it as a neighbour is not known
+        for other in self._near.pop(key, ()):
+            if other in self._near:
+                self._near[other].discard(key)
+
+    def _know(self, profile: Profile) -> None:
+        self.profiles[profile.id] = profile
+        if profile.founder is not None:
+            self._founded[profile.founder].add(profile.id)
+
+    def _refound(self, profile: str, founder: str | None) -> None:
+        known = self.profiles[profile]
+        if known.founder is not None:
+            self._founded[known.founder].discard(profile)
+            if not self._founded[known.founder]:
+                del self._founded[known.founder]
+        self._know(Profile(profile, founder, known.created))

@@ -1,0 +1,1 @@
+"""From the bytes of a video to the faces in it. Pure: no server, no clock."""

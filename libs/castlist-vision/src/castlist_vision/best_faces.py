@@ -1,0 +1,119 @@
+"""Keep the best faces of a track: few enough to encode, spread over time, each with the pixels it needs."""
+
+from dataclasses import dataclass
+
+from castlist_vision.detector import inflated
+from castlist_vision.frame import Cutout, Frame
+from castlist_vision.geometry import Colour, Region
+from castlist_vision.tracker import Sighting
+
+MOST = 5
+FEWEST = 3
+SECONDS_A_FACE = 2.0
+"""A track gets three faces, and one more for each two seconds beyond four: faces close in time repeat each other."""
+WINDOW = 0.5
+"""Of each half-second only the best face counts."""
+_SURROUNDINGS = 2.0
+_LARGE = 150.0
+_CLEAR = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A face, cut from its frame with its surroundings.
+
+    `detected` is what the detector said, `box` that clipped to the frame; `cutout` is of `area`.
+    """
+
+    time: float
+    detected: Region
+    box: Region
+    score: float
+    quality: float
+    cutout: Cutout
+    area: Region
+    frame_width: int
+    frame_height: int
+
+    @property
+    def picture(self) -> Colour:
+        """What `area` shows; black where that reaches beyond the frame."""
+        return self.cutout.colour
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    window: int
+    quality: float
+    frame: Frame
+    sighting: Sighting
+
+
+class BestFaces:
+    """The best faces of one track, at most five, each from another half-second.
+
+    Only the best of a half-second is cut out, when that is over: until then its whole frame is kept.
+    """
+
+    def __init__(self) -> None:
+        self._faces: list[Face] = []
+        self._candidate: _Candidate | None = None
+
+    def offer(self, frame: Frame, sighting: Sighting) -> None:
+        """Consider a face for the half-second it lies in. Times must not fall."""
+        offered = _Candidate(
+            int(sighting.time // WINDOW), quality(sighting, frame.width, frame.height), frame, sighting
+        )
+        rival = self._candidate
+        if rival is None or rival.window != offered.window:
+            self._settle()
+            self._candidate = offered
+        elif offered.quality > rival.quality:
+            self._candidate = offered
+
+    def forget_since(self, time: float) -> None:
+        """Of the faces that are cut out already, leave those before `time`, unless that would leave none."""
+        self._settle()
+        self._faces = [face for face in self._faces if face.time < time] or self._faces
+
+    def faces(self, seconds: float) -> list[Face]:
+        """Those that a track of so many seconds gets, in the order of time; at least one where any was offered."""
+        self._settle()
+        count = min(MOST, FEWEST + max(0, int((seconds - 4.0) / SECONDS_A_FACE)))
+        best = sorted(self._faces, key=lambda face: (-face.quality, face.time))[:count]
+        return sorted(best, key=lambda face: face.time)
+
+    def _settle(self) -> None:
+        """Cut out the half-second's candidate if it is among the best so far."""
+        candidate, self._candidate = self._candidate, None
+        if candidate is None:
+            return
+        if len(self._faces) >= MOST:
+            worst = min(self._faces, key=lambda face: (face.quality, -face.time))
+            if candidate.quality <= worst.quality:
+                return
+            self._faces = [face for face in self._faces if face is not worst]
+        frame, sighting = candidate.frame, candidate.sighting
+        area = inflated(sighting.box, _SURROUNDINGS)
+        self._faces.append(
+            Face(
+                sighting.time,
+                sighting.box,
+                inflated(sighting.box, 1.0, (frame.height, frame.width)),
+                sighting.score,
+                candidate.quality,
+                frame.cut(area),
+                area,
+                frame.width,
+                frame.height,
+            )
+        )
+
+
+def quality(sighting: Sighting, width: int, height: int) -> float:
+    """0 to 1: how sure the detector is, how large the face is, and how much of it is inside the frame."""
+    inside = inflated(sighting.box, 1.0, (height, width))
+    visible = inside.width * inside.height / max(1, sighting.box.width * sighting.box.height)
+    clear = min(1.0, max(0.0, (sighting.score + 0.25) / (_CLEAR + 0.25)))
+    large = min(1.0, sighting.box.width / _LARGE)
+    return float(round(visible * (clear * large) ** 0.5, 4))

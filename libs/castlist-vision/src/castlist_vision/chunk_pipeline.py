@@ -1,0 +1,74 @@
+"""Work through one chunk of a video: from its packets to the faces of the people in it."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from castlist_vision.chunk_plan import Chunk
+from castlist_vision.decode import ChunkDecoder
+from castlist_vision.detector import DetectSettings, FaceDetector
+from castlist_vision.encoder import Encoder
+from castlist_vision.face_tracking import EncodedFace, FaceFollower, FoundTrack
+from castlist_vision.scene_cuts import CutFinder
+
+__all__ = ["ChunkResult", "EncodedFace", "FoundTrack", "work_chunk"]
+
+# At least two pictures are decoded for each one that is looked at: cuts are found between neighbours.
+_PICTURES_PER_SAMPLE = 2.0
+
+# One slot is one process on one core: threads would only fight for it.
+cv2.setNumThreads(1)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkResult:
+    """What is in a chunk. `faces_skipped` counts sightings by the reason they were left out."""
+
+    tracks: tuple[FoundTrack, ...]
+    frames: int
+    faces_skipped: dict[str, int]
+    warnings: tuple[str, ...]
+
+
+def work_chunk(
+    path: Path,
+    chunk: Chunk,
+    settings: DetectSettings,
+    encoder: Encoder,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> ChunkResult:
+    """Everything that is done to a chunk. `progress` hears 0 to 1, never falling, a few times a second of video.
+
+    The same file, chunk, settings and encoder give the same result. Raises a MediaError where the file cannot be read.
+    """
+    decoder = ChunkDecoder(path, chunk, 1 / (_PICTURES_PER_SAMPLE * settings.samples_per_second))
+    cuts = CutFinder()
+    follower = FaceFollower(FaceDetector(settings), encoder, settings.samples_per_second)
+    rate = settings.samples_per_second
+    sampled, shown_until = None, 0.0
+    for frame in decoder:
+        sample = math.floor(frame.time * rate)
+        if sampled is not None:
+            _hold(follower, rate, sampled + 1, sample)
+        if cuts.is_cut(frame.thumbnail, frame.time):
+            follower.cut()
+        if sample != sampled:
+            sampled, shown_until = sample, frame.time + frame.duration
+            follower.look(frame)
+            progress(decoder.fraction(frame.time))
+    if sampled is not None:
+        _hold(follower, rate, sampled + 1, math.floor(shown_until * rate))
+    follower.cut()
+    progress(1.0)
+    tracks = tuple(sorted(follower.found, key=lambda track: track.index))
+    warnings = ("truncated",) if decoder.damaged else ()
+    return ChunkResult(tracks, decoder.frames, dict(sorted(follower.skipped.items())), warnings)
+
+
+def _hold(follower: FaceFollower, rate: float, first: int, end: int) -> None:
+    """Between frames that are further apart than samples the earlier one is still shown."""
+    for sample in range(first, end):
+        follower.hold(sample / rate)

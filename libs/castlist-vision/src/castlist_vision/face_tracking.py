@@ -1,0 +1,185 @@
+"""Follow the faces of a chunk through its frames, and encode the best of each."""
+
+import math
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from castlist_vision.alignment import align
+from castlist_vision.best_faces import BestFaces, Face
+from castlist_vision.changed_regions import ChangeFinder
+from castlist_vision.detector import NEIGHBOURHOOD, Detection, distinct, inflated, overlap
+from castlist_vision.encoder import Encoder, Encoding, encode_faces
+from castlist_vision.face_crop import Crop, cut_crop
+from castlist_vision.frame import Frame
+from castlist_vision.geometry import Gray, Region
+from castlist_vision.track_continuity import TRANSITION, Likeness
+from castlist_vision.tracker import LINK, Sighting, Track, Tracker
+
+NEWCOMERS_EVERY = 1.0
+"""Seconds between two looks for new faces, where something changed; in between only known faces are looked at."""
+# dlib's boxes come in steps of 6/5, so a face of the smallest size may get the box below it.
+_SMALL = 0.85
+_VISIBLE = 0.5
+
+
+class Detector(Protocol):
+    """What finds faces: `castlist_vision.detector.FaceDetector`."""
+
+    def smallest(self, gray: Gray) -> float: ...
+
+    def within(self, gray: Gray, regions: Iterable[Region]) -> list[Detection]: ...
+
+    def near(self, gray: Gray, faces: Iterable[Region]) -> list[Detection]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedFace:
+    """One of the best faces of a track; the box is clipped to its frame."""
+
+    time: float
+    box: Region
+    score: float
+    quality: float
+    encoding: Encoding
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTrack:
+    """A face followed through the chunk. Boxes are clipped to the frame, in pixels; times in seconds of the video."""
+
+    index: int
+    sightings: tuple[Sighting, ...]
+    faces: tuple[EncodedFace, ...]
+    crop: Crop
+
+
+class FaceFollower:
+    """Looks at one sampled frame after the other; `found` and `skipped` are whole after the last `cut`.
+
+    `skipped` counts sightings (of `low_score`: tracks of a single one) by the reason they were left out.
+    """
+
+    def __init__(self, detector: Detector, encoder: Encoder, samples_per_second: float) -> None:
+        self.found: list[FoundTrack] = []
+        self.skipped: Counter[str] = Counter()
+        self._detector = detector
+        self._encoder = encoder
+        self._tracker = Tracker()
+        self._best: defaultdict[int, BestFaces] = defaultdict(BestFaces)
+        self._likeness: defaultdict[int, Likeness] = defaultdict(lambda: Likeness(encoder))
+        self._changes = ChangeFinder()
+        self._earlier: deque[tuple[Frame, list[Detection]]] = deque(maxlen=round(NEWCOMERS_EVERY * samples_per_second))
+        self._newcomers_again = -math.inf
+        self._shape: tuple[int, ...] = ()
+        self._tolerance = 0.5 / samples_per_second
+
+    def cut(self) -> None:
+        """End all tracks; the next look is at the whole frame."""
+        self._finish(self._tracker.end_all())
+        self._earlier.clear()
+        self._changes.forget()
+        self._newcomers_again = -math.inf
+
+    def look(self, frame: Frame) -> None:
+        """Find the faces of this frame and continue their tracks. A change of the frame's size is a cut, too."""
+        if frame.gray.shape != self._shape:
+            self.cut()
+            self._shape = frame.gray.shape
+        self._finish(self._tracker.end_lost(frame.time))
+        wanted = [found for found in self._faces(frame) if self._is_wanted(found, frame)]
+        for track, sighting in self._tracker.update(frame.time, wanted):
+            if len(track.sightings) == 1:
+                self._look_back(track)
+            if not self._is_like_before(track, frame, sighting):
+                track = self._part(track)
+            self._best[track.index].offer(frame, sighting)
+        self._earlier.append((frame, wanted))
+
+    def _faces(self, frame: Frame) -> list[Detection]:
+        known = self._tracker.regions()
+        found = self._detector.near(frame.gray, known)
+        if frame.time < self._newcomers_again - self._tolerance:
+            return found
+        self._newcomers_again = frame.time + NEWCOMERS_EVERY
+        spared = [inflated(face, NEIGHBOURHOOD, self._shape) for face in known]
+        regions = self._changes.regions(frame.gray, self._detector.smallest(frame.gray), spared)
+        return distinct([*found, *self._detector.within(frame.gray, regions)])
+
+    def _look_back(self, track: Track) -> None:
+        """Give a new track the sightings it had before anybody looked there: who comes and goes has few others."""
+        earlier: list[tuple[Frame, Sighting]] = []
+        (first,) = track.sightings
+        box = first.box
+        for frame, known in reversed(self._earlier):
+            found = [d for d in self._detector.near(frame.gray, [box]) if overlap(d.box, box) >= LINK]
+            best = max(found, key=lambda d: overlap(d.box, box), default=None)
+            if best is None or any(overlap(best.box, other.box) >= LINK for other in known):
+                break
+            box = best.box
+            earlier.append((frame, Sighting(frame.time, best.box, best.score)))
+            known.append(best)
+        for frame, sighting in reversed(earlier):
+            track.sightings.insert(-1, sighting)
+            self._best[track.index].offer(frame, sighting)
+
+    def hold(self, time: float) -> None:
+        """What was looked at last is still to be seen: its faces are there at this time, too."""
+        if self._earlier:
+            _, faces = self._earlier[-1]
+            self._finish(self._tracker.end_lost(time))
+            self._tracker.update(time, faces)
+
+    def _is_like_before(self, track: Track, frame: Frame, sighting: Sighting) -> bool:
+        likeness = self._likeness[track.index]
+        return not likeness.is_due(frame.time) or likeness.holds(frame, sighting)
+
+    def _part(self, track: Track) -> Track:
+        """End the track where somebody else took its place; what lies between the two is neither's best face."""
+        ended, begun = self._tracker.part(track)
+        self._best[ended.index].forget_since(begun.sightings[0].time - TRANSITION)
+        self._finish([ended])
+        return begun
+
+    def _is_wanted(self, found: Detection, frame: Frame) -> bool:
+        """Whether the face is large enough and inside the frame; otherwise it is counted as skipped."""
+        inside = inflated(found.box, 1.0, frame.gray.shape)
+        if found.box.width < _SMALL * self._detector.smallest(frame.gray):
+            self.skipped["too_small"] += 1
+        elif inside.width * inside.height < _VISIBLE * found.box.width * found.box.height:
+            self.skipped["outside_frame"] += 1
+        else:
+            return True
+        return False
+
+    def _finish(self, tracks: list[Track]) -> None:
+        for track in tracks:
+            best = self._best.pop(track.index)
+            self._likeness.pop(track.index, None)
+            if len(track.sightings) == 1 and track.sightings[0].score < 0:
+                self.skipped["low_score"] += 1
+                continue
+            faces = best.faces(track.sightings[-1].time - track.sightings[0].time)
+            chips = [align(face.picture, _inside_picture(face)) for face in faces]
+            encodings = encode_faces(self._encoder, chips)
+            self.found.append(
+                FoundTrack(
+                    track.index,
+                    tuple(replace(seen, box=inflated(seen.box, 1.0, self._shape)) for seen in track.sightings),
+                    tuple(
+                        EncodedFace(face.time, face.box, face.score, face.quality, encoding)
+                        for face, encoding in zip(faces, encodings, strict=True)
+                    ),
+                    cut_crop(max(faces, key=lambda face: (face.quality, -face.time))),
+                )
+            )
+
+
+def _inside_picture(face: Face) -> Region:
+    return Region(
+        face.detected.left - face.area.left,
+        face.detected.top - face.area.top,
+        face.detected.width,
+        face.detected.height,
+    )

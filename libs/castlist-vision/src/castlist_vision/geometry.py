@@ -1,0 +1,80 @@
+"""Where things are in a picture: regions, and how a coded picture becomes an upright one."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Gray = NDArray[np.uint8]
+"""height × width"""
+Colour = NDArray[np.uint8]
+"""height × width × RGB"""
+_WIDEST_PIXEL = 4.0
+_TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of the upright frame, in pixels; it may reach beyond the frame."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+def part_of(picture: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
+    """A view of the pixels of a region that lies inside the picture."""
+    return picture[region.top : region.top + region.height, region.left : region.left + region.width]
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """How a coded picture becomes an upright one: widened to square pixels, then turned clockwise."""
+
+    scaled_width: int
+    scaled_height: int
+    rotation: int
+    sample_aspect: float
+
+    @classmethod
+    def of(cls, frame: Any, stream: Any) -> Self:
+        """The geometry of a decoded frame; its own sample aspect counts where the container has none."""
+        aspect = float(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1)
+        if not 1 / _WIDEST_PIXEL <= aspect <= _WIDEST_PIXEL:  # nonsense, or an attack on our memory
+            aspect = 1.0
+        # FFmpeg states the turn counter-clockwise; what is not a quarter turn is shown as it is.
+        rotation = -int(frame.rotation) % 360
+        return cls(max(1, round(frame.width * aspect)), frame.height, rotation if rotation in _TURNS else 0, aspect)
+
+    @property
+    def width(self) -> int:
+        """Of the upright frame."""
+        return self.scaled_height if self.rotation in (90, 270) else self.scaled_width
+
+    @property
+    def height(self) -> int:
+        """Of the upright frame."""
+        return self.scaled_width if self.rotation in (90, 270) else self.scaled_height
+
+    def upright(self, image: NDArray[np.uint8], scaled: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+        """Bring coded pixels (the whole picture, or a part that is `scaled` wide and high) upright."""
+        width, height = scaled or (self.scaled_width, self.scaled_height)
+        if image.shape[:2] != (height, width):
+            image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+        if self.rotation:
+            image = np.asarray(cv2.rotate(image, _TURNS[self.rotation]), np.uint8)
+        return image
+
+    def scaled_region(self, region: Region) -> Region:
+        """Where a region of the upright frame lies before the turn."""
+        if self.rotation == 90:
+            return Region(region.top, self.scaled_height - region.left - region.width, region.height, region.width)
+        if self.rotation == 180:
+            left = self.scaled_width - region.left - region.width
+            return Region(left, self.scaled_height - region.top - region.height, region.width, region.height)
+        if self.rotation == 270:
+            return Region(self.scaled_width - region.top - region.height, region.left, region.height, region.width)
+        return region

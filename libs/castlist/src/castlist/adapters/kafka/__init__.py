@@ -1,0 +1,1 @@
+"""The log of messages in Kafka, through aiokafka: the only package that knows it."""

@@ -1,0 +1,161 @@
+"""Reading from Kafka: as a member of a group, or beside all groups."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+)
+
+from castlist.adapters.kafka.connection import OUTAGE, TIMEOUT_MS, stop_quietly, within
+from castlist.contract.topics import Topic
+from castlist.ports.errors import Unavailable
+from castlist.ports.messages import Message, Subscription
+
+log = logging.getLogger(__name__)
+
+
+class KafkaSubscription(Subscription, ConsumerRebalanceListener):  # type: ignore[misc]
+    """One member of a consumer group, committing what is done, by hand."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self._held: dict[TopicPartition, int] = {}
+        self.joined = False
+        """Whether the group has given us partitions, or told us that there are none for us."""
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """Keep what is held: most partitions come back to the member that had them."""
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """Forget what went elsewhere; hold back what is still being worked on here."""
+        self.joined = True
+        self._held = {tp: offset for tp, offset in self._held.items() if tp in assigned}
+        if self._held:
+            self._consumer.pause(*self._held)
+
+    async def receive(self, timeout: float) -> Message | None:
+        try:
+            batch = await self._consumer.getmany(timeout_ms=int(timeout * 1000), max_records=1)
+        except OUTAGE as error:
+            raise Unavailable(f"Kafka: {error!r}") from error
+        for tp, records in batch.items():
+            for record in records:
+                if tp in self._held:
+                    continue
+                self._held[tp] = record.offset
+                self._consumer.pause(tp)
+                return Message(
+                    tp.topic, tp.partition, record.offset, record.key, record.value, tuple(record.headers or ())
+                )
+        return None
+
+    async def commit(self, message: Message) -> None:
+        tp = TopicPartition(message.topic, message.partition)
+        if self._held.get(tp) != message.offset:
+            return
+        try:
+            await within(self._consumer.commit({tp: message.offset + 1}), TIMEOUT_MS / 1000)
+        except (CommitFailedError, IllegalStateError):
+            log.info("partition moved before its commit", extra={"topic": tp.topic, "partition": tp.partition})
+        except OUTAGE as error:
+            raise Unavailable(f"Kafka: {error!r}") from error
+        if self._held.get(tp) == message.offset:
+            del self._held[tp]
+            with contextlib.suppress(IllegalStateError):
+                self._consumer.seek(tp, message.offset + 1)
+                self._consumer.resume(tp)
+
+    async def behind(self) -> int:
+        """Messages that our group has not acknowledged, as the brokers count them: in our partitions, or in all of the
+        topics' where we have none (a consumer that fell out of its group has none)."""
+        try:
+            partitions = self._consumer.assignment() or {
+                TopicPartition(topic, partition)
+                for topic in self._consumer.subscription()
+                for partition in self._consumer.partitions_for_topic(topic) or ()
+            }
+            ends = await self._consumer.end_offsets(partitions)
+            starts = await self._consumer.beginning_offsets(partitions)
+            done = {tp: await self._consumer.committed(tp) for tp in partitions}
+        except OUTAGE as error:
+            raise Unavailable(f"Kafka: {error!r}") from error
+        return sum(ends[tp] - max(starts[tp], done[tp] or 0) for tp in partitions)
+
+    def assigned(self) -> int:
+        """How many partitions are ours now."""
+        return len(self._consumer.assignment())
+
+
+def _consumer(bootstrap: str, topics: Sequence[Topic], group: str | None, member: str | None) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        *([] if group else [topic.name for topic in topics]),
+        bootstrap_servers=bootstrap,
+        group_id=group,
+        client_id=f"castlist-{member or group or 'broadcast'}",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest" if group else "latest",
+        session_timeout_ms=6_000,
+        heartbeat_interval_ms=1_000,
+        rebalance_timeout_ms=6_000,
+        max_poll_interval_ms=600_000,
+        request_timeout_ms=TIMEOUT_MS,
+        metadata_max_age_ms=10_000,
+    )
+
+
+@asynccontextmanager
+async def subscribe(
+    bootstrap: str, topics: Sequence[Topic], group: str, member: str | None = None
+) -> AsyncIterator[KafkaSubscription]:
+    """Be a member of `group` while inside. Unavailable if the brokers cannot be reached."""
+    consumer = _consumer(bootstrap, topics, group, member)
+    subscription = KafkaSubscription(consumer)
+    try:
+        consumer.subscribe([topic.name for topic in topics], listener=subscription)
+        await within(consumer.start(), 30)
+    except BaseException as error:
+        await stop_quietly(consumer)
+        if isinstance(error, OUTAGE):
+            raise Unavailable(f"Kafka: {error!r}") from error
+        raise
+    try:
+        yield subscription
+    finally:
+        await stop_quietly(consumer)
+
+
+@asynccontextmanager
+async def listen(bootstrap: str, topic: Topic) -> AsyncIterator[AsyncIterator[Message]]:
+    """Every message of `topic` from now on, whoever else reads it too. In place before the block is entered."""
+    consumer = _consumer(bootstrap, [topic], None, None)
+    try:
+        await within(consumer.start(), 30)
+        async with asyncio.timeout(30):  # a topic that is not there would be waited for without end
+            while not consumer.assignment():  # noqa: ASYNC110 - aiokafka tells nobody
+                await asyncio.sleep(0.02)
+        for tp in consumer.assignment():
+            await within(consumer.position(tp), 10)
+    except BaseException as error:
+        await stop_quietly(consumer)
+        if isinstance(error, OUTAGE):
+            raise Unavailable(f"Kafka: {error!r}") from error
+        raise
+
+    async def messages() -> AsyncIterator[Message]:
+        while True:
+            try:
+                record = await consumer.getone()
+            except OUTAGE as error:
+                raise Unavailable(f"Kafka: {error!r}") from error
+            yield Message(record.topic, record.partition, record.offset, record.key, record.value)
+
+    try:
+        yield messages()
+    finally:
+        await stop_quietly(consumer)

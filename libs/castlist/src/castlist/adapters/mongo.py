@@ -1,0 +1,234 @@
+"""Documents in MongoDB, through motor.
+
+The only module that knows motor: the swap to PyMongo's own asyncio API is this one file.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from bson.codec_options import CodecOptions
+from bson.errors import BSONError
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorClientSession, AsyncIOMotorDatabase
+from pymongo import DeleteMany, InsertOne, ReadPreference, ReplaceOne, ReturnDocument, UpdateOne, WriteConcern
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+    WTimeoutError,
+)
+from pymongo.read_concern import ReadConcern
+
+from castlist.ports.documents import Change, Document, Documents, Where
+from castlist.ports.errors import AlreadyExists, Unavailable
+
+T = TypeVar("T")
+_BATCH = 5_000
+_MAJORITY = WriteConcern(w="majority", j=True, wtimeout=15_000)
+# A server that steps down, shuts down or recovers answers with one of these.
+_TRANSIENT_CODES = {11600, 11602, 10107, 13435, 13436, 189, 91, 262, 50, 89, 6, 7, 9001}
+_DUPLICATE = 11000
+_EXISTS = 48
+_TRANSACTION_PATIENCE = 20.0
+
+__all__ = ["MongoDocuments", "connect"]
+
+
+class _Conflict(Exception):
+    """The server undid the transaction because of somebody else's: run the body again."""
+
+
+@contextlib.contextmanager
+def _translated(in_transaction: bool) -> Iterator[None]:
+    try:
+        yield
+    except PyMongoError as error:
+        if in_transaction and error.has_error_label("TransientTransactionError"):
+            raise _Conflict(str(error)) from error
+        if isinstance(error, DuplicateKeyError):
+            raise AlreadyExists(str(error)) from error
+        if isinstance(error, BulkWriteError):
+            details = error.details or {}
+            codes = {e.get("code") for e in [*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())]}
+            if _DUPLICATE in codes:
+                raise AlreadyExists(str(error)) from error
+            if codes and codes <= _TRANSIENT_CODES:
+                raise Unavailable(f"MongoDB: {error}"[:500]) from error
+        if isinstance(error, ConnectionFailure | WTimeoutError | ExecutionTimeout):
+            raise Unavailable(f"MongoDB: {error}"[:500]) from error
+        if isinstance(error, OperationFailure) and error.code in _TRANSIENT_CODES:
+            raise Unavailable(f"MongoDB: {error}"[:500]) from error
+        raise
+    except BSONError as error:  # a value that it has no form for
+        raise TypeError(str(error)) from error
+
+
+class MongoDocuments(Documents):
+    """`Documents` on one database of a replica set."""
+
+    def __init__(self, database: AsyncIOMotorDatabase[Document], session: AsyncIOMotorClientSession | None = None):
+        self.database = database
+        self._session = session
+
+    def _on(self, collection: str) -> Any:
+        return self.database[collection]
+
+    def _translated(self) -> contextlib.AbstractContextManager[None]:
+        return _translated(self._session is not None)
+
+    async def get(self, collection: str, id: str) -> Document | None:
+        with self._translated():
+            found: Document | None = await self._on(collection).find_one({"_id": id}, session=self._session)
+            return found
+
+    async def find(
+        self,
+        collection: str,
+        where: Where,
+        *,
+        sort: Sequence[tuple[str, int]] = (),
+        limit: int = 0,
+        fields: Sequence[str] = (),
+    ) -> list[Document]:
+        with self._translated():
+            cursor = self._on(collection).find(where, list(fields) or None, session=self._session)
+            if sort:
+                cursor = cursor.sort(list(sort))
+            # By default the first batch is 101 documents, and every list longer than that costs another round.
+            found: list[Document] = await cursor.limit(limit).batch_size(_BATCH).to_list(None)
+            return found
+
+    async def count(self, collection: str, where: Where) -> int:
+        with self._translated():
+            return int(await self._on(collection).count_documents(where, session=self._session))
+
+    async def count_by(self, collection: str, where: Where, field: str) -> dict[Any, int]:
+        stages = [{"$match": where}, {"$group": {"_id": f"${field}", "count": {"$sum": 1}}}]
+        with self._translated():
+            found = await self._on(collection).aggregate(stages, session=self._session).to_list(None)
+            return {one["_id"]: int(one["count"]) for one in found}
+
+    async def insert(self, collection: str, document: Document) -> None:
+        with self._translated():
+            await self._on(collection).insert_one(document, session=self._session)
+
+    async def insert_many(self, collection: str, documents: Sequence[Document]) -> None:
+        if documents:
+            with self._translated():
+                await self._on(collection).bulk_write([InsertOne(d) for d in documents], session=self._session)
+
+    async def update(self, collection: str, where: Where, change: Change, *, upsert: bool = False) -> Document | None:
+        with self._translated():
+            found: Document | None = await self._on(collection).find_one_and_update(
+                where, change, upsert=upsert, return_document=ReturnDocument.AFTER, session=self._session
+            )
+            return found
+
+    async def update_many(self, collection: str, where: Where, change: Change) -> int:
+        with self._translated():
+            return int((await self._on(collection).update_many(where, change, session=self._session)).matched_count)
+
+    async def update_each(self, collection: str, changes: Mapping[str, Change]) -> None:
+        if changes:
+            with self._translated():
+                await self._on(collection).bulk_write(
+                    [UpdateOne({"_id": key}, change) for key, change in changes.items()],
+                    ordered=False,
+                    session=self._session,
+                )
+
+    async def replace(self, collection: str, document: Document) -> None:
+        await self.replace_many(collection, [document])
+
+    async def replace_many(self, collection: str, documents: Sequence[Document]) -> None:
+        if documents:
+            with self._translated():
+                await self._on(collection).bulk_write(
+                    [ReplaceOne({"_id": d["_id"]}, d, upsert=True) for d in documents], session=self._session
+                )
+
+    async def delete(self, collection: str, where: Where) -> int:
+        with self._translated():
+            result = await self._on(collection).bulk_write([DeleteMany(dict(where))], session=self._session)
+            return int(result.deleted_count)
+
+    async def transaction(self, body: Callable[[Documents], Awaitable[T]]) -> T:
+        # Our own loop: the driver's `with_transaction` retries silently for two minutes.
+        deadline = time.monotonic() + _TRANSACTION_PATIENCE
+        delay = 0.005
+        while True:
+            try:
+                return await self._attempt(body)
+            except _Conflict as conflict:
+                if time.monotonic() + delay > deadline:
+                    raise Unavailable(f"MongoDB: the transaction kept conflicting: {conflict}"[:500]) from conflict
+            await asyncio.sleep(delay * random.uniform(0.5, 1))
+            delay = min(delay * 2, 0.5)
+
+    async def _attempt(self, body: Callable[[Documents], Awaitable[T]]) -> T:
+        with _translated(True):
+            session = await self.database.client.start_session()
+        async with session:
+            session.start_transaction(ReadConcern("snapshot"), _MAJORITY, ReadPreference.PRIMARY)
+            try:
+                result = await body(MongoDocuments(self.database, session))
+            except BaseException:
+                with contextlib.suppress(PyMongoError):
+                    await session.abort_transaction()
+                raise
+            for last in (False, False, True):
+                try:
+                    with _translated(True):
+                        await session.commit_transaction()
+                    break
+                except Unavailable as error:
+                    # Whether it was committed is unknown; committing again is safe, and says which.
+                    if last or not getattr(error.__cause__, "has_error_label", lambda _: False)(
+                        "UnknownTransactionCommitResult"
+                    ):
+                        raise
+            return result
+
+    async def ping(self) -> None:
+        with self._translated():
+            await self.database.client.admin.command("ping")
+
+    async def create_index(self, collection: str, keys: Sequence[tuple[str, int]], **options: Any) -> None:
+        """Declare an index; without effect if it is there."""
+        with self._translated():
+            await self._on(collection).create_index(list(keys), **options)
+
+    async def create_collections(self, names: Sequence[str]) -> None:
+        """Create what is missing: a transaction must not have to."""
+        with self._translated():
+            for name in sorted(set(names) - set(await self.database.list_collection_names())):
+                try:
+                    await self.database.create_collection(name, check_exists=False)
+                except OperationFailure as error:
+                    if error.code != _EXISTS:  # made by another process meanwhile
+                        raise
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self.database.client.close()
+
+
+def connect(url: str, database: str) -> MongoDocuments:
+    """Documents in `database`; connects lazily, `ping` tells whether it is there."""
+    client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
+        url,
+        serverSelectionTimeoutMS=3_000,
+        connectTimeoutMS=3_000,
+        socketTimeoutMS=20_000,
+        w="majority",
+        journal=True,
+        appname="castlist",
+    )
+    options: CodecOptions[Document] = CodecOptions(tz_aware=True)
+    return MongoDocuments(client.get_database(database, codec_options=options))

@@ -1,0 +1,1 @@
+"""What goes over Kafka: values, events, commands, topics, ids."""

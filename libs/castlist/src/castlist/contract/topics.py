@@ -1,0 +1,117 @@
+"""Every topic, declared once: what it carries, how it is keyed, who writes and reads it. They are created from this."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from castlist.contract import commands
+from castlist.contract import events as e
+
+DAY = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Topic:
+    """`key` gives an event's key; events of one key stay in order. `retention` is in seconds."""
+
+    name: str
+    keyed_by: str
+    key: Callable[[Any], str]
+    events: tuple[type[e.Event], ...]
+    retention: int
+    partitions: int
+    producers: tuple[str, ...]
+    consumers: tuple[str, ...]
+
+    @property
+    def dead(self) -> str:
+        """The topic that takes the raw messages which could not be read, with the reason in their headers."""
+        return f"{self.name}.dead"
+
+
+VIDEO_UPLOADED = Topic(
+    name="video.uploaded",
+    keyed_by="video",
+    key=lambda event: event.video_id,
+    events=(e.VideoUploaded,),
+    retention=30 * DAY,
+    partitions=4,
+    producers=("ingest", "profile-aggregator", "other systems"),
+    consumers=("frame-workers", "profile-aggregator"),
+)
+VIDEO_CHUNKS = Topic(
+    name="video.chunks",
+    keyed_by="video:chunk",
+    key=lambda event: f"{event.video_id}:{event.chunk}",
+    events=(e.ChunkPlanned,),
+    retention=7 * DAY,
+    partitions=16,
+    producers=("frame-workers", "profile-aggregator"),
+    consumers=("frame-workers",),
+)
+FACE_ENCODINGS = Topic(
+    name="face.encodings",
+    keyed_by="video",
+    key=lambda event: event.video_id,
+    events=(e.VideoPlanned, e.FacesEncoded, e.ChunkFailed, e.VideoRejected, e.ChunkProgressed),
+    retention=7 * DAY,
+    partitions=4,
+    producers=("frame-workers",),
+    consumers=("profile-aggregator", "other systems"),
+)
+GALLERY_COMMITS = Topic(
+    name="gallery.commits",
+    keyed_by="gallery",
+    key=lambda event: event.gallery,
+    events=(e.VideoPeopleFound, commands.RenameProfile, commands.DeleteVideo, commands.ChangeSettings),
+    retention=30 * DAY,
+    partitions=4,
+    producers=("profile-aggregator", "query-api"),
+    consumers=("profile-aggregator",),
+)
+VIDEO_CONTROL = Topic(
+    name="video.control",
+    keyed_by="video",
+    key=lambda event: event.video_id,
+    events=(commands.CancelVideo,),
+    retention=7 * DAY,
+    partitions=2,
+    producers=("ingest", "profile-aggregator", "other systems"),
+    consumers=("frame-workers", "profile-aggregator"),
+)
+PROFILE_EVENTS = Topic(
+    name="profile.events",
+    keyed_by="gallery",
+    key=lambda event: event.gallery,
+    events=(
+        e.ProfileCreated,
+        e.PersonAppeared,
+        e.PersonMoved,
+        e.AppearanceRemoved,
+        e.ProfilesMerged,
+        e.ProfileRemoved,
+        e.ProfileSplit,
+        e.ProfileRenamed,
+        e.TaskFinished,
+    ),
+    retention=365 * DAY,
+    partitions=4,
+    producers=("profile-aggregator",),
+    consumers=("other systems",),
+)
+
+TOPICS: tuple[Topic, ...] = (
+    VIDEO_UPLOADED,
+    VIDEO_CHUNKS,
+    FACE_ENCODINGS,
+    GALLERY_COMMITS,
+    VIDEO_CONTROL,
+    PROFILE_EVENTS,
+)
+BY_NAME = {topic.name: topic for topic in TOPICS}
+DEAD_RETENTION = 90 * DAY
+
+
+def topic_of(event: e.Event) -> Topic:
+    """The one topic that carries events of this type."""
+    return next(topic for topic in TOPICS if isinstance(event, topic.events))

@@ -1,0 +1,128 @@
+"""The values that events, records and answers are made of. Times in a video are seconds as a player shows them
+(presentation time minus the container's start); pixels are integers of the upright frame.
+"""
+
+import base64
+import math
+import struct
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from castlist.contract.ids import GALLERY_PATTERN, ID_PATTERN
+
+ENCODING_SIZE = 128
+_ENCODING = struct.Struct(f"<{ENCODING_SIZE}f")
+VideoId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
+Gallery = Annotated[str, StringConstraints(pattern=GALLERY_PATTERN)]
+# Whole numbers end where JSON's readers and MongoDB's int64 still agree on them.
+Epoch = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Index = Annotated[int, Field(ge=0, le=2**53 - 1)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+def _checked_encoding(text: str) -> str:
+    raw = base64.b64decode(text, validate=True)
+    if len(raw) != _ENCODING.size or not all(map(math.isfinite, _ENCODING.unpack(raw))):
+        raise ValueError(f"an encoding is {ENCODING_SIZE} finite float32")
+    return text
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a moment that UTC has no year for") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A point in time, whatever zone it was given in."""
+Encoding = Annotated[
+    str, AfterValidator(_checked_encoding), Field(json_schema_extra={"contentEncoding": "base64", "maxLength": 684})
+]
+"""128 little-endian float32 as base64; `castlist.contract.vectors` makes arrays of it."""
+
+
+class Model(BaseModel):
+    """A frozen value of the contract."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class StoredObject(Model):
+    """An object in S3. `etag` is what it was when it was announced; a later change fails the task."""
+
+    bucket: Annotated[str, StringConstraints(min_length=3, max_length=63)]
+    key: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    etag: str | None = None
+
+
+class Box(Model):
+    """A face in its upright frame, clipped to it, in pixels."""
+
+    left: Index
+    top: Index
+    width: Index
+    height: Index
+
+
+class FrameSize(Model):
+    """An upright frame in square pixels."""
+
+    width: Index
+    height: Index
+
+
+class MatchSettings(Model):
+    """How faces are looked for in one task; fixed with its plan, so that a redo is the same."""
+
+    detector: Literal["hog", "cnn"] = "hog"
+    samples_per_second: Annotated[float, Field(ge=1, le=30)] = 5.0
+    smallest_face: Annotated[int, Field(ge=20, le=400)] = 57
+    in_video_distance: Annotated[float, Field(gt=0, lt=1)] = 0.38
+    minimum_sightings: Annotated[int, Field(ge=1, le=100)] = 2
+
+
+class Sighting(Model):
+    """A face at one moment."""
+
+    time: float
+    box: Box
+    score: float
+
+
+class EncodedFace(Model):
+    """One of a track's best faces, with its encoding."""
+
+    time: float
+    box: Box
+    score: float
+    quality: float
+    encoding: Encoding
+
+
+class Crop(Model):
+    """The picture of a face: where it lies, and where in which frame it was cut."""
+
+    key: str
+    time: float
+    box: Box
+    frame: FrameSize
+    quality: float
+
+
+class Track(Model):
+    """One face followed through the frames of a chunk."""
+
+    track: Index
+    sightings: tuple[Sighting, ...]
+    faces: tuple[EncodedFace, ...]
+    crop: Crop
+
+
+class Segment(Model):
+    """A stretch of video, in seconds."""
+
+    start: float
+    end: float

@@ -1,0 +1,63 @@
+"""The log of messages: the part of Kafka that a service relies on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from castlist.contract.events import Event
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message as it lies in the log."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = field(default=())
+
+
+class Publisher(Protocol):
+    """Writes to the log; returns when the brokers have it for good. Idempotent within a process.
+
+    TooLarge for a message over the log's limit. A message has a key or a value.
+    """
+
+    async def publish(self, *events: Event) -> None:
+        """Each to its topic under its key; in order within a key."""
+        ...
+
+    async def publish_raw(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()
+    ) -> None: ...
+
+    async def publish_entries(self, entries: Sequence[tuple[str, bytes, bytes]]) -> None:
+        """(topic, key, value) each, as `publish_raw` in this order, but waiting only once."""
+        ...
+
+    async def bury(self, message: Message, reason: str) -> None:
+        """The raw message into its topic's dead letters, the reason and where it came from in the headers.
+
+        One too large to be sent is cut, and a header `truncated_from` says how long it was.
+        """
+        ...
+
+    async def ping(self) -> None: ...
+
+
+class Subscription(Protocol):
+    """Messages of some topics for one member of a group, one at a time for each partition.
+
+    A partition whose message was handed out gives no further one until that was committed; after a rebalance or a crash
+    it is handed out again, to whoever owns the partition then.
+    """
+
+    async def receive(self, timeout: float) -> Message | None:
+        """The next message, or None after `timeout` seconds."""
+        ...
+
+    async def commit(self, message: Message) -> None:
+        """Done with this one. Without effect if the partition has moved to somebody else."""
+        ...

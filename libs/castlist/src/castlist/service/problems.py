@@ -1,0 +1,93 @@
+"""Problems (RFC 9457): how every service says what is wrong with a request."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from castlist.ports.errors import Unavailable
+
+log = logging.getLogger(__name__)
+_TITLES = {
+    400: "Bad request",
+    404: "Not found",
+    405: "Method not allowed",
+    408: "Request timeout",
+    409: "Conflict",
+    413: "Too large",
+    415: "Not a video",
+    416: "Range not satisfiable",
+    422: "Invalid request",
+    500: "Internal error",
+    503: "Try again later",
+}
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field of a request."""
+
+    field: str
+    message: str
+
+
+class Problem(Exception):
+    """Ends a request as `application/problem+json`."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        kind: str | None = None,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.errors = status, detail, errors
+        self.kind = kind or _TITLES.get(status, "Error").lower().replace(" ", "-")
+        self.headers, self.extra = dict(headers or {}), extra
+
+    def response(self) -> Response:
+        """As the client gets it. The type's fragments are explained in docs/problems.md."""
+        body = {
+            "type": f"/docs/problems#{self.kind}",
+            "title": _TITLES.get(self.status, "Error"),
+            "status": self.status,
+            "detail": self.detail,
+            **({"errors": [error.model_dump() for error in self.errors]} if self.errors else {}),
+            **self.extra,
+        }
+        return JSONResponse(body, self.status, self.headers, media_type="application/problem+json")
+
+
+async def _on_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return error.response()
+
+
+async def _on_unavailable(_: Request, error: Exception) -> Response:
+    log.warning("unavailable", extra={"reason": str(error)[:300]})
+    return Problem(503, f"A server is away: {error}"[:300], headers={"Retry-After": "2"}).response()
+
+
+async def _on_http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return Problem(error.status_code, str(error.detail), headers=error.headers).response()
+
+
+async def _on_bug(_: Request, error: Exception) -> Response:
+    log.error("bug", exc_info=error)
+    return Problem(500, "A mistake of ours; it is in the log.").response()
+
+
+EXCEPTION_HANDLERS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
+    Problem: _on_problem,
+    Unavailable: _on_unavailable,
+    HTTPException: _on_http,
+    Exception: _on_bug,
+}

@@ -1,0 +1,51 @@
+"""What can be configured, by environment or `.env`. `.env.example` is generated from here."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "castlist"
+
+
+class Settings(BaseSettings):
+    """Settings that the services share; each service adds its own in a subclass."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+    kafka_bootstrap: Annotated[str, Field(description="Kafka, host:port[,host:port]")] = "127.0.0.1:9092"
+    mongo_url: Annotated[str, Field(description="MongoDB, a replica set (transactions)")] = "mongodb://127.0.0.1:27017"
+    mongo_database: Annotated[str, Field(description="database that holds everything")] = "castlist"
+    s3_endpoint: Annotated[str, Field(description="S3, by its endpoint")] = "http://127.0.0.1:9000"
+    s3_bucket: Annotated[str, Field(description="bucket for videos and crops")] = "castlist"
+    s3_access_key: Annotated[str, Field(description="S3 access key")] = "castlist"
+    s3_secret_key: Annotated[str, Field(description="S3 secret key")] = "castlist-secret"
+    s3_region: Annotated[str, Field(description="S3 region")] = "us-east-1"
+    bind_host: Annotated[str, Field(description="address the services listen on")] = "127.0.0.1"
+    ingest_port: Annotated[int, Field(description="ingest")] = 50001
+    query_port: Annotated[int, Field(description="query-api")] = 56667
+    workers_port: Annotated[int, Field(description="frame-workers: health and metrics")] = 50002
+    aggregator_port: Annotated[int, Field(description="profile-aggregator: health and metrics")] = 50003
+    query_url: Annotated[str | None, Field(description="query-api as clients see it; default from QUERY_PORT")] = None
+    castlist_home: Annotated[Path, Field(description="local state: data, logs, fetched videos")] = Path(".castlist")
+    castlist_cache: Annotated[Path, Field(description="per-user cache: servers, the converted encoder")] = Field(
+        default_factory=_cache
+    )
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="log level")] = "INFO"
+    chunk_partitions: Annotated[
+        int, Field(ge=1, description="partitions of video.chunks when it is created; at least 4 a worker slot")
+    ] = 16
+
+    @property
+    def s3(self) -> tuple[str, str, str, str, str]:
+        """What `castlist.adapters.s3.connect` takes, in its order."""
+        return self.s3_endpoint, self.s3_bucket, self.s3_access_key, self.s3_secret_key, self.s3_region
+
+    @property
+    def public_query_url(self) -> str:
+        """Where clients find query-api."""
+        return (self.query_url or f"http://127.0.0.1:{self.query_port}").rstrip("/")

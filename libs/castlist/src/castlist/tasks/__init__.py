@@ -1,0 +1,1 @@
+"""Videos and tasks: the one rule of the domain that services share."""

@@ -1,0 +1,1 @@
+"""Committing people to galleries."""

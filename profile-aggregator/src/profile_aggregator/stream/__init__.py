@@ -1,0 +1,1 @@
+"""Faust, held so that nothing is acknowledged that was not done."""

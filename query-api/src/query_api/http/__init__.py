@@ -1,0 +1,1 @@
+"""HTTP that is not the business of one resource."""

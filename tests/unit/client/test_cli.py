@@ -1,0 +1,70 @@
+"""What a script sees of the command line without a server."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from castlist_client.cli import main
+from castlist_client.session import CANCELLED, FAILED, OK, UNREACHABLE, USAGE, exit_code
+
+
+def absent() -> list[str]:
+    """Options that lead to a port that nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    return ["--ingest", url, "--query", url, "--patience", "0"]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code"),
+    [
+        (["done", "done"], OK),
+        (["queued", "processing"], OK),
+        (["done", "cancelled"], CANCELLED),
+        (["cancelled", "failed", "done"], FAILED),
+        (["refused", "done"], FAILED),
+    ],
+)
+def test_the_worst_outcome_decides_the_exit_code(statuses: list[str], code: int) -> None:
+    """A failure outweighs a cancel, a cancel what went well."""
+    assert exit_code(statuses) == code
+
+
+@pytest.mark.parametrize("command", [["people"], ["watch", "t"], ["cancel", "t"], ["sheet", "out.html"]])
+def test_an_absent_server_is_its_own_exit_code(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --json there is one document on stdout all the same; no half-written sheet is left."""
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, [*absent(), "--json", *command])
+    assert done.exit_code == UNREACHABLE
+    assert "does not answer" in json.loads(done.stdout)["error"]["message"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_submission_to_an_absent_server_says_what_was_not_submitted(tmp_path: Path) -> None:
+    """Every file is listed, as far as it got."""
+    (tmp_path / "a.mp4").write_bytes(b"video")
+    done = CliRunner().invoke(main, ["submit", *absent(), "--json", str(tmp_path)])
+    assert done.exit_code == UNREACHABLE
+    (file,) = json.loads(done.stdout)["files"]
+    assert file["path"] == str(tmp_path / "a.mp4")
+    assert file["status"] == "not submitted"
+
+
+@pytest.mark.parametrize("arguments", [["submit", "nothing-there.mp4"], ["submit"], ["people", "--nonsense"], ["no"]])
+def test_wrong_usage_is_told_before_any_server_is_asked(arguments: list[str]) -> None:
+    """A file that is not there and an option that does not exist."""
+    assert CliRunner().invoke(main, [*absent(), *arguments]).exit_code == USAGE
+
+
+def test_a_folder_without_videos_is_wrong_usage(tmp_path: Path) -> None:
+    """With the number of files that were passed over."""
+    (tmp_path / "notes.txt").write_text("x")
+    done = CliRunner().invoke(main, ["submit", str(tmp_path)])
+    assert done.exit_code == USAGE
+    assert "1 other file" in done.stderr

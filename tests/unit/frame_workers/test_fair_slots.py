@@ -1,0 +1,71 @@
+"""Who gets a slot next."""
+
+import asyncio
+
+import pytest
+
+from frame_workers.slots.fair_slots import FairSlots
+
+
+async def serve(slots: FairSlots, video: str, order: list[str], release: asyncio.Event) -> None:
+    async with slots.take(video):
+        order.append(video)
+        await release.wait()
+
+
+async def test_a_short_video_comes_before_the_rest_of_a_long_one() -> None:
+    """Its one chunk is next, however many of the long video came before it."""
+    slots, order = FairSlots(2), list[str]()
+    gates = [asyncio.Event() for _ in range(7)]
+    videos = ["long"] * 6 + ["short"]
+    work = []
+    for video, gate in zip(videos, gates, strict=True):
+        work.append(asyncio.create_task(serve(slots, video, order, gate)))
+        await asyncio.sleep(0)
+    assert order == ["long", "long"]
+    gates[0].set()
+    await asyncio.sleep(0.01)
+    assert order == ["long", "long", "short"]
+    for gate in gates:
+        gate.set()
+    await asyncio.gather(*work)
+    assert len(order) == 7
+
+
+async def test_who_is_cancelled_while_waiting_takes_nothing() -> None:
+    """Nor does who is cancelled in the moment the permit is granted: all permits are there afterwards."""
+    slots, order, gate = FairSlots(1), list[str](), asyncio.Event()
+    first = asyncio.create_task(serve(slots, "a", order, gate))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(serve(slots, "b", order, gate))
+    third = asyncio.create_task(serve(slots, "c", order, gate))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.sleep(0)
+    first.cancel()  # grants the permit to the third, which is cancelled before it can run
+    await asyncio.sleep(0)
+    third.cancel()
+    results = await asyncio.gather(first, second, third, return_exceptions=True)
+    assert all(isinstance(result, asyncio.CancelledError) for result in results)
+    gate.set()
+    async with asyncio.timeout(5):
+        await serve(slots, "d", order, gate)
+    assert order[-1] == "d"
+
+
+@pytest.mark.parametrize("size", [1, 3])
+async def test_never_more_than_the_permits(size: int) -> None:
+    """However many ask."""
+    slots = FairSlots(size)
+    inside = most = 0
+
+    async def work(video: str) -> None:
+        nonlocal inside, most
+        async with slots.take(video):
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0)
+            inside -= 1
+
+    await asyncio.gather(*(work(str(number % 4)) for number in range(40)))
+    assert most == size

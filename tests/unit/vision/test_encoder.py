@@ -1,0 +1,182 @@
+"""Two implementations of one encoder."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import face_recognition_models
+import numpy as np
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException as OnnxFailure
+
+from castlist_vision import onnx_encoder
+from castlist_vision.alignment import CHIP, align
+from castlist_vision.dlib_to_onnx import UnknownModel, convert
+from castlist_vision.encoder import AGREEMENT, DlibEncoder, check_chip, encode_faces, make_encoder
+from castlist_vision.geometry import Region
+from castlist_vision.onnx_encoder import OnnxEncoder, converted
+
+CUDA = "CUDAExecutionProvider"
+CPU_SESSION = onnxruntime.InferenceSession
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def pictures() -> list[NDArray[np.uint8]]:
+    """Flat, noisy, smooth: extremes and what lies between."""
+    random = np.random.default_rng(5)
+    noise = random.integers(0, 256, (CHIP, CHIP, 3), dtype=np.uint8)
+    flat = [np.full((CHIP, CHIP, 3), level, np.uint8) for level in (0, 255)]
+    return [check_chip(), noise, *flat, np.ascontiguousarray(check_chip()[::-1, :, ::-1])]
+
+
+def test_both_encoders_give_the_same_numbers(cache: Path) -> None:
+    """In any batch size, up to float32's noise."""
+    chips = pictures()
+    reference = DlibEncoder().encode(chips)
+    encoder = OnnxEncoder(cache)
+    assert np.linalg.norm(encoder.encode(chips) - reference, axis=1).max() < AGREEMENT
+    assert np.linalg.norm(encoder.encode(chips[:1]) - reference[:1], axis=1).max() < AGREEMENT
+    assert encoder.encode([]).shape == (0, 128)
+    assert encoder.encode(chips * 4).shape == (20, 128)
+
+
+def test_the_converted_model_is_made_once(cache: Path) -> None:
+    """And nothing half written is left beside it."""
+    path = converted(cache)
+    made = path.stat().st_mtime_ns
+    assert converted(cache) == path
+    assert path.stat().st_mtime_ns == made
+    assert list(cache.iterdir()) == [path]
+
+
+def test_a_damaged_conversion_falls_back_to_dlib(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Never wrong encodings: the log says that the slower one serves."""
+    path = converted(tmp_path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with caplog.at_level(logging.WARNING):
+        assert make_encoder("onnx", tmp_path).name == "dlib"
+    assert "dlib" in caplog.text
+
+
+def test_an_encoder_that_disagrees_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another conversion of the weights than the one that was checked."""
+    monkeypatch.setattr(onnx_encoder.OnnxEncoder, "encode", lambda self, chips: np.zeros((len(chips), 128), np.float32))
+    with caplog.at_level(logging.WARNING):
+        assert make_encoder("onnx", tmp_path).name == "dlib"
+    assert "away from dlib" in caplog.text
+
+
+class FakeCuda:
+    """A session of ONNX Runtime that says it uses CUDA; what it does when it runs, the test says."""
+
+    def __init__(self, path: str, options: Any, providers: Sequence[Any]) -> None:
+        self._providers = [provider for provider, _ in providers]
+        self._session = CPU_SESSION(path, options, ["CPUExecutionProvider"])
+
+    def get_providers(self) -> list[str]:
+        return self._providers
+
+    def run(self, *arguments: Any) -> Any:
+        return self._session.run(*arguments) if CUDA not in self._providers else self.run_on_cuda(*arguments)
+
+    def run_on_cuda(self, *arguments: Any) -> Any:
+        return self._session.run(*arguments)
+
+
+class WrongCuda(FakeCuda):
+    def run_on_cuda(self, *arguments: Any) -> Any:
+        return [result + 1e-3 for result in super().run_on_cuda(*arguments)]
+
+
+class FailingCuda(FakeCuda):
+    def run_on_cuda(self, *arguments: Any) -> Any:
+        raise OnnxFailure("CUDNN_STATUS_NOT_INITIALIZED")
+
+
+@pytest.fixture
+def with_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ONNX Runtime that was built for CUDA, on a machine without."""
+    present = onnxruntime.get_available_providers()
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, *present])
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+@pytest.mark.usefixtures("with_cuda")
+def test_cuda_that_cannot_be_used_is_passed_over_for_the_cpu(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Not for dlib, which is many times slower; and the log says so."""
+    with caplog.at_level(logging.INFO):
+        assert make_encoder("onnx", cache).name == "onnx-cpu"
+    assert f"cannot be used with {CUDA}" in caplog.text
+    assert "encoding with onnx-cpu" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("session", "name", "said"),
+    [
+        (FakeCuda, "onnx-cuda", "encoding with onnx-cuda"),
+        (FailingCuda, "onnx-cpu", "CUDNN_STATUS_NOT_INITIALIZED"),
+        (WrongCuda, "onnx-cpu", "away from dlib's"),
+    ],
+)
+@pytest.mark.usefixtures("with_cuda")
+def test_cuda_is_used_where_it_computes_what_dlib_does(
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    session: type[FakeCuda],
+    name: str,
+    said: str,
+) -> None:
+    """It may be there and fail as soon as it is used, or compute with fewer bits."""
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    with caplog.at_level(logging.INFO):
+        assert make_encoder("onnx", cache).name == name
+    assert said in caplog.text
+
+
+@pytest.mark.parametrize("name", ["onnx", "dlib"])
+def test_the_encoder_asked_for_is_used(name: str, cache: Path) -> None:
+    """Where it works."""
+    assert make_encoder(name, cache).name.startswith(name)  # type: ignore[arg-type]
+
+
+def test_another_model_is_refused() -> None:
+    """Layers missing, or weights of another network."""
+    model = Path(face_recognition_models.face_recognition_model_location()).read_bytes()
+    with pytest.raises(UnknownModel):
+        convert(model[: len(model) // 2])
+    with pytest.raises(UnknownModel):
+        convert(Path(face_recognition_models.pose_predictor_five_point_model_location()).read_bytes())
+
+
+def test_an_encoding_is_the_mean_of_a_face_and_its_mirror_image(cache: Path) -> None:
+    """So both give the same one."""
+    encoder = OnnxEncoder(cache)
+    chip = pictures()[1]
+    (one,) = encode_faces(encoder, [chip])
+    (other,) = encode_faces(encoder, [np.ascontiguousarray(chip[:, ::-1])])
+    assert np.linalg.norm(one - other) < AGREEMENT
+    assert np.linalg.norm(one - encoder.encode([chip])[0]) > 100 * AGREEMENT
+
+
+def test_faces_that_differ_are_encoded_as_they_are(cache: Path) -> None:
+    """They say more about a person than their mirror images, which would cost as much again."""
+    encoder = OnnxEncoder(cache)
+    chips = pictures()[:3]
+    both = encode_faces(encoder, chips)
+    assert np.linalg.norm(both - encoder.encode(chips), axis=1).max() < AGREEMENT
+
+
+def test_an_aligned_face_has_the_encoder_s_size() -> None:
+    """Also one that reaches beyond its picture."""
+    picture = np.full((200, 160, 3), 90, np.uint8)
+    assert align(picture, Region(-20, 120, 100, 100)).shape == (CHIP, CHIP, 3)
