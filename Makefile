@@ -17,7 +17,7 @@ format:
 
 # JSON Schemas, AsyncAPI, data-flow.md and .env.example, from events, topics and settings.
 docs:
-	.venv/bin/python docs/generate.py
+	.venv/bin/python -m docs.generate
 
 # Resolve the workspace anew and export the lock (docs/adr/0001).
 lock:

@@ -1,114 +1,175 @@
 """How fast a backlog goes into a large gallery: videos a second, milliseconds a commit, and where the time goes.
 
-    MONGO_URL=… KAFKA_BOOTSTRAP=… python bench/commits.py [--profiles 10000] [--videos 1000] [--batch 50]
+    python bench/commits.py [--profiles 10000] [--videos 1000] [--batch 50] [--retune 0.42]
 
-A gallery of synthetic people (see encodings.py) is written into a database of its own on the real MongoDB; then videos
-with two persons each, one of them known, are pending, and the aggregator's own committer commits them and publishes on
-the real Kafka. The clock runs from the first commit to the last event published, with the gallery loaded. Then the
-gallery gets another distance (`--retune`), and is re-clustered in the background while a video comes twice a second.
-The last line is one JSON object.
+A gallery of synthetic people (encodings_of_people.py) is written into a database of its own, on the servers that the
+environment names, or else on those of a stack of its own; then videos with two persons each, one of them known, are
+pending, and the aggregator's own committer commits them and publishes on the real Kafka. The clock runs from the first
+commit to the last event published, with the gallery loaded. Then the gallery gets another distance (`--retune`), and is
+re-clustered in the background while a video comes twice a second. The last line is one JSON object.
 """
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 from encodings_of_people import Population
 from machine import Pressure, at_rest
+from own_stack import servers
 
-from castlist import tasks
 from castlist.adapters import mongo
 from castlist.adapters.kafka.publisher import KafkaPublisher
 from castlist.adapters.memory import MemoryObjects
 from castlist.clock import now_utc
-from castlist.contract import commands, events, values
-from castlist.contract.ids import appearance_key, attempt_key, person_key, task_id
+from castlist.contract.box import Box
+from castlist.contract.commands import ChangeSettings
+from castlist.contract.events import VideoUploaded
+from castlist.contract.ids import appearance_key, run_key
+from castlist.contract.topics import PROFILE_EVENTS
+from castlist.contract.values import AnalysisSettings, Crop, FrameSize, Segment, StoredObject
+from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.store import collections
-from castlist.store.collections import APPEARANCES, GALLERIES, PENDING, PERSONS, PROFILES, SUGGESTIONS, TASKS, VIDEOS
-from castlist_identity import domain
+from castlist.store.query import eq
+from castlist.store.records import (
+    AppearanceRecord,
+    GalleryRecord,
+    PendingVideo,
+    PersonEncoding,
+    PersonRecord,
+    ProfileRecord,
+    Record,
+    TaskRecord,
+)
+from castlist.store.store import Store, Table
+from castlist.tasks.registration import register
 from castlist_identity.auto_distance import auto_distance
+from castlist_identity.domain import SightedAt, VideoPerson
 from castlist_identity.gallery import Gallery
 from castlist_identity.partition import partition
-from profile_aggregator.commits.background import Background
-from profile_aggregator.commits.commit_planner import Plan
+from profile_aggregator.commits.commit_planner import CommitPlan
 from profile_aggregator.commits.committer import Committer
-from profile_aggregator.commits.gallery_cache import Galleries
-from profile_aggregator.videos.person_records import MEMBER_FIELDS, member_of, person_document
+from profile_aggregator.commits.gallery_cache import GalleryCache
+from profile_aggregator.commits.maintenance import GalleryMaintenance
+from profile_aggregator.videos.conversions import gallery_person, person_record
 
 GALLERY = "crowd"
 _ROWS = 2_000
+_MEANWHILE = 200
+"""Videos that come during a re-clustering, at most."""
+_SEGMENT = Segment(0.0, 2.0)
+R = TypeVar("R", bound=Record)
 
 
-def person(population: Population, who: int, video: str, n: int) -> dict[str, Any]:
+def person(population: Population, who: int, video: str, n: int) -> PersonRecord:
     """A video person as it is stored."""
     mean, variance = population.video_person(who)
-    box = domain.Box(100, 100, 90, 90)
-    places = tuple(domain.Place(0.2 * i, box) for i in range(10))
-    crop = domain.Crop(f"crops/{video}/1/0-{n}.jpg", 1.0, box, 640, 480, 0.9)
-    found = domain.VideoPerson(n, mean, variance, 10, (domain.Segment(0.0, 2.0),), 2.0, 0.0, 2.0, crop, places, ())
-    return person_document(found, GALLERY, video, 1)
+    box = Box(100, 100, 90, 90)
+    places = tuple(SightedAt(0.2 * i, box) for i in range(10))
+    crop = Crop(f"crops/{video}/1/0-{n}.jpg", 1.0, box, FrameSize(640, 480), 0.9)
+    found = VideoPerson(n, mean, variance, 10, (_SEGMENT,), 2.0, 0.0, 2.0, crop, places, ())
+    return person_record(found, GALLERY, video, 1)
 
 
-async def fill(documents: mongo.MongoDocuments, population: Population, profiles: int) -> None:
+async def insert(table: Table[R], records: Sequence[R]) -> None:
+    """Some at a time: what is written in one call is journaled by a majority in time."""
+    for start in range(0, len(records), _ROWS):
+        await table.insert_many(records[start : start + _ROWS])
+
+
+async def fill(store: Store, population: Population, count: int) -> None:
     """One profile for each person, as commits would have left it: everybody has been in one video."""
     now = now_utc()
-    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for who in range(profiles):
+    persons: list[PersonRecord] = []
+    profiles: list[ProfileRecord] = []
+    appearances: list[AppearanceRecord] = []
+    for who in range(count):
         video, profile = f"old-{who}", str(uuid.uuid5(uuid.NAMESPACE_OID, str(who)))
-        one = {**person(population, who, video, 0), "profile_id": profile}
-        rows[PERSONS].append(one)
-        facts = {"gallery": GALLERY, "created_at": now}
-        rows[PROFILES].append(
-            {"_id": profile, "name": None, "founder": one["_id"], "version": who, "video_count": 1, **facts}
+        one = msgspec.structs.replace(person(population, who, video, 0), profile_id=profile)
+        persons.append(one)
+        profiles.append(
+            ProfileRecord(
+                id=profile,
+                gallery=GALLERY,
+                name=None,
+                created_at=now,
+                updated_at=now,
+                founder=one.id,
+                version=who,
+                video_count=1,
+            )
         )
-        shown = {"profile_id": profile, "video_id": video, "epoch": 1, "persons": [one["_id"]], "crop": one["crop"]}
-        rows[APPEARANCES].append({"_id": appearance_key(profile, video), **shown, **facts})
-    for collection, found in rows.items():
-        for start in range(0, len(found), _ROWS):
-            await documents.insert_many(collection, found[start : start + _ROWS])
-    stored = {"_id": GALLERY, "version": profiles, "created_at": now, "distance": auto_distance(profiles)}
-    await documents.insert(GALLERIES, stored)
+        appearances.append(
+            AppearanceRecord(
+                id=appearance_key(profile, video),
+                gallery=GALLERY,
+                profile_id=profile,
+                video_id=video,
+                epoch=1,
+                created_at=now,
+                persons=(one.id,),
+                segments=(_SEGMENT,),
+                seconds=one.seconds,
+                faces=one.faces,
+                first_seen=one.first_seen,
+                last_seen=one.last_seen,
+                crop=one.crop,
+            )
+        )
+    await insert(store.persons, persons)
+    await insert(store.profiles, profiles)
+    await insert(store.appearances, appearances)
+    await store.galleries.insert(
+        GalleryRecord(id=GALLERY, version=count, created_at=now, distance=auto_distance(count))
+    )
 
 
-async def backlog(
-    documents: mongo.MongoDocuments, population: Population, profiles: int, videos: int, first: int = 0
-) -> None:
+async def backlog(store: Store, population: Population, profiles: int, videos: int, first: int = 0) -> None:
     """Videos with somebody known and somebody new, found and not committed yet."""
     chance = np.random.default_rng(first)
-    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    pending: list[PendingVideo] = []
     for i in range(first, first + videos):
-        video = f"new-{i:05}"
-        uploaded = events.VideoUploaded(
+        video, now = f"new-{i:05}", now_utc()
+        uploaded = VideoUploaded(
             event_id=video,
-            occurred_at=now_utc(),
+            occurred_at=now,
             video_id=video,
             gallery=GALLERY,
-            object=values.StoredObject(bucket="castlist", key=video),
+            object=StoredObject("castlist", video),
         )
-        persons = [
-            person(population, who, video, n) for n, who in enumerate((int(chance.integers(profiles)), profiles + i))
-        ]
-        now = now_utc()
-        rows[VIDEOS].append(tasks._video(uploaded, now))
-        rows[TASKS].append(tasks._task(uploaded, video, now))
-        pending = {"_id": attempt_key(video, 1), "kind": "people", "gallery": GALLERY, "video_id": video, "epoch": 1}
-        rows[PENDING].append({**pending, "persons": persons, "created_at": now})
-    for collection, found in rows.items():
-        await documents.insert_many(collection, found)
-    assert rows[TASKS][0]["_id"] == task_id(f"new-{first:05}", 1)
-    assert rows[PENDING][0]["persons"][0]["_id"] == person_key(f"new-{first:05}", 1, 0)
+        await register(store, uploaded, now)
+        people = (int(chance.integers(profiles)), profiles + i)
+        pending.append(
+            PendingVideo(
+                id=run_key(video, 1),
+                gallery=GALLERY,
+                created_at=now,
+                video_id=video,
+                epoch=1,
+                persons=tuple(person(population, who, video, n) for n, who in enumerate(people)),
+            )
+        )
+    await insert(store.pending, pending)
 
 
-async def retune(
-    documents: mongo.MongoDocuments,
+async def gallery_version(store: Store) -> int:
+    """How many commits it has seen."""
+    stored = await store.galleries.get(GALLERY)
+    assert stored is not None
+    return stored.version
+
+
+async def set_distance(
+    store: Store,
     committer: Committer,
     population: Population,
     distance: float,
@@ -116,42 +177,43 @@ async def retune(
     first: int,
 ) -> dict[str, float]:
     """Seconds to reach another distance, in how many commits, and ms of the videos' commits meanwhile."""
-    command = commands.ChangeSettings(
+    command = ChangeSettings(
         event_id=uuid.uuid4().hex,
         occurred_at=now_utc(),
         gallery=GALLERY,
-        settings=values.MatchSettings(),
+        settings=AnalysisSettings(),
         across_video_distance=distance,
     )
     await committer.stage(command)
     await committer.commit(GALLERY)
-    stored = await documents.get(GALLERIES, GALLERY) or {}
-    start, version, videos = time.perf_counter(), stored["version"], []
+    version, videos, start = await gallery_version(store), [], time.perf_counter()
+
+    settled = asyncio.Event()
 
     async def video_by_video() -> None:
-        for i in range(200):
-            await backlog(documents, population, known, 1, first + i)
+        for i in range(_MEANWHILE):
+            await backlog(store, population, known, 1, first + i)
             began = time.perf_counter()
             await committer.commit(GALLERY)
             videos.append(1000 * (time.perf_counter() - began))
-            await asyncio.sleep(0.5)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(settled.wait(), 0.5)
+                return
 
     coming = asyncio.create_task(video_by_video())
     while await committer.recluster(GALLERY):
         pass
     spent = time.perf_counter() - start
-    coming.cancel()
-    await asyncio.gather(coming, return_exceptions=True)
-    await committer.commit(GALLERY)
+    settled.set()
+    await coming
     while await committer.recluster(GALLERY):
         pass
-    persons = await documents.find(PERSONS, {}, fields=MEMBER_FIELDS)
-    held: dict[str, list[str]] = defaultdict(list)
+    persons = await store.persons.find_parts(PersonEncoding)
+    held: dict[str | None, list[str]] = defaultdict(list)
     for one in persons:
-        held[one["profile_id"]].append(one["_id"])
-    assert sorted(tuple(sorted(keys)) for keys in held.values()) == partition(map(member_of, persons), distance)
-    stored = await documents.get(GALLERIES, GALLERY) or {}
-    portions = stored["version"] - version - len(videos)
+        held[one.profile_id].append(one.id)
+    assert sorted(tuple(sorted(keys)) for keys in held.values()) == partition(map(gallery_person, persons), distance)
+    portions = await gallery_version(store) - version - len(videos)
     return {"seconds": spent, "portions": portions, "video_ms": float(np.median(videos)), "video_max_ms": max(videos)}
 
 
@@ -193,34 +255,45 @@ class Stopwatch:
         setattr(owner, name, timed)
 
 
-async def main() -> None:
+def main() -> None:
+    """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profiles", type=int, default=10_000)
     parser.add_argument("--videos", type=int, default=1_000)
     parser.add_argument("--batch", type=int, default=50)
     parser.add_argument("--retune", type=float, default=0.42)
     args = parser.parse_args()
+    if args.retune == auto_distance(args.profiles + 2 * args.videos):
+        parser.error(f"--retune {args.retune} is the distance that a gallery of this size has already")
+    logging.getLogger("profile_aggregator").setLevel(logging.WARNING)
+    with servers("commits"):
+        asyncio.run(run(args))
+
+
+async def run(args: argparse.Namespace) -> None:
+    """Fill, commit, set another distance; print."""
     before = at_rest()
     print(before)
-    logging.getLogger("profile_aggregator").setLevel(logging.WARNING)
     documents = mongo.connect(os.environ["MONGO_URL"], f"bench-commits-{uuid.uuid4().hex[:8]}")
     publisher = KafkaPublisher(os.environ["KAFKA_BOOTSTRAP"])
-    galleries = Galleries(documents)
-    committer = Committer(documents, MemoryObjects("castlist"), publisher, galleries, now_utc, args.batch)
+    store = Store(documents)
+    relay = OutboxRelay(store, publisher, now_utc, (PROFILE_EVENTS,))
+    galleries = GalleryCache(store)
+    committer = Committer(store, MemoryObjects("castlist"), relay, galleries, now_utc, args.batch)
     try:
         await collections.create(documents)
-        population = Population(args.profiles + args.videos + 200)
-        await fill(documents, population, args.profiles)
-        await backlog(documents, population, args.profiles, args.videos)
+        population = Population(args.profiles + args.videos + _MEANWHILE)
+        await fill(store, population, args.profiles)
+        await backlog(store, population, args.profiles, args.videos)
         start = time.perf_counter()
         await galleries.current(GALLERY)
         print(f"gallery of {args.profiles} profiles loaded in {time.perf_counter() - start:.2f} s")
 
         stopwatch = Stopwatch()
-        stopwatch.wait(committer._matcher, "for_batch", "match and work out what to write")
+        stopwatch.wait(committer._planner, "for_batch", "match and work out what to write")
         stopwatch.call(Gallery, "propose", "… clustering of it")
         stopwatch.wait(documents, "transaction", "transaction")
-        stopwatch.call(Plan, "succeeded", "follow in memory")
+        stopwatch.call(CommitPlan, "succeeded", "follow in memory")
         stopwatch.wait(publisher, "publish_entries", "publish")
         stopwatch.wait(committer, "_commit_some", "… all of a commit")
         pressure = Pressure()
@@ -228,14 +301,14 @@ async def main() -> None:
         await committer.commit(GALLERY)
         spent, cpu = time.perf_counter() - start, time.process_time() - cpu
         waited = str(pressure)
-        assert await documents.count(TASKS, {"status": "done"}) == args.videos
-        profiles = await documents.count(PROFILES, {})
-        steps = dict(stopwatch.seconds)
+        assert await store.tasks.count(eq(TaskRecord.status, "done")) == args.videos
+        profiles = await store.profiles.count()
+        steps, longest = dict(stopwatch.seconds), dict(stopwatch.longest)
         start = time.perf_counter()
-        await Background(documents, galleries, committer, now_utc).round()
+        await GalleryMaintenance(store, galleries, committer, now_utc).round()
         suggesting = time.perf_counter() - start
-        found = await documents.count(SUGGESTIONS, {})
-        tuned = await retune(documents, committer, population, args.retune, args.profiles, args.videos)
+        found = await store.suggestions.count()
+        tuned = await set_distance(store, committer, population, args.retune, args.profiles, args.videos)
     finally:
         await publisher.close()
         await documents.database.client.drop_database(documents.database.name)
@@ -243,8 +316,7 @@ async def main() -> None:
     commits = -(-args.videos // args.batch)
     print(f"{args.videos} videos of two in {commits} commits of {args.batch}: {spent:.2f} s; {profiles} profiles then")
     for step, seconds in steps.items():
-        longest = 1000 * stopwatch.longest[step]
-        print(f"  {step:34}{1000 * seconds / commits:8.1f} ms a commit, at most {longest:.1f}")
+        print(f"  {step:34}{1000 * seconds / commits:8.1f} ms a commit, at most {1000 * longest[step]:.1f}")
     rest = spent - sum(seconds for step, seconds in steps.items() if step[0] != "…")
     print(f"  {'rest':34}{1000 * rest / commits:8.1f} ms a commit")
     print(f"  of these {1000 * cpu / commits:.1f} ms of this process's CPU; {waited}")
@@ -258,4 +330,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

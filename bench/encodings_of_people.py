@@ -21,8 +21,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from castlist_identity.domain import Encoding, Member
-from castlist_identity.neighbour_index import gap
+from castlist.contract.vectors import Vector as Encoding
+from castlist_identity.domain import GalleryPerson
+from castlist_identity.neighbour_index import person_distances
 
 Vector = npt.NDArray[np.float64]
 SIZE = 128
@@ -45,7 +46,8 @@ class Spread:
         values = ratio ** np.arange(SIZE)
         values *= self.variance / values.sum()
         rotation, _ = np.linalg.qr(chance.normal(size=(SIZE, SIZE)))
-        return np.sqrt(values)[:, np.newaxis] * rotation.T
+        axes: Vector = np.sqrt(values)[:, np.newaxis] * rotation.T
+        return axes
 
     def factor(self, chance: np.random.Generator, count: int) -> Vector:
         """By how much each of `count` spreads more or less than the others, as standard deviations; mean square 1."""
@@ -89,17 +91,17 @@ class Population:
         result: Vector = self._loose[who] * self._chance.normal(size=SIZE) @ self._videos
         return result
 
-    def members(self, appearances: Sequence[int]) -> list[Member]:
+    def members(self, appearances: Sequence[int]) -> list[GalleryPerson]:
         """A video person of each of `appearances`.
 
         Of each four the first two are in one video, seen together, unless they are one; the others have a video each.
         """
-        found: list[Member] = []
+        found: list[GalleryPerson] = []
         for i, who in enumerate(appearances):
             together = i % 4 == 1 and appearances[i - 1] != who
             video = f"v{i - together:07}"
             other = frozenset({f"{video}:1:0"} if together else ())
-            found.append(Member(f"{video}:1:{int(together)}", video, *self.video_person(who), other))
+            found.append(GalleryPerson(f"{video}:1:{int(together)}", video, *self.video_person(who), other))
         return found
 
 
@@ -108,9 +110,9 @@ def reference(seeds: int = 60, people: int = 120) -> tuple[float, float]:
     different, same = [], []
     for seed in range(seeds):
         population = Population(people, seed)
-        once, again = ([Member("", "", *population.video_person(i)) for i in range(people)] for _ in range(2))
-        different += [float(gap(one, [other])[0]) for one, other in [*pairwise(once)][::2]]
-        same += [float(gap(one, [other])[0]) for one, other in zip(once, again, strict=True)]
+        once, again = ([GalleryPerson("", "", *population.video_person(i)) for i in range(people)] for _ in range(2))
+        different += [float(person_distances(one, [other])[0]) for one, other in [*pairwise(once)][::2]]
+        same += [float(person_distances(one, [other])[0]) for one, other in zip(once, again, strict=True)]
     return float(np.median(different)), float(np.median(same))
 
 

@@ -27,10 +27,10 @@ import psutil
 from encodings_of_people import Population, appearances
 
 from castlist_identity.auto_distance import auto_distance
-from castlist_identity.co_occurrence import Together
-from castlist_identity.domain import Member
+from castlist_identity.co_occurrence import CoOccurrence
+from castlist_identity.domain import GalleryPerson
 from castlist_identity.gallery import Gallery
-from castlist_identity.gallery_diff import Change
+from castlist_identity.gallery_diff import GalleryChange
 from castlist_identity.neighbour_index import NeighbourIndex
 from castlist_identity.partition import partition
 from castlist_identity.profile_ids import Profile
@@ -62,7 +62,7 @@ class Scores:
 class Drawn:
     """A gallery of so many persons, drawn by chance, and what `auto` takes for it: `step` if nobody is alike."""
 
-    members: list[Member]
+    members: list[GalleryPerson]
     truth: dict[str, int]
     population: Population
     people: int
@@ -90,7 +90,7 @@ class Drawn:
 class Graph:
     """Who is within the widest distance of whom, looked for once."""
 
-    def __init__(self, members: Sequence[Member], widest: float) -> None:
+    def __init__(self, members: Sequence[GalleryPerson], widest: float) -> None:
         self._members = members
         position = {member.key: i for i, member in enumerate(members)}
         ones: list[int] = []
@@ -129,7 +129,7 @@ class Graph:
         near = self._squared <= distance**2
         for i, j in zip(self._ones[near].tolist(), self._others[near].tolist(), strict=True):
             parent[root(i)] = root(j)
-        components: dict[int, list[Member]] = {}
+        components: dict[int, list[GalleryPerson]] = {}
         for i, member in enumerate(self._members):
             components.setdefault(root(i), []).append(member)
         found: Clusters = []
@@ -155,7 +155,7 @@ def resident() -> float:
     return float(psutil.Process().memory_info().rss) / 1e6
 
 
-def build(members: Sequence[Member]) -> tuple[NeighbourIndex, dict[str, float]]:
+def build(members: Sequence[GalleryPerson]) -> tuple[NeighbourIndex, dict[str, float]]:
     """The index, and what it costs."""
     before, start, cpu = resident(), time.perf_counter(), time.process_time()
     index = NeighbourIndex()
@@ -164,12 +164,12 @@ def build(members: Sequence[Member]) -> tuple[NeighbourIndex, dict[str, float]]:
     return index, {**facts, "index_mb": resident() - before}
 
 
-def spread_among(members: Sequence[Member]) -> tuple[float, float]:
+def spread_among(members: Sequence[GalleryPerson]) -> tuple[float, float]:
     """How alike they are, as a gallery sees it, and the ms it takes after loading."""
-    videos: dict[str, list[Member]] = {}
+    videos: dict[str, list[GalleryPerson]] = {}
     for member in members:
         videos.setdefault(member.video, []).append(member)
-    together = Together()
+    together = CoOccurrence()
     together.replace(videos)
     start = time.process_time()
     return together.spread({}), 1000 * (time.process_time() - start)
@@ -177,7 +177,7 @@ def spread_among(members: Sequence[Member]) -> tuple[float, float]:
 
 def queries(index: NeighbourIndex, population: Population, people: int, distance: float) -> tuple[float, float]:
     """Median ms of looking for one person's neighbours: alone, and as one of a batch of 50."""
-    asked = [Member(f"q{i}", "q", *population.video_person(i % people)) for i in range(150)]
+    asked = [GalleryPerson(f"q{i}", "q", *population.video_person(i % people)) for i in range(150)]
 
     def median(batch: int) -> float:
         spent = []
@@ -197,7 +197,7 @@ def commits(
     spent = []
     for i in range(times):
         new = [
-            Member(
+            GalleryPerson(
                 f"{name}{i}-{v}:1:{n}",
                 f"{name}{i}-{v}",
                 *population.video_person(who),
@@ -207,7 +207,7 @@ def commits(
             for n, who in enumerate(((7919 * (i * videos + v) + len(name)) % people, people + (i * videos + v) % 1000))
         ]
         start = time.process_time()
-        change = Change(inserted=tuple(new))
+        change = GalleryChange(inserted=tuple(new))
         made = gallery.propose(change, lambda key: f"p{key}", i + 2, BOUND)
         gallery.spread(change)
         gallery.apply(made)
@@ -215,7 +215,7 @@ def commits(
     return float(np.median(spent)), max(spent)
 
 
-def widest_of(index: NeighbourIndex, members: Sequence[Member], limit: float) -> float:
+def widest_of(index: NeighbourIndex, members: Sequence[GalleryPerson], limit: float) -> float:
     """The largest of the fixed distances with no more than `limit` neighbours on average."""
     sample = members[:: max(1, len(members) // 300)]
     fits = [d for d in FIXED if sum(map(len, index.within(sample, d**2))) / len(sample) <= limit]
@@ -278,7 +278,7 @@ def measure(size: int, seed: int, limit: float, alike: float) -> dict[str, Any]:
     profile_of = {key: cluster[0] for cluster in chosen for key in cluster}
     profiles = [Profile(id, id, 1) for id in sorted(set(profile_of.values()))]
     gallery.load([(member, profile_of[member.key]) for member in members], profiles)
-    gallery.spread(Change())
+    gallery.spread(GalleryChange())
     single, highest = commits(gallery, population, people, 1, 30, "a")
     fifty, _ = commits(gallery, population, people, 50, 6, "b")
     built = f"{facts['index_mb']:.0f} MB (the persons themselves {persons_mb:.0f}), built in {facts['build_s']:.1f} s"

@@ -24,7 +24,7 @@ from scenes_of_people import Scenes
 
 from castlist_identity import video_people
 from castlist_identity.auto_distance import auto_distance
-from castlist_identity.domain import Member, Track, VideoPerson
+from castlist_identity.domain import GalleryPerson, Track, VideoPerson
 from castlist_identity.partition import partition
 from castlist_identity.video_people import PeopleSettings, people_of_video
 
@@ -67,7 +67,7 @@ def find(tracks: Tracks, rules: Rules) -> Found:
             for video, of in tracks.items()
         }
     members = [
-        Member(
+        GalleryPerson(
             f"{video}:1:{person.n}",
             video,
             person.mean,
@@ -88,12 +88,12 @@ def _best(track: Track, count: int) -> tuple[Any, ...]:
 
 @contextmanager
 def _patched(rules: Rules) -> Iterator[None]:
-    """Rules that have no setting, because nobody should want them off."""
+    """Rules that have no setting, because only this bench switches them off."""
     together, attach = video_people.seen_together, video_people._attach
     if not rules.seen_together:
         video_people.seen_together = lambda tracks: frozenset()
     if not rules.weak_tracks:
-        video_people._attach = lambda weak, means, groups, *rest: [[] for _ in groups]  # type: ignore[assignment]
+        video_people._attach = lambda weak, means, groups, *rest: [[] for _ in groups]
     try:
         yield
     finally:
@@ -106,10 +106,8 @@ def on_clips(tracks: Tracks, labels: Labels) -> Callable[[Rules], Score]:
     def score(rules: Rules) -> Score:
         answers = []
         for clip, person, profile in find(tracks, rules):
-            if (crop := person.crop) is not None:
-                x = (crop.box.left + crop.box.width / 2) / crop.frame_width
-                y = (crop.box.top + crop.box.height / 2) / crop.frame_height
-                answers.append(Answer(clip, profile, crop.time, x, y))
+            if person.crop is not None:
+                answers.append(Answer.of_crop(clip, profile, person.crop))
         return Score(*labels.b_cubed(answers, tracks))
 
     return score
@@ -203,7 +201,7 @@ def worked_through(clips: Path) -> Tracks:
 
 def without_stages(clips: Path, labels: Labels) -> dict[str, float]:
     """F of the pipeline where a stage leaves something out."""
-    from castlist_vision import face_tracking as follow
+    from castlist_vision import face_tracking
     from castlist_vision.scene_cuts import CutFinder
 
     def no_cut(*_: Any) -> bool:
@@ -216,7 +214,7 @@ def without_stages(clips: Path, labels: Labels) -> dict[str, float]:
     scores = {}
     for label, owner, name, instead in (
         ("without cuts", CutFinder, "is_cut", no_cut),
-        ("without mirror images", follow, "encode_faces", no_mirror),
+        ("without mirror images", face_tracking, "encode_faces", no_mirror),
     ):
         before = getattr(owner, name)
         setattr(owner, name, instead)

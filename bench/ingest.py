@@ -2,10 +2,10 @@
 
     python bench/ingest.py [--mb 2048] [--rounds 2]
 
-Needs MongoDB and S3 (MONGO_URL, S3_ENDPOINT, … from the environment); an ingest of its own works in a database and a
-bucket of its own, removed afterwards. Straight means aiobotocore, multipart, with ingest's own part size and parts in
-flight, from a process of its own too. The last line is one JSON object. Exits 1 where ingest has less than 60 % of
-that throughput, or its resident memory grows by 100 MB or more.
+An ingest of its own works in a database and a bucket of its own, removed afterwards, on the servers that the
+environment names, or else on those of a stack of its own. Straight means aiobotocore, multipart, with ingest's own part
+size and parts in flight, from a process of its own too. The last line is one JSON object. Exits 1 where ingest has less
+than 60 % of that throughput, or its resident memory grows by 100 MB or more.
 """
 
 import argparse
@@ -21,8 +21,9 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
-import httpx
+import httpx2
 import psutil
+from own_stack import servers
 
 from castlist.adapters import mongo, s3
 from castlist.ports.objects import Objects
@@ -73,7 +74,7 @@ def through_ingest(url: str, megabytes: int, turn: int) -> float:
     """Seconds of one upload."""
     kind = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
     began = time.perf_counter()
-    answer = httpx.post(f"{url}/videos", content=form(megabytes, turn), headers=kind, timeout=600)
+    answer = httpx2.post(f"{url}/videos", content=form(megabytes, turn), headers=kind, timeout=600)
     took = time.perf_counter() - began
     if answer.status_code != 202 or answer.json()["bytes"] != megabytes * MB:
         raise SystemExit(f"not accepted: {answer.status_code} {answer.text}")
@@ -96,8 +97,7 @@ async def own_servers() -> AsyncIterator[tuple[Settings, Objects]]:
     name = f"castlist-bench-{uuid.uuid4().hex[:8]}"
     settings = Settings(mongo_database=name, s3_bucket=name)
     documents = mongo.connect(settings.mongo_url, name)
-    keys = (settings.s3_access_key, settings.s3_secret_key, settings.s3_region)
-    async with s3.connect(settings.s3_endpoint, name, *keys) as objects:
+    async with s3.connect(*settings.s3) as objects:
         try:
             await collections.create(documents)
             await objects.create_bucket()
@@ -121,9 +121,9 @@ async def own_ingest(settings: Settings) -> AsyncIterator[tuple[str, psutil.Proc
     url = f"http://127.0.0.1:{port}"
     try:
         until = time.monotonic() + 60
-        async with httpx.AsyncClient(timeout=5) as client:
+        async with httpx2.AsyncClient(timeout=5) as client:
             while True:
-                with contextlib.suppress(httpx.TransportError):
+                with contextlib.suppress(httpx2.TransportError):
                     if (await client.get(f"{url}/health/ready")).status_code == 200:
                         break
                 if process.returncode is not None or time.monotonic() > until:
@@ -175,7 +175,9 @@ def main() -> None:
     parser.add_argument("--mb", type=int, default=2048)
     parser.add_argument("--rounds", type=int, default=2, help="the best of each side counts")
     asked = parser.parse_args()
-    sys.exit(asyncio.run(run(asked.mb, asked.rounds)))
+    with servers("ingest"):
+        status = asyncio.run(run(asked.mb, asked.rounds))
+    sys.exit(status)
 
 
 if __name__ == "__main__":

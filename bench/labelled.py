@@ -4,7 +4,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from castlist.contract.values import Crop
 
 IGNORED = "ignored"
 
@@ -18,6 +20,14 @@ class Answer:
     time: float
     x: float
     y: float
+
+    @classmethod
+    def of_crop(cls, clip: str, person: object, crop: Crop) -> Self:
+        """Where the face of a crop was."""
+        box, frame = crop.box, crop.frame
+        return cls(
+            clip, person, crop.time, (box.left + box.width / 2) / frame.width, (box.top + box.height / 2) / frame.height
+        )
 
 
 class Labels:

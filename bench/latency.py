@@ -28,14 +28,14 @@ from pathlib import Path
 from typing import Any
 
 from machine import Pressure, at_rest
-from own_stack import OwnStack, own_stack
+from own_stack import own_stack
 
-from castlist.adapters import mongo
-from castlist.contract.ids import attempt_key
-from castlist.store.collections import CHUNKS, TASKS
+from castlist.contract.ids import run_key
+from castlist.store.query import eq
+from castlist.store.records import ChunkResultRecord
 from castlist_client.client import Client
 from testkit.clips import two_people, write  # of the tests
-from testkit.running import whole_topic
+from testkit.running_stack import RunningStack, connected, whole_topic
 
 PROMISE = 1.0
 WARM_UP = 3
@@ -67,7 +67,7 @@ class Followed:
     told: float
 
 
-async def follow(stack: OwnStack, clips: list[Path]) -> list[Followed]:
+async def follow(stack: RunningStack, clips: list[Path]) -> list[Followed]:
     """Put the clips in, one after the other."""
     seen: list[Followed] = []
     async with Client(stack.ingest_url, stack.query_url) as client:
@@ -84,37 +84,37 @@ async def follow(stack: OwnStack, clips: list[Path]) -> list[Followed]:
     return seen
 
 
-async def published(stack: OwnStack) -> dict[tuple[str, str], float]:
+async def published(stack: RunningStack) -> dict[tuple[str, str], float]:
     """When each event about a video was handed to Kafka first, by its name and video."""
     times: dict[tuple[str, str], float] = {}
     for topic in ("video.uploaded", "video.chunks", "face.encodings", "gallery.commits"):
-        for record in await whole_topic(stack, topic):  # type: ignore[arg-type]
+        for record in await whole_topic(stack, topic):
             event = json.loads(record.value)
             key, at = (event["event"], event["video_id"]), record.timestamp / 1000
             times[key] = min(times.get(key, at), at)
     return times
 
 
-async def trace(stack: OwnStack, seen: list[Followed]) -> list[list[float]]:
+async def trace(stack: RunningStack, seen: list[Followed]) -> list[list[float]]:
     """For each video, the moments between which the steps lie: one more than there are steps."""
     sent = await published(stack)
-    planned = {said["video"]: said for said in stack.said("frame-workers", "planned")}
+    planned = {said["video"]: said for said in stack.logged("frame-workers", "video_planned")}
     fetched: dict[str, float] = {}
-    for said in stack.said("frame-workers", "fetched"):
+    for said in stack.logged("frame-workers", "object_fetched"):
         fetched.setdefault(said["video"], said["at"])
-    worked = {said["video"]: said for said in stack.said("frame-workers", "worked through")}
+    worked = {said["video"]: said for said in stack.logged("frame-workers", "chunk_processed")}
     committed = {
-        attempt: said["at"] for said in stack.said("profile-aggregator", "committed") for attempt in said["videos"]
+        run: said["at"] for said in stack.logged("profile-aggregator", "gallery_committed") for run in said["videos"]
     }
-    documents = mongo.connect(stack.settings["MONGO_URL"], "castlist")
     moments: list[list[float]] = []
-    try:
+    async with connected(stack) as (store, _):
         for one in seen:
-            video, attempt = one.video_id, attempt_key(one.video_id, 1)
-            (chunk,) = await documents.find(CHUNKS, {"attempt": attempt})
-            task = await documents.get(TASKS, one.task_id)
+            video, run = one.video_id, run_key(one.video_id, 1)
+            (chunk,) = await store.chunks.find(eq(ChunkResultRecord.run, run))
+            task = await store.tasks.get(one.task_id)
             plan, work = planned[video], worked[video]
             assert task is not None
+            assert task.finished_at is not None
             moments.append([
                 one.accepted,
                 sent["VideoUploaded", video],
@@ -126,14 +126,12 @@ async def trace(stack: OwnStack, seen: list[Followed]) -> list[list[float]]:
                 work["at"] - work["took"],
                 work["at"],
                 sent["FacesEncoded", video],
-                chunk["at"].timestamp(),
+                chunk.at.timestamp(),
                 sent["VideoPeopleFound", video],
-                task["finished_at"].timestamp(),
-                committed[attempt],
+                task.finished_at.timestamp(),
+                committed[run],
                 one.told,
             ])  # fmt: skip
-    finally:
-        documents.close()
     return moments
 
 
@@ -174,7 +172,7 @@ def _p90(values: list[float]) -> float:
     return statistics.quantiles(values, n=10, method="inclusive")[-1] if len(values) > 1 else values[0]
 
 
-async def measure(stack: OwnStack, clips: list[Path]) -> list[list[float]]:
+async def measure(stack: RunningStack, clips: list[Path]) -> list[list[float]]:
     """Moments of all but the first few, which warm it up."""
     pressure = Pressure()
     seen = await follow(stack, clips)

@@ -1,4 +1,4 @@
-"""What the machine does beside a bench: a figure taken while others are at work says little."""
+"""What the machine does beside a bench: a figure taken while other processes are at work says little."""
 
 import os
 import time
@@ -22,11 +22,15 @@ class Pressure:
     def __str__(self) -> str:
         spent, after = time.monotonic() - self._began, _stalled()
         shares = [f"for {what} {(after[what] - before) / spent:.0%}" for what, before in self._before.items()]
-        return f"somebody had to wait {', '.join(shares)} of the time" if shares else "nobody counts who had to wait"
+        return (
+            f"some process had to wait {', '.join(shares)} of the time"
+            if shares
+            else "this kernel does not count who had to wait"
+        )
 
 
 def _stalled() -> dict[str, float]:
-    """Seconds since boot in which anybody waited, by what for; without what this kernel does not tell."""
+    """Seconds since boot in which any process waited, by what for; without what this kernel does not tell."""
     found = {}
     for what, path in _PRESSURE.items():
         if path.exists():

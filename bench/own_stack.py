@@ -1,105 +1,58 @@
-"""A stack of a bench's own: fresh, in a home of its own on free ports, gone afterwards; and what it says of itself."""
+"""A stack of a bench's own: fresh, in a home of its own on free ports, gone afterwards."""
 
 import contextlib
-import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-import httpx
-import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[1:1] = [str(ROOT), str(ROOT / "tests")]  # `deploy`, and what the tests use to make clips and look into topics
 
-from deploy.config import Config, load_config  # noqa: E402
+from deploy.config import load_config, read_dotenv  # noqa: E402
+from deploy.errors import DeployError  # noqa: E402
 from deploy.supervision.background import ended_by_sigterm, settings_of, temporary_stack  # noqa: E402
 from deploy.supervision.home import Home  # noqa: E402
-from deploy.supervision.stack import public_addresses  # noqa: E402
-from deploy.supervision.state import read_processes  # noqa: E402
+from testkit.running_stack import ADDRESSES, RunningStack  # noqa: E402
 
-_ELSEWHERE = ("KAFKA_BOOTSTRAP", "MONGO_URL", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY", "QUERY_URL")
-_FINAL = ("done", "failed", "cancelled")
-_CHILD = "frame_workers.slots.child_main"
-
-
-@dataclass(frozen=True)
-class OwnStack:
-    """A running stack, from outside."""
-
-    config: Config
-    settings: dict[str, str]
-    http: httpx.Client
-
-    @property
-    def ingest_url(self) -> str:
-        return public_addresses(self.config)["INGEST_URL"]
-
-    @property
-    def query_url(self) -> str:
-        return public_addresses(self.config)["QUERY_URL"]
-
-    @property
-    def kafka_bootstrap(self) -> str:
-        return self.settings["KAFKA_BOOTSTRAP"]
-
-    def upload(self, path: Path, gallery: str) -> dict[str, Any]:
-        """What ingest says to it; SystemExit where that is not 202."""
-        with path.open("rb") as file:
-            files = {"file": (path.name, file)}
-            answer = self.http.post(f"{self.ingest_url}/videos", data={"gallery": gallery}, files=files)
-        if answer.status_code != 202:
-            raise SystemExit(f"not accepted: {answer.status_code} {answer.text}")
-        return dict(answer.json())
-
-    def over(self, task_id: str) -> bool:
-        """Whether the task is done; SystemExit if it has ended otherwise."""
-        task = self.http.get(f"{self.query_url}/tasks/{task_id}").raise_for_status().json()
-        if task["status"] in _FINAL and task["status"] != "done":
-            raise SystemExit(f"the task {task['status']}: {task['error']}")
-        return bool(task["status"] == "done")
-
-    def processes(self) -> dict[str, psutil.Process]:
-        """By name: the servers and the services, as `status` lists them."""
-        return {row["name"]: psutil.Process(row["pid"]) for row in read_processes(Home(self.config.home)) if row["pid"]}
-
-    def slots(self) -> list[psutil.Process]:
-        """The children of frame-workers that work through chunks, one a slot."""
-        children = self.processes()["frame-workers"].children()
-        return [child for child in children if _CHILD in (words := child.cmdline()) and "chunk" in words]
-
-    def core_seconds(self) -> dict[str, float]:
-        """CPU spent so far, by process; that of the slots together as `slots`."""
-        spent = {name: _spent(process) for name, process in self.processes().items()}
-        return {**spent, "slots": sum(map(_spent, self.slots()))}
-
-    def said(self, service: str, message: str) -> Iterator[dict[str, Any]]:
-        """The lines of a service's log with this message; `at` is when that was, in seconds since the epoch."""
-        for line in (self.config.home / "logs" / f"{service}.log").read_text("utf-8", "replace").splitlines():
-            if message in line and line.startswith("{"):
-                said = json.loads(line)
-                if said["message"] == message:
-                    yield {**said, "at": datetime.fromisoformat(said["at"]).timestamp()}
+_ELSEWHERE = (*ADDRESSES, "S3_ACCESS_KEY", "S3_SECRET_KEY", "QUERY_URL")
 
 
 @contextlib.contextmanager
-def own_stack(purpose: str, workers: int) -> Iterator[OwnStack]:
-    """A stack with so many slots while inside. What its supervisor tells goes to stderr; Ctrl-C and SIGTERM end it."""
+def own_stack(purpose: str, workers: int) -> Iterator[RunningStack]:
+    """A stack with so many slots while inside. What its supervisor tells goes to stderr; Ctrl-C and SIGTERM end it.
+
+    Exits with 2, and the reason on stderr, where it cannot be started.
+    """
     for name in _ELSEWHERE:
         os.environ.pop(name, None)
     os.environ["WORKERS"] = str(workers)
-    config = load_config().without_given_servers()
     with ended_by_sigterm(), contextlib.ExitStack() as stack:
-        with contextlib.redirect_stdout(sys.stderr):
-            running = stack.enter_context(temporary_stack(config, f"bench-{purpose}"))
-        http = stack.enter_context(httpx.Client(timeout=600))
-        yield OwnStack(running, settings_of(running), http)
+        try:
+            config = load_config().without_given_servers()
+            with contextlib.redirect_stdout(sys.stderr):
+                running = stack.enter_context(temporary_stack(config, f"bench-{purpose}"))
+        except DeployError as error:
+            print(f"bench: a stack of its own cannot be started: {error}", file=sys.stderr)
+            sys.exit(2)
+        yield RunningStack.of(running.home, settings_of(running))
 
 
-def _spent(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+@contextlib.contextmanager
+def servers(purpose: str) -> Iterator[None]:
+    """Kafka, MongoDB and S3 while inside, named by the environment: those it names already, or a stack of its own.
+
+    `. .castlist/env` names those of a stack that runs.
+    """
+    missing = [name for name in ADDRESSES if not os.environ.get(name)]
+    if not missing:
+        yield
+        return
+    print(
+        f"bench: {', '.join(missing)} not set: starting a stack of its own. To use one that runs "
+        "(`python3 deploy up`), first `. .castlist/env`.",
+        file=sys.stderr,
+    )
+    with own_stack(purpose, 1) as stack:
+        os.environ.update(read_dotenv(Home(stack.home).env))
+        yield

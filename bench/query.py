@@ -2,9 +2,9 @@
 
     python bench/query.py [--profiles N] [--videos N] [--page N] [--requests N] [--keep]
 
-Needs MongoDB and S3 (MONGO_URL, S3_ENDPOINT, … from the environment); works in a database of its own, dropped
-afterwards, with a query-api of its own. Pages are asked for one after the other over one connection, each behind the
-cursor of the one before. The last line is one JSON object. Exits 1 where the 99th percentile is 100 ms or more.
+Works in a database of its own, dropped afterwards, with a query-api of its own, on the servers that the environment
+names, or else on those of a stack of its own. Pages are asked for one after the other over one connection, each behind
+the cursor of the one before. The last line is one JSON object. Exits 1 where the 99th percentile is 100 ms or more.
 """
 
 import argparse
@@ -20,15 +20,18 @@ import time
 import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
-import httpx
+import httpx2
+from own_stack import servers
 
 from castlist.adapters import mongo
-from castlist.adapters.mongo import MongoDocuments
 from castlist.clock import now_utc
+from castlist.contract.box import Box
 from castlist.contract.ids import appearance_key, crop_key, derived, person_key, task_id
+from castlist.contract.values import Crop, FrameSize, Segment, StoredObject
 from castlist.store import collections
+from castlist.store.records import AppearanceRecord, GalleryRecord, ProfileRecord, VideoRecord
+from castlist.store.store import Store
 
 GALLERY = "bench"
 PROMISE = 0.100
@@ -43,7 +46,10 @@ def main() -> None:
     parser.add_argument("--page", type=int, default=100)
     parser.add_argument("--requests", type=int, default=400)
     parser.add_argument("--keep", action="store_true", help="leave the database there, and say its name")
-    sys.exit(asyncio.run(run(parser.parse_args())))
+    asked = parser.parse_args()
+    with servers("query"):
+        status = asyncio.run(run(asked))
+    sys.exit(status)
 
 
 async def run(asked: argparse.Namespace) -> int:
@@ -53,7 +59,7 @@ async def run(asked: argparse.Namespace) -> int:
     try:
         began = time.perf_counter()
         await collections.create(documents)
-        await seed(documents, asked.profiles, asked.videos)
+        await seed(Store(documents), asked.profiles, asked.videos)
         print(f"seeded {asked.profiles} profiles in {asked.videos} videos each: {time.perf_counter() - began:.1f} s")
         with query_api(name) as url:
             times, sizes = await asyncio.to_thread(measure, url, asked)
@@ -82,79 +88,72 @@ async def run(asked: argparse.Namespace) -> int:
     return 0 if kept else 1
 
 
-async def seed(documents: MongoDocuments, profiles: int, each: int) -> None:
+async def seed(store: Store, profiles: int, each: int) -> None:
     """Profiles `each` of which is in that many of as many videos as there are profiles, as the services store them."""
     start = now_utc() - timedelta(days=1)
-    await documents.insert(collections.GALLERIES, {"_id": GALLERY, "version": 1, "created_at": start})
+    await store.galleries.insert(GalleryRecord(id=GALLERY, version=1, created_at=start))
     videos = [derived("bench", "video", n) for n in range(profiles)]
     for first in range(0, profiles, BATCH):
         numbers = range(first, min(first + BATCH, profiles))
-        await documents.insert_many(collections.VIDEOS, [_video(videos[n], n, start) for n in numbers])
+        await store.videos.insert_many(_video(videos[n], n, start) for n in numbers)
         people = [_profile(n, each, start) for n in numbers]
-        await documents.insert_many(collections.PROFILES, people)
-        for person, n in zip(people, numbers, strict=True):
-            person["videos"] = [videos[(n * 7 + k * 131) % profiles] for k in range(each)]
+        await store.profiles.insert_many(people)
         for k in range(each):
-            rows = [_appearance(person["_id"], person["videos"][k], k, person["created_at"]) for person in people]
-            await documents.insert_many(collections.APPEARANCES, rows)
+            await store.appearances.insert_many(
+                _appearance(person, videos[(n * 7 + k * 131) % profiles], k)
+                for person, n in zip(people, numbers, strict=True)
+            )
 
 
-def _video(video: str, n: int, start: datetime) -> dict[str, Any]:
-    return {
-        "_id": video,
-        "gallery": GALLERY,
-        "name": f"camera-{n:05}.mp4",
-        "bytes": 10_000_000 + n,
-        "sha256": f"{n:064x}",
-        "object": {"bucket": "castlist", "key": f"videos/{n}", "etag": None},
-        "duration": 60.0,
-        "width": 1920,
-        "height": 1080,
-        "frame_rate": 25.0,
-        "recorded_at": None,
-        "external_id": None,
-        "created_at": start + timedelta(milliseconds=n),
-        "latest_epoch": 1,
-        "latest_task_id": task_id(video, 1),
-    }
+def _video(video: str, n: int, start: datetime) -> VideoRecord:
+    return VideoRecord(
+        id=video,
+        gallery=GALLERY,
+        name=f"camera-{n:05}.mp4",
+        bytes=10_000_000 + n,
+        sha256=f"{n:064x}",
+        object=StoredObject("castlist", f"videos/{n}"),
+        duration=60.0,
+        width=1920,
+        height=1080,
+        frame_rate=25.0,
+        recorded_at=None,
+        external_id=None,
+        created_at=start + timedelta(milliseconds=n),
+        latest_epoch=1,
+        latest_task_id=task_id(video, 1),
+    )
 
 
-def _profile(n: int, each: int, start: datetime) -> dict[str, Any]:
+def _profile(n: int, each: int, start: datetime) -> ProfileRecord:
     at = start + timedelta(milliseconds=n // 3)  # several in one instant, as one commit makes them
-    return {
-        "_id": derived("bench", "profile", n),
-        "gallery": GALLERY,
-        "name": None,
-        "created_at": at,
-        "updated_at": at,
-        "founder": None,
-        "version": 1,
-        "video_count": each,
-    }
+    return ProfileRecord(
+        id=derived("bench", "profile", n),
+        gallery=GALLERY,
+        name=None,
+        created_at=at,
+        updated_at=at,
+        version=1,
+        video_count=each,
+    )
 
 
-def _appearance(profile: str, video: str, k: int, at: datetime) -> dict[str, Any]:
-    return {
-        "_id": appearance_key(profile, video),
-        "gallery": GALLERY,
-        "profile_id": profile,
-        "video_id": video,
-        "epoch": 1,
-        "created_at": at + timedelta(milliseconds=k),
-        "persons": [person_key(video, 1, k)],
-        "segments": [{"start": 0.4, "end": 9.1}, {"start": 27.8, "end": 31.0}],
-        "seconds": 11.9,
-        "faces": 57,
-        "first_seen": 0.4,
-        "last_seen": 31.0,
-        "crop": {
-            "key": crop_key(video, 1, 0, k),
-            "time": 3.2,
-            "box": {"left": 210, "top": 88, "width": 96, "height": 96},
-            "frame": {"width": 1920, "height": 1080},
-            "quality": 0.93,
-        },
-    }
+def _appearance(profile: ProfileRecord, video: str, k: int) -> AppearanceRecord:
+    return AppearanceRecord(
+        id=appearance_key(profile.id, video),
+        gallery=GALLERY,
+        profile_id=profile.id,
+        video_id=video,
+        epoch=1,
+        created_at=profile.created_at + timedelta(milliseconds=k),
+        persons=(person_key(video, 1, k),),
+        segments=(Segment(0.4, 9.1), Segment(27.8, 31.0)),
+        seconds=11.9,
+        faces=57,
+        first_seen=0.4,
+        last_seen=31.0,
+        crop=Crop(crop_key(video, 1, 0, k), 3.2, Box(210, 88, 96, 96), FrameSize(1920, 1080), 0.93),
+    )
 
 
 @contextlib.contextmanager
@@ -168,8 +167,8 @@ def query_api(database: str) -> Iterator[str]:
     try:
         until = time.monotonic() + 60
         while True:
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{url}/health/ready", timeout=5).status_code == 200:
+            with contextlib.suppress(httpx2.TransportError):
+                if httpx2.get(f"{url}/health/ready", timeout=5).status_code == 200:
                     break
             if process.poll() is not None or time.monotonic() > until:
                 raise SystemExit("query-api does not come up")
@@ -186,7 +185,7 @@ def measure(url: str, asked: argparse.Namespace) -> tuple[list[float], list[int]
     sizes: list[int] = []
     seen: set[str] = set()
     cursor: str | None = None
-    with httpx.Client(timeout=30) as client:
+    with httpx2.Client(timeout=30) as client:
         for turn in range(asked.requests + 10):
             parameters = {"gallery": GALLERY, "limit": asked.page, **({"cursor": cursor} if cursor else {})}
             began = time.perf_counter()

@@ -19,7 +19,6 @@ from dataclasses import astuple, dataclass
 from functools import cache
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
@@ -27,17 +26,19 @@ import numpy as np
 from numpy.typing import NDArray
 from stages import tracks, warm_up, work
 
+from castlist.contract.box import Box
+
 # `deploy` is a package of the repository's root; clips are made by what the tests use.
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
+from castlist.contract.values import AnalysisSettings
 from castlist.service.settings import Settings
 from castlist_identity.video_people import people_of_video
 from castlist_vision import face_tracking
-from castlist_vision.changed_regions import ChangeFinder
-from castlist_vision.detector import DetectSettings, FaceDetector, inflated, overlap
+from castlist_vision.changed_regions import ChangedRegionFinder
+from castlist_vision.detector import FaceDetector
 from castlist_vision.encoder import Encoder, make_encoder
-from castlist_vision.geometry import Region
 from deploy.commands.sample import make_clips
 from testkit.clips import write  # of the tests
 
@@ -56,14 +57,14 @@ class Head:
     """A portrait and where its face is."""
 
     picture: Image
-    face: Region
+    face: Box
 
-    def at(self, width: float) -> tuple[Image, NDArray[np.float32], Region]:
+    def at(self, width: float) -> tuple[Image, NDArray[np.float32], Box]:
         """Scaled so that the face is `width` pixels wide: picture, opacity, and the face in it."""
         scale = width / self.face.width
         size = (round(self.picture.shape[1] * scale), round(self.picture.shape[0] * scale))
         picture = np.asarray(cv2.resize(self.picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-        face = Region(*(round(side * scale) for side in astuple(self.face)))
+        face = Box(*(round(side * scale) for side in astuple(self.face)))
         shape = np.zeros(picture.shape[:2], np.float32)
         middle = (face.left + face.width // 2, face.top + round(0.4 * face.height))
         cv2.ellipse(shape, middle, (round(0.62 * face.width), round(0.85 * face.height)), 0, 0, 360, 1.0, -1)
@@ -77,7 +78,7 @@ class Case:
     frames: Sequence[Image]
     start: float
     end: float
-    face: Region
+    face: Box
 
 
 def frames_of(path: Path, size: tuple[int, int] | None = None) -> list[Image]:
@@ -90,11 +91,11 @@ def frames_of(path: Path, size: tuple[int, int] | None = None) -> list[Image]:
     return [shown[i % len(shown)] for i in range(round(RATE * SECONDS))]
 
 
-def detected(image: Image) -> list[Region]:
+def detected(image: Image) -> list[Box]:
     """All faces of a picture."""
     gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
-    whole = Region(0, 0, gray.shape[1], gray.shape[0])
-    return [found.box for found in FaceDetector(DetectSettings()).within(gray, [whole]) if found.score > 0.3]
+    whole = Box(0, 0, gray.shape[1], gray.shape[0])
+    return [found.box for found in FaceDetector(AnalysisSettings()).within(gray, [whole]) if found.score > 0.3]
 
 
 @cache
@@ -109,7 +110,7 @@ def heads(cache_folder: Path) -> list[Head]:
     return found
 
 
-def with_guest(frames: Sequence[Image], head: Head, face: Region, start: float, seconds: float, light: float) -> Case:
+def with_guest(frames: Sequence[Image], head: Head, face: Box, start: float, seconds: float, light: float) -> Case:
     """Lay a head over some of the frames, so that its face is at `face`, `light` times as bright as it is."""
     picture, opacity, inside = head.at(face.width)
     left, top = face.left - inside.left, face.top - inside.top
@@ -129,13 +130,13 @@ def by_chance(path: Path, head: Head, chance: np.random.Generator, large: bool) 
     height, width = frames[0].shape[:2]
     side = HALF_PERCENT if large else int(chance.integers(60, 110))
     start, light = float(chance.uniform(0.25, SECONDS - 2.3)), float(chance.uniform(0.75, 1.15))
-    faces = [inflated(face, 1.6) for image in frames[::10] for face in detected(image)]
+    faces = [face.scaled(1.6) for image in frames[::10] for face in detected(image)]
     places = (
-        Region(int(chance.integers(0, width - side)), int(chance.integers(side // 2, height - side)), side, side)
+        Box(int(chance.integers(0, width - side)), int(chance.integers(side // 2, height - side)), side, side)
         for _ in range(1000)
     )
-    free = next((place for place in places if not any(overlap(place, face) > 0 for face in faces)), None)
-    return free and with_guest(frames, head, free, start, 2.0 if large else 1.0, light)
+    free = next((place for place in places if not any(place.overlap(face) > 0 for face in faces)), None)
+    return None if free is None else with_guest(frames, head, free, start, 2.0 if large else 1.0, light)
 
 
 def _laid(image: Image, picture: Image, opacity: NDArray[np.float32], left: int, top: int, light: float) -> Image:
@@ -154,26 +155,22 @@ def finds(path: Path, case: Case, encoder: Encoder) -> bool:
     """Whether somebody is found where the guest is, while they are there."""
     found = people_of_video(tracks(work(path, encoder)[1])).people
     return any(
-        case.start <= place.time < case.end and overlap(_region(place.box), case.face) > 0.25
+        case.start <= place.time < case.end and place.box.overlap(case.face) > 0.25
         for person in found
         for place in person.places
     )
 
 
-def _region(box: Any) -> Region:
-    return Region(*(round(side) for side in box))
-
-
 @contextmanager
 def looking_everywhere() -> Iterator[None]:
     """Every sampled frame is looked at as a whole."""
-    every, regions = face_tracking.NEWCOMERS_EVERY, ChangeFinder.regions
+    every, regions = face_tracking.NEWCOMERS_EVERY, ChangedRegionFinder.regions
     face_tracking.NEWCOMERS_EVERY = 0.0
-    ChangeFinder.regions = lambda self, gray, *_: [Region(0, 0, gray.shape[1], gray.shape[0])]  # type: ignore
+    ChangedRegionFinder.regions = lambda self, gray, *_: [Box(0, 0, gray.shape[1], gray.shape[0])]  # type: ignore
     try:
         yield
     finally:
-        face_tracking.NEWCOMERS_EVERY, ChangeFinder.regions = every, regions  # type: ignore[method-assign]
+        face_tracking.NEWCOMERS_EVERY, ChangedRegionFinder.regions = every, regions  # type: ignore[method-assign]
 
 
 def measure(

@@ -11,7 +11,10 @@ from collections import Counter
 import numpy as np
 from encodings_of_people import BETWEEN_FACES, BETWEEN_PEOPLE, SIZE, Population, Vector
 
-from castlist_identity.domain import Box, Crop, Face, Sighting, Track, VideoPerson
+from castlist.contract.box import Box
+from castlist.contract.values import Crop, FrameSize, Sighting
+from castlist.contract.vectors import VectorFace
+from castlist_identity.domain import Track, VideoPerson
 
 VIDEOS, PEOPLE, TWINS = 24, 10, 2
 JUNK = -1
@@ -33,7 +36,7 @@ class Scenes:
     def score(self, found: list[tuple[str, VideoPerson, tuple[str, ...]]]) -> tuple[float, float]:
         """B-cubed precision and recall over tracks that show somebody. Junk that founded a person, and people that
         were not found, are counted as wrong."""
-        items: list[tuple[object, int]] = []
+        items: list[tuple[tuple[str, ...], int]] = []
         missing = Counter({(video, who): 1 for (video, _), who in self.truth.items() if who != JUNK})
         for video, person, profile in found:
             who = self._who(video, person)
@@ -73,7 +76,7 @@ class Scenes:
 
     def _track(self, video: str, index: int, who: int, place: int, scene: int, shift: Vector) -> Track:
         loud = BETWEEN_FACES.factor(self._chance, 1)[0]
-        width = float(self._chance.choice([51, 62, 75, 90, 140]))
+        width = int(self._chance.choice([51, 62, 75, 90, 140]))
         encodings = self._population.centres[who] + shift + loud * self._chance.normal(size=(5, SIZE)) @ self._noise
         self.truth[video, index] = who
         return self._made(index, encodings, 5.0 * scene, place, width, float(self._chance.uniform(0.5, 2.0)), 10)
@@ -81,9 +84,9 @@ class Scenes:
     def _junk(self, video: str, index: int, present: list[int]) -> Track:
         """Nobody, or a blurred glimpse of somebody who is there."""
         kind = self._chance.integers(4)
-        width, score, sightings = 90.0, 1.0, 10
+        width, score, sightings = 90, 1.0, 10
         if kind == 0:
-            width = 36.0
+            width = 36
         elif kind == 1:
             score = 0.1
         else:
@@ -96,13 +99,13 @@ class Scenes:
         return self._made(index, encoding[np.newaxis], 80.0 + 5 * index, 9, width, score, sightings)
 
     def _made(
-        self, index: int, encodings: Vector, start: float, place: int, width: float, score: float, sightings: int
+        self, index: int, encodings: Vector, start: float, place: int, width: int, score: float, sightings: int
     ) -> Track:
-        box = Box(200.0 * place, 100.0, width, width)
+        box = Box(200 * place, 100, width, width)
         times = [start + 0.2 * i for i in range(sightings)]
         faces = tuple(
-            Face(time, box, score, score, encoding.astype(np.float32))
+            VectorFace(time, box, score, score, encoding.astype(np.float32))
             for time, encoding in zip(times, encodings, strict=False)
         )
-        crop = Crop(str(index), times[0], box, 2000, 1000, score)
+        crop = Crop(str(index), times[0], box, FrameSize(2000, 1000), score)
         return Track(0, index, tuple(Sighting(time, box, score) for time in times), faces, crop)

@@ -4,14 +4,14 @@
 
 The clip is repeated, without encoding it again, until it has so many minutes; a stack with WORKERS=1 works it through,
 then one with WORKERS=2. The clock runs from the first chunk's start to the last chunk's end as frame-workers log them
-(`worked through`: when it ended, and how long it took): uploading, probing and committing happen once, whatever the
+(`chunk_processed`: when it ended, and how long it took): uploading, probing and committing happen once, whatever the
 slots. Of several rounds the fastest counts.
 
 `slots busy` is how much of that time a slot had a chunk: below 100 %, work is handed out too slowly. `core s` is CPU
 of the slots for a second of video, `wall s` what its chunks took: where wall exceeds core, slots wait for a core that
-somebody else has; where core itself grows with the second slot, they share caches, memory or one physical core.
+another process has; where core itself grows with the second slot, they share caches, memory or one physical core.
 `core s, rest` is that of services and servers, which share the two cores; the line below says whose, in cores. From
-these the most follows that a second slot could bring on this machine if nobody else were on it.
+these the most follows that a second slot could bring on this machine if no other process were on it.
 
 Resident memory of each slot is looked at once a second; with `--hour` also over an hour of video with two slots. It
 counts as flat if the median of the second half is no more than 5 % above that of the first. The last line is one JSON
@@ -25,17 +25,19 @@ import statistics
 import sys
 import tempfile
 import time
-import uuid
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from machine import Pressure, at_rest
-from own_stack import OwnStack, own_stack
+from own_stack import own_stack
 
-from testkit.clips import repeat  # of the tests
+from testkit.api import FINAL, Api, new_gallery  # of the tests
+from testkit.clips import repeat
+from testkit.running_stack import RunningStack
 
 TWICE, MOST_MB, FLAT = 1.8, 450.0, 1.05
 MB = 1024 * 1024
@@ -53,8 +55,8 @@ class Memory:
     @classmethod
     def of(cls, samples: list[float]) -> "Memory":
         half = len(samples) // 2
-        halves = [statistics.median(part or samples) for part in (samples[:half], samples[half:])]
-        return cls(max(samples), *halves, len(samples))
+        first, second = (statistics.median(part or samples) for part in (samples[:half], samples[half:]))
+        return cls(max(samples), first, second, len(samples))
 
     @property
     def kept(self) -> bool:
@@ -89,21 +91,27 @@ HEADER = (
 )
 
 
-def work_through(stack: OwnStack, slots: int, video: Path) -> Run:
+def work_through(stack: RunningStack, slots: int, video: Path) -> Run:
     """Upload, watch, and read from the log how it went."""
-    accepted = stack.upload(video, f"bench-{uuid.uuid4().hex[:8]}")
+    api = Api(stack)
+    accepted = api.submit(video, new_gallery("bench"))
     resident: defaultdict[int, list[float]] = defaultdict(list)
     spent: list[tuple[float, dict[str, float]]] = []
     while True:
-        spent.append((time.time(), stack.core_seconds()))
+        spent.append((time.time(), core_seconds(stack)))
         for child in stack.slots():
             resident[child.pid].append(child.memory_info().rss / MB)
-        if stack.over(accepted["task_id"]):
+        task = api.task(accepted["task_id"])
+        if task["status"] in FINAL:
             break
         time.sleep(1)
+    if task["status"] != "done":
+        raise SystemExit(f"the task {task['status']}: {task['error']}")
     if len(resident) != slots:
         raise SystemExit(f"{len(resident)} processes worked in {slots} slots: some died")
-    chunks = [said for said in stack.said("frame-workers", "worked through") if said["video"] == accepted["video_id"]]
+    chunks = [
+        said for said in stack.logged("frame-workers", "chunk_processed") if said["video"] == accepted["video_id"]
+    ]
     began, ended = min(chunk["at"] - chunk["took"] for chunk in chunks), max(chunk["at"] for chunk in chunks)
     cores = {name: at(spent, ended, name) - at(spent, began, name) for name in spent[0][1]}
     return Run(
@@ -118,8 +126,20 @@ def work_through(stack: OwnStack, slots: int, video: Path) -> Run:
     )
 
 
+def core_seconds(stack: RunningStack) -> dict[str, float]:
+    """CPU spent so far, by process; that of the slots together as `slots`."""
+    rows = stack.processes().items()
+    spent = {name: _spent(psutil.Process(row["pid"])) for name, row in rows if row["pid"]}
+    return {**spent, "slots": sum(map(_spent, stack.slots()))}
+
+
+def _spent(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
 def most(one: Run, two: Run) -> float:
-    """How many times as fast two slots could be on as many cores as there are, shared with nobody but the rest."""
+    """How many times as fast two slots could be on as many cores as there are, shared with nothing but the rest."""
     cores = len(os.sched_getaffinity(0))
     alone = max(one.core_seconds, (one.core_seconds + sum(one.rest.values())) / cores)
     together = max(two.core_seconds / 2, (two.core_seconds + sum(two.rest.values())) / cores)

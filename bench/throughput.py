@@ -20,17 +20,18 @@ from labelled import Answer, Labels
 from naive import NaiveScript
 from stages import people, tracks, warm_up, work
 
+from castlist.contract.values import AnalysisSettings
 from castlist.service.settings import Settings
-from castlist_identity import domain
-from castlist_vision import face_tracking as follow
+from castlist_identity.domain import Track
+from castlist_vision import face_tracking
 from castlist_vision.best_faces import BestFaces
 from castlist_vision.chunk_plan import Chunk
 from castlist_vision.decode import ChunkDecoder
-from castlist_vision.detector import DetectSettings, FaceDetector
+from castlist_vision.detector import FaceDetector
 from castlist_vision.encoder import Encoder, make_encoder
 from castlist_vision.frame import Frame
 from castlist_vision.scene_cuts import CutFinder
-from castlist_vision.track_continuity import Likeness
+from castlist_vision.track_continuity import TrackContinuity
 
 SHORT = 4.0
 FRAME_RATE = 30
@@ -79,7 +80,7 @@ class Measured:
 
 def decode_only(path: Path) -> None:
     """The least there is to do: the frames that the pipeline decodes, and nothing with them."""
-    for _ in ChunkDecoder(path, Chunk(0, None, None), 1 / (2 * DetectSettings().samples_per_second)):
+    for _ in ChunkDecoder(path, Chunk(0, None, None), 1 / (2 * AnalysisSettings().samples_per_second)):
         pass
 
 
@@ -91,12 +92,12 @@ def watched() -> Stopwatch:
         (FaceDetector, "near", "detect known"),
         (CutFinder, "is_cut", "cuts"),
         (Frame.__dict__["thumbnail"], "func", "cuts"),
-        (Likeness, "holds", "likeness"),
+        (TrackContinuity, "holds", "continuity"),
         (BestFaces, "offer", "crop"),
         (BestFaces, "faces", "crop"),
-        (follow, "cut_crop", "crop"),
-        (follow, "align", "encode"),
-        (follow, "encode_faces", "encode"),
+        (face_tracking, "cut_crop", "crop"),
+        (face_tracking, "align", "encode"),
+        (face_tracking, "encode_faces", "encode"),
     ):
         stopwatch.watch(owner, name, stage)
     return stopwatch
@@ -106,7 +107,7 @@ def run_pipeline(paths: Sequence[Path], encoder: Encoder) -> tuple[dict[str, Mea
     """The sets of clips with their costs, and who was found."""
     stopwatch = watched()
     sets: dict[str, Measured] = {}
-    found: dict[str, list[domain.Track]] = {}
+    found: dict[str, list[Track]] = {}
     for path in paths:
         stopwatch.seconds.clear()
         start = time.process_time()

@@ -80,7 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 deploy", description="Castlist's local stack.", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _up_options(parser)
-    _up_options(commands.add_parser("up", help="bring the stack up (the default)"))
+    up = commands.add_parser("up", help="bring the stack up (the default)", argument_default=argparse.SUPPRESS)
+    _up_options(up)  # without defaults: they would undo what is given before `up`
     down = commands.add_parser("down", help="stop the stack")
     status = commands.add_parser("status", help="say what runs")
     status.add_argument("--json", action="store_true")
@@ -103,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _up_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--detach", action="store_true", default=False, help="return when the stack is ready")
+    parser.add_argument("--detach", action="store_true", help="return when the stack is ready")
     parser.add_argument("--workers", type=int, metavar="N", help="worker slots (default: one a core)")
     parser.add_argument("--docker", action="store_true", help="the compose file instead")
     parser.add_argument("--servers-only", action="store_true", help="Kafka, MongoDB and S3 without Castlist's services")

@@ -1,6 +1,7 @@
-"""Write what follows from the code: `python docs/generate.py` in the repository's root.
+"""Write what follows from the code: `python -m docs.generate` in the repository's root.
 
-docs/events/*.json, docs/asyncapi.yaml, docs/data-flow.md and .env.example. A test fails when one of them drifts.
+docs/events/*.json, docs/asyncapi.yaml, docs/openapi/*.json, docs/data-flow.md and .env.example. A test fails when one
+of them drifts.
 """
 
 import importlib
@@ -12,10 +13,13 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from castlist.contract import asyncapi
+from castlist.service.openapi import openapi
 from castlist.service.settings import Settings
+from docs.data_flow import data_flow
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICES = ("ingest", "frame_workers", "profile_aggregator", "query_api")
+HTTP_SERVICES = ("ingest", "query_api")
 
 
 def rendered() -> dict[Path, str]:
@@ -27,7 +31,12 @@ def rendered() -> dict[Path, str]:
     files[ROOT / "docs" / "asyncapi.yaml"] = yaml.safe_dump(
         asyncapi.document(), sort_keys=False, allow_unicode=True, width=120
     )
-    files[ROOT / "docs" / "data-flow.md"] = asyncapi.data_flow()
+    for service in HTTP_SERVICES:
+        api = importlib.import_module(f"{service}.app").API
+        files[ROOT / "docs" / "openapi" / f"{service.replace('_', '-')}.json"] = (
+            json.dumps(openapi(api), indent=2) + "\n"
+        )
+    files[ROOT / "docs" / "data-flow.md"] = data_flow()
     files[ROOT / ".env.example"] = env_example()
     return files
 
@@ -36,7 +45,7 @@ def env_example() -> str:
     """Every setting of every service with its default, commented out."""
     lines = [
         "# What can be set, by environment or in a file `.env` beside this one; the values are the defaults.",
-        "# Generated from the services' settings by `python docs/generate.py`.",
+        "# Generated from the services' settings by `python -m docs.generate`.",
         "",
         "# --- all services",
         *_described(Settings.model_fields),

@@ -11,11 +11,12 @@ from deploy.config import ROOT, Config
 from deploy.environment import MEMBERS
 from deploy.supervision.background import bound, ended_by_sigterm, settings_of, temporary_stack
 
-TYPED = [*(f"{member}/src" for member in MEMBERS), "deploy"]
+TYPED = [*(f"{member}/src" for member in MEMBERS), "deploy", "docs", "tests"]
 STATIC = {
     "ruff check": ["ruff", "check", "."],
     "ruff format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy", *TYPED],
+    "mypy bench": ["mypy", "bench"],  # by itself: its modules are named like packages of ours
 }
 
 

@@ -24,7 +24,7 @@ DEATHS_BEFORE_GIVING_UP = 3  # while starting; a stack that has been ready is ke
 LONGEST_START = 120.0
 
 
-class Stopped(Exception):
+class StopRequestedError(Exception):
     """Somebody asked us to stop."""
 
 
@@ -54,7 +54,7 @@ class Supervisor:
                 self._say("ready")
                 while True:
                     self._tick()
-            except Stopped:
+            except StopRequestedError:
                 self._say("stopping …")
             except BaseException as error:
                 self._error = str(error) if isinstance(error, DeployError) else f"{type(error).__name__}: {error}"
@@ -111,7 +111,7 @@ class Supervisor:
 
     def _tick(self) -> None:
         if self._signal is not None:
-            raise Stopped
+            raise StopRequestedError
         for process in self._processes:
             if told := process.poll():
                 self._say(told)

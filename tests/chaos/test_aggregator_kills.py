@@ -3,106 +3,99 @@
 import asyncio
 import os
 import signal
-import uuid
-from collections.abc import Iterator
-from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from castlist.contract import ids
-from conftest import RunningStack
+from testkit.api import new_gallery
 from testkit.commit_moments import (
     Moment,
     after_transaction,
     before_transaction,
-    connect,
     freeze_at,
     inside_transaction,
 )
-from testkit.running import connected, done, eventually, shown
+from testkit.database import Database, all_published, are_done, videos_of_profiles
+from testkit.eventually import eventually
+from testkit.running_stack import RunningStack, connected
 from testkit.synthetic import SyntheticVideo, expected_videos, submit
 
 pytestmark = [pytest.mark.stack, pytest.mark.faults, pytest.mark.slow]
 
 
-@pytest.fixture
-def database(stack: RunningStack) -> Iterator[Any]:
-    found = connect(stack.mongo_url)
-    yield found
-    found.client.close()
-
-
 def crowd(attempt: int) -> list[int]:
-    """Forty people nobody has seen: their commit takes long enough to be caught inside its transaction."""
+    """Forty people who are in no other video: their commit takes long enough to be caught inside its transaction."""
     return list(range(1000 + 40 * attempt, 1040 + 40 * attempt))
 
 
 @pytest.mark.parametrize("moment", [before_transaction, inside_transaction, after_transaction])
-async def test_a_killed_aggregator_commits_each_video_once(stack: RunningStack, database: Any, moment: Moment) -> None:
+async def test_a_killed_aggregator_commits_each_video_once(
+    stack: RunningStack, database: Database, moment: Moment
+) -> None:
     """Frozen at the moment, killed there, started again by the supervisor: nothing is missing, nothing is twice."""
-    gallery = f"kill-{uuid.uuid4().hex[:8]}"
+    gallery = new_gallery("kill")
     videos: list[SyntheticVideo] = []
     for attempt in range(40):
         video = SyntheticVideo(f"{gallery}-{attempt}", gallery, [[1, 2], [3 + attempt % 3], crowd(attempt)])
         videos.append(video)
         pid = stack.pid("profile-aggregator")
-        async with connected(stack) as (documents, publisher):
-            await submit(documents, publisher, video)
+        async with connected(stack) as (store, publisher):
+            await submit(store, publisher, video)
         if freeze_at(moment, database, video, pid):
             os.kill(pid, signal.SIGKILL)
             break
-        eventually(lambda: done(database, gallery, len(videos)))
+        eventually(lambda: are_done(database, gallery, len(videos)))
     else:
         pytest.fail(f"{moment.__name__} was never hit")
     late = SyntheticVideo(f"{gallery}-late", gallery, [[1], [2]])
-    async with connected(stack) as (documents, publisher):
-        await submit(documents, publisher, late)
+    async with connected(stack) as (store, publisher):
+        await submit(store, publisher, late)
     videos.append(late)
     stack.wait_restarted("profile-aggregator", pid, 90)
-    eventually(lambda: done(database, gallery, len(videos)), 90)
-    assert shown(database, gallery) == expected_videos(videos)
+    eventually(lambda: are_done(database, gallery, len(videos)), 90)
+    assert videos_of_profiles(database, gallery) == expected_videos(videos)
     assert database.ledger.count_documents({"_id": {"$regex": f"^{gallery}:"}}) == len(videos)
-    eventually(lambda: database.outbox.count_documents({"key": gallery, "published_at": None}) == 0)
+    eventually(lambda: all_published(database, gallery))
 
 
 @pytest.mark.parametrize("moment", [before_transaction, inside_transaction, after_transaction])
 async def test_a_cancel_while_the_commit_runs_wins_or_loses_whole(
-    stack: RunningStack, database: Any, moment: Moment
+    stack: RunningStack, database: Database, moment: Moment
 ) -> None:
     """The commit is frozen at the moment, the cancel comes over HTTP, the commit goes on.
 
     Before the transaction the cancel wins, and nothing of the task reaches a profile; after it, the task is done and
     says so. Inside, MongoDB ends the frozen transaction and the cancel wins, unless its commit was on its way already.
     """
-    gallery = f"cancel-{uuid.uuid4().hex[:8]}"
+    gallery = new_gallery("cancel")
     finished = 0
     for attempt in range(40):
         people = crowd(attempt)
         video = SyntheticVideo(f"{gallery}-{attempt}", gallery, [people])
         pid = stack.pid("profile-aggregator")
-        async with connected(stack) as (documents, publisher):
-            await submit(documents, publisher, video)
+        async with connected(stack) as (store, publisher):
+            await submit(store, publisher, video)
         if freeze_at(moment, database, video, pid):
             break
         finished += 1
-        eventually(lambda: done(database, gallery, finished))  # noqa: B023
+        eventually(lambda: are_done(database, gallery, finished))  # noqa: B023
     else:
         pytest.fail(f"{moment.__name__} was never hit")
     task = ids.task_id(video.video_id, video.epoch)
     try:
         url = f"{stack.ingest_url}/tasks/{task}/cancel"
-        answer = await asyncio.to_thread(httpx.post, url, timeout=60)
+        answer = await asyncio.to_thread(httpx2.post, url, timeout=60)
     finally:
         os.kill(pid, signal.SIGCONT)
     late = SyntheticVideo(f"{gallery}-late", gallery, [[9001]])
-    async with connected(stack) as (documents, publisher):
-        await submit(documents, publisher, late)
+    async with connected(stack) as (store, publisher):
+        await submit(store, publisher, late)
     won = answer.status_code == 202
     assert won or answer.status_code == 409, answer.text
     assert won or moment is not before_transaction
     assert not won or moment is not after_transaction
-    eventually(lambda: done(database, gallery, finished + (1 if won else 2)), 60)
+    eventually(lambda: are_done(database, gallery, finished + (1 if won else 2)))
     assert database.tasks.find_one({"_id": task})["status"] == ("cancelled" if won else "done")
     assert database.appearances.count_documents({"video_id": video.video_id}) == (0 if won else len(people))
     assert database.persons.count_documents({"video_id": video.video_id}) == (0 if won else len(people))

@@ -13,11 +13,11 @@ from typing import Any
 import psutil
 import pytest
 
-from conftest import RunningStack
 from testkit import clips
 from testkit.api import FINAL, Api, new_gallery
-from testkit.commit_moments import connect
-from testkit.running import eventually
+from testkit.database import Database
+from testkit.eventually import eventually
+from testkit.running_stack import RunningStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.faults]
 
@@ -29,14 +29,7 @@ def api(stack: RunningStack) -> Iterator[Api]:
     stack.wait_ready(120)
 
 
-@pytest.fixture
-def database(stack: RunningStack) -> Iterator[Any]:
-    found = connect(stack.mongo_url)
-    yield found
-    found.client.close()
-
-
-def right(api: Api, database: Any, submitted: dict[str, Any], gallery: str) -> None:
+def right(api: Api, database: Database, submitted: dict[str, Any], gallery: str) -> None:
     """Done, two people (Obama and Biden), each once, each chunk stored once, the gallery committed once."""
     task = api.finished(submitted["task_id"], patience=150)
     assert (task["status"], task["people"], task["error"]) == ("done", 2, None)
@@ -44,7 +37,7 @@ def right(api: Api, database: Any, submitted: dict[str, Any], gallery: str) -> N
     assert [[a["video_id"] for a in p["appearances"]] for p in profiles] == [[submitted["video_id"]]] * 2
     assert database.persons.count_documents({"gallery": gallery}) == 2
     assert database.galleries.find_one({"_id": gallery})["version"] == 1
-    stored = [c["chunk"] for c in database.chunks.find({"attempt": f"{submitted['video_id']}:1"})]
+    stored = [chunk["chunk"] for chunk in database.chunks.find({"run": f"{submitted['video_id']}:1"})]
     assert sorted(stored) == list(range(task["chunks_planned"]))
 
 
@@ -58,29 +51,27 @@ def submit_minute(api: Api, purpose: str) -> tuple[dict[str, Any], str]:
 
 def busy_child(stack: RunningStack) -> psutil.Process:
     """The worker child that has just used the most CPU: it is at work on a chunk."""
-    children = [
-        child
-        for child in psutil.Process(stack.pid("frame-workers")).children()
-        if "frame_workers.slots.child_main" in child.cmdline() and "chunk" in child.cmdline()
-    ]
+    children = stack.slots()
     for child in children:
         child.cpu_percent()
     time.sleep(0.05)
     return max(children, key=lambda child: child.cpu_percent())
 
 
-def test_a_killed_worker_child_costs_one_chunk_of_work(stack: RunningStack, api: Api, database: Any) -> None:
-    """Its chunk is redone, its parent lives on, and the strike is on record."""
+def test_a_killed_worker_child_costs_one_chunk_of_work(stack: RunningStack, api: Api, database: Database) -> None:
+    """Its chunk is redone, its parent lives on, and the log says that an attempt failed."""
     parent = stack.pid("frame-workers")
     submitted, gallery = submit_minute(api, "child")
     busy_child(stack).kill()
     right(api, database, submitted, gallery)
     assert stack.pid("frame-workers") == parent
+    failed = [line["job"] for line in stack.logged("frame-workers", "attempt_failed")]
+    assert [job for job in failed if job.startswith(submitted["video_id"])]
 
 
 @pytest.mark.parametrize("name", ["frame-workers", "profile-aggregator"])
 def test_a_killed_service_is_started_again_and_nothing_is_missing(
-    stack: RunningStack, api: Api, database: Any, name: str
+    stack: RunningStack, api: Api, database: Database, name: str
 ) -> None:
     """kill -9 in the middle; none of its children lives on."""
     submitted, gallery = submit_minute(api, "service")
@@ -95,7 +86,7 @@ def test_a_killed_service_is_started_again_and_nothing_is_missing(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["query-api", "ingest"])
-def test_a_killed_api_interrupts_no_work(stack: RunningStack, api: Api, database: Any, name: str) -> None:
+def test_a_killed_api_interrupts_no_work(stack: RunningStack, api: Api, database: Database, name: str) -> None:
     """What was accepted goes on without the service that accepted or shows it."""
     submitted, gallery = submit_minute(api, "api")
     pid = stack.kill(name)
@@ -105,7 +96,7 @@ def test_a_killed_api_interrupts_no_work(stack: RunningStack, api: Api, database
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["kafka", "mongod", "s3"])
-def test_a_killed_server_delays_and_loses_nothing(stack: RunningStack, api: Api, database: Any, name: str) -> None:
+def test_a_killed_server_delays_and_loses_nothing(stack: RunningStack, api: Api, database: Database, name: str) -> None:
     """kill -9 of a server in the middle of the clip, and one upload more while it is away or just back."""
     submitted, gallery = submit_minute(api, "server")
     pid = stack.kill(name)
@@ -150,8 +141,13 @@ def test_sigterm_under_load_loses_nothing(stack: RunningStack, api: Api, name: s
 
 
 @pytest.mark.slow
-def test_work_is_announced_again_when_kafka_has_lost_its_data(stack: RunningStack, api: Api, database: Any) -> None:
-    """Kafka is killed and its data deleted while chunks, a plan and a commit are open: all of it is finished."""
+def test_work_is_announced_again_when_kafka_has_lost_its_data(
+    stack: RunningStack, api: Api, database: Database
+) -> None:
+    """Kafka is killed and its data deleted while chunks, a plan and a commit are open: all of it is finished.
+
+    Also what the lost `VideoPlanned` said: how long and how large each video is.
+    """
     submitted, gallery = submit_minute(api, "lost")
     queued = api.submit(clips.sample("tuesday"), gallery)
     pid = stack.pid("kafka")
@@ -160,9 +156,11 @@ def test_work_is_announced_again_when_kafka_has_lost_its_data(stack: RunningStac
     shutil.rmtree(data)
     stack.kill("kafka")
     stack.wait_restarted("kafka", pid, 120)
-    assert api.finished(submitted["task_id"], patience=180)["status"] == "done"
-    assert api.finished(queued["task_id"], patience=180)["status"] == "done"
-    eventually(lambda: len(api.profiles(gallery)) == 3, 30)
+    for one in (submitted, queued):
+        assert api.finished(one["task_id"], patience=180)["status"] == "done"
+        video = api.get(f"/videos/{one['video_id']}").json()
+        assert (video["width"], video["height"], video["duration"] > 1) == (640, 480, True)
+    eventually(lambda: len(api.profiles(gallery)) == 3)
     assert database.ledger.count_documents({"_id": {"$regex": f"^{gallery}:"}}) == 2
 
 

@@ -13,15 +13,16 @@ from aiokafka.admin import AIOKafkaAdminClient
 from pymongo import MongoClient
 
 from castlist.adapters import mongo, s3
+from castlist.adapters.kafka import subscription
 from castlist.adapters.kafka.publisher import KafkaPublisher
-from castlist.adapters.kafka.subscription import listen
 from castlist.adapters.kafka.topics import new_topic
 from castlist.adapters.memory import MemoryDocuments, MemoryLog, MemoryObjects
 from castlist.contract.topics import Topic
 from castlist.ports.documents import Documents
 from castlist.ports.messages import Message, Publisher, Subscription
 from castlist.ports.objects import Objects
-from castlist.store.collections import COLLECTIONS, INDEXES
+from castlist.store.collections import COLLECTIONS
+from castlist.store.store import Store
 
 BOTH = ["memory", pytest.param("real", marks=pytest.mark.stack)]
 
@@ -32,10 +33,10 @@ def database() -> Iterator[str]:
     name = f"contract-{uuid.uuid4().hex[:12]}"
     with MongoClient[dict[str, Any]](os.environ["MONGO_URL"]) as client:
         for collection in COLLECTIONS:
-            client[name].create_collection(collection)
-        for index in INDEXES:
-            if index.options.get("unique"):
-                client[name][index.collection].create_index(list(index.keys), **index.options)
+            made = client[name].create_collection(collection.name)
+            for index in collection.indexes:
+                if index.options.get("unique"):
+                    made.create_index(list(index.keys), **index.options)
         yield name
         client.drop_database(name)
 
@@ -48,13 +49,19 @@ async def documents(request: pytest.FixtureRequest) -> AsyncIterator[Documents]:
         return
     real = mongo.connect(os.environ["MONGO_URL"], request.getfixturevalue("database"))
     for collection in COLLECTIONS:
-        await real.delete(collection, {})
+        await real.delete(collection.name, {})
     yield real
     real.close()
 
 
+@pytest.fixture
+def store(documents: Documents) -> Store:
+    """The same empty database, in records."""
+    return Store(documents)
+
+
 @dataclass
-class Store:
+class Bucket:
     """Objects, and what the port does not show of them."""
 
     objects: Objects
@@ -86,7 +93,7 @@ def _bucket(name: str) -> AbstractAsyncContextManager[s3.S3Objects]:
 
 
 @pytest.fixture(params=BOTH)
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+async def bucket(request: pytest.FixtureRequest) -> AsyncIterator[Bucket]:
     """An empty bucket."""
     if request.param == "memory":
         memory = MemoryObjects()
@@ -98,7 +105,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
             memory.store(key, data, "text/plain", bucket="other")
             return "other"
 
-        yield Store(memory, uploads, elsewhere)
+        yield Bucket(memory, uploads, elsewhere)
         return
     own, other = request.getfixturevalue("buckets")
     async with _bucket(own) as real:
@@ -114,7 +121,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
                 await beside.put(key, data, "text/plain")
             return str(other)
 
-        yield Store(real, real_uploads, real_elsewhere)
+        yield Bucket(real, real_uploads, real_elsewhere)
         await real.abort_stale_uploads(-1)
         await real.delete_prefix("")
 
@@ -150,17 +157,17 @@ async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
     publisher = KafkaPublisher(bootstrap)
 
     def subscribe(topics: list[Topic], group: str, member: str | None = None) -> Any:
-        return subscribe(bootstrap, topics, f"{group}-{mark}", member)
+        return subscription.subscribe(bootstrap, topics, f"{group}-{mark}", member)
 
     async def lies_there(topic: str) -> list[Message]:
-        async with subscribe(bootstrap, [_topic(topic)], f"reader-{uuid.uuid4().hex}") as reader:
+        async with subscription.subscribe(bootstrap, [_topic(topic)], f"reader-{uuid.uuid4().hex}") as reader:
             found: list[Message] = []
             while (message := await reader.receive(8 if not found else 1)) is not None:
                 found.append(message)
                 await reader.commit(message)
             return found
 
-    yield Log((first, second), publisher, subscribe, lambda topic: listen(bootstrap, topic), lies_there)
+    yield Log((first, second), publisher, subscribe, lambda topic: subscription.listen(bootstrap, topic), lies_there)
     await publisher.close()
     await _administer(bootstrap, "delete", names)
 

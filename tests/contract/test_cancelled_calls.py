@@ -1,4 +1,4 @@
-"""A cancel that meets a call in the moment it returns is not lost: whoever was cancelled ends."""
+"""A cancel that meets a call in the moment it returns is not lost: the task that was cancelled ends."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -64,7 +64,7 @@ async def test_a_publish_cancelled_as_its_acknowledgement_comes_is_cancelled(
 
 
 async def test_a_cancelled_receive_and_commit_are_cancelled(log: Log) -> None:
-    """And what was handed out to nobody, or not committed, comes again to the next member."""
+    """And a message that no call returned, or that was not committed, comes again to the next member."""
     topic = log.topics[0]
     await log.publisher.publish_raw(topic.name, b"k", b"only")
     async with log.subscribe([topic], "g") as subscription:

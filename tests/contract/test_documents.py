@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from castlist.ports.documents import Documents
-from castlist.ports.errors import AlreadyExists
-from castlist.store.collections import GALLERIES, OUTBOX, PROFILES, TASKS, VIDEOS
+from castlist.ports.errors import AlreadyExistsError
+
+VIDEOS, TASKS, GALLERIES, PROFILES, OUTBOX = "videos", "tasks", "galleries", "profiles", "outbox"
 
 PEOPLE: list[dict[str, Any]] = [
     {"_id": "a", "n": 1, "name": "ann", "tags": ["x", "y"], "at": {"deep": 5}, "rows": [{"k": 1}, {"k": 2}]},
@@ -133,20 +134,20 @@ async def test_what_cannot_be_stored_is_refused(documents: Documents, value: Any
 
 
 async def test_an_id_is_taken_once(documents: Documents) -> None:
-    """A second insert under an `_id` is AlreadyExists; of several, those before it stay."""
+    """A second insert under an `_id` is AlreadyExistsError; of several, those before it stay."""
     await documents.insert(VIDEOS, {"_id": "b", "n": 1})
-    with pytest.raises(AlreadyExists):
+    with pytest.raises(AlreadyExistsError):
         await documents.insert(VIDEOS, {"_id": "b", "n": 2})
-    with pytest.raises(AlreadyExists):
+    with pytest.raises(AlreadyExistsError):
         await documents.insert_many(VIDEOS, [{"_id": "a"}, {"_id": "b"}, {"_id": "c"}])
     assert [one["_id"] for one in await documents.find(VIDEOS, {}, sort=[("_id", 1)])] == ["a", "b"]
     assert await documents.get(VIDEOS, "b") == {"_id": "b", "n": 1}
 
 
 async def test_a_unique_index_holds(documents: Documents) -> None:
-    """A task of the same video and epoch under another id is AlreadyExists."""
+    """A task of the same video and epoch under another id is AlreadyExistsError."""
     await documents.insert(TASKS, {"_id": "t1", "video_id": "v", "epoch": 1})
-    with pytest.raises(AlreadyExists):
+    with pytest.raises(AlreadyExistsError):
         await documents.insert(TASKS, {"_id": "t2", "video_id": "v", "epoch": 1})
     await documents.insert(TASKS, {"_id": "t2", "video_id": "v", "epoch": 2})
 
@@ -172,13 +173,13 @@ async def test_updates_of_what_is_not_there(documents: Documents) -> None:
         PROFILES, {"_id": "p", "s": 1}, {"$set": {"n": 1}, "$setOnInsert": {"m": 2}}, upsert=True
     )
     assert made == {"_id": "p", "s": 1, "n": 1, "m": 2}
-    with pytest.raises(AlreadyExists):
+    with pytest.raises(AlreadyExistsError):
         await documents.update(PROFILES, {"_id": "p", "s": 2}, {"$set": {"n": 5}}, upsert=True)
     assert await documents.get(PROFILES, "p") == made
 
 
 async def test_two_upserts_at_once_make_one_document(documents: Documents) -> None:
-    """The first to arrive sets what is set on insert; nobody gets an error."""
+    """The first to arrive sets what is set on insert; none of them gets an error."""
     results = await asyncio.gather(
         *(documents.update(GALLERIES, {"_id": "g"}, {"$setOnInsert": {"by": n}}, upsert=True) for n in range(8))
     )
@@ -187,7 +188,7 @@ async def test_two_upserts_at_once_make_one_document(documents: Documents) -> No
 
 
 async def test_compare_and_swap_lets_one_win(documents: Documents) -> None:
-    """Of several who read the same version, one writes the next."""
+    """Of several that read the same version, one writes the next."""
     await documents.insert(GALLERIES, {"_id": "g", "version": 0})
     results = await asyncio.gather(
         *(documents.update(GALLERIES, {"_id": "g", "version": 0}, {"$set": {"version": 1, "by": n}}) for n in range(6))
@@ -233,7 +234,7 @@ async def test_already_exists_in_a_transaction_undoes_it(documents: Documents) -
         await tx.insert(OUTBOX, {"_id": "event"})
         await tx.insert(VIDEOS, {"_id": "taken"})
 
-    with pytest.raises(AlreadyExists):
+    with pytest.raises(AlreadyExistsError):
         await documents.transaction(body)
     assert runs == 1
     assert await documents.count(OUTBOX, {}) == 0
@@ -289,7 +290,7 @@ async def test_a_transaction_reads_one_moment(documents: Documents) -> None:
 
 
 async def test_two_inserts_of_one_id_in_two_transactions(documents: Documents) -> None:
-    """The loser runs again and finds the winner's document: nobody sees AlreadyExists who looks first."""
+    """The loser runs again and finds the winner's document: one that looks first never sees AlreadyExistsError."""
     met = [asyncio.Event(), asyncio.Event()]
 
     async def body(tx: Documents, mine: int) -> str:

@@ -1,23 +1,29 @@
-"""The outbox, on both kinds of documents and logs: what was written into it is published, at least once, in order."""
+"""The outbox and its relay, in memory and on the servers: what was written is published, at least once, in order."""
 
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from castlist.contract.codec import encode
 from castlist.contract.events import Event, ProfileCreated
-from castlist.ports.documents import Document, Documents
-from castlist.ports.errors import Unavailable
+from castlist.contract.topics import Topic
+from castlist.messaging.outbox_relay import LEFT_BEHIND, OutboxRelay
+from castlist.ports.errors import UnavailableError
 from castlist.ports.messages import Message, Publisher
+from castlist.service.periodic import in_background
 from castlist.store import outbox
-from castlist.store.collections import OUTBOX
+from castlist.store.query import eq, set_to, with_id
+from castlist.store.records import OutboxRecord
+from castlist.store.store import Store
 from contract.conftest import Log
 from testkit.examples import example
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 89000, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(minutes=1)
+AT_ONCE = timedelta(0)
 
 
 def event(name: str) -> ProfileCreated:
@@ -26,111 +32,176 @@ def event(name: str) -> ProfileCreated:
     return made
 
 
-async def put(documents: Documents, topic: str, what: Event, at: datetime = LONG_AGO, order: int = 0) -> Document:
+def relay(store: Store, publisher: Publisher, topic: Topic) -> OutboxRelay:
+    """For one topic, at `NOW`."""
+    return OutboxRelay(store, publisher, lambda: NOW, [topic])
+
+
+async def put(store: Store, topic: Topic, what: Event, at: datetime = LONG_AGO, order: int = 0) -> OutboxRecord:
     """An entry for a topic of this test's own."""
-    entry = outbox.entry(what, at, order) | {"topic": topic}
-    await documents.insert(OUTBOX, entry)
+    entry = msgspec.structs.replace(outbox.entry(what, at, order), topic=topic.name)
+    await store.outbox.insert(entry)
     return entry
 
 
-async def unpublished(documents: Documents) -> set[str]:
+async def unpublished(store: Store) -> set[str]:
     """The ids of what waits."""
-    return {entry["_id"] for entry in await documents.find(OUTBOX, {"published_at": None})}
+    return set(await store.outbox.ids(eq(OutboxRecord.published_at, None)))
 
 
 class Dying(Publisher):
-    """A publisher whose Kafka goes away after some messages."""
+    """A publisher whose Kafka goes away after some messages, and is back for the second call."""
 
     def __init__(self, publisher: Publisher, messages: int) -> None:
-        self._publisher, self._left = publisher, messages
+        self._publisher, self._messages, self.failed = publisher, messages, False
 
     async def publish(self, *events: Event) -> None:
         raise NotImplementedError
 
     async def publish_entries(self, entries: Sequence[tuple[str, bytes, bytes]]) -> None:
-        await self._publisher.publish_entries(entries[: self._left])
-        raise Unavailable("Kafka is away")
+        if self.failed:
+            await self._publisher.publish_entries(entries)
+            return
+        await self._publisher.publish_entries(entries[: self._messages])
+        self.failed = True
+        raise UnavailableError("Kafka is away")
 
     async def publish_raw(
         self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()
     ) -> None:
         raise NotImplementedError
 
-    async def bury(self, message: Message, reason: str) -> None:
+    async def publish_dead_letter(self, message: Message, reason: str) -> None:
         raise NotImplementedError
 
     async def ping(self) -> None:
         raise NotImplementedError
 
 
-async def test_an_event_is_written_once(documents: Documents) -> None:
+async def test_an_event_is_written_once(store: Store) -> None:
     """Adding it again, also at once, leaves the first entry as it stands and returns that."""
-    first = await outbox.add(documents, event("a"), NOW)
-    again = await asyncio.gather(*(outbox.add(documents, event("a"), NOW + timedelta(seconds=n)) for n in range(1, 5)))
+    first = await outbox.add(store, event("a"), NOW)
+    again = await asyncio.gather(*(outbox.add(store, event("a"), NOW + timedelta(seconds=n)) for n in range(1, 5)))
     assert all(entry == first for entry in again)
-    assert await documents.find(OUTBOX, {}) == [first]
-    assert first["value"].encode() == encode(event("a"))
-    assert (first["topic"], first["key"], first["published_at"]) == ("profile.events", "default", None)
+    assert await store.outbox.find() == [first]
+    assert first.value.encode() == encode(event("a"))
+    assert (first.topic, first.key, first.published_at) == ("profile.events", "default", None)
 
 
-async def test_an_event_that_was_published_is_not_revived(documents: Documents) -> None:
+async def test_an_event_that_was_published_is_not_revived(store: Store) -> None:
     """A redo that adds it again finds it published, and leaves it so."""
-    entry = await outbox.add(documents, event("a"), LONG_AGO)
-    await documents.update(OUTBOX, {"_id": entry["_id"]}, {"$set": {"published_at": NOW}})
-    assert (await outbox.add(documents, event("a"), NOW))["published_at"] == NOW
-    assert not await unpublished(documents)
+    entry = await outbox.add(store, event("a"), LONG_AGO)
+    await store.outbox.update(with_id(entry.id), set_to(OutboxRecord.published_at, NOW))
+    assert (await outbox.add(store, event("a"), NOW)).published_at == NOW
+    assert not await unpublished(store)
 
 
-async def test_publishing_writes_and_marks(documents: Documents, log: Log) -> None:
+async def test_publishing_writes_and_marks(store: Store, log: Log) -> None:
     """The messages lie in the topic under their key, in the order given, and the entries say when."""
-    topic = log.topics[0].name
-    entries = [await put(documents, topic, event(name)) for name in ("b", "a", "c")]
-    await outbox.publish(documents, log.publisher, entries, NOW)
-    messages = await log.read(topic)
+    topic = log.topics[0]
+    entries = [await put(store, topic, event(name)) for name in ("b", "a", "c")]
+    await relay(store, log.publisher, topic).publish(entries)
+    messages = await log.read(topic.name)
     assert [message.value for message in messages] == [encode(event(name)) for name in ("b", "a", "c")]
     assert {message.key for message in messages} == {b"default"}
-    assert {entry["published_at"] for entry in await documents.find(OUTBOX, {})} == {NOW}
+    assert {entry.published_at for entry in await store.outbox.find()} == {NOW}
 
 
-async def test_a_sweep_publishes_what_was_left(documents: Documents, log: Log) -> None:
-    """Oldest first and in order; not what is fresh, what is published, or what another service sweeps."""
-    topic, other = log.topics[0].name, log.topics[1].name
-    await put(documents, topic, event("third"), LONG_AGO, order=2)
-    await put(documents, topic, event("second"), LONG_AGO, order=1)
-    await put(documents, topic, event("first"), LONG_AGO - timedelta(seconds=1), order=9)
-    await put(documents, topic, event("fresh"), NOW - outbox.SWEEP_AFTER / 2)
-    await put(documents, other, event("theirs"))
-    published = await put(documents, topic, event("published"))
-    await documents.update(OUTBOX, {"_id": published["_id"]}, {"$set": {"published_at": LONG_AGO}})
-    assert await outbox.sweep(documents, log.publisher, NOW, [topic]) == 3
+async def test_a_sweep_publishes_what_was_left(store: Store, log: Log) -> None:
+    """Oldest first and in order; not what is fresh, what is published, or what another relay publishes."""
+    topic, other = log.topics
+    await put(store, topic, event("third"), LONG_AGO, order=2)
+    await put(store, topic, event("second"), LONG_AGO, order=1)
+    await put(store, topic, event("first"), LONG_AGO - timedelta(seconds=1), order=9)
+    await put(store, topic, event("fresh"), NOW - LEFT_BEHIND / 2)
+    await put(store, other, event("theirs"))
+    published = await put(store, topic, event("published"))
+    await store.outbox.update(with_id(published.id), set_to(OutboxRecord.published_at, LONG_AGO))
+    own = relay(store, log.publisher, topic)
+    assert await own.sweep() == 3
     expected = [encode(event(name)) for name in ("first", "second", "third")]
-    assert [message.value for message in await log.read(topic)] == expected
-    assert await unpublished(documents) == {"fresh", "theirs"}
-    assert await outbox.sweep(documents, log.publisher, NOW, [topic]) == 0
+    assert [message.value for message in await log.read(topic.name)] == expected
+    assert await unpublished(store) == {"fresh", "theirs"}
+    assert await own.sweep() == 0
+
+
+async def test_a_sweep_without_an_age_publishes_what_is_fresh_too(store: Store, log: Log) -> None:
+    """Of its own topic, and behind what was left from before: the later of two events stays the later one."""
+    topic, other = log.topics
+    await put(store, topic, event("fresh"), NOW)
+    await put(store, topic, event("left"), LONG_AGO, order=outbox.LAST)
+    await put(store, other, event("theirs"), NOW)
+    assert await relay(store, log.publisher, topic).sweep(AT_ONCE) == 2
+    expected = [encode(event(name)) for name in ("left", "fresh")]
+    assert [message.value for message in await log.read(topic.name)] == expected
+    assert await unpublished(store) == {"theirs"}
+
+
+async def test_a_sweep_goes_on_until_nothing_is_left(store: Store, log: Log) -> None:
+    """More than fit into one batch, in one order over all batches."""
+    topic = log.topics[0]
+    entries = [outbox.entry(event(f"event-{number}"), LONG_AGO, number) for number in range(250)]
+    await store.outbox.insert_many(msgspec.structs.replace(entry, topic=topic.name) for entry in reversed(entries))
+    assert await relay(store, log.publisher, topic).sweep() == 250
+    assert [message.value for message in await log.read(topic.name)] == [entry.value.encode() for entry in entries]
+    assert not await unpublished(store)
 
 
 @pytest.mark.parametrize("sent", [0, 1])
-async def test_what_an_outage_cut_short_is_published_by_a_later_sweep(
-    documents: Documents, log: Log, sent: int
-) -> None:
+async def test_what_an_outage_cut_short_is_published_by_a_later_sweep(store: Store, log: Log, sent: int) -> None:
     """Nothing is marked that may not have been published; what had been comes again, as the same bytes."""
-    topic = log.topics[0].name
+    topic = log.topics[0]
     for number in range(3):
-        await put(documents, topic, event(f"event-{number}"), order=number)
-    with pytest.raises(Unavailable):
-        await outbox.sweep(documents, Dying(log.publisher, sent), NOW, [topic])
-    assert len(await unpublished(documents)) == 3
-    assert await outbox.sweep(documents, log.publisher, NOW, [topic]) == 3
-    values = [message.value for message in await log.read(topic)]
+        await put(store, topic, event(f"event-{number}"), order=number)
+    own = relay(store, Dying(log.publisher, sent), topic)
+    with pytest.raises(UnavailableError):
+        await own.sweep()
+    assert len(await unpublished(store)) == 3
+    assert await own.sweep() == 3
+    values = [message.value for message in await log.read(topic.name)]
     assert values == [encode(event(f"event-{number}")) for number in (*range(sent), *range(3))]
-    assert not await unpublished(documents)
+    assert not await unpublished(store)
 
 
-async def test_sweepers_at_once_lose_nothing(documents: Documents, log: Log) -> None:
+async def test_sweeps_at_once_lose_nothing(store: Store, log: Log) -> None:
     """Each entry is published at least once, and none is left."""
-    topic = log.topics[0].name
+    topic = log.topics[0]
     for number in range(20):
-        await put(documents, topic, event(f"event-{number}"))
-    await asyncio.gather(*(outbox.sweep(documents, log.publisher, NOW, [topic]) for _ in range(3)))
-    assert {message.value for message in await log.read(topic)} == {encode(event(f"event-{n}")) for n in range(20)}
-    assert not await unpublished(documents)
+        await put(store, topic, event(f"event-{number}"))
+    await asyncio.gather(*(relay(store, log.publisher, topic).sweep() for _ in range(3)))
+    values = {message.value for message in await log.read(topic.name)}
+    assert values == {encode(event(f"event-{number}")) for number in range(20)}
+    assert not await unpublished(store)
+
+
+async def test_a_running_relay_publishes_what_it_is_woken_for(store: Store, log: Log) -> None:
+    """However fresh it is, each time it is woken."""
+    topic = log.topics[0]
+    own = relay(store, log.publisher, topic)
+    async with log.listen(topic) as messages, in_background(own.run()):
+        for name in ("first", "second"):
+            await put(store, topic, event(name), NOW)
+            own.wake()
+            assert (await anext(messages)).value == encode(event(name))
+
+
+async def test_a_running_relay_finds_what_it_was_not_woken_for(store: Store, log: Log) -> None:
+    """Once it is so old that the process that wrote it is not about to publish it; what is fresh is left to that."""
+    topic = log.topics[0]
+    await put(store, topic, event("fresh"), NOW)
+    await put(store, topic, event("left"))
+    async with log.listen(topic) as messages, in_background(relay(store, log.publisher, topic).run()):
+        assert (await anext(messages)).value == encode(event("left"))
+    assert "fresh" in await unpublished(store)
+
+
+async def test_a_running_relay_waits_out_an_outage(store: Store, log: Log) -> None:
+    """What it was woken for while Kafka was away is published when it is back, without being woken again."""
+    topic = log.topics[0]
+    publisher = Dying(log.publisher, 0)
+    own = relay(store, publisher, topic)
+    await put(store, topic, event("a"), NOW)
+    async with log.listen(topic) as messages, in_background(own.run()):
+        own.wake()
+        assert (await anext(messages)).value == encode(event("a"))
+    assert publisher.failed

@@ -5,34 +5,19 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from castlist_client.client import Client
-from conftest import RunningStack
 from testkit import clips
 from testkit.api import Api, new_gallery
-from testkit.commit_moments import Database, connect
+from testkit.database import Database
+from testkit.eventually import eventually
+from testkit.running_stack import RunningStack
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture
-def database(stack: RunningStack) -> Iterator[Database]:
-    """What is stored, looked at directly."""
-    database = connect(stack.mongo_url)
-    yield database
-    database.client.close()
-
-
-@pytest.fixture
-def api(stack: RunningStack) -> Api:
-    """The services without our client."""
-    return Api(stack)
 
 
 def start(stack: RunningStack, *arguments: str) -> subprocess.Popen[str]:
@@ -55,15 +40,6 @@ def castlist(stack: RunningStack, *arguments: str) -> tuple[int, dict[str, Any]]
     code, document, err = end(start(stack, *arguments))
     assert "Traceback" not in err, err
     return code, document
-
-
-def until(truth: Callable[[], Any], patience: float = 60) -> Any:
-    """Wait for something to become true; what it was then."""
-    give_up = time.monotonic() + patience
-    while not (value := truth()):
-        assert time.monotonic() < give_up, "it did not come to pass"
-        time.sleep(0.02)
-    return value
 
 
 def test_a_folder_goes_in_and_its_people_come_out(stack: RunningStack, tmp_path: Path) -> None:
@@ -93,6 +69,19 @@ def test_a_folder_goes_in_and_its_people_come_out(stack: RunningStack, tmp_path:
     html = (tmp_path / "sheet.html").read_text("utf-8")
     assert html.count("<section") == 3
     assert html.count("data:image/jpeg;base64,/9j/") == 4
+
+
+@pytest.mark.parametrize("command", [("people",), ("sheet", "sheet.html")])
+def test_a_gallery_that_does_not_exist_is_said_to_be_unknown(
+    stack: RunningStack, tmp_path: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 2 and its name, not a gallery without people."""
+    monkeypatch.chdir(tmp_path)
+    gallery = new_gallery("unknown")
+    process = start(stack, *command, "--gallery", gallery)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert f"There is no gallery {gallery}" in out + err
 
 
 def test_what_is_there_already_is_not_uploaded_again(stack: RunningStack, tmp_path: Path) -> None:
@@ -127,7 +116,7 @@ def test_a_cancelled_task_has_its_own_exit_code(stack: RunningStack, api: Api) -
     _, submitted = castlist(stack, "submit", str(clips.minute()), "-g", gallery)
     task = submitted["files"][0]["task_id"]
     watching = start(stack, "watch", task)
-    until(lambda: api.task(task)["status"] == "processing")
+    eventually(lambda: api.task(task)["status"] == "processing")
     assert castlist(stack, "cancel", task)[0] == 0
     code, watched, _ = end(watching)
     assert (code, watched["tasks"][0]["status"]) == (4, "cancelled")
@@ -145,11 +134,11 @@ def test_ctrl_c_in_an_upload_leaves_nothing(stack: RunningStack, database: Datab
     os.truncate(large, 1 << 30)
     before = {upload["_id"] for upload in database.uploads.find()}
     process = start(stack, "submit", str(large), "-g", gallery)
-    mine = until(lambda: {upload["_id"] for upload in database.uploads.find()} - before)
+    mine = eventually(lambda: {upload["_id"] for upload in database.uploads.find()} - before)
     process.send_signal(signal.SIGINT)
     code, document, err = end(process)
     assert (code, document["interrupted"], document["files"][0]["status"]) == (130, True, "not submitted"), err
-    until(lambda: database.uploads.count_documents({"_id": {"$in": list(mine)}}) == 0)
+    eventually(lambda: database.uploads.count_documents({"_id": {"$in": list(mine)}}) == 0)
     assert database.videos.count_documents({"gallery": gallery}) == 0
     assert database.tasks.count_documents({"gallery": gallery}) == 0
 
@@ -161,7 +150,7 @@ def test_ctrl_c_says_what_goes_on_or_cancels_it(
     """An accepted task is not ours to lose; it is named, and cancelled only where that was asked for."""
     gallery = new_gallery("client")
     process = start(stack, "submit", str(clips.minute()), "-g", gallery, "--watch", *option)
-    task = until(lambda: database.tasks.find_one({"gallery": gallery, "status": "processing"}))["_id"]
+    task = eventually(lambda: database.tasks.find_one({"gallery": gallery, "status": "processing"}))["_id"]
     process.send_signal(signal.SIGINT)
     code, document, err = end(process)
     assert (code, document["interrupted"]) == (130, True)

@@ -1,18 +1,12 @@
-"""What people do by hand: name somebody, delete a video, change settings. Over HTTP, until it took effect."""
+"""What people do by hand: name a person, delete a video, change settings. Over HTTP, until it took effect."""
 
 import pytest
 
-from conftest import RunningStack
 from testkit import clips
 from testkit.api import Api, new_gallery
-from testkit.running import eventually
+from testkit.eventually import eventually
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture
-def api(stack: RunningStack) -> Api:
-    return Api(stack)
 
 
 def test_a_name_stays_and_a_deleted_video_goes(api: Api) -> None:
@@ -24,7 +18,7 @@ def test_a_name_stays_and_a_deleted_video_goes(api: Api) -> None:
     first = api.profiles(gallery)[0]
     answer = api.http.patch(f"{api.query}/profiles/{first['id']}", json={"name": "Ada Müller"})
     assert answer.status_code == 202, answer.text
-    eventually(lambda: api.get(here).json()["settled"])
+    eventually(lambda: api.is_settled(gallery))
     assert api.get(f"/profiles/{first['id']}").json()["name"] == "Ada Müller"
     assert [one["id"] for one in api.get("/profiles", gallery=gallery, name="Ada Müller").json()["items"]] == [
         first["id"]
@@ -40,7 +34,7 @@ def test_a_name_stays_and_a_deleted_video_goes(api: Api) -> None:
     assert api.get(crop).status_code == 200
     answer = api.http.delete(f"{api.query}/videos/{clip['video_id']}")
     assert answer.status_code == 202, answer.text
-    eventually(lambda: api.get(here).json()["settled"])
+    eventually(lambda: api.is_settled(gallery))
     assert api.get(here).json() == {"id": gallery, "videos": 0, "profiles": 0, "tasks_open": 0, "settled": True}
     assert api.get(f"/profiles/{first['id']}").status_code == 404
     assert api.get(f"/videos/{clip['video_id']}").status_code == 404
@@ -62,11 +56,11 @@ def test_settings_hold_from_the_next_task_on(api: Api) -> None:
         "detector", "samples_per_second", "smallest_face", "in_video_distance", "minimum_sightings",
     }  # fmt: skip
     assert api.task(clip["task_id"])["settings"] == first
-    # Whoever is seen less often than this is nobody.
+    # A person who is seen less often than this is left out.
     changes = {"minimum_sightings": 100, "samples_per_second": 2.0, "smallest_face": 90, "in_video_distance": 0.35}
     answer = api.http.patch(f"{api.query}{path}", json=changes)
     assert answer.status_code == 202, answer.text
-    eventually(lambda: api.get(f"/galleries/{gallery}").json()["settled"])
+    eventually(lambda: api.is_settled(gallery))
     assert api.get(path).json() == before | changes
     other = api.submit(clips.sample("tuesday"), gallery)
     task = api.finished(other["task_id"])

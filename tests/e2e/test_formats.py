@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import RunningStack
 from testkit import clips
 from testkit.api import Api, new_gallery
+from testkit.running_stack import RunningStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 

@@ -6,7 +6,6 @@ from itertools import accumulate
 
 import pytest
 
-from conftest import RunningStack
 from deploy.commands.sample import CLIPS, expected
 from testkit import clips
 from testkit.api import Api, new_gallery
@@ -14,13 +13,8 @@ from testkit.api import Api, new_gallery
 pytestmark = pytest.mark.stack
 
 
-@pytest.fixture
-def api(stack: RunningStack) -> Api:
-    return Api(stack)
-
-
 def test_each_person_of_the_sample_is_found_once_in_the_clips_they_are_in(api: Api) -> None:
-    """All clips at once: three people, each in exactly their clips, and nobody beyond the cut that ends their scene."""
+    """All clips at once: three people, each in exactly their clips, and no one beyond the cut that ends their scene."""
     gallery = new_gallery("sample")
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         submitted = list(pool.map(lambda name: api.submit(clips.sample(name.removesuffix(".mp4")), gallery), CLIPS))

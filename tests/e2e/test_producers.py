@@ -12,20 +12,15 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from conftest import ROOT, RunningStack
 from testkit import clips
 from testkit.api import Api, new_gallery
+from testkit.running_stack import RunningStack
+from testkit.source import ROOT
 
 pytestmark = pytest.mark.stack
 
 # As docs/producers.md gives it to people who do not have our code.
 NAMESPACE = uuid.UUID("6f1c1f4e-5b0a-5e0e-9d0c-6d1f4a5c7e21")
-
-
-@pytest.fixture
-def api(stack: RunningStack) -> Api:
-    """What query-api says of it."""
-    return Api(stack)
 
 
 def example(file: Path, gallery: str) -> tuple[int, list[dict[str, Any]]]:
@@ -72,7 +67,7 @@ def test_the_example_says_who_is_in_its_video(api: Api) -> None:
 
 
 def test_the_example_hears_of_a_failure(api: Api, tmp_path: Path) -> None:
-    """What is not a video ends as a failed task with its reason, and nobody appears."""
+    """What is not a video ends as a failed task with its reason, and no person appears."""
     (tmp_path / "notes.txt").write_text("These are notes and no video. " * 50)
     code, events = example(tmp_path / "notes.txt", new_gallery("announced"))
     assert code == 1
@@ -83,7 +78,7 @@ def test_the_example_hears_of_a_failure(api: Api, tmp_path: Path) -> None:
 
 
 async def test_a_cancel_may_come_before_its_video(stack: RunningStack, api: Api) -> None:
-    """Both from another system, in the wrong order and twice: the task ends cancelled, and nobody appears."""
+    """Both from another system, in the wrong order and twice: the task ends cancelled, and no person appears."""
     gallery, video_id = new_gallery("announced"), f"acme-{uuid.uuid4()}"
     missing = {"bucket": "castlist", "key": f"acme/{video_id}"}
     cancel = ("video.control", message("CancelVideo", video_id))

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,11 +16,13 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from conftest import RunningStack
 from deploy.config import read_dotenv
 from deploy.supervision.ports import free_port
+from testkit.eventually import eventually
+from testkit.processes import runs
+from testkit.running_stack import RunningStack
+from testkit.source import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 GIVEN = ("KAFKA_BOOTSTRAP", "MONGO_URL", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY")
 
 pytestmark = pytest.mark.stack
@@ -81,25 +82,11 @@ def pids_of_servers(home: Local) -> dict[str, int]:
     return {name: row["pid"] for name, row in home.rows().items() if name in ("kafka", "mongod", "s3")}
 
 
-def eventually(check: Callable[[], Any], patience: float = 60.0) -> None:
-    until = time.monotonic() + patience
-    while not check():
-        assert time.monotonic() < until
-        time.sleep(0.1)
-
-
-def runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 def test_data_and_addresses_outlive_stops_and_a_killed_supervisor(local: Callable[..., Local]) -> None:
-    """What was in MongoDB is there again; at no time is a server left that nobody watches.
+    """What was in MongoDB is there again; at no time is a server left that no supervisor watches.
 
-    Addresses stay, except that of a server whose port somebody has taken meanwhile: MongoDB's set remembers its node by
-    address, so it is renamed, and leads again.
+    Addresses stay, except that of a server whose port another process has taken meanwhile: MongoDB's set remembers its
+    node by address, so it is renamed, and leads again.
     """
     home = local()
     home.up()
@@ -111,8 +98,8 @@ def test_data_and_addresses_outlive_stops_and_a_killed_supervisor(local: Callabl
     assert home.deploy("down").returncode == 0
     assert not [pid for pid in pids if runs(pid)]
 
-    with socket.socket() as somebody:
-        somebody.bind(("127.0.0.1", port))
+    with socket.socket() as another:
+        another.bind(("127.0.0.1", port))
         home.up()
     moved = {name: row["address"] for name, row in home.rows().items()}
     assert {name for name in before if moved[name] != before[name]} == {"mongod"}
@@ -131,7 +118,7 @@ def test_data_and_addresses_outlive_stops_and_a_killed_supervisor(local: Callabl
 
 
 def test_two_stacks_have_ports_and_keys_of_their_own(pair: tuple[Local, Local]) -> None:
-    """And the store answers nobody without a key."""
+    """And the store answers no request without a key."""
     first, second = pair
     ports = [row["port"] for home in pair for name, row in home.rows().items() if name in ("kafka", "mongod", "s3")]
     assert len(set(ports)) == 6
@@ -163,8 +150,7 @@ def test_each_server_comes_back_after_a_kill(pair: tuple[Local, Local]) -> None:
 def test_given_servers_are_used_and_not_started(pair: tuple[Local, Local], local: Callable[..., Local]) -> None:
     """What the environment points to is listed as given, and stopping the stack leaves it alone."""
     owner = pair[0]
-    names = ("KAFKA_BOOTSTRAP", "MONGO_URL", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY")
-    guest = local("guest", **{name: owner.setting(name) for name in names})
+    guest = local("guest", **{name: owner.setting(name) for name in GIVEN})
     guest.up()
     rows = guest.rows()
     assert {name: (row["state"], row["pid"]) for name, row in rows.items()} == {

@@ -6,24 +6,25 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from testkit.eventually import eventually
+from testkit.processes import runs
+from testkit.source import ROOT
 
 # `alpha` is a server, `beta` a service that wants it; each sleeps, and has a child that sleeps.
 SCRIPT = """
 import sys
 from pathlib import Path
 from deploy.errors import DeployError
-from deploy.home import Home
-from deploy.process import Spec
-from deploy.stack import Stack
-from deploy.supervisor import Supervisor
+from deploy.supervision.home import Home
+from deploy.supervision.process import Spec
+from deploy.supervision.stack import Stack
+from deploy.supervision.supervisor import Supervisor
 
 home = Path(sys.argv[1])
 code = '''
@@ -52,7 +53,7 @@ except DeployError as error:
 """
 
 
-class Running:
+class SupervisorProcess:
     """A supervisor process over `SCRIPT`."""
 
     def __init__(self, home: Path, broken: str = "") -> None:
@@ -80,20 +81,6 @@ class Running:
         return [int(pid) for file in files if file.exists() for pid in file.read_text().split()]
 
 
-def eventually(check: Callable[[], Any], patience: float = 30.0) -> None:
-    until = time.monotonic() + patience
-    while not check():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
-def runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 def deploy(home: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, str(ROOT / "deploy"), *words],
@@ -102,11 +89,11 @@ def deploy(home: Path, *words: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.fixture
-def supervise(tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    started: list[Running] = []
+def supervise(tmp_path: Path) -> Iterator[Callable[..., SupervisorProcess]]:
+    started: list[SupervisorProcess] = []
 
-    def start(name: str = "home", broken: str = "") -> Running:
-        started.append(Running(tmp_path / name, broken))
+    def start(name: str = "home", broken: str = "") -> SupervisorProcess:
+        started.append(SupervisorProcess(tmp_path / name, broken))
         return started[-1]
 
     yield start
@@ -119,7 +106,7 @@ def supervise(tmp_path: Path) -> Iterator[Callable[..., Running]]:
                 os.kill(pid, signal.SIGKILL)
 
 
-def test_starts_in_order_and_stops_everything_on_sigterm(supervise: Callable[..., Running]) -> None:
+def test_starts_in_order_and_stops_everything_on_sigterm(supervise: Callable[..., SupervisorProcess]) -> None:
     """The server before the service; at the end no process, no grandchild, and the state says stopped."""
     running = supervise()
     running.wait_ready()
@@ -132,7 +119,7 @@ def test_starts_in_order_and_stops_everything_on_sigterm(supervise: Callable[...
     assert running.state()["stage"] == "stopped"
 
 
-def test_no_child_survives_a_killed_supervisor(supervise: Callable[..., Running]) -> None:
+def test_no_child_survives_a_killed_supervisor(supervise: Callable[..., SupervisorProcess]) -> None:
     """`kill -9` leaves it no time: the kernel ends its children; `status` sees that nothing runs, `up` works again."""
     running = supervise()
     running.wait_ready()
@@ -155,7 +142,7 @@ def test_no_child_survives_a_killed_supervisor(supervise: Callable[..., Running]
     assert again.popen.wait(30) == 0
 
 
-def test_restarts_what_dies_and_says_so(supervise: Callable[..., Running]) -> None:
+def test_restarts_what_dies_and_says_so(supervise: Callable[..., SupervisorProcess]) -> None:
     """A killed process is back under a new pid, its restart is counted, the other one is left alone."""
     running = supervise()
     running.wait_ready()
@@ -167,7 +154,7 @@ def test_restarts_what_dies_and_says_so(supervise: Callable[..., Running]) -> No
     assert "alpha was killed by SIGKILL; starting it again in 0.25 s" in running.log.read_text()
 
 
-def test_the_delay_grows_while_it_keeps_dying(supervise: Callable[..., Running]) -> None:
+def test_the_delay_grows_while_it_keeps_dying(supervise: Callable[..., SupervisorProcess]) -> None:
     """Each death in a row doubles it."""
     running = supervise()
     running.wait_ready()
@@ -178,18 +165,18 @@ def test_the_delay_grows_while_it_keeps_dying(supervise: Callable[..., Running])
     assert [f"again in {delay} s" in said for delay in ("0.25", "0.5", "1")] == [True, True, True]
 
 
-def test_one_home_has_one_supervisor(supervise: Callable[..., Running]) -> None:
+def test_one_home_has_one_supervisor(supervise: Callable[..., SupervisorProcess]) -> None:
     """The second one is refused in one line, and the first one goes on."""
     running = supervise()
     running.wait_ready()
-    second = Running(running.home)
+    second = SupervisorProcess(running.home)
     assert second.popen.wait(30) == 1
     assert f"deploy: a stack is running in {running.home} already" in second.log.read_text()
     assert running.popen.poll() is None
     assert all(runs(pid) for pid in running.all_pids())
 
 
-def test_one_that_never_starts_fails_the_stack_with_its_reason(supervise: Callable[..., Running]) -> None:
+def test_one_that_never_starts_fails_the_stack_with_its_reason(supervise: Callable[..., SupervisorProcess]) -> None:
     """After three tries; what was up already is stopped."""
     running = supervise(broken="beta")
     eventually(lambda: (running.home / "alpha").exists())
@@ -200,7 +187,7 @@ def test_one_that_never_starts_fails_the_stack_with_its_reason(supervise: Callab
     assert running.state()["stage"] == "failed"
 
 
-def test_down_waits_until_nothing_is_left(supervise: Callable[..., Running]) -> None:
+def test_down_waits_until_nothing_is_left(supervise: Callable[..., SupervisorProcess]) -> None:
     """And asked again it says that nothing runs, which is no error."""
     running = supervise()
     running.wait_ready()
@@ -218,7 +205,7 @@ def test_down_waits_until_nothing_is_left(supervise: Callable[..., Running]) -> 
 
 
 def test_down_never_signals_a_process_that_took_the_supervisors_id(tmp_path: Path) -> None:
-    """The state names a pid that is somebody else's by now: it is left alone."""
+    """The state names a pid that another process has by now: it is left alone."""
     stranger = subprocess.Popen(["sleep", "60"])
     try:
         home = tmp_path / "home"
@@ -251,7 +238,7 @@ def test_down_never_signals_a_process_that_took_the_supervisors_id(tmp_path: Pat
         stranger.wait()
 
 
-def test_two_homes_do_not_know_of_each_other(supervise: Callable[..., Running]) -> None:
+def test_two_homes_do_not_know_of_each_other(supervise: Callable[..., SupervisorProcess]) -> None:
     """Stopping the one leaves the other as it is."""
     first, second = supervise("first"), supervise("second")
     first.wait_ready()

@@ -1,15 +1,15 @@
 """Suggestions: found once a gallery is settled, gone when they are true no longer."""
 
-import uuid
 from typing import Any
 
 import numpy as np
 import pytest
 
-from conftest import RunningStack
 from testkit import synthetic
-from testkit.commit_moments import connect
-from testkit.running import connected, done, eventually, shown
+from testkit.api import new_gallery
+from testkit.database import Database, are_done, videos_of_profiles
+from testkit.eventually import eventually
+from testkit.running_stack import RunningStack, connected
 from testkit.synthetic import SyntheticVideo, submit
 
 pytestmark = pytest.mark.stack
@@ -24,22 +24,22 @@ def between(person: int, view: int) -> Any:
     return vector
 
 
-async def test_a_suggestion_comes_and_goes(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each other's nearest by a margin; somebody else as near, and the suggestion is withdrawn."""
+async def test_a_suggestion_comes_and_goes(
+    stack: RunningStack, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each other's nearest by a margin; a third person as near, and the suggestion is withdrawn."""
     monkeypatch.setattr(synthetic, "face_of", between)
-    gallery = f"suggest-{uuid.uuid4().hex[:8]}"
-    database: Any = connect(stack.mongo_url)
-    async with connected(stack) as (documents, publisher):
+    gallery = new_gallery("suggest")
+    async with connected(stack) as (store, publisher):
         for i in range(2):
-            await submit(documents, publisher, SyntheticVideo(f"{gallery}-{i}", gallery, [[i]]))
-        eventually(lambda: done(database, gallery, 2))
-        assert len(shown(database, gallery)) == 2
+            await submit(store, publisher, SyntheticVideo(f"{gallery}-{i}", gallery, [[i]]))
+        eventually(lambda: are_done(database, gallery, 2))
+        assert len(videos_of_profiles(database, gallery)) == 2
         found = eventually(lambda: database.suggestions.find_one({"gallery": gallery}))
         profiles = [profile["_id"] for profile in database.profiles.find({"gallery": gallery})]
         assert found["profiles"] == sorted(profiles)
         assert found["distance"] == pytest.approx(0.56, abs=0.01)
-        await submit(documents, publisher, SyntheticVideo(f"{gallery}-2", gallery, [[2]]))
-        eventually(lambda: done(database, gallery, 3))
+        await submit(store, publisher, SyntheticVideo(f"{gallery}-2", gallery, [[2]]))
+        eventually(lambda: are_done(database, gallery, 3))
         eventually(lambda: not database.suggestions.find_one({"gallery": gallery}))
     assert database.profiles.count_documents({"gallery": gallery}) == 3
-    database.client.close()

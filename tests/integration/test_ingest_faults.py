@@ -1,46 +1,49 @@
 """Servers that are away and processes that die around an upload: accepted for good, or nothing is left of it."""
 
 import asyncio
-import os
 import re
 import signal
-import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
-from castlist.adapters import mongo
 from castlist.adapters.kafka.publisher import KafkaPublisher
-from castlist.adapters.mongo import MongoDocuments
+from castlist.adapters.s3 import S3Objects
 from castlist.clock import now_utc
 from castlist.contract import events, ids, topics
-from castlist.ports.errors import Unavailable
+from castlist.contract.values import StoredObject
+from castlist.messaging.outbox_relay import OutboxRelay
+from castlist.ports.errors import UnavailableError
+from castlist.service.periodic import in_background
 from castlist.service.problems import Problem
-from castlist.store.collections import OUTBOX, UPLOADS, VIDEOS
-from conftest import RunningStack
+from castlist.store.query import ANY, eq, one_of, set_to, with_id, with_ids
+from castlist.store.records import OutboxRecord, UploadRecord
+from castlist.store.store import Store
+from castlist.tasks import registration
 from ingest.acceptance import Acceptance
-from ingest.announcer import Announcer
 from ingest.upload_stream import Received, Uploads
 from ingest.upload_sweeper import ABANDONED, sweep_uploads
 from ingest.video_details import Details
 from testkit.api import new_gallery
-from testkit.own_ingest import NOWHERE, Ingesting, ingesting, own_bucket, own_database, parts, sha256, until, video
-from testkit.running import whole_topic
+from testkit.eventually import eventually_async
+from testkit.own_ingest import OwnIngest, own_ingest, sha256, video
+from testkit.own_service import NOWHERE, OwnService, own_service
+from testkit.own_storage import own_bucket, own_database, own_store, unfinished_uploads
+from testkit.running_stack import RunningStack, whole_topic
 
 pytestmark = pytest.mark.stack
 MB = 1024 * 1024
+OURS = [topics.VIDEO_UPLOADED, topics.VIDEO_CONTROL]
+FORM = {"Content-Type": "multipart/form-data; boundary=line"}
 
 
 @pytest.fixture(scope="module")
 def database(stack: RunningStack) -> Iterator[str]:
-    with own_database(stack) as name:
+    with own_database(stack, "ingest") as name:
         yield name
 
 
@@ -53,23 +56,22 @@ async def said_of(stack: RunningStack, topic: str, video_id: str) -> list[Any]:
 
 async def test_kafka_being_away_is_no_reason_to_refuse(stack: RunningStack, database: str) -> None:
     """Uploads and cancels are answered at once; another ingest, where Kafka is there, publishes them."""
-    async with ingesting(stack, database) as ingest:
+    async with own_ingest(stack, database) as ingest:
         first = (await ingest.upload(video(), new_gallery("no-kafka"))).json()
         second = (await ingest.upload(video(), new_gallery("no-kafka"))).json()
         assert (await ingest.client.post(f"/tasks/{second['task_id']}/cancel")).status_code == 202
-        unpublished = await ingest.documents.find(OUTBOX, {"published_at": None, "topic": {"$regex": "^video"}})
-        assert {entry["key"] for entry in unpublished} >= {first["video_id"], second["video_id"]}
+        left = eq(OutboxRecord.published_at, None) & one_of(OutboxRecord.topic, [topic.name for topic in OURS])
+        unpublished = await ingest.store.outbox.find(left)
+        assert {entry.key for entry in unpublished} >= {first["video_id"], second["video_id"]}
 
         publisher = KafkaPublisher(stack.kafka_bootstrap)
-        announcer = asyncio.create_task(Announcer(ingest.documents, publisher, now_utc).run())
+        relay = OutboxRelay(ingest.store, publisher, now_utc, OURS)
 
         async def all_published() -> bool:
-            left = {"_id": {"$in": [entry["_id"] for entry in unpublished]}, "published_at": None}
-            return await ingest.documents.count(OUTBOX, left) == 0
+            return await ingest.store.outbox.count(with_ids(entry.id for entry in unpublished) & left) == 0
 
-        await until(all_published)
-        announcer.cancel()
-        await asyncio.wait([announcer])
+        async with in_background(relay.run()):
+            await eventually_async(all_published)
         await publisher.close()
     assert len(await said_of(stack, "video.uploaded", first["video_id"])) == 1
     assert len(await said_of(stack, "video.uploaded", second["video_id"])) == 1
@@ -79,15 +81,15 @@ async def test_kafka_being_away_is_no_reason_to_refuse(stack: RunningStack, data
 
 async def test_an_upload_is_published_under_its_videos_key(stack: RunningStack, database: str) -> None:
     """Once, marked in the outbox, and readable as the event of the topic."""
-    async with ingesting(stack, database, kafka_bootstrap=stack.kafka_bootstrap) as ingest:
+    async with own_ingest(stack, database, kafka_bootstrap=stack.kafka_bootstrap) as ingest:
         told = (await ingest.upload(video(), new_gallery("published"))).json()
         event_id = ids.event_id("VideoUploaded", told["video_id"], 1)
 
         async def published() -> bool:
-            entry = await ingest.documents.get(OUTBOX, event_id)
-            return entry is not None and entry["published_at"] is not None
+            entry = await ingest.store.outbox.get(event_id)
+            return entry is not None and entry.published_at is not None
 
-        await until(published)
+        await eventually_async(published)
     (record,) = await said_of(stack, topics.VIDEO_UPLOADED.name, told["video_id"])
     event = events.VideoUploaded.model_validate_json(record.value)
     assert (event.event_id, event.sha256, event.epoch) == (event_id, told["sha256"], 1)
@@ -98,8 +100,8 @@ async def test_without_s3_or_mongodb_an_upload_is_to_be_tried_later(
     stack: RunningStack, database: str, away: str
 ) -> None:
     """503 with Retry-After, for uploads small and large; readiness names who is missing."""
-    nobody = {"s3_endpoint": f"http://{NOWHERE}", "mongo_url": f"mongodb://{NOWHERE}"}[away]
-    async with ingesting(stack, database, **{away: nobody}) as ingest:
+    nowhere = {"s3_endpoint": f"http://{NOWHERE}", "mongo_url": f"mongodb://{NOWHERE}"}[away]
+    async with own_ingest(stack, database, **{away: nowhere}) as ingest:
         for size in (1000, 20 * MB):
             answer = await ingest.upload(video(size, seed=1), new_gallery("away"))
             assert answer.status_code == 503, answer.text
@@ -119,10 +121,10 @@ async def test_without_s3_or_mongodb_an_upload_is_to_be_tried_later(
 class Steps:
     """The steps of an upload by themselves, so that a test can die between any two of them."""
 
-    def __init__(self, ingest: Ingesting) -> None:
+    def __init__(self, ingest: OwnIngest) -> None:
         self.ingest = ingest
-        self.uploads = Uploads(ingest.documents, ingest.objects, now_utc, 1 << 30)
-        self.acceptance = Acceptance(ingest.documents, now_utc)
+        self.uploads = Uploads(ingest.store, ingest.objects, now_utc, 1 << 30)
+        self.acceptance = Acceptance(ingest.store, now_utc)
         self.details = Details(gallery=new_gallery("steps"), name="lobby.mp4")
 
     async def receive(self, data: bytes) -> Received:
@@ -136,12 +138,12 @@ class Steps:
 
     async def sweep(self, minutes: float) -> int:
         later = now_utc() + timedelta(minutes=minutes)
-        return await sweep_uploads(self.ingest.documents, self.ingest.objects, later)
+        return await sweep_uploads(self.ingest.store, self.ingest.objects, later)
 
 
 @pytest.fixture
 async def steps(stack: RunningStack, database: str) -> AsyncIterator[Steps]:
-    async with ingesting(stack, database) as ingest:
+    async with own_ingest(stack, database) as ingest:
         yield Steps(ingest)
 
 
@@ -180,14 +182,14 @@ async def test_the_object_of_a_duplicate_is_not_kept(steps: Steps) -> None:
 async def test_an_upload_that_was_given_up_is_not_accepted(steps: Steps) -> None:
     """It stood still for so long that the sweep has begun: a video must not refer to what is being removed."""
     received = await steps.receive(video())
-    await steps.ingest.documents.update(UPLOADS, {"_id": received.object.key}, {"$set": {"condemned": True}})
-    with pytest.raises(Unavailable):
+    await steps.ingest.store.uploads.update(with_id(received.object.key), set_to(UploadRecord.condemned, True))
+    with pytest.raises(UnavailableError):
         await steps.uploads.meant_for(received.object.key, steps.video_id(received))
 
 
 async def test_a_long_upload_is_left_alone(steps: Steps) -> None:
     """Begun hours ago and still receiving: neither its parts nor its record are touched; dead parts are removed."""
-    objects, documents = steps.ingest.objects, steps.ingest.documents
+    objects, store = steps.ingest.objects, steps.ingest.store
     more = asyncio.Event()
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -196,25 +198,29 @@ async def test_a_long_upload_is_left_alone(steps: Steps) -> None:
         yield b"the end"
 
     receiving = asyncio.create_task(steps.uploads.receive(chunks()))
-    await until(lambda: parts(objects))
-    await documents.update(UPLOADS, {}, {"$set": {"touched_at": now_utc() + ABANDONED}})
-    assert await sweep_uploads(documents, objects, now_utc(), older=timedelta(0)) == 0
-    assert len(await parts(objects)) == 1
+    await eventually_async(lambda: unfinished_uploads(objects))
+    await store.uploads.update(ANY, set_to(UploadRecord.touched_at, now_utc() + ABANDONED))
+    assert await sweep_uploads(store, objects, now_utc(), older=timedelta(0)) == 0
+    assert len(await unfinished_uploads(objects)) == 1
     more.set()
     received = await receiving
     assert received.object.bytes == 20 * MB + 12 + len(b"the end")
     await steps.uploads.settle(received.object.key, kept=False)
     await objects._client.create_multipart_upload(Bucket=objects.bucket, Key="videos/dead")
     await asyncio.sleep(1)
-    await sweep_uploads(documents, objects, now_utc(), older=timedelta(0))
-    assert await parts(objects) == []
+    await sweep_uploads(store, objects, now_utc(), older=timedelta(0))
+    assert await unfinished_uploads(objects) == []
 
 
 async def test_a_transaction_that_fails_leaves_its_object_to_the_sweep(steps: Steps) -> None:
     """Whether it was committed may be unknown: removing the object at once could take it from an accepted video."""
     ingest = steps.ingest
     gallery, data = new_gallery("unknown"), video()
-    await ingest.documents.insert(VIDEOS, {"_id": ids.uploaded_video_id(gallery, sha256(data)), "gallery": "another"})
+    id, elsewhere = ids.uploaded_video_id(gallery, sha256(data)), StoredObject("elsewhere", "lobby.mp4")
+    taken = events.VideoUploaded(
+        event_id=id, occurred_at=now_utc(), video_id=id, gallery=new_gallery("another"), object=elsewhere
+    )
+    await registration.register(ingest.store, taken, now_utc())
     refused = await ingest.upload(data, gallery)
     assert refused.status_code == 409
     assert await ingest.left() == (1, 0, 1)
@@ -235,50 +241,26 @@ async def test_what_the_chunks_raise_leaves_nothing(steps: Steps) -> None:
 # --- a process of its own ---------------------------------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def connected(stack: RunningStack, database: str) -> AsyncIterator[MongoDocuments]:
-    """The database, without what earlier tests recorded of their uploads."""
-    documents = mongo.connect(stack.mongo_url, database)
-    try:
-        await documents.delete(UPLOADS, {})
-        yield documents
-    finally:
-        documents.close()
+@pytest.fixture
+async def store(stack: RunningStack, database: str) -> AsyncIterator[Store]:
+    """Without what earlier tests recorded of their uploads."""
+    async with own_store(stack, database) as store:
+        await store.uploads.delete(ANY)
+        yield store
 
 
-@asynccontextmanager
-async def process(
-    stack: RunningStack, database: str, bucket: str
-) -> AsyncIterator[tuple[subprocess.Popen[bytes], str]]:
-    """`python -m ingest` with its address; killed afterwards."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {
-        **os.environ,
-        "INGEST_PORT": str(port),
-        "MONGO_DATABASE": database,
-        "S3_BUCKET": bucket,
-        "KAFKA_BOOTSTRAP": NOWHERE,
-        "LOG_LEVEL": "ERROR",
-    }
-    running = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
-        [sys.executable, "-m", "ingest"], env=environment
-    )
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+@pytest.fixture
+async def bucket(stack: RunningStack) -> AsyncIterator[S3Objects]:
+    async with own_bucket(stack) as objects:
+        yield objects
 
-            async def ready() -> bool:
-                try:
-                    return (await client.get("/health/ready")).status_code == 200
-                except httpx.TransportError:
-                    return False
 
-            await until(ready, 60)
-        yield running, f"http://127.0.0.1:{port}"
-    finally:
-        running.kill()
-        running.wait()
+@pytest.fixture
+def ingest(database: str, bucket: S3Objects) -> Iterator[OwnService]:
+    """`python -m ingest` on both, without Kafka."""
+    where = {"MONGO_DATABASE": database, "S3_BUCKET": bucket.bucket, "KAFKA_BOOTSTRAP": NOWHERE}
+    with own_service("ingest", "INGEST_PORT", LOG_LEVEL="ERROR", **where) as service:
+        yield service
 
 
 def peak(pid: int) -> int:
@@ -289,7 +271,7 @@ def peak(pid: int) -> int:
     return int(found[1]) * 1024
 
 
-async def test_memory_does_not_grow_with_the_file(stack: RunningStack, database: str) -> None:
+async def test_memory_does_not_grow_with_the_file(ingest: OwnService) -> None:
     """300 MB of unknown length go through; resident memory grows by less than 100 MB."""
     block = video(MB, seed=1)[:MB]
 
@@ -299,16 +281,14 @@ async def test_memory_does_not_grow_with_the_file(stack: RunningStack, database:
             yield block
         yield b"\r\n--line--\r\n"
 
-    async with own_bucket(stack) as objects, process(stack, database, objects.bucket) as (ingest, url):
-        before = peak(ingest.pid)
-        async with httpx.AsyncClient(base_url=url, timeout=240) as client:
-            headers = {"Content-Type": "multipart/form-data; boundary=line"}
-            answer = await client.post("/videos", content=body(), headers=headers)
-        assert (answer.status_code, answer.json()["bytes"]) == (202, 300 * MB)
-        assert peak(ingest.pid) - before < 100 * MB
+    before = peak(ingest.process.pid)
+    async with httpx2.AsyncClient(base_url=ingest.url, timeout=240) as client:
+        answer = await client.post("/videos", content=body(), headers=FORM)
+    assert (answer.status_code, answer.json()["bytes"]) == (202, 300 * MB)
+    assert peak(ingest.process.pid) - before < 100 * MB
 
 
-async def test_a_killed_ingest_leaves_nothing_for_good(stack: RunningStack, database: str) -> None:
+async def test_a_killed_ingest_leaves_nothing_for_good(ingest: OwnService, store: Store, bucket: S3Objects) -> None:
     """kill -9 in the middle of the file, after parts of it went to S3: swept by the next one."""
 
     async def body() -> AsyncIterator[bytes]:
@@ -316,26 +296,22 @@ async def test_a_killed_ingest_leaves_nothing_for_good(stack: RunningStack, data
         yield video(30 * MB, seed=1)
         await asyncio.sleep(60)
 
-    async with (
-        connected(stack, database) as documents,
-        own_bucket(stack) as objects,
-        process(stack, database, objects.bucket) as (ingest, url),
-    ):
-        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
-            headers = {"Content-Type": "multipart/form-data; boundary=line"}
-            upload = asyncio.create_task(client.post("/videos", content=body(), headers=headers))
-            await until(lambda: parts(objects))
-            ingest.send_signal(signal.SIGKILL)
-            with pytest.raises(httpx.TransportError):
-                await upload
-        assert await documents.count(UPLOADS, {}) == 1
-        await asyncio.sleep(1)
-        assert await sweep_uploads(documents, objects, now_utc(), older=timedelta(0)) == 1
-        assert (await parts(objects), await objects.list("")) == ([], [])
-        assert await documents.count(UPLOADS, {}) == 0
+    async with httpx2.AsyncClient(base_url=ingest.url, timeout=60) as client:
+        upload = asyncio.create_task(client.post("/videos", content=body(), headers=FORM))
+        await eventually_async(lambda: unfinished_uploads(bucket))
+        ingest.process.send_signal(signal.SIGKILL)
+        with pytest.raises(httpx2.TransportError):
+            await upload
+    assert await store.uploads.count() == 1
+    await asyncio.sleep(1)
+    assert await sweep_uploads(store, bucket, now_utc(), older=timedelta(0)) == 1
+    assert (await unfinished_uploads(bucket), await bucket.list("")) == ([], [])
+    assert await store.uploads.count() == 0
 
 
-async def test_a_terminated_ingest_finishes_what_it_is_receiving(stack: RunningStack, database: str) -> None:
+async def test_a_terminated_ingest_finishes_what_it_is_receiving(
+    ingest: OwnService, store: Store, bucket: S3Objects
+) -> None:
     """SIGTERM in the middle of an upload that ends soon: it is still accepted, then the process ends."""
     go_on = asyncio.Event()
 
@@ -344,30 +320,24 @@ async def test_a_terminated_ingest_finishes_what_it_is_receiving(stack: RunningS
         await go_on.wait()
         yield b"\r\n--line--\r\n"
 
-    async with (
-        connected(stack, database) as documents,
-        own_bucket(stack) as objects,
-        process(stack, database, objects.bucket) as (ingest, url),
-    ):
+    async def began() -> bool:
+        return await store.uploads.count() == 1
 
-        async def began() -> bool:
-            return await documents.count(UPLOADS, {}) == 1
-
-        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
-            headers = {"Content-Type": "multipart/form-data; boundary=line"}
-            upload = asyncio.create_task(client.post("/videos", content=body(), headers=headers))
-            await until(began)
-            ingest.send_signal(signal.SIGTERM)
-            await asyncio.sleep(0.5)
-            go_on.set()
-            assert (await upload).status_code == 202
-        assert await asyncio.to_thread(ingest.wait, 20) == 0
-        assert len(await objects.list("")) == 1
+    async with httpx2.AsyncClient(base_url=ingest.url, timeout=60) as client:
+        upload = asyncio.create_task(client.post("/videos", content=body(), headers=FORM))
+        await eventually_async(began)
+        ingest.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.5)
+        go_on.set()
+        assert (await upload).status_code == 202
+    assert await asyncio.to_thread(ingest.process.wait, 20) == 0
+    assert len(await bucket.list("")) == 1
 
 
-async def test_a_terminated_ingest_gives_up_what_takes_long(stack: RunningStack, database: str) -> None:
+async def test_a_terminated_ingest_gives_up_what_takes_long(
+    ingest: OwnService, store: Store, bucket: S3Objects
+) -> None:
     """SIGTERM in the middle of an upload that does not end: 503, and nothing remains of it when the process is gone."""
-
     gone = asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
@@ -375,18 +345,12 @@ async def test_a_terminated_ingest_gives_up_what_takes_long(stack: RunningStack,
         yield video(30 * MB, seed=1)
         await gone.wait()
 
-    async with (
-        connected(stack, database) as documents,
-        own_bucket(stack) as objects,
-        process(stack, database, objects.bucket) as (ingest, url),
-    ):
-        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
-            headers = {"Content-Type": "multipart/form-data; boundary=line"}
-            upload = asyncio.create_task(client.post("/videos", content=body(), headers=headers))
-            await until(lambda: parts(objects))
-            ingest.send_signal(signal.SIGTERM)
-            assert await asyncio.to_thread(ingest.wait, 20) == 0
-            gone.set()  # this client looks at the answer only then
-            answer = await upload
-        assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
-        assert (await parts(objects), await documents.count(UPLOADS, {})) == ([], 0)
+    async with httpx2.AsyncClient(base_url=ingest.url, timeout=60) as client:
+        upload = asyncio.create_task(client.post("/videos", content=body(), headers=FORM))
+        await eventually_async(lambda: unfinished_uploads(bucket))
+        ingest.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(ingest.process.wait, 20) == 0
+        gone.set()  # this client looks at the answer only then
+        answer = await upload
+    assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
+    assert (await unfinished_uploads(bucket), await store.uploads.count()) == ([], 0)

@@ -4,61 +4,75 @@ import asyncio
 import contextlib
 import json
 import re
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-import httpx
+import httpx2
 import jsonschema  # type: ignore[import-untyped]
 import pytest
-from pymongo import MongoClient
 
 from castlist.adapters import mongo, s3
+from castlist.adapters.memory import MemoryLog
 from castlist.adapters.mongo import MongoDocuments
 from castlist.adapters.s3 import S3Objects
 from castlist.clock import now_utc
 from castlist.contract.codec import decode
 from castlist.contract.commands import ChangeSettings, DeleteVideo, RenameProfile
-from castlist.contract.ids import crop_key, task_id
+from castlist.contract.ids import command_ledger_key, crop_key, task_id
 from castlist.contract.topics import GALLERY_COMMITS
-from castlist.contract.values import MatchSettings
+from castlist.contract.values import AnalysisSettings, GallerySettings
+from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.ports.documents import Document
 from castlist.service.settings import Settings
-from castlist.store import collections
-from castlist.store.collections import GALLERIES
+from castlist.store.query import ANY, Where, ascending, eq, set_to, with_id
+from castlist.store.records import (
+    AppearanceRecord,
+    GalleryRecord,
+    LedgerRecord,
+    OutboxRecord,
+    PendingVideo,
+    ProfileRecord,
+    Status,
+    SuggestionRecord,
+    TaskRecord,
+    VideoRecord,
+)
+from castlist.store.store import Store, Table
 from castlist.tasks import lifecycle, registration
-from conftest import RunningStack
+from query_api.command_outbox import CommandOutbox
 from query_api.http.cursors import Order
-from query_api.read_model import NEWEST_FIRST, Reading
-from testkit.own_service import free_port, served
+from query_api.read_model import NEWEST_FIRST, ReadModel
+from testkit.api import new_gallery
+from testkit.own_service import NOWHERE, own_service
+from testkit.own_storage import own_database
+from testkit.running_stack import RunningStack
 from testkit.stored import START, Stored
 
 pytestmark = pytest.mark.stack
-DATABASE = f"castlist-test-query-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture(scope="module")
-def url(stack: RunningStack) -> Iterator[str]:
+def database_name(stack: RunningStack) -> Iterator[str]:
+    with own_database(stack, "query") as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def url(database_name: str) -> Iterator[str]:
     """A query-api on a database of its own. Its Kafka is away: nothing but commands may need one."""
-    documents = mongo.connect(stack.mongo_url, DATABASE)
-    asyncio.run(collections.create(documents))
-    documents.close()
-    with served(
-        "query_api", "QUERY_PORT", MONGO_DATABASE=DATABASE, KAFKA_BOOTSTRAP=f"127.0.0.1:{free_port()}"
-    ) as address:
-        yield address
-    with MongoClient[dict[str, Any]](stack.mongo_url) as client:
-        client.drop_database(DATABASE)
+    with own_service("query_api", "QUERY_PORT", MONGO_DATABASE=database_name, KAFKA_BOOTSTRAP=NOWHERE) as service:
+        yield service.url
 
 
 @dataclass
 class Seen:
     """The service as a client sees it, and the servers behind it."""
 
-    http: httpx.AsyncClient
+    http: httpx2.AsyncClient
     documents: MongoDocuments
+    store: Store
     objects: S3Objects
     stored: Stored
     openapi: dict[str, Any]
@@ -108,20 +122,14 @@ class Seen:
 
 
 @pytest.fixture
-async def seen(url: str, stack: RunningStack) -> AsyncIterator[Seen]:
+async def seen(url: str, stack: RunningStack, database_name: str) -> AsyncIterator[Seen]:
     """The service, with a gallery of the test's own."""
-    settings = Settings()
-    documents = mongo.connect(stack.mongo_url, DATABASE)
-    gallery = f"g-{uuid.uuid4().hex[:12]}"
-    await registration.ensure_gallery(documents, gallery, START)
-    async with (
-        httpx.AsyncClient(base_url=url, timeout=30) as http,
-        s3.connect(
-            settings.s3_endpoint, settings.s3_bucket, settings.s3_access_key, settings.s3_secret_key, settings.s3_region
-        ) as objects,
-    ):
+    documents = mongo.connect(stack.mongo_url, database_name)
+    store, gallery = Store(documents), new_gallery("query")
+    await registration.ensure_gallery(store, gallery, START)
+    async with httpx2.AsyncClient(base_url=url, timeout=30) as http, s3.connect(*Settings().s3) as objects:
         described = (await http.get("/openapi.json")).json()
-        yield Seen(http, documents, objects, Stored(documents, gallery), described)
+        yield Seen(http, documents, store, objects, Stored(store, gallery), described)
     documents.close()
 
 
@@ -162,24 +170,25 @@ async def test_a_task_is_shown_as_it_is(seen: Seen) -> None:
 
 async def test_a_task_shows_the_settings_it_runs_with(seen: Seen) -> None:
     """Null until it is planned; those of its plan afterwards, alone, in a list and to its end; never the gallery's."""
-    planned = MatchSettings(
+    planned = AnalysisSettings(
         detector="cnn", samples_per_second=10, smallest_face=80, in_video_distance=0.3, minimum_sightings=4
-    ).model_dump()
-    await seen.documents.update(GALLERIES, {"_id": seen.stored.gallery}, {"$set": {"settings": {"smallest_face": 99}}})
+    )
+    others = set_to(GalleryRecord.settings, GallerySettings(smallest_face=99))
+    await seen.store.galleries.update(with_id(seen.stored.gallery), others)
     waiting, working, done = [
         await seen.stored.video(status=state) for state in (lifecycle.QUEUED, lifecycle.PROCESSING, lifecycle.DONE)
     ]
     for video in (working, done):
         await seen.stored.change_task(video, settings=planned)
     shown = await seen.walk("/tasks", gallery=seen.stored.gallery)
-    assert [task["settings"] for task in shown] == [None, planned, planned]
-    for video, settings in ((waiting, None), (working, planned), (done, planned)):
+    assert [task["settings"] for task in shown] == [None, asdict(planned), asdict(planned)]
+    for video, settings in ((waiting, None), (working, asdict(planned)), (done, asdict(planned))):
         assert (await seen.get(f"/tasks/{task_id(video, 1)}"))["settings"] == settings
 
 
 async def test_tasks_are_listed_by_gallery_state_and_video(seen: Seen) -> None:
     """Oldest first, in pages; each filter alone and together."""
-    states = [lifecycle.QUEUED, lifecycle.DONE, lifecycle.FAILED, lifecycle.DONE, lifecycle.CANCELLED]
+    states: list[Status] = [lifecycle.QUEUED, lifecycle.DONE, lifecycle.FAILED, lifecycle.DONE, lifecycle.CANCELLED]
     videos = [await seen.stored.video(status=state) for state in states]
     here = {"gallery": seen.stored.gallery}
     expected = [task_id(video, 1) for video in videos]
@@ -197,27 +206,27 @@ async def test_the_stream_of_a_task_says_every_change_and_ends(seen: Seen) -> No
     steps: Iterator[Callable[[], Awaitable[Any]]] = iter(
         [
             lambda: seen.stored.change_task(
-                video, status="processing", started_at=now_utc(), progress=0.5, settings=MatchSettings().model_dump()
+                video, status="processing", started_at=now_utc(), progress=0.5, settings=AnalysisSettings()
             ),
             lambda: seen.stored.change_task(video, progress=0.75),
-            lambda: lifecycle.finish(seen.documents, video, 1, lifecycle.DONE, now_utc()),
+            lambda: lifecycle.finish(seen.store, video, 1, lifecycle.DONE, now_utc()),
         ]
     )
-    events: list[httpx.Response] = []
+    events: list[httpx2.Response] = []
     lines: list[str] = []
     async with seen.http.stream("GET", f"{path}/events") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         async for line in answer.aiter_lines():
             lines.append(line)
             if line.startswith("data: "):
-                events.append(httpx.Response(200, text=line.removeprefix("data: ")))
+                events.append(httpx2.Response(200, text=line.removeprefix("data: ")))
                 if (step := next(steps, None)) is not None:
                     await step()
     said = [event.json() for event in events]
     assert [(one["status"], one["progress"]) for one in said] == [
         ("queued", 0.0), ("processing", 0.5), ("processing", 0.75), ("done", 1.0),
     ]  # fmt: skip
-    assert [one["settings"] for one in said] == [None, *[MatchSettings().model_dump()] * 3]
+    assert [one["settings"] for one in said] == [None, *[asdict(AnalysisSettings())] * 3]
     assert lines.count("event: task") == 4
     assert said[-1] == await seen.get(path)
 
@@ -230,8 +239,8 @@ async def test_the_stream_of_a_deleted_videos_task_ends(seen: Seen) -> None:
         async for line in answer.aiter_lines():
             if line.startswith("data: "):
                 last = line.removeprefix("data: ")
-                await seen.documents.delete(collections.TASKS, {"video_id": video})
-    said = httpx.Response(200, text=last).json()
+                await seen.store.tasks.delete(eq(TaskRecord.video_id, video))
+    said = httpx2.Response(200, text=last).json()
     assert (said["status"], said["error"]["code"]) == ("cancelled", "video_deleted")
 
 
@@ -284,7 +293,6 @@ async def test_profiles_are_listed_by_gallery_video_and_name_in_each_order(seen:
     people = await seen.walk(f"/videos/{yard}/profiles", limit=2)
     assert ids(people) == in_yard
     assert all([one["video_id"] for one in person["appearances"]] == [yard] for person in people)
-    assert await seen.walk("/profiles", gallery="nobody-here") == []
 
 
 @pytest.mark.parametrize("sort", ["created_at", "-created_at", "name"])
@@ -317,12 +325,12 @@ async def test_a_profile_shows_its_newest_hundred_appearances_and_all_of_them_in
     """In a list beside people of few videos, alone, and page by page: the same order, newest first."""
     videos = [await seen.stored.video(f"{n}.mp4", status=lifecycle.QUEUED) for n in range(103)]
     often = await seen.stored.profile(videos)
-    once = await seen.stored.profile(videos[:1])
+    seldom = await seen.stored.profile(videos[:1])
     newest = videos[::-1]
     assert [one["video_id"] for one in (await seen.get(f"/profiles/{often}"))["appearances"]] == newest[:100]
     listed = await seen.walk("/profiles", gallery=seen.stored.gallery)
     assert [[one["video_id"] for one in person["appearances"]] for person in listed] == [newest[:100], videos[:1]]
-    assert ids(listed) == [often, once]
+    assert ids(listed) == [often, seldom]
     for limit in (40, 103, 500):
         paged = await seen.walk(f"/profiles/{often}/appearances", limit=limit)
         assert [one["video_id"] for one in paged] == newest
@@ -433,34 +441,38 @@ async def test_a_gallery_is_settled_when_nothing_is_under_way_in_it(seen: Seen) 
     assert await seen.get(here) == nothing
     video = await seen.stored.video(status=lifecycle.PROCESSING)
     assert await seen.get(here) == nothing | {"videos": 1, "tasks_open": 1, "settled": False}
-    pending = {"_id": f"{video}:1", "gallery": seen.stored.gallery, "kind": "people"}
-    await seen.documents.insert(collections.PENDING, pending)
-    await lifecycle.finish(seen.documents, video, 1, lifecycle.DONE, now_utc())
+    pending = PendingVideo(
+        id=f"{video}:1", gallery=seen.stored.gallery, created_at=now_utc(), video_id=video, epoch=1, persons=()
+    )
+    await seen.store.pending.insert(pending)
+    await lifecycle.finish(seen.store, video, 1, lifecycle.DONE, now_utc())
     profile = await seen.stored.profile([video])
     now = nothing | {"videos": 1, "profiles": 1}
     assert await seen.get(here) == now | {"settled": False}
-    await seen.documents.delete(collections.PENDING, {"_id": f"{video}:1"})
+    await seen.store.pending.delete(with_id(pending.id))
     assert await seen.get(here) == now
     command = (await seen.http.patch(f"/profiles/{profile}", json={"name": "Ada"})).json()["command"]
     assert await seen.get(here) == now | {"settled": False}
-    await seen.documents.insert(collections.LEDGER, {"_id": f"{seen.stored.gallery}:command:{command}"})
+    carried_out = LedgerRecord(id=command_ledger_key(seen.stored.gallery, command), at=now_utc())
+    await seen.store.ledger.insert(carried_out)
     assert await seen.get(here) == now
     assert now in await seen.walk("/galleries", limit=1)
 
 
 async def test_suggestions_are_given_nearest_first(seen: Seen) -> None:
-    """Pairs of this gallery's profiles, with their distance; none where nobody was found alike."""
+    """Pairs of this gallery's profiles, with their distance; none where no two were found alike."""
     path = f"/galleries/{seen.stored.gallery}/suggestions"
     assert await seen.get(path) == {"items": []}
-    for pair, distance in ((["p1", "p4"], 0.61), (["p2", "p3"], 0.55)):
-        row = {"_id": ":".join(pair) + seen.stored.gallery, "gallery": seen.stored.gallery}
-        await seen.documents.insert(collections.SUGGESTIONS, {**row, "profiles": pair, "distance": distance})
+    for pair, distance in ((("p1", "p4"), 0.61), (("p2", "p3"), 0.55)):
+        id = ":".join(pair) + seen.stored.gallery
+        suggestion = SuggestionRecord(id=id, gallery=seen.stored.gallery, profiles=pair, distance=distance)
+        await seen.store.suggestions.insert(suggestion)
     pairs = [{"profiles": ["p2", "p3"], "distance": 0.55}, {"profiles": ["p1", "p4"], "distance": 0.61}]
     assert await seen.get(path) == {"items": pairs}
 
 
 async def test_what_is_not_there_is_not_found(seen: Seen) -> None:
-    """Under every address with an id in it, and under those that do not exist; a wrong method says which are right."""
+    """Under every address with an id in it, in lists of an unknown gallery, and under addresses that do not exist."""
     for path in (
         "/tasks/none", "/tasks/none/events", "/profiles/none", "/profiles/none/appearances", "/videos/none",
         "/videos/none/profiles", "/videos/none/content", "/galleries/none", "/galleries/none/suggestions",
@@ -470,6 +482,9 @@ async def test_what_is_not_there_is_not_found(seen: Seen) -> None:
     for path, body in (("/profiles/none", {"name": "Ada"}), ("/galleries/none/settings", {"detector": "cnn"})):
         await seen.problem(404, path, "PATCH", json=body)
     await seen.problem(404, "/videos/none", "DELETE")
+    for path in ("/tasks", "/profiles", "/videos"):
+        unknown = await seen.problem(404, path, params={"gallery": "nowhere"})
+        assert "nowhere" in unknown["detail"]
     await seen.problem(405, "/tasks", "POST")
 
 
@@ -534,53 +549,54 @@ async def test_every_list_is_read_along_an_index(seen: Seen, sort: str) -> None:
     for name in (None, "Ada", None, "Bo"):
         profile = await seen.stored.profile([video], name)
     explained = Explained(seen.documents)
-    reading = Reading(explained)
-    here = {"gallery": seen.stored.gallery}
-    by_age, order = Order("created_at"), Order(sort.lstrip("-"), -1 if sort.startswith("-") else 1)
-    lists: list[tuple[str, Document, Order]] = [
-        (collections.PROFILES, here, order),
-        (collections.TASKS, here, by_age),
-        (collections.TASKS, {}, by_age),
-        (collections.TASKS, {**here, "status": "done"}, by_age),
-        (collections.VIDEOS, here, by_age),
-        (collections.VIDEOS, {}, by_age),
-        (collections.APPEARANCES, {"profile_id": profile}, NEWEST_FIRST),
-        (collections.GALLERIES, {}, Order("_id")),
-        *([(collections.PROFILES, {}, order)] if sort != "name" else []),
+    store, gallery = Store(explained), seen.stored.gallery
+    commands = CommandOutbox(store, OutboxRelay(store, MemoryLog().publisher(), now_utc, [GALLERY_COMMITS]))
+    model = ReadModel(store, commands)
+    profiles_here, tasks_here, videos_here = (
+        eq(record.gallery, gallery) for record in (ProfileRecord, TaskRecord, VideoRecord)
+    )
+    member, direction = getattr(ProfileRecord, sort.lstrip("-")), -1 if sort.startswith("-") else 1
+    order, tasks, videos = Order(member, direction), Order(TaskRecord.created_at), Order(VideoRecord.created_at)
+    lists: list[tuple[Table[Any], Where, Order]] = [
+        (store.profiles, profiles_here, order),
+        (store.tasks, tasks_here, tasks),
+        (store.tasks, ANY, tasks),
+        (store.tasks, tasks_here & eq(TaskRecord.status, "done"), tasks),
+        (store.videos, videos_here, videos),
+        (store.videos, ANY, videos),
+        (store.appearances, eq(AppearanceRecord.profile_id, profile), NEWEST_FIRST),
+        (store.galleries, ANY, Order(GalleryRecord.id)),
+        *([(store.profiles, ANY, order)] if sort != "name" else []),
     ]
-    for collection, where, by in lists:
-        rows, cursor = await reading.page(collection, where, by, 1, None)
+    for table, where, by in lists:
+        _, cursor = await model.page(table, where, by, 1, None)
         for _ in range(3):
             if cursor is None:
                 break
-            _, cursor = await reading.page(collection, where, by, 1, cursor)
-    rows, _ = await reading.page(collections.PROFILES, here, order, 50, None)
-    await reading.profiles(rows)
-    await explained.find(collections.VIDEOS, {**here, "sha256": "ab" * 32})
-    await explained.find(collections.VIDEOS, {**here, "external_id": "cam"})
-    await explained.find(collections.OUTBOX, {"topic": GALLERY_COMMITS.name, "key": {"$in": [seen.stored.gallery]}})
-    assert {collection for collection, _ in explained.plans} >= {
-        collections.PROFILES,
-        collections.TASKS,
-        collections.VIDEOS,
-    }
+            _, cursor = await model.page(table, where, by, 1, cursor)
+    people, _ = await model.page(store.profiles, profiles_here, order, 50, None)
+    await model.profiles(people)
+    await store.videos.find(videos_here & eq(VideoRecord.sha256, "ab" * 32))
+    await store.videos.find(videos_here & eq(VideoRecord.external_id, "cam"))
+    await commands.galleries_waiting([gallery])
+    assert {collection for collection, _ in explained.plans} >= {"profiles", "tasks", "videos", "outbox"}
     assert [plan for plan in explained.plans if plan[1] in {"COLLSCAN", "SORT"}] == []
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
-async def command(seen: Seen, answer: httpx.Response) -> Any:
+async def command(seen: Seen, answer: httpx2.Response) -> Any:
     """The event that an accepted command left in the outbox."""
     assert answer.status_code == 202, answer.text
-    entry = await seen.documents.get(collections.OUTBOX, answer.json()["command"])
+    entry = await seen.store.outbox.get(answer.json()["command"])
     assert entry is not None
-    assert (entry["topic"], entry["key"]) == (GALLERY_COMMITS.name, seen.stored.gallery)
-    return decode(GALLERY_COMMITS, entry["value"].encode())
+    assert (entry.topic, entry.key) == (GALLERY_COMMITS.name, seen.stored.gallery)
+    return decode(GALLERY_COMMITS, entry.value.encode())
 
 
 async def test_commands_are_accepted_while_kafka_is_away(seen: Seen) -> None:
-    """Name, delete and change settings: each is journaled as its event, for whoever sweeps the outbox."""
+    """Name, delete and change settings: each is journaled as its event, and waits in the outbox."""
     video = await seen.stored.video()
     profile = await seen.stored.profile([video])
     said = await command(seen, await seen.http.patch(f"/profiles/{profile}", json={"name": "Ada"}))
@@ -600,9 +616,12 @@ async def test_commands_are_accepted_while_kafka_is_away(seen: Seen) -> None:
     assert (defaults["detector"], defaults["across_video_distance"]) == ("hog", "auto")
     said = await command(seen, await seen.http.patch(path, json={"detector": "cnn", "across_video_distance": 0.4}))
     assert isinstance(said, ChangeSettings)
-    assert said.settings.model_dump() | {"across_video_distance": said.across_video_distance} == defaults | {
-        "detector": "cnn", "across_video_distance": 0.4,
-    }  # fmt: skip
+    assert all_settings(said) == defaults | {"detector": "cnn", "across_video_distance": 0.4}
+
+
+def all_settings(command: ChangeSettings) -> dict[str, Any]:
+    """As the gallery shows them."""
+    return asdict(GallerySettings.of(command.settings, command.across_video_distance))
 
 
 async def test_changes_of_settings_add_up_before_they_take_effect(seen: Seen) -> None:
@@ -612,12 +631,12 @@ async def test_changes_of_settings_add_up_before_they_take_effect(seen: Seen) ->
     changes = [{"detector": "cnn"}, {"smallest_face": 80}, {"across_video_distance": 0.4}, {"smallest_face": 90}]
     first = [await seen.http.patch(path, json=change) for change in changes[:2]]
     together = await asyncio.gather(*(seen.http.patch(path, json=change) for change in changes[2:]))
-    entries = await seen.documents.find(collections.OUTBOX, {"key": seen.stored.gallery}, sort=[("created_at", 1)])
-    assert {one["_id"] for one in entries} == {one.json()["command"] for one in [*first, *together]}
-    last = decode(GALLERY_COMMITS, entries[-1]["value"].encode())
+    here, oldest_first = eq(OutboxRecord.key, seen.stored.gallery), [ascending(OutboxRecord.created_at)]
+    entries = await seen.store.outbox.find(here, sort=oldest_first)
+    assert {one.id for one in entries} == {one.json()["command"] for one in [*first, *together]}
+    last = decode(GALLERY_COMMITS, entries[-1].value.encode())
     assert isinstance(last, ChangeSettings)
-    held = last.settings.model_dump() | {"across_video_distance": last.across_video_distance}
-    assert held == defaults | {"detector": "cnn", "smallest_face": 90, "across_video_distance": 0.4}
+    assert all_settings(last) == defaults | {"detector": "cnn", "smallest_face": 90, "across_video_distance": 0.4}
 
 
 @pytest.mark.parametrize(
@@ -641,7 +660,7 @@ async def test_a_command_that_is_not_valid_is_refused(seen: Seen, what: str, con
     path = f"/profiles/{profile}" if what == "profile" else f"/galleries/{seen.stored.gallery}/settings"
     found = await seen.problem(422, path, "PATCH", content=content)
     assert [error["field"] for error in found["errors"]] == [field]
-    assert await seen.documents.count(collections.OUTBOX, {"key": seen.stored.gallery}) == 0
+    assert await seen.store.outbox.count(eq(OutboxRecord.key, seen.stored.gallery)) == 0
 
 
 async def test_a_body_without_end_is_refused_early(seen: Seen) -> None:
@@ -656,6 +675,6 @@ async def test_a_body_without_end_is_refused_early(seen: Seen) -> None:
             yield b" " * 65536
             await asyncio.sleep(0)
 
-    with contextlib.suppress(httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError):  # hung up while we send
+    with contextlib.suppress(httpx2.WriteError, httpx2.ReadError, httpx2.RemoteProtocolError):  # hung up while we send
         await seen.problem(413, f"/profiles/{profile}", "PATCH", content=endless())
     assert sent < 64 * 2**20

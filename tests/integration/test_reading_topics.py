@@ -1,4 +1,4 @@
-"""How the tests read a topic: whoever finds a record missing must be able to believe it."""
+"""How the tests read a topic: a test that finds a record missing must be able to believe it."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from conftest import RunningStack
-from testkit.running import connected, whole_topic
+from testkit.running_stack import RunningStack, connected, whole_topic
 
 pytestmark = pytest.mark.stack
 

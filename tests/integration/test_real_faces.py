@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from castlist.contract.box import Box
+from castlist.contract.values import AnalysisSettings
+from castlist.contract.vectors import VectorFace
 from castlist.service.settings import Settings
 from castlist_identity.video_people import PeopleSettings
-from castlist_vision.chunk_pipeline import work_chunk
+from castlist_vision.chunk_pipeline import analyse_chunk
 from castlist_vision.chunk_plan import Chunk
-from castlist_vision.detector import DetectSettings, FaceDetector, overlap
+from castlist_vision.detector import FaceDetector
 from castlist_vision.encoder import AGREEMENT, DlibEncoder
-from castlist_vision.face_tracking import EncodedFace, FoundTrack
-from castlist_vision.geometry import Colour, Region
+from castlist_vision.face_tracking import FoundTrack
+from castlist_vision.geometry import Colour
 from castlist_vision.onnx_encoder import OnnxEncoder
 from deploy.commands.sample import CLIPS, WIDTH, expected
 from testkit import clips
@@ -39,7 +42,7 @@ class BothEncoders:
         return encodings
 
 
-def who(clip: str, face: EncodedFace) -> str:
+def who(clip: str, face: VectorFace) -> str:
     """Whom the clip shows there and then."""
     until = 0.0
     for scene in CLIPS[clip]:
@@ -51,12 +54,12 @@ def who(clip: str, face: EncodedFace) -> str:
 
 
 def test_both_encoders_give_the_same_numbers_for_real_faces() -> None:
-    """For every face that the pipeline encodes of the four clips, and its mirror image; everybody is among them."""
+    """For every face that the pipeline encodes of the four clips, and its mirror image; each person is among them."""
     encoder = BothEncoders(Settings().castlist_cache)
     seen: dict[str, set[str]] = {}
     faces = 0
     for clip in CLIPS:
-        found = work_chunk(clips.sample(Path(clip).stem), Chunk(0, None, None), DetectSettings(), encoder)
+        found = analyse_chunk(clips.sample(Path(clip).stem), Chunk(0, None, None), AnalysisSettings(), encoder)
         for face in (face for track in found.tracks for face in track.faces):
             seen.setdefault(who(clip, face), set()).add(clip)
             faces += 1
@@ -69,11 +72,11 @@ def test_both_encoders_give_the_same_numbers_for_real_faces() -> None:
 @pytest.mark.parametrize("detector", ["hog", "cnn"])
 def test_a_face_little_larger_than_the_smallest_wanted_is_found(detector: Any) -> None:
     """Both detectors see faces from about 80 pixels on: what they look at is scaled for that."""
-    settings = DetectSettings(detector=detector)
+    settings = AnalysisSettings(detector=detector)
     image = cv2.cvtColor(clips.frames("wednesday")[0], cv2.COLOR_RGB2GRAY)  # two faces, of 150 pixels
     factor = 1.1 * settings.smallest_face / 150
     gray = np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
-    found = FaceDetector(settings).within(gray, [Region(0, 0, gray.shape[1], gray.shape[0])])
+    found = FaceDetector(settings).within(gray, [Box(0, 0, gray.shape[1], gray.shape[0])])
     assert [one.box.left > gray.shape[1] / 2 for one in sorted(found, key=lambda one: one.box.left)] == [False, True]
 
 
@@ -81,7 +84,7 @@ def test_the_slower_detector_finds_the_same_people() -> None:
     """Two side by side: in the same places, as alike as one person is, and sure enough for who gathers people."""
     encoder, rules = OnnxEncoder(Settings().castlist_cache), PeopleSettings()
     hog, cnn = (
-        work_chunk(clips.sample("wednesday"), Chunk(0, None, 0.7), DetectSettings(detector=name), encoder)
+        analyse_chunk(clips.sample("wednesday"), Chunk(0, None, 0.7), AnalysisSettings(detector=name), encoder)
         for name in ("hog", "cnn")
     )
     assert len(hog.tracks) == len(cnn.tracks) == 2
@@ -89,11 +92,11 @@ def test_the_slower_detector_finds_the_same_people() -> None:
         (same,) = (one for one in cnn.tracks if np.linalg.norm(mean(one) - mean(track)) < rules.distance)
         assert [seen.time for seen in same.sightings] == [seen.time for seen in track.sightings]
         for ours, theirs in zip(same.sightings, track.sightings, strict=True):
-            assert overlap(ours.box, theirs.box) > 0.5
+            assert ours.box.overlap(theirs.box) > 0.5
         assert max(seen.score for seen in same.sightings) >= rules.min_score
         assert same.crop.quality > 0.5
 
 
 def mean(track: FoundTrack) -> NDArray[np.float32]:
     """Of its faces' encodings."""
-    return np.mean([face.encoding for face in track.faces], axis=0)
+    return np.asarray(np.mean([face.encoding for face in track.faces], axis=0), np.float32)

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from castlist.contract.box import Box
+
 # Behind everything else: bench/ingest.py is not the service.
 sys.path.append(str(Path(__file__).resolve().parents[2] / "bench"))
 
@@ -19,7 +21,6 @@ from castlist.service.settings import Settings
 from castlist_identity.domain import VideoPerson
 from castlist_identity.video_people import people_of_video
 from castlist_vision.encoder import Encoder, make_encoder
-from castlist_vision.geometry import Region
 from testkit import clips
 
 pytestmark = pytest.mark.stack  # for the sample alone, whose pictures are fetched with the servers
@@ -64,28 +65,28 @@ def test_one_face_gliding_into_another_is_two_people(
 
 
 def test_slides_show_each_person_for_as_long_as_they_stand(tmp_path: Path) -> None:
-    """One picture a second: everybody is in one frame, and is there until the next one comes."""
+    """One picture a second: each person is in one frame, and is there until the next one comes."""
     monday, tuesday = clips.frames("monday"), clips.frames("tuesday")
     path = clips.write(tmp_path / "slides.mp4", [monday[0], monday[-1], tuesday[0], monday[5]], rate=1)
     found = people(path)
-    assert [[round(start) for start, _ in one.segments] for one in found] == [[0, 3], [1], [2]]
-    assert all(0.7 <= end - start <= 1.0 for one in found for start, end in one.segments)
+    assert [[round(segment.start) for segment in one.segments] for one in found] == [[0, 3], [1], [2]]
+    assert all(0.7 <= segment.end - segment.start <= 1.0 for one in found for segment in one.segments)
 
 
 @pytest.mark.parametrize("moving", [True, False], ids=["moving camera", "still camera"])
 @pytest.mark.parametrize(
     ("clip", "face", "start"),
     [
-        ("wednesday", Region(185, 344, 105, 105), 0.48),
-        ("wednesday", Region(48, 371, 71, 71), 0.85),
-        ("tuesday", Region(434, 190, 60, 60), 0.50),
-        ("thursday", Region(20, 30, 70, 70), 0.55),
+        ("wednesday", Box(185, 344, 105, 105), 0.48),
+        ("wednesday", Box(48, 371, 71, 71), 0.85),
+        ("tuesday", Box(434, 190, 60, 60), 0.50),
+        ("thursday", Box(20, 30, 70, 70), 0.55),
     ],
 )
 def test_a_guest_of_one_second_is_found_anywhere(
-    clip: str, face: Region, start: float, moving: bool, tmp_path: Path
+    clip: str, face: Box, start: float, moving: bool, tmp_path: Path
 ) -> None:
-    """In front of somebody's body, beside a larger face, in a corner; between two looks at the whole picture."""
+    """In front of another person's body, beside a larger face, in a corner; between two looks at the whole picture."""
     frames = frames_of(clips.sample(clip))
     if not moving:
         frames = [frames[0]] * len(frames)

@@ -1,31 +1,31 @@
 """The running services as a client sees them."""
 
-import time
 import uuid
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
-from conftest import RunningStack
+from testkit.eventually import PATIENCE, eventually
+from testkit.running_stack import RunningStack
 
 FINAL = ("done", "failed", "cancelled")
 
 
 def new_gallery(purpose: str) -> str:
-    """A gallery nobody else uses."""
+    """A gallery that no other test uses."""
     return f"{purpose}-{uuid.uuid4().hex[:8]}"
 
 
 class Api:
     """Plain HTTP against both services of a stack."""
 
-    http = httpx.Client(timeout=60)  # one for all tests, so that none leaves connections open behind it
+    http = httpx2.Client(timeout=60)  # one for all tests, so that none leaves connections open behind it
 
     def __init__(self, stack: RunningStack) -> None:
         self.ingest, self.query = stack.ingest_url, stack.query_url
 
-    def upload(self, path: Path, gallery: str, name: str | None = None, **fields: str) -> httpx.Response:
+    def upload(self, path: Path, gallery: str, name: str | None = None, **fields: str) -> httpx2.Response:
         """POST /videos."""
         with path.open("rb") as file:
             files = {"file": (name or path.name, file)}
@@ -39,42 +39,45 @@ class Api:
 
     def task(self, task_id: str) -> dict[str, Any]:
         """The task, also while query-api is away for a moment."""
-        for _ in range(100):
+
+        def answered() -> dict[str, Any] | None:
             try:
-                answer = self.http.get(f"{self.query}/tasks/{task_id}")
-            except httpx.TransportError:
-                time.sleep(0.2)
-                continue
-            if answer.status_code == 200:
-                return dict(answer.json())
-            time.sleep(0.2)
-        raise AssertionError(f"task {task_id}: {answer.status_code} {answer.text}")
+                answer = self.get(f"/tasks/{task_id}")
+            except httpx2.TransportError:
+                return None
+            return dict(answer.json()) if answer.status_code == 200 else None
+
+        return dict(eventually(answered))
 
     def finished(self, task_id: str, patience: float = 90) -> dict[str, Any]:
         """The task in its final state."""
-        until = time.monotonic() + patience
-        while (task := self.task(task_id))["status"] not in FINAL:
-            assert time.monotonic() < until, f"not finished after {patience} s: {task}"
-            time.sleep(0.1)
-        return task
 
-    def running(self, task_id: str, patience: float = 60) -> dict[str, Any]:
-        """The task with some of its chunks done and some not: in the middle of its work."""
-        until = time.monotonic() + patience
-        while True:
+        def ended() -> dict[str, Any] | None:
             task = self.task(task_id)
-            if task["status"] == "processing" and 0 < task["chunks_done"] < task["chunks_planned"]:
-                return task
+            return task if task["status"] in FINAL else None
+
+        return dict(eventually(ended, patience, showing=lambda: self.task(task_id)))
+
+    def running(self, task_id: str, patience: float = PATIENCE) -> dict[str, Any]:
+        """The task with some of its chunks done and some not: in the middle of its work."""
+
+        def in_the_middle() -> dict[str, Any] | None:
+            task = self.task(task_id)
             assert task["status"] not in FINAL, f"over before its middle was seen: {task}"
-            assert time.monotonic() < until, f"never in the middle: {task}"
-            time.sleep(0.01)
+            return task if task["chunks_planned"] and 0 < task["chunks_done"] < task["chunks_planned"] else None
+
+        return dict(eventually(in_the_middle, patience, pause=0.01, showing=lambda: self.task(task_id)))
 
     def profiles(self, gallery: str) -> list[dict[str, Any]]:
-        """Everybody in a gallery."""
-        answer = self.http.get(f"{self.query}/profiles", params={"gallery": gallery, "limit": 500})
+        """The people of a gallery."""
+        answer = self.get("/profiles", gallery=gallery, limit=500)
         assert answer.status_code == 200, answer.text
         return list(answer.json()["items"])
 
-    def get(self, path: str, **params: Any) -> httpx.Response:
+    def is_settled(self, gallery: str) -> bool:
+        """Whether everything that was asked of the gallery has taken effect."""
+        return bool(self.get(f"/galleries/{gallery}").json()["settled"])
+
+    def get(self, path: str, **params: Any) -> httpx2.Response:
         """GET from query-api."""
         return self.http.get(f"{self.query}{path}", params=params)

@@ -6,7 +6,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def two_people(seconds: float = 1.2) -> list[Image]:
 
 def write(
     path: Path,
-    images: Iterator[Image] | list[Image],
+    images: Iterable[Image],
     codec: str = "libx264",
     *,
     pix_fmt: str = "yuv420p",

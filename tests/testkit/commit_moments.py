@@ -10,18 +10,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pymongo import MongoClient
-
-from castlist.contract.ids import attempt_key, ledger_key
+from castlist.contract.ids import ledger_key, run_key
+from testkit.database import Database
 from testkit.synthetic import SyntheticVideo
 
-Database = Any
 Moment = Callable[[Database, SyntheticVideo], bool]
 
 
 def before_transaction(database: Database, video: SyntheticVideo) -> bool:
     """The people are pending, nothing was committed, and no transaction is open."""
-    pending = database.pending.find_one({"_id": attempt_key(video.video_id, video.epoch)}) is not None
+    pending = database.pending.find_one({"_id": run_key(video.video_id, video.epoch)}) is not None
     return pending and not _committed(database, video) and not _open_transactions(database)
 
 
@@ -65,8 +63,3 @@ def freeze_at(moment: Moment, database: Database, video: SyntheticVideo, pid: in
         if moment is inside_transaction and looks % 50 == 0 and _committed(database, video):
             return False  # asked now and then only: the moment is short
     return False
-
-
-def connect(url: str, name: str = "castlist") -> Database:
-    """A plain synchronous client: tests look at what is stored, not through our adapter."""
-    return MongoClient(url, tz_aware=True, w="majority")[name]

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from castlist.contract import events as e
+from castlist.contract.box import Box
 from castlist.contract.values import (
-    Box,
+    AnalysisSettings,
     Crop,
     EncodedFace,
     FrameSize,
-    MatchSettings,
     Segment,
     Sighting,
     StoredObject,
@@ -79,7 +79,7 @@ _VALUES: dict[str, Any] = {
     "fraction": 0.5,
     "people": 2,
     "profile_id": "profile-1",
-    "settings": MatchSettings(samples_per_second=10.0),
+    "settings": AnalysisSettings(samples_per_second=10.0),
     "across_video_distance": 0.5,
     "gallery_version": 7,
     "index": 1,

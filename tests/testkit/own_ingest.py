@@ -1,103 +1,61 @@
-"""An ingest of one's own, in this process, on the stack's servers: a database and a bucket that nobody else uses."""
+"""An ingest of a test's own, in this process, on the stack's servers: with a database and a bucket of its own."""
 
 import asyncio
 import contextlib
 import hashlib
 import random
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-import pymongo
+import httpx2
 
-from castlist.adapters import mongo, s3
-from castlist.adapters.mongo import MongoDocuments
 from castlist.adapters.s3 import S3Objects
 from castlist.service.http_server import make_server
-from castlist.store import collections
-from conftest import RunningStack
+from castlist.store.query import ANY
+from castlist.store.store import Store
 from ingest.app import assembled
 from ingest.settings import Settings
+from testkit.eventually import eventually_async
+from testkit.own_service import NOWHERE
+from testkit.own_storage import own_bucket, own_store, unfinished_uploads
+from testkit.running_stack import RunningStack
 
-NOWHERE = "127.0.0.1:1"
 QUERY = "http://query.example"
 
 
-@contextmanager
-def own_database(stack: RunningStack) -> Iterator[str]:
-    """A database with our indexes, dropped afterwards."""
-    name = f"ingest_{uuid.uuid4().hex[:12]}"
-
-    async def create() -> None:
-        documents = mongo.connect(stack.mongo_url, name)
-        await collections.create(documents)
-        documents.close()
-
-    asyncio.run(create())
-    yield name
-    with pymongo.MongoClient[dict[str, Any]](stack.mongo_url) as client:
-        client.drop_database(name)
-
-
-@asynccontextmanager
-async def own_bucket(stack: RunningStack) -> AsyncIterator[S3Objects]:
-    """A bucket of its own, removed afterwards with what is in it."""
-    shared = Settings(s3_endpoint=stack.s3_endpoint)
-    name = f"ingest-{uuid.uuid4().hex[:12]}"
-    async with s3.connect(
-        stack.s3_endpoint, name, shared.s3_access_key, shared.s3_secret_key, shared.s3_region
-    ) as objects:
-        await objects.create_bucket()
-        try:
-            yield objects
-        finally:
-            for upload in await parts(objects):
-                await objects._client.abort_multipart_upload(
-                    Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"]
-                )
-            await objects.delete_prefix("")
-            await objects._client.delete_bucket(Bucket=name)
-
-
-async def parts(objects: S3Objects) -> list[dict[str, Any]]:
-    """The multipart uploads that are under way in the bucket."""
-    listed = await objects._client.list_multipart_uploads(Bucket=objects.bucket)
-    return list(listed.get("Uploads", ()))
-
-
 @dataclass(frozen=True)
-class Ingesting:
+class OwnIngest:
     """A running ingest with its database and bucket, and a client for it."""
 
     url: str
     settings: Settings
-    documents: MongoDocuments
+    store: Store
     objects: S3Objects
-    client: httpx.AsyncClient
+    client: httpx2.AsyncClient
 
-    async def upload(self, data: bytes, gallery: str, name: str = "lobby.mp4", **fields: str) -> httpx.Response:
+    async def upload(self, data: bytes, gallery: str, name: str = "lobby.mp4", **fields: str) -> httpx2.Response:
         """POST /videos with a file."""
         form = {"gallery": gallery, **fields}
         return await self.client.post("/videos", data=form, files={"file": (name, data)})
 
-    async def announce(self, key: str, gallery: str, **said: Any) -> httpx.Response:
+    async def announce(self, key: str, gallery: str, **said: Any) -> httpx2.Response:
         """POST /videos for an object in our bucket."""
         body = {"object": {"bucket": self.objects.bucket, "key": key}, "gallery": gallery, **said}
         return await self.client.post("/videos", json=body)
 
     async def left(self) -> tuple[int, int, int]:
         """How many objects, unfinished objects and recorded uploads there are."""
-        objects, unfinished = await self.objects.list(""), await parts(self.objects)
-        return len(objects), len(unfinished), await self.documents.count(collections.UPLOADS, {})
+        objects, unfinished = await self.objects.list(""), await unfinished_uploads(self.objects)
+        return len(objects), len(unfinished), await self.store.uploads.count()
 
 
 @asynccontextmanager
-async def ingesting(stack: RunningStack, database: str, **changes: Any) -> AsyncIterator[Ingesting]:
+async def own_ingest(stack: RunningStack, database: str, **changes: Any) -> AsyncIterator[OwnIngest]:
     """ingest on `database` and a bucket of its own. Kafka is away, unless it is given."""
-    async with own_bucket(stack) as objects:
+    async with own_bucket(stack) as objects, own_store(stack, database) as store:
         given = {
             "kafka_bootstrap": NOWHERE,
             "mongo_url": stack.mongo_url,
@@ -107,30 +65,19 @@ async def ingesting(stack: RunningStack, database: str, **changes: Any) -> Async
             "query_url": QUERY,
         }
         settings = Settings(**{**given, **changes})
-        documents = mongo.connect(stack.mongo_url, database)
-        await documents.delete(collections.UPLOADS, {})  # of the tests before
+        await store.uploads.delete(ANY)  # of the tests before
         async with assembled(settings) as app:
             server = make_server(app, "127.0.0.1", 0)
             serving = asyncio.create_task(server.serve())
-            while not server.started:  # noqa: ASYNC110 - uvicorn tells nobody
-                await asyncio.sleep(0.01)
-            port = server.servers[0].sockets[0].getsockname()[1]
-            url = f"http://127.0.0.1:{port}"
+            await eventually_async(lambda: server.started, pause=0.01)
+            url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
             try:
-                async with httpx.AsyncClient(base_url=url, timeout=60) as client:
-                    yield Ingesting(url, settings, documents, objects, client)
+                async with httpx2.AsyncClient(base_url=url, timeout=60) as client:
+                    yield OwnIngest(url, settings, store, objects, client)
             finally:
                 server.should_exit = True
                 with contextlib.suppress(asyncio.CancelledError):
                     await serving
-        documents.close()
-
-
-async def until(check: Callable[[], Awaitable[Any]], patience: float = 30.0) -> None:
-    """Wait until what `check` gives is true; fails after `patience` seconds."""
-    async with asyncio.timeout(patience):
-        while not await check():  # noqa: ASYNC110 - servers tell nobody
-            await asyncio.sleep(0.02)
 
 
 def video(size: int = 100_000, seed: int | None = None) -> bytes:

@@ -3,46 +3,53 @@
 import asyncio
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
+
+from deploy.supervision.ports import free_port
+from testkit.eventually import eventually
+
+NOWHERE = "127.0.0.1:1"
+"""Nothing listens there."""
 
 
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+@dataclass(frozen=True)
+class OwnService:
+    """Where it answers, and its process."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
 
 
 @contextlib.contextmanager
-def served(module: str, port_name: str, **environment: str) -> Iterator[str]:
-    """`python -m module` on a port of its own; its address, once it is ready."""
+def own_service(module: str, port_name: str, **environment: str) -> Iterator[OwnService]:
+    """`python -m module` on a port of its own, ready; stopped afterwards, unless it has ended before."""
     port = free_port()
     environment = {**os.environ, "LOG_LEVEL": "WARNING", **environment, port_name: str(port)}
     process = subprocess.Popen([sys.executable, "-m", module], env=environment)
     url = f"http://127.0.0.1:{port}"
+
+    def ready() -> bool:
+        assert process.poll() is None, f"{module} ended with {process.returncode}"
+        with contextlib.suppress(httpx2.TransportError):
+            return bool(httpx2.get(f"{url}/health/ready", timeout=5).status_code == 200)
+        return False
+
     try:
-        until = time.monotonic() + 60
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{url}/health/ready", timeout=5).status_code == 200:
-                    break
-            assert process.poll() is None, f"{module} ended with {process.returncode}"
-            assert time.monotonic() < until, f"{module} does not come up"
-            time.sleep(0.1)
-        yield url
+        eventually(ready)
+        yield OwnService(url, process)
     finally:
         process.terminate()
         process.wait(20)
 
 
-class Wire:
+class TcpProxy:
     """A TCP port that leads to a server until it is cut. Runs in a thread of its own."""
 
     def __init__(self, host: str, port: int) -> None:

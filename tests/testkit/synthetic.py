@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from castlist.clock import now_utc
 from castlist.contract import events, values, vectors
-from castlist.contract.ids import attempt_key, crop_key, event_id
-from castlist.ports.documents import Document, Documents
+from castlist.contract.box import Box
+from castlist.contract.ids import crop_key, event_id, run_key
 from castlist.ports.messages import Publisher
-from castlist.store.collections import PLANS
+from castlist.store.query import insert_as
+from castlist.store.records import ChunkSpan, PlanRecord
+from castlist.store.store import Store
 from castlist.tasks import registration
 
 BUCKET = "castlist"
@@ -47,17 +49,22 @@ class SyntheticVideo:
             name=f"{self.video_id}.mp4",
         )
 
-    async def store_plan(self, documents: Documents) -> None:
+    async def store_plan(self, store: Store) -> None:
         """What the planner does first."""
-        attempt = attempt_key(self.video_id, self.epoch)
-        plan: Document = {
-            "gallery": self.gallery,
-            "object": self.uploaded().object.model_dump(),
-            "chunks": [{"start": 15.0 * i, "end": 15.0 * (i + 1)} for i in range(len(self.chunks))],
-            "settings": values.MatchSettings().model_dump(),
-            "window": 4,
-        }
-        await documents.update(PLANS, {"_id": attempt}, {"$setOnInsert": plan}, upsert=True)
+        planned = self.planned()
+        plan = PlanRecord(
+            id=run_key(self.video_id, self.epoch),
+            gallery=self.gallery,
+            object=self.uploaded().object,
+            chunks=tuple(ChunkSpan(15.0 * i, 15.0 * (i + 1)) for i in range(len(self.chunks))),
+            window=4,
+            duration=planned.duration,
+            width=planned.width,
+            height=planned.height,
+            frame_rate=planned.frame_rate,
+            created_at=planned.occurred_at,
+        )
+        await store.plans.upsert(plan.id, insert_as(plan))
 
     def planned(self) -> events.VideoPlanned:
         return events.VideoPlanned(
@@ -89,7 +96,7 @@ class SyntheticVideo:
         )
 
     def _track(self, chunk: int, place: int, person: int) -> values.Track:
-        box = values.Box(left=20 + 150 * place, top=100, width=90, height=90)
+        box = Box(left=20 + 150 * place, top=100, width=90, height=90)
         times = [15.0 * chunk + 1 + 0.2 * i for i in range(SIGHTINGS)]
         view = zlib.crc32(f"{self.video_id}:{chunk}".encode()) % 1_000_000
         faces = [
@@ -112,10 +119,10 @@ class SyntheticVideo:
         )
 
 
-async def submit(documents: Documents, publisher: Publisher, video: SyntheticVideo) -> None:
+async def submit(store: Store, publisher: Publisher, video: SyntheticVideo) -> None:
     """Everything up to the last result. The video is registered directly: no worker is to look for its object."""
-    await registration.register(documents, video.uploaded(), now_utc())
-    await video.store_plan(documents)
+    await registration.register(store, video.uploaded(), now_utc())
+    await video.store_plan(store)
     await publisher.publish(video.planned(), *video.encoded())
 
 

@@ -1,4 +1,4 @@
-"""frame-workers: `video.uploaded` → plan → `video.chunks` → decode, detect, follow, encode → `face.encodings`."""
+"""frame-workers: `video.uploaded` → plan → `video.chunks` → decode, detect, track, encode → `face.encodings`."""
 
 import asyncio
 import json
@@ -17,20 +17,22 @@ from castlist.adapters.kafka.publisher import KafkaPublisher
 from castlist.adapters.kafka.subscription import KafkaSubscription, listen, subscribe
 from castlist.clock import now_utc
 from castlist.contract.topics import VIDEO_CHUNKS, VIDEO_CONTROL, VIDEO_UPLOADED
-from castlist.ports.errors import Unavailable
+from castlist.messaging.consumer import Consumer, listen_for_ever
+from castlist.messaging.liveness import Liveness, watchdog
+from castlist.ports.errors import UnavailableError
+from castlist.retry import retry_while_unavailable
 from castlist.service.health import health_routes
 from castlist.service.http_server import make_server
 from castlist.service.metrics import ENCODER
 from castlist.service.problems import EXCEPTION_HANDLERS
-from frame_workers.attempts import Trials
-from frame_workers.consuming import Consumer
-from frame_workers.context import Workshop
-from frame_workers.handlers.cancel import obey
-from frame_workers.handlers.plan_video import Planning
-from frame_workers.handlers.process_chunk import Chunks
-from frame_workers.object_cache import Cache
-from frame_workers.pulse import Pulse, watchdog
-from frame_workers.running_jobs import Running
+from castlist.store.store import Store
+from frame_workers.attempts import Attempts
+from frame_workers.context import WorkerContext
+from frame_workers.handlers.cancel_run import CancelRun
+from frame_workers.handlers.plan_video import PlanVideo
+from frame_workers.handlers.process_chunk import ProcessChunk
+from frame_workers.object_cache import ObjectCache
+from frame_workers.running_jobs import RunningJobs
 from frame_workers.settings import Settings
 from frame_workers.slots.pool import Pool
 
@@ -51,7 +53,7 @@ async def run(settings: Settings) -> None:
     if joined.is_set() and not working.done():
         await asyncio.wait({working}, timeout=settings.drain_seconds + _FAREWELL)
     if not working.done():
-        os._exit(0)  # a server is away, or somebody else holds us up; the children die with us
+        os._exit(0)  # a server is away, or something else holds us up; the children die with us
     working.result()
 
 
@@ -64,29 +66,36 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
         stack.callback(documents.close)
         stack.push_async_callback(publisher.close)
         objects = await enter(s3.connect(*settings.s3))
-        cache = Cache(settings.castlist_home / "fetched", settings.fetched_bytes, objects)
-        trials = Trials(documents, uuid.uuid4().hex, now_utc)
-        pulse, running = Pulse(), Running()
-        shop = Workshop(settings, documents, objects, publisher, cache, trials, running, pulse, now_utc)
+        store = Store(documents)
+        context = WorkerContext(
+            settings=settings,
+            store=store,
+            objects=objects,
+            publisher=publisher,
+            cache=ObjectCache(settings.castlist_home / "fetched", settings.fetched_bytes, objects),
+            attempts=Attempts(store, uuid.uuid4().hex, now_utc),
+            running=RunningJobs(),
+            liveness=Liveness(),
+            clock=now_utc,
+        )
 
-        chunk_pool = Pool(settings.workers, _chunk_child(settings), lambda _: show_encoders(chunk_pool))
-        await enter(chunk_pool)
+        chunk_slots = await enter(Pool(settings.workers, _chunk_child(settings), on_change=show_encoders))
         # A child of its own: a plan waits for no chunk, and a file that kills its reader kills no chunk.
-        plan_pool = await enter(Pool(1, _child("plan", longest_seconds=settings.longest_video_seconds)))
+        plan_slots = await enter(Pool(1, _child("plan", longest_seconds=settings.longest_video_seconds)))
 
         subscriptions: list[KafkaSubscription] = []
 
         async def taking_work() -> None:
             if not joined.is_set() or not all(subscription.joined for subscription in subscriptions):
-                raise Unavailable("not a member of its groups yet")
+                raise UnavailableError("not a member of its groups yet")
 
         checks = {
             "kafka": publisher.ping,
             "mongodb": documents.ping,
             "s3": objects.ping,
             "groups": taking_work,
-            "children": chunk_pool.check,
-            "planner": plan_pool.check,
+            "children": chunk_slots.check,
+            "planner": plan_slots.check,
         }
         health = make_server(
             Starlette(routes=health_routes(checks), exception_handlers=EXCEPTION_HANDLERS),
@@ -98,36 +107,42 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
         async def servers() -> None:
             await asyncio.gather(publisher.ping(), documents.ping(), objects.ping())
 
+        async def waiting() -> int:
+            return sum([await subscription.behind() for subscription in subscriptions])
+
         listening = asyncio.Event()
-        tasks = [
-            background.create_task(health.serve()),
-            background.create_task(obey(lambda: listen(settings.kafka_bootstrap, VIDEO_CONTROL), shop, listening)),
-        ]
+        cancels = listen_for_ever(
+            lambda: listen(settings.kafka_bootstrap, VIDEO_CONTROL), VIDEO_CONTROL, CancelRun(context).handle, listening
+        )
+        serving = background.create_task(health.serve())
+        tasks = [background.create_task(cancels)]
         await listening.wait()  # nothing is taken before a cancel of it would be heard
-        uploads = await pulse.outlast(
-            lambda: enter(subscribe(settings.kafka_bootstrap, [VIDEO_UPLOADED], "frame-workers.plan"))
-        )
-        chunks = await pulse.outlast(
-            lambda: enter(subscribe(settings.kafka_bootstrap, [VIDEO_CHUNKS], "frame-workers"))
-        )
+
+        @retry_while_unavailable
+        async def join(topic: Any, group: str) -> KafkaSubscription:
+            return await enter(subscribe(settings.kafka_bootstrap, [topic], group))
+
+        uploads = await join(VIDEO_UPLOADED, "frame-workers.plan")
+        chunks = await join(VIDEO_CHUNKS, "frame-workers")
         subscriptions += [uploads, chunks]
         joined.set()
 
-        async def behind() -> int:
-            return sum([await subscription.behind() for subscription in subscriptions])
-
-        tasks.append(background.create_task(watchdog(pulse, behind, servers, settings.stuck_seconds, BUSY_LIMIT)))
-        planning = Planning(shop, plan_pool, window=max(4, 2 * settings.workers))
+        liveness = context.liveness
+        watching = watchdog(liveness, waiting, servers, settings.stuck_seconds, BUSY_LIMIT)
+        tasks.append(background.create_task(watching))
+        planning = PlanVideo(context, plan_slots, window=max(4, 2 * settings.workers))
+        processing = ProcessChunk(context, chunk_slots)
         log.info("ready", extra={"slots": settings.workers})
-        working = Chunks(shop, chunk_pool)
-        # The aggregator reads video.uploaded too, and buries what nobody can read.
         consumers = (
-            Consumer(uploads, VIDEO_UPLOADED, planning, publisher, pulse, buries=False),
-            Consumer(chunks, VIDEO_CHUNKS, working, publisher, pulse, buries=True),
+            # The aggregator reads video.uploaded too, and keeps what cannot be read.
+            Consumer(uploads, VIDEO_UPLOADED, planning, publisher, liveness, keep_unreadable=False),
+            Consumer(chunks, VIDEO_CHUNKS, processing, publisher, liveness),
         )
         await asyncio.gather(*(consumer.run(stopping, settings.drain_seconds) for consumer in consumers))
         for task in tasks:
             task.cancel()
+        health.should_exit = True  # cancelled, it would log that as an error
+        await serving
 
 
 def _chunk_child(settings: Settings) -> list[str]:
@@ -135,23 +150,15 @@ def _chunk_child(settings: Settings) -> list[str]:
 
 
 def _child(role: str, **options: Any) -> list[str]:
-    quiet = "ignore:pkg_resources is deprecated"  # by face_recognition_models, which nobody maintains
-    return [
-        sys.executable,
-        "-W",
-        quiet,
-        "-m",
-        "frame_workers.slots.child_main",
-        role,
-        str(os.getpid()),
-        json.dumps(options),
-    ]
+    quiet = "ignore:pkg_resources is deprecated"  # by face_recognition_models, which is not maintained
+    module = "frame_workers.slots.child_main"
+    return [sys.executable, "-W", quiet, "-m", module, role, str(os.getpid()), json.dumps(options)]
 
 
-def show_encoders(pool: Pool) -> None:
+def show_encoders(slots: Pool) -> None:
     """Say in the metrics what computes the encodings, and on what: in the children as they are now, none before."""
     ENCODER.clear()
-    for child in pool.children:
+    for child in slots.children:
         if child.facts:
             encoder, _, provider = str(child.facts["encoder"]).partition("-")
             ENCODER.labels(encoder, provider or "cpu").set(1)

@@ -1,6 +1,6 @@
-"""Attempts, recorded before the work: whoever dies over a job has no chance to say so afterwards.
+"""Attempts at jobs, recorded before the work: a process that dies over a job has no chance to say so afterwards.
 
-A strike is a child that died or overran its bounds under a living parent; three, and nobody tries again. An owner that
+A strike is a child that died or overran its bounds under a living parent; three, and nothing tries again. An owner that
 vanished (killed, or its partition went elsewhere) is counted apart, up to ten. Servers that are away never count.
 """
 
@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TypeVar
 
-from castlist.ports.documents import Document, Documents
-from castlist.ports.errors import Unavailable
-from castlist.store.collections import ATTEMPTS
-from frame_workers.slots.child import ChildLost, JobBug
+from castlist.ports.errors import UnavailableError
+from castlist.store.query import Change, add, eq, set_to, with_id
+from castlist.store.records import AttemptsRecord
+from castlist.store.store import Store
+from frame_workers.slots.child import ChildLostError, JobError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -24,7 +25,7 @@ VANISHED = 10
 _PAUSE = 0.5
 
 
-class GaveUp(Exception):
+class AttemptsExhaustedError(Exception):
     """Tried often enough. `code` is one of castlist.tasks.lifecycle.ERROR_CODES."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -32,14 +33,14 @@ class GaveUp(Exception):
         self.code = code
 
 
-class Trials:
+class Attempts:
     """Runs jobs under a record each. `owner` names this process, this start of it."""
 
-    def __init__(self, documents: Documents, owner: str, clock: Callable[[], datetime]) -> None:
-        self._documents, self._owner, self._clock = documents, owner, clock
+    def __init__(self, store: Store, owner: str, clock: Callable[[], datetime], pause: float = _PAUSE) -> None:
+        self._store, self._owner, self._clock, self._pause = store, owner, clock, pause
 
     async def run(self, key: str, job: Callable[[], Awaitable[T]]) -> T:
-        """What `job` returns, trying again after strikes; raises GaveUp, and whatever else `job` raises.
+        """What `job` returns, trying again after strikes. Raises AttemptsExhaustedError, and what `job` raises.
 
         The record stays until `forget`: until the result is published, vanishing counts.
         """
@@ -50,52 +51,50 @@ class Trials:
                 raise exhausted
             try:
                 return await job()
-            except ChildLost as lost:
+            except ChildLostError as lost:
                 message = f"{lost.reason.replace('_', ' ')}: {lost}"
-                await self._count(key, "strikes", message)
-            except JobBug as bug:
-                await self._count(key, "bugs", str(bug))
-            except BaseException:  # refused, cancelled, a server away: nobody's strike
-                with contextlib.suppress(Unavailable):
+                await self._count(key, message, add(AttemptsRecord.strikes, 1))
+            except JobError as error:
+                await self._count(key, str(error), add(AttemptsRecord.bugs, 1))
+            except BaseException:  # rejected, cancelled, a server away: no strike
+                with contextlib.suppress(UnavailableError):
                     await self._release(key)
                 raise
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(self._pause)
 
     async def forget(self, key: str) -> None:
         """The job is done, and its result is safe."""
-        await self._documents.delete(ATTEMPTS, {"_id": key})
+        await self._store.attempts.delete(with_id(key))
 
-    async def _begin(self, key: str) -> Document:
-        before = await self._documents.get(ATTEMPTS, key)
-        vanished = before is not None and before["running"] and before["owner"] != self._owner
-        record = await self._documents.update(
-            ATTEMPTS,
-            {"_id": key},
-            {
-                "$set": {"owner": self._owner, "running": True, "begun_at": self._clock()},
-                "$inc": {"attempts": 1, "vanished": int(vanished), "strikes": 0, "bugs": 0},
-            },
-            upsert=True,
+    async def _begin(self, key: str) -> AttemptsRecord:
+        before = await self._store.attempts.get(key)
+        vanished = before is not None and before.running and before.owner != self._owner
+        return await self._store.attempts.upsert(
+            key,
+            set_to(AttemptsRecord.owner, self._owner)
+            & set_to(AttemptsRecord.running, True)
+            & set_to(AttemptsRecord.begun_at, self._clock())
+            & add(AttemptsRecord.attempts, 1)
+            & add(AttemptsRecord.vanished, int(vanished)),
         )
-        assert record is not None
-        return record
 
-    async def _count(self, key: str, what: str, message: str) -> None:
-        log.warning("an attempt failed", extra={"attempt": key, "counts_as": what, "reason": message})
-        await self._documents.update(
-            ATTEMPTS, {"_id": key}, {"$inc": {what: 1}, "$set": {"running": False, "message": message}}, upsert=True
-        )
+    async def _count(self, key: str, message: str, what: Change) -> None:
+        log.warning("attempt_failed", extra={"job": key, "reason": message})
+        change = what & set_to(AttemptsRecord.running, False) & set_to(AttemptsRecord.message, message)
+        # The owner for the case that the record is gone: it is then begun by this very change.
+        await self._store.attempts.upsert(key, change & set_to(AttemptsRecord.owner, self._owner))
 
     async def _release(self, key: str) -> None:
-        await self._documents.update(ATTEMPTS, {"_id": key, "owner": self._owner}, {"$set": {"running": False}})
+        ours = with_id(key) & eq(AttemptsRecord.owner, self._owner)
+        await self._store.attempts.update(ours, set_to(AttemptsRecord.running, False))
 
 
-def _exhausted(record: Document) -> GaveUp | None:
-    message = str(record.get("message", ""))
-    if record["strikes"] >= STRIKES:
-        return GaveUp("decoder_crashed", f"Working on it failed {record['strikes']} times; the last time it {message}")
-    if record["bugs"] >= STRIKES:
-        return GaveUp("internal", message)
-    if record["vanished"] >= VANISHED:
-        return GaveUp("worker_vanished", f"Its workers vanished {record['vanished']} times.")
+def _exhausted(record: AttemptsRecord) -> AttemptsExhaustedError | None:
+    if record.strikes >= STRIKES:
+        often = f"Working on it failed {record.strikes} times; the last time it {record.message}"
+        return AttemptsExhaustedError("decoder_crashed", often)
+    if record.bugs >= STRIKES:
+        return AttemptsExhaustedError("internal", record.message)
+    if record.vanished >= VANISHED:
+        return AttemptsExhaustedError("worker_vanished", f"Its workers vanished {record.vanished} times.")
     return None

@@ -14,18 +14,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from castlist.contract.values import StoredObject
-from castlist.ports.errors import ObjectMissing, Unavailable
+from castlist.ports.errors import ObjectMissingError, UnavailableError
 from castlist.ports.objects import Objects
 
 log = logging.getLogger(__name__)
 _TRY_EVERY = 0.05
 
 
-class ObjectChanged(ObjectMissing):
+class ObjectChangedError(ObjectMissingError):
     """There is an object under this key, but not the one that was announced."""
 
 
-class Cache:
+class ObjectCache:
     """A folder of at most `capacity` bytes, not counting what is in use right now."""
 
     def __init__(self, folder: Path, capacity: int, objects: Objects) -> None:
@@ -38,7 +38,7 @@ class Cache:
     async def hold(self, stored: StoredObject) -> AsyncIterator[Path]:
         """A file with the object's bytes while inside; `stored` must say its etag.
 
-        Raises ObjectMissing, ObjectChanged, or Unavailable where S3 or room on the disk is lacking.
+        Raises ObjectMissingError, ObjectChangedError, or UnavailableError where S3 or room on the disk is lacking.
         """
         name = hashlib.sha256(f"{stored.bucket}\n{stored.key}\n{stored.etag}".encode()).hexdigest()[:40]
         path = self._folder / name
@@ -74,16 +74,16 @@ class Cache:
         try:
             info = await self._objects.head(stored.key, bucket=stored.bucket)
             if info.etag != stored.etag:
-                raise ObjectChanged(f"{stored.key} is another object by now than the one announced")
+                raise ObjectChangedError(f"{stored.key} is another object by now than the one announced")
             self._evict(self._capacity - info.bytes)
             await self._objects.fetch(stored.key, part, bucket=stored.bucket, etag=stored.etag)
             part.replace(path)
         except OSError as error:
             self._evict(0)
-            raise Unavailable(f"disk: {error}") from error
+            raise UnavailableError(f"disk: {error}") from error
         finally:
             part.unlink(missing_ok=True)
-        log.info("fetched", extra={"key": stored.key, "bytes": info.bytes})
+        log.info("object_fetched", extra={"key": stored.key, "bytes": info.bytes})
 
     def _evict(self, room: int) -> None:
         """Remove files that nobody uses, the least recently used first, until the rest is at most `room` bytes."""

@@ -4,18 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from castlist.contract.codec import Poison
+from msgspec.structs import replace
+
 from castlist.contract.commands import CancelVideo
 from castlist.contract.events import VideoUploaded
 from castlist.contract.ids import derived, event_id, task_id, uploaded_video_id
 from castlist.contract.values import StoredObject
-from castlist.ports.documents import Document, Documents
-from castlist.ports.errors import Unavailable
+from castlist.ports.errors import UnavailableError
 from castlist.ports.objects import ObjectInfo
 from castlist.service.problems import Problem
 from castlist.store import outbox
-from castlist.store.collections import TASKS, VIDEOS
-from castlist.tasks import cancels, lifecycle, registration
+from castlist.store.records import TaskRecord, VideoRecord
+from castlist.store.store import Store
+from castlist.tasks import cancels, lifecycle
+from castlist.tasks.registration import VideoConflictError, announcement, register
 from ingest.upload_stream import Received
 from ingest.video_details import Details
 
@@ -27,8 +29,8 @@ _LOST = ("object_missing", "object_changed")
 class Accepted:
     """What stands now. `created`: this call made the task. `duplicate`: the video was there before."""
 
-    video: Document
-    task: Document
+    video: VideoRecord
+    task: TaskRecord
     created: bool
     duplicate: bool
 
@@ -36,11 +38,11 @@ class Accepted:
 class Acceptance:
     """Writes videos and tasks; every method may be repeated."""
 
-    def __init__(self, documents: Documents, clock: Callable[[], datetime]) -> None:
-        self._documents, self._clock = documents, clock
+    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+        self._store, self._clock = store, clock
 
     async def uploaded(self, received: Received, bucket: str, details: Details) -> Accepted:
-        """A video whose bytes have just come in. If its object is not `video["object"]` it was a duplicate."""
+        """A video whose bytes have just come in. If its object is not that of the video it was a duplicate."""
         video_id = uploaded_video_id(details.gallery, received.sha256)
         stored = StoredObject(bucket=bucket, key=received.object.key, etag=received.object.etag)
         return await self._accept(video_id, stored, received.object.bytes, received.sha256, details)
@@ -54,7 +56,7 @@ class Acceptance:
     async def _accept(
         self, video_id: str, stored: StoredObject, size: int, sha256: str | None, details: Details
     ) -> Accepted:
-        if (video := await self._documents.get(VIDEOS, video_id)) is None:
+        if (video := await self._store.videos.get(video_id)) is None:
             uploaded = VideoUploaded(
                 event_id=event_id("VideoUploaded", video_id, 1),
                 occurred_at=self._clock(),
@@ -68,81 +70,70 @@ class Acceptance:
                 external_id=details.external_id,
             )
             try:
-                made = await registration.register(self._documents, uploaded, self._clock(), announce=True)
-            except Poison:
-                video = await self._documents.get(VIDEOS, video_id)  # another upload of the same bytes was first
+                made = await register(self._store, uploaded, self._clock(), announce=True)
+            except VideoConflictError:
+                video = await self._store.videos.get(video_id)  # another upload of the same bytes was first
                 if video is None:
                     raise
             else:
                 return Accepted(made.video, made.task, made.created, duplicate=not made.created)
-        if video["gallery"] != details.gallery or (sha256 is None and not _is(video["object"], stored)):
+        if video.gallery != details.gallery or (sha256 is None and not _is(video.object, stored)):
             raise Problem(409, f"Video {video_id} is another object or in another gallery already.")
         latest = await self._latest(video)
-        if latest["status"] in lifecycle.OPEN or (latest["status"] == lifecycle.DONE and not details.again):
+        if latest.status in lifecycle.OPEN or (latest.status == lifecycle.DONE and not details.again):
             return Accepted(video, latest, created=False, duplicate=True)
-        if sha256 is not None and (latest["error"] or {}).get("code") in _LOST:
-            return await self._restored(video, stored, latest)
-        return await self._next(video, int(latest["epoch"]) + 1)
+        if sha256 is not None and latest.error is not None and latest.error.code in _LOST:
+            try:
+                return await self._next(replace(video, object=stored), latest.epoch + 1, instead_of=video.object)
+            except VideoConflictError as error:  # another upload of the same bytes was first
+                raise UnavailableError(str(error)) from None
+        return await self._next(video, latest.epoch + 1)
 
-    async def _restored(self, video: Document, stored: StoredObject, latest: Document) -> Accepted:
-        """A new task, on these bytes in the place of those that S3 lost."""
-        # Of several at once one puts its object there, and nobody once the next task was made.
-        unchanged = {"_id": video["_id"], "latest_epoch": latest["epoch"], "object": video["object"]}
-        change = {"$set": {"object": stored.model_dump()}}
-        restored = await self._documents.update(VIDEOS, unchanged, change)
-        try:
-            if restored is not None:
-                return await self._next(restored, int(latest["epoch"]) + 1)
-        except Poison as error:
-            raise Unavailable(str(error)) from None
-        raise Unavailable("another upload of the same bytes is on its way")
-
-    async def _latest(self, video: Document) -> Document:
-        task = await self._documents.get(TASKS, video["latest_task_id"])
-        assert task is not None, f"video {video['_id']} has no task"
+    async def _latest(self, video: VideoRecord) -> TaskRecord:
+        task = await self._store.tasks.get(video.latest_task_id)
+        assert task is not None, f"video {video.id} has no task"
         return task
 
-    async def _next(self, video: Document, epoch: int) -> Accepted:
+    async def _next(self, video: VideoRecord, epoch: int, instead_of: StoredObject | None = None) -> Accepted:
         now = self._clock()
-        made = await registration.register(
-            self._documents, registration.announcement(video, epoch, now), now, announce=True
-        )
+        event = announcement(video, epoch, now)
+        made = await register(self._store, event, now, announce=True, instead_of=instead_of)
         return Accepted(made.video, made.task, made.created, duplicate=True)
 
-    async def retry(self, task: Document) -> Accepted:
+    async def retry(self, task: TaskRecord) -> Accepted:
         """A new task after one that failed or was cancelled; the same one when repeated. Problem 409 otherwise."""
-        video = await self._documents.get(VIDEOS, task["video_id"])
+        video = await self._store.videos.get(task.video_id)
         if video is None:
-            raise Problem(404, f"There is no video {task['video_id']}.")
+            raise Problem(404, f"There is no video {task.video_id}.")
         latest = await self._latest(video)
-        if latest["status"] in lifecycle.OPEN:
+        if latest.status in lifecycle.OPEN:
             return Accepted(video, latest, created=False, duplicate=True)
-        if task["status"] not in (lifecycle.FAILED, lifecycle.CANCELLED):
-            raise Problem(409, f"The task is {task['status']}; only one that failed or was cancelled is retried.")
-        following = await self._documents.get(TASKS, task_id(task["video_id"], task["epoch"] + 1))
+        if task.status not in (lifecycle.FAILED, lifecycle.CANCELLED):
+            raise Problem(409, f"The task is {task.status}; only one that failed or was cancelled is retried.")
+        following = await self._store.tasks.get(task_id(task.video_id, task.epoch + 1))
         if following is not None:
             return Accepted(video, following, created=False, duplicate=True)
-        return await self._next(video, int(task["epoch"]) + 1)
+        return await self._next(video, task.epoch + 1)
 
-    async def cancel(self, task: Document) -> tuple[Document, CancelVideo]:
-        """End the task here and now, and have everybody told. Problem 409 if it ended otherwise before."""
+    async def cancel(self, task: TaskRecord) -> TaskRecord:
+        """End the task here and now, and have every process told. Problem 409 if it ended otherwise before."""
         now = self._clock()
-        event = CancelVideo(
-            event_id=event_id("CancelVideo", task["video_id"], task["epoch"]),
-            occurred_at=now,
-            video_id=task["video_id"],
-            epoch=task["epoch"],
-        )
-        if task["status"] in lifecycle.OPEN:
-            await outbox.add(self._documents, event, now)
-            await cancels.cancel(self._documents, task["video_id"], task["epoch"], now)
-            task = await self._documents.get(TASKS, task["_id"]) or task
-        if task["status"] != lifecycle.CANCELLED:
-            raise Problem(409, f"The task is {task['status']} already.")
-        return task, event
+        if task.status in lifecycle.OPEN:
+            event = CancelVideo(
+                event_id=event_id("CancelVideo", task.video_id, task.epoch),
+                occurred_at=now,
+                video_id=task.video_id,
+                epoch=task.epoch,
+            )
+            await outbox.add(self._store, event, now)
+            await cancels.cancel(self._store, task.video_id, task.epoch, now)
+            task = await self._store.tasks.get(task.id) or task
+        if task.status != lifecycle.CANCELLED:
+            raise Problem(409, f"The task is {task.status} already.")
+        return task
 
 
-def _is(known: Document, stored: StoredObject) -> bool:
+def _is(known: StoredObject, stored: StoredObject) -> bool:
     """Whether an announced object is the one that a video has; who announced it may not have said its etag."""
-    same_place = (known["bucket"], known["key"]) == (stored.bucket, stored.key)
-    return same_place and known["etag"] in (None, stored.etag)
+    same_place = (known.bucket, known.key) == (stored.bucket, stored.key)
+    return same_place and known.etag in (None, stored.etag)

@@ -1,27 +1,36 @@
 """ingest: HTTP upload → S3 → `video.uploaded`. Only this module constructs adapters."""
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 from starlette.applications import Starlette
 
 from castlist.adapters import mongo, s3
 from castlist.adapters.kafka.publisher import KafkaPublisher
 from castlist.clock import now_utc
-from castlist.service import operations
-from castlist.service.health import health_routes
+from castlist.contract.topics import VIDEO_CONTROL, VIDEO_UPLOADED
+from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.service.http_server import make_server
-from castlist.service.problems import EXCEPTION_HANDLERS
+from castlist.service.openapi import Api, openapi
+from castlist.service.operations import application
+from castlist.service.periodic import every, in_background
+from castlist.store.store import Store
 from ingest.acceptance import Acceptance
-from ingest.announcer import Announcer
-from ingest.endpoints import Ingest
+from ingest.endpoints.tasks import Tasks
+from ingest.endpoints.videos import Videos
 from ingest.settings import Settings
 from ingest.upload_stream import Uploads
-from ingest.upload_sweeper import sweep_for_ever
+from ingest.upload_sweeper import SWEEP_EVERY, sweep_uploads
 
-_ABOUT = "Puts videos in: upload one, or announce one that is in S3 already. Its people are shown by query-api."
+API = Api(
+    title="Castlist ingest",
+    about="Puts videos in: upload one, or announce one that is in S3 already. Its people are shown by query-api.",
+    tags={
+        "videos": "Videos put in: uploaded, or announced where they are in S3 already.",
+        "tasks": "Stopping the work on a video, and doing it again.",
+    },
+    endpoints=(Videos, Tasks),
+)
 
 
 @asynccontextmanager
@@ -33,28 +42,21 @@ async def assembled(settings: Settings) -> AsyncIterator[Starlette]:
         publisher = KafkaPublisher(settings.kafka_bootstrap)
         stack.push_async_callback(publisher.close)
         objects = await stack.enter_async_context(s3.connect(*settings.s3))
-        uploads = Uploads(documents, objects, now_utc, settings.max_upload_bytes)
-        acceptance = Acceptance(documents, now_utc)
-        announcer = Announcer(documents, publisher, now_utc)
-        ingest = Ingest(settings, documents, objects, uploads, acceptance, announcer)
 
+        store = Store(documents)
+        relay = OutboxRelay(store, publisher, now_utc, [VIDEO_UPLOADED, VIDEO_CONTROL])
+        uploads = Uploads(store, objects, now_utc, settings.max_upload_bytes)
+        acceptance = Acceptance(store, now_utc)
+        videos = Videos(settings, objects, uploads, acceptance, relay)
+        tasks = Tasks(store, acceptance, relay, settings.public_query_url)
         # Kafka is not among them: ingest accepts without it.
-        health = health_routes({"mongodb": documents.ping, "s3": objects.ping})
-        api = operations.routes("Castlist ingest", "1", _ABOUT, ingest.operations())
+        ready = {"mongodb": documents.ping, "s3": objects.ping}
 
-        await stack.enter_async_context(_beside(announcer.run()))
-        await stack.enter_async_context(_beside(sweep_for_ever(documents, objects, now_utc)))
-        yield Starlette(routes=[*api, *health], exception_handlers=EXCEPTION_HANDLERS)
+        async def sweep() -> None:
+            await sweep_uploads(store, objects, now_utc())
 
-
-@asynccontextmanager
-async def _beside(loop: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(loop)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await stack.enter_async_context(in_background(relay.run(), every(SWEEP_EVERY, sweep, "upload_sweeper")))
+        yield application(openapi(API), (videos, tasks), ready)
 
 
 async def run(settings: Settings) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from castlist.service.problems import FieldError, Problem
+from castlist.api.resources import ProblemField
+from castlist.service.problems import Problem
 from ingest.video_details import Details, clean_name, valid
 
 FILE = "file"
@@ -116,5 +117,7 @@ class Form:
 
 def _refused(name: str, message: str) -> Problem:
     return Problem(
-        422, f"The form is not valid: {name or 'a part'}: {message}.", errors=[FieldError(field=name, message=message)]
+        422,
+        f"The form is not valid: {name or 'a part'}: {message}.",
+        errors=[ProblemField(field=name, message=message)],
     )

@@ -7,15 +7,15 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from castlist.contract.ids import upload_key
-from castlist.ports.documents import Documents
-from castlist.ports.errors import Unavailable
+from castlist.ports.errors import UnavailableError
 from castlist.ports.objects import ObjectInfo, Objects
 from castlist.service.metrics import UPLOADED_BYTES
 from castlist.service.problems import Problem
-from castlist.store.collections import UPLOADS
+from castlist.store.query import eq, set_to, with_id
+from castlist.store.records import UploadRecord
+from castlist.store.store import Store
 from ingest.container_type import ENOUGH, container_of, what_else
 
 TOUCH_EVERY = 30.0
@@ -30,11 +30,10 @@ class Received:
 
 
 class Uploads:
-    """Where uploads go. An intent is recorded before the first byte, so that a sweep finds what a crash leaves:
-    `{_id: key, started_at, touched_at, video_id, condemned}`; `condemned` says that the sweep is taking it away."""
+    """Where uploads go. An intent is recorded before the first byte, so that a sweep finds what a crash leaves."""
 
-    def __init__(self, documents: Documents, objects: Objects, clock: Callable[[], datetime], max_bytes: int) -> None:
-        self._documents, self._objects, self._clock, self._max_bytes = documents, objects, clock, max_bytes
+    def __init__(self, store: Store, objects: Objects, clock: Callable[[], datetime], max_bytes: int) -> None:
+        self._store, self._objects, self._clock, self._max_bytes = store, objects, clock, max_bytes
 
     async def receive(self, chunks: AsyncIterator[bytes]) -> Received:
         """Store what `chunks` give. Whatever is raised, by `chunks` too, nothing is left of it. Problem 413 or 415."""
@@ -43,18 +42,16 @@ class Uploads:
         if kind is None:
             raise Problem(415, f"This is not a video: it is {what_else(head)}.")
         key, now = upload_key(uuid.uuid4().hex), self._clock()
-        await self._documents.insert(
-            UPLOADS, {"_id": key, "started_at": now, "touched_at": now, "video_id": None, "condemned": False}
-        )
+        await self._store.uploads.insert(UploadRecord(id=key, started_at=now, touched_at=now))
         try:
-            return await self._store(key, kind, head, rest)
+            return await self._write(key, kind, head, rest)
         except BaseException:
             # Must not hide why it ended; what cannot be removed now is swept.
-            with contextlib.suppress(Unavailable):
+            with contextlib.suppress(UnavailableError):
                 await self._discard(key)
             raise
 
-    async def _store(self, key: str, kind: str, head: bytes, rest: AsyncIterator[bytes]) -> Received:
+    async def _write(self, key: str, kind: str, head: bytes, rest: AsyncIterator[bytes]) -> Received:
         digest, size, touched = hashlib.sha256(), 0, time.monotonic()
         async with self._objects.upload(key, kind) as upload:
             async for chunk in _chain(head, rest):
@@ -71,27 +68,29 @@ class Uploads:
             info = await upload.complete()
         return Received(info, digest.hexdigest())
 
-    async def _touch(self, key: str, **said: Any) -> None:
-        where = {"_id": key, "condemned": False}
-        if await self._documents.update(UPLOADS, where, {"$set": {"touched_at": self._clock(), **said}}) is None:
-            raise Unavailable("the upload took so long that it was given up")
+    async def _touch(self, key: str, video_id: str | None = None) -> None:
+        change = set_to(UploadRecord.touched_at, self._clock())
+        if video_id is not None:
+            change &= set_to(UploadRecord.video_id, video_id)
+        if await self._store.uploads.update(with_id(key) & eq(UploadRecord.condemned, False), change) is None:
+            raise UnavailableError("the upload took so long that it was given up")
 
     async def meant_for(self, key: str, video_id: str) -> None:
         """Which video the object will belong to, said before it does: from now on the sweep asks that video, and only
         the sweep may remove the object while it is unknown whether a transaction was committed."""
-        await self._touch(key, video_id=video_id)
+        await self._touch(key, video_id)
 
     async def settle(self, key: str, *, kept: bool) -> None:
         """A video refers to the object now, or never will. What cannot be done now, the sweep does."""
-        with contextlib.suppress(Unavailable):
+        with contextlib.suppress(UnavailableError):
             if kept:
-                await self._documents.delete(UPLOADS, {"_id": key})
+                await self._store.uploads.delete(with_id(key))
             else:
                 await self._discard(key)
 
     async def _discard(self, key: str) -> None:
         await self._objects.delete(key)
-        await self._documents.delete(UPLOADS, {"_id": key})
+        await self._store.uploads.delete(with_id(key))
 
 
 async def _head(chunks: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[bytes]]:

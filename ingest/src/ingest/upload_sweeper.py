@@ -1,55 +1,42 @@
-"""What crashes left of uploads: objects and parts of objects that nobody will refer to."""
+"""What crashes left of uploads: objects and parts of objects that nothing will refer to."""
 
-import asyncio
 import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from castlist.ports.documents import Documents
-from castlist.ports.errors import Unavailable
 from castlist.ports.objects import Objects
-from castlist.store.collections import UPLOADS, VIDEOS
+from castlist.store.query import ascending, below, eq, set_to, with_id
+from castlist.store.records import UploadRecord, UploadStart
+from castlist.store.store import Store
 
 log = logging.getLogger(__name__)
 ABANDONED = timedelta(minutes=10)
-EVERY = 60.0
+SWEEP_EVERY = 60.0
 _CLOCKS_DIFFER = timedelta(minutes=1)
+_BATCH = 100
 
 
-async def sweep_uploads(documents: Documents, objects: Objects, now: datetime, older: timedelta = ABANDONED) -> int:
-    """Settle the uploads that nobody has touched for `older`; returns how many. Live ones are left alone, however
-    long they take."""
-    stale = await documents.find(UPLOADS, {"touched_at": {"$lt": now - older}}, limit=100)
+async def sweep_uploads(store: Store, objects: Objects, now: datetime, older: timedelta = ABANDONED) -> int:
+    """Settle the uploads that were not touched for `older`; how many. Live ones are left alone, however long they
+    take."""
     settled = 0
-    for intent in stale:
+    for stale in await store.uploads.find(below(UploadRecord.touched_at, now - older), limit=_BATCH):
         # From here on the upload cannot be accepted any more, should it still be alive somewhere.
-        mine = {"_id": intent["_id"], "touched_at": intent["touched_at"]}
-        if (intent := await documents.update(UPLOADS, mine, {"$set": {"condemned": True}}) or {}) == {}:
+        untouched = with_id(stale.id) & eq(UploadRecord.touched_at, stale.touched_at)
+        upload = await store.uploads.update(untouched, set_to(UploadRecord.condemned, True))
+        if upload is None:
             continue
-        video = await documents.get(VIDEOS, intent["video_id"]) if intent["video_id"] else None
-        if video is None or video["object"]["key"] != intent["_id"]:
-            await objects.delete(intent["_id"])
-            log.info("removed an abandoned upload", extra={"key": intent["_id"]})
-        await documents.delete(UPLOADS, {"_id": intent["_id"]})
+        video = await store.videos.get(upload.video_id) if upload.video_id else None
+        if video is None or video.object.key != upload.id:
+            await objects.delete(upload.id)
+            log.info("upload_removed", extra={"key": upload.id})
+        await store.uploads.delete(with_id(upload.id))
         settled += 1
-    await _abort_parts(documents, objects, now, older)
+    await _abort_parts(store, objects, now, older)
     return settled
 
 
-async def _abort_parts(documents: Documents, objects: Objects, now: datetime, older: timedelta) -> None:
-    # S3 knows when parts began, not whether somebody is still at it: what began before every recorded upload is dead.
-    live = await documents.find(UPLOADS, {}, sort=[("started_at", 1)], limit=1, fields=["started_at"])
-    dead_before = min([now - older, *(one["started_at"] - _CLOCKS_DIFFER for one in live)])
+async def _abort_parts(store: Store, objects: Objects, now: datetime, older: timedelta) -> None:
+    # S3 knows when parts began, not whether they are being written: what began before every recorded upload is dead.
+    live = await store.uploads.find_parts(UploadStart, sort=[ascending(UploadRecord.started_at)], limit=1)
+    dead_before = min([now - older, *(one.started_at - _CLOCKS_DIFFER for one in live)])
     await objects.abort_stale_uploads((now - dead_before).total_seconds())
-
-
-async def sweep_for_ever(documents: Documents, objects: Objects, clock: Callable[[], datetime]) -> None:
-    """Sweep every minute; outages are waited out."""
-    while True:
-        try:
-            await sweep_uploads(documents, objects, clock())
-        except Unavailable as error:
-            log.warning("cannot sweep now", extra={"reason": str(error)[:200]})
-        except Exception:
-            log.exception("cannot sweep")
-        await asyncio.sleep(EVERY)

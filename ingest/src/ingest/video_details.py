@@ -1,12 +1,9 @@
-"""What a client may say about a video, and what it is answered."""
+"""What a client may say about a video."""
 
 import unicodedata
-from datetime import UTC, datetime
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import (
-    AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -14,9 +11,8 @@ from pydantic import (
     ValidationError,
 )
 
-from castlist.contract.values import Gallery, VideoId
-from castlist.service.operations import field_errors
-from castlist.service.problems import Problem
+from castlist.contract.values import GalleryId, Moment, VideoId
+from castlist.service.problems import Problem, problem_fields
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -31,15 +27,7 @@ def clean_name(name: object) -> object:
     return "".join(c for c in last if unicodedata.category(c)[0] != "C").strip()[:NAME_LENGTH] or None
 
 
-def _in_utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("out of range") from None
-
-
 Name = Annotated[str | None, BeforeValidator(clean_name)]
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 # Names only: an access point's ARN, say, would have us speak to other servers.
 Bucket = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$")]
 
@@ -49,7 +37,7 @@ class Details(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    gallery: Gallery = "default"
+    gallery: GalleryId = "default"
     name: Name = None
     recorded_at: Moment | None = None
     external_id: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
@@ -68,29 +56,12 @@ class ObjectReference(BaseModel):
 class Announcement(Details):
     """The JSON body of `POST /videos`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"object": {"bucket": "archive", "key": "2026/lobby.mp4"}, "gallery": "newsroom"}}
+    )
+
     object: ObjectReference
     video_id: VideoId | None = None
-
-
-class VideoAccepted(BaseModel):
-    """The answer to `POST /videos`."""
-
-    video_id: str
-    task_id: str
-    gallery: str
-    name: str
-    bytes: int | None
-    sha256: str | None
-    status: Literal["queued", "processing", "done", "failed", "cancelled"]
-    duplicate: bool
-
-
-class TaskCancelled(BaseModel):
-    """The answer to a cancel."""
-
-    id: str
-    video_id: str
-    status: Literal["cancelled"]
 
 
 def valid(model: type[M], given: object) -> M:
@@ -98,4 +69,4 @@ def valid(model: type[M], given: object) -> M:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise Problem(422, "What was said about the video is not valid.", errors=field_errors(error)) from None
+        raise Problem(422, "What was said about the video is not valid.", errors=problem_fields(error)) from None

@@ -6,8 +6,10 @@ Reads top-down as the pipeline; only this module constructs adapters.
 import asyncio
 import logging
 import os
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 from starlette.applications import Starlette
 
@@ -15,78 +17,74 @@ from castlist import admin
 from castlist.adapters import mongo, s3
 from castlist.adapters.kafka.publisher import KafkaPublisher
 from castlist.clock import now_utc
-from castlist.contract import commands, events
-from castlist.contract.topics import FACE_ENCODINGS, GALLERY_COMMITS, VIDEO_CONTROL, VIDEO_UPLOADED, Topic
-from castlist.ports.documents import Documents
-from castlist.ports.errors import Unavailable
+from castlist.contract.commands import CancelVideo, ChangeSettings, DeleteVideo, RenameProfile
+from castlist.contract.events import (
+    ChunkFailed,
+    ChunkProgressed,
+    Event,
+    FacesEncoded,
+    VideoPeopleFound,
+    VideoPlanned,
+    VideoRejected,
+    VideoUploaded,
+)
+from castlist.contract.topics import (
+    FACE_ENCODINGS,
+    GALLERY_COMMITS,
+    PROFILE_EVENTS,
+    VIDEO_CONTROL,
+    VIDEO_UPLOADED,
+)
+from castlist.messaging.liveness import watchdog
+from castlist.messaging.outbox_relay import OutboxRelay
+from castlist.ports.errors import UnavailableError
+from castlist.retry import retry_while_unavailable
+from castlist.service.exit_codes import ExitCode
 from castlist.service.health import health_routes
 from castlist.service.http_server import make_server
+from castlist.service.periodic import every
 from castlist.service.problems import EXCEPTION_HANDLERS
-from profile_aggregator.commits.background import Background
+from castlist.store import kafka_topics
+from castlist.store.store import Store
+from profile_aggregator.commits.commands import Command
 from profile_aggregator.commits.committer import Committer
-from profile_aggregator.commits.gallery_cache import Galleries
-from profile_aggregator.reconciler import Reconciler
+from profile_aggregator.commits.gallery_cache import GalleryCache
+from profile_aggregator.commits.maintenance import PAUSE, GalleryMaintenance
+from profile_aggregator.reconciler import RECONCILE_EVERY, Reconciler
 from profile_aggregator.settings import Settings
-from profile_aggregator.stream import lifecycle
-from profile_aggregator.stream.agent_loop import EXIT_TOPICS_LOST, Handle, Progress, consume
-from profile_aggregator.stream.faust_app import faust_app
-from profile_aggregator.videos.handlers import Videos
+from profile_aggregator.stream import faust_app, lifecycle
+from profile_aggregator.stream.agent_loop import AgentState, consume
+from profile_aggregator.videos.handlers import VideoHandlers
 
 log = logging.getLogger(__name__)
-_RECONCILE_EVERY = 2.0
+TOPICS = (VIDEO_UPLOADED, FACE_ENCODINGS, GALLERY_COMMITS, VIDEO_CONTROL)
+_OUTBOX = (PROFILE_EVENTS, GALLERY_COMMITS, VIDEO_UPLOADED, VIDEO_CONTROL)
+_WATCH_EVERY = 1.0
 
 
-def wiring(videos: Videos, committer: Committer) -> list[tuple[Topic, Handle]]:
-    """Which topic leads to which step."""
+def handlers(videos: VideoHandlers, committer: Committer) -> Mapping[type[Event], Callable[[Any], Awaitable[None]]]:
+    """What is done with each event."""
 
-    async def uploaded(event: events.Event) -> None:
-        await videos.uploaded(cast("events.VideoUploaded", event))
+    async def commit(event: VideoPeopleFound) -> None:
+        await committer.commit(event.gallery)
 
-    async def encodings(event: events.Event) -> None:
-        match event:
-            case events.VideoPlanned():
-                await videos.planned(event)
-            case events.FacesEncoded():
-                await videos.encoded(event)
-            case events.ChunkProgressed():
-                await videos.progressed(event)
-            case events.ChunkFailed():
-                await videos.chunk_failed(event)
-            case events.VideoRejected():
-                await videos.rejected(event)
+    async def command(command: Command) -> None:
+        await committer.stage(command)
+        await committer.commit(command.gallery)
 
-    async def commits(event: events.Event) -> None:
-        match event:
-            case events.VideoPeopleFound():
-                await committer.commit(event.gallery)
-            case commands.RenameProfile() | commands.DeleteVideo() | commands.ChangeSettings():
-                await committer.stage(event)
-                await committer.commit(event.gallery)
-
-    async def control(event: events.Event) -> None:
-        await videos.cancelled(cast("commands.CancelVideo", event))
-
-    return [
-        (VIDEO_UPLOADED, uploaded),
-        (FACE_ENCODINGS, encodings),
-        (GALLERY_COMMITS, commits),
-        (VIDEO_CONTROL, control),
-    ]
-
-
-async def reconcile_for_ever(reconciler: Reconciler, settings: Settings, documents: Documents) -> None:
-    """Every few seconds, whatever happens; and notice when Kafka comes back without its data."""
-    while True:
-        await asyncio.sleep(_RECONCILE_EVERY)
-        try:
-            if created := await admin.ensure_topics(settings, documents):
-                log.error("Kafka has lost topics", extra={"topics": created})
-                os._exit(EXIT_TOPICS_LOST)  # positions in the old ones mean nothing in the new ones
-            await reconciler.run()
-        except Unavailable as error:
-            log.warning("cannot reconcile now", extra={"reason": str(error)[:200]})
-        except Exception:
-            log.exception("cannot reconcile")
+    return {
+        VideoUploaded: videos.uploaded,
+        VideoPlanned: videos.planned,
+        FacesEncoded: videos.encoded,
+        ChunkProgressed: videos.progressed,
+        ChunkFailed: videos.chunk_failed,
+        VideoRejected: videos.rejected,
+        CancelVideo: videos.cancelled,
+        VideoPeopleFound: commit,
+        RenameProfile: command,
+        DeleteVideo: command,
+        ChangeSettings: command,
+    }
 
 
 async def main(settings: Settings) -> None:
@@ -95,21 +93,44 @@ async def main(settings: Settings) -> None:
         documents = mongo.connect(settings.mongo_url, settings.mongo_database)
         publisher = KafkaPublisher(settings.kafka_bootstrap)
         objects = await stack.enter_async_context(s3.connect(*settings.s3))
-        progress = Progress()
-        galleries = Galleries(documents)
-        committer = Committer(documents, objects, publisher, galleries, now_utc, settings.commit_batch)
-        videos = Videos(documents, objects, publisher, now_utc)
-        behind = Background(documents, galleries, committer, now_utc)
-        reconciler = Reconciler(documents, objects, publisher, videos, committer, now_utc, settings.reannounce_after)
 
-        await lifecycle.wait_until_up(documents)
-        app = faust_app(settings, await admin.creations(documents))
-        for topic, handle in wiring(videos, committer):
-            add_agent(app, topic, handle, publisher, progress)
+        store = Store(documents)
+        relay = OutboxRelay(store, publisher, now_utc, _OUTBOX)
+        galleries = GalleryCache(store)
+        committer = Committer(store, objects, relay, galleries, now_utc, settings.commit_batch)
+        videos = VideoHandlers(store, objects, publisher, now_utc)
+        maintenance = GalleryMaintenance(store, galleries, committer, now_utc)
+        reconciler = Reconciler(store, objects, publisher, relay, videos, committer, now_utc, settings.reannounce_after)
+
+        topics = await retry_while_unavailable(kafka_topics.known)(store)  # nothing can be done without MongoDB
+        app, state = faust_app.make_app(settings, topics.created), AgentState()
+        table = handlers(videos, committer)
+
+        async def handle(event: Event) -> None:
+            await table[type(event)](event)
+
+        for topic in TOPICS:
+            loop = partial(consume, topic=topic, handle=handle, publisher=publisher, state=state)
+            faust_app.add_agent(app, topic, loop)
 
         async def assigned() -> None:
-            if not app.consumer or not app.consumer.assignment():
-                raise Unavailable("no partitions assigned yet")
+            if not faust_app.has_partitions(app):
+                raise UnavailableError("no partitions assigned yet")
+
+        async def servers() -> None:
+            await asyncio.gather(publisher.ping(), documents.ping(), objects.ping())
+
+        async def waiting() -> int:
+            return faust_app.waiting(app)
+
+        async def reconcile() -> None:
+            if created := await admin.ensure_topics(settings, store):
+                log.error("topics_lost", extra={"topics": created})
+                os._exit(ExitCode.TOPICS_LOST)
+            await reconciler.run()
+
+        async def ensure_ours() -> None:
+            await lifecycle.ensure_ours(store, settings.aggregator_instance)
 
         checks = {"kafka": publisher.ping, "mongodb": documents.ping, "s3": objects.ping, "faust": assigned}
         health = make_server(
@@ -118,26 +139,19 @@ async def main(settings: Settings) -> None:
             settings.aggregator_port,
             install_signals=False,
         )
-        await lifecycle.own(documents, settings.aggregator_instance)
+        await retry_while_unavailable(lifecycle.claim_instance)(store, settings.aggregator_instance)
+        patience = lifecycle.PATIENCE
+        loops = (
+            health.serve(),
+            every(RECONCILE_EVERY, reconcile, "reconciler"),
+            every(PAUSE, maintenance.round, "maintenance"),
+            every(_WATCH_EVERY, ensure_ours, "instance"),
+            watchdog(state.liveness, waiting, servers, patience, patience, _WATCH_EVERY),
+        )
         background: list[asyncio.Task[None]] = []
 
         async def ready() -> None:
-            background.append(asyncio.create_task(health.serve()))
-            background.append(asyncio.create_task(reconcile_for_ever(reconciler, settings, documents)))
-            background.append(asyncio.create_task(behind.for_ever()))
-            background.append(
-                asyncio.create_task(lifecycle.watchdog(app, documents, settings.aggregator_instance, progress))
-            )
+            background.extend(map(asyncio.create_task, loops))
             log.info("ready")
 
-        await lifecycle.run(app, progress, ready)
-
-
-def add_agent(app: Any, topic: Topic, handle: Handle, publisher: KafkaPublisher, progress: Progress) -> None:
-    """One agent with one actor: more would commit past messages in flight."""
-    source = app.topic(topic.name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-
-    async def agent(stream: Any) -> None:
-        await consume(stream, topic, handle, publisher, progress)
-
-    app.agent(source, name=f"castlist.{topic.name}", concurrency=1)(agent)
+        await lifecycle.run(app, state, ready)

@@ -1,160 +1,193 @@
-"""Reading the stored documents as what clients see. Every list is a fixed number of queries, however long it is."""
+"""The records as clients see them. Every list is a fixed number of queries, however long it is."""
 
 import asyncio
-import functools
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from castlist.contract.ids import appearance_key, command_ledger_key
-from castlist.contract.topics import GALLERY_COMMITS
-from castlist.ports.documents import Document, Documents
-from castlist.store.collections import APPEARANCES, LEDGER, OUTBOX, PENDING, PERSONS, PROFILES, REDIRECTS, TASKS, VIDEOS
+from castlist.api import resources
+from castlist.contract.ids import appearance_key
+from castlist.store.query import Where, eq, one_of, with_id, with_ids
+from castlist.store.records import (
+    AppearanceProfile,
+    AppearanceRecord,
+    PendingRecord,
+    PersonProfile,
+    ProfileRecord,
+    Record,
+    ShownAppearance,
+    TaskRecord,
+    VideoName,
+    VideoRecord,
+)
+from castlist.store.store import Store, Table
 from castlist.tasks import lifecycle
-from query_api import views
+from query_api.command_outbox import CommandOutbox
 from query_api.http.cursors import Order
+from query_api.http.rendering import Json, shown
 
+R = TypeVar("R", bound=Record)
 NEWEST = 100
 """How many appearances a profile shows in a list."""
-NEWEST_FIRST = Order("created_at", -1)
-_APPEARANCE = (
-    "profile_id",
-    "video_id",
-    "created_at",
-    "segments",
-    "seconds",
-    "faces",
-    "first_seen",
-    "last_seen",
-    "crop",
-)
+NEWEST_FIRST = Order(AppearanceRecord.created_at, -1)
 
 
-class Reading:
-    """Views on the database."""
+class ReadModel:
+    """Views on the store."""
 
-    def __init__(self, documents: Documents) -> None:
-        self.documents = documents
+    def __init__(self, store: Store, commands: CommandOutbox) -> None:
+        self.store, self._commands = store, commands
 
     async def page(
-        self, collection: str, where: Mapping[str, Any], order: Order, limit: int, cursor: str | None
-    ) -> tuple[list[Document], str | None]:
-        """One page of documents, and the cursor behind it (None at the end)."""
-        rows: list[Document] = []
+        self, table: Table[R], where: Where, order: Order, limit: int, cursor: str | None
+    ) -> tuple[list[R], str | None]:
+        """One page of records, and the cursor behind it (None at the end)."""
+        records: list[R] = []
         for stretch in order.after(cursor):
-            both = {"$and": [dict(where), stretch]} if where and stretch else where or stretch
-            rows += await self.documents.find(collection, both, sort=order.sort, limit=limit + 1 - len(rows))
-            if len(rows) > limit:
+            records += await table.find(where & stretch, sort=order.sort, limit=limit + 1 - len(records))
+            if len(records) > limit:
                 break
-        more = len(rows) > limit
-        rows = rows[:limit]
-        return rows, order.cursor(rows[-1]) if more else None
+        more = len(records) > limit
+        records = records[:limit]
+        return records, order.cursor(records[-1]) if more else None
 
     # --- tasks --------------------------------------------------------------------------------------------------------
 
-    async def tasks(self, rows: Sequence[Document], now: datetime) -> list[Document]:
+    async def tasks(self, records: Sequence[TaskRecord], now: datetime) -> list[Json]:
         """Tasks as shown."""
-        done = sorted({row["video_id"] for row in rows if row["status"] == lifecycle.DONE})
-        people = await self.documents.count_by(APPEARANCES, {"video_id": {"$in": done}}, "video_id") if done else {}
+        done = sorted({task.video_id for task in records if task.status == lifecycle.DONE})
+        people: dict[Any, int] = {}
+        if done:
+            in_videos = one_of(AppearanceRecord.video_id, done)
+            people = await self.store.appearances.count_by(in_videos, AppearanceRecord.video_id)
         return [
-            views.task(row, people.get(row["video_id"], 0) if row["status"] == lifecycle.DONE else None, now)
-            for row in rows
+            shown(
+                resources.Task,
+                task,
+                people=people.get(task.video_id, 0) if task.status == lifecycle.DONE else None,
+                error=task.error and {"code": task.error.code, "message": task.error.message},
+                eta_seconds=_eta(task, now),
+            )
+            for task in records
         ]
 
-    async def task(self, task_id: str, now: datetime) -> Document | None:
+    async def task(self, task_id: str, now: datetime) -> Json | None:
         """One task as shown."""
-        row = await self.documents.get(TASKS, task_id)
-        return None if row is None else (await self.tasks([row], now))[0]
+        record = await self.store.tasks.get(task_id)
+        return None if record is None else (await self.tasks([record], now))[0]
 
     # --- profiles -----------------------------------------------------------------------------------------------------
 
-    async def profiles(self, rows: Sequence[Document], video_id: str | None = None) -> list[Document]:
+    async def profiles_in(self, video_id: str) -> Where:
+        """The profiles that appear in a video."""
+        where = eq(AppearanceRecord.video_id, video_id)
+        found = await self.store.appearances.find_parts(AppearanceProfile, where)
+        return with_ids(sorted(one.profile_id for one in found))
+
+    async def profiles(self, records: Sequence[ProfileRecord], video_id: str | None = None) -> list[Json]:
         """Profiles as shown, with their newest appearances, or only with that in one video.
 
-        Nobody is a profile without appearing: those that were merged away since `rows` was read are left out.
+        No profile is without an appearance: those that were merged away since `records` was read are left out.
         """
-        ids = [row["_id"] for row in rows]
         if video_id is not None:
-            where: Document = {"_id": {"$in": [appearance_key(one, video_id) for one in ids]}}
-            found = await self.documents.find(APPEARANCES, where, fields=_APPEARANCE)
+            ids = with_ids(appearance_key(profile.id, video_id) for profile in records)
+            found = await self.store.appearances.find_parts(ShownAppearance, ids)
         else:
-            found = await self._newest(rows)
-        shown = await self.appearances(found)
-        of: dict[str, list[tuple[datetime, str, Document]]] = defaultdict(list)
-        for row, view in zip(found, shown, strict=True):
-            of[row["profile_id"]].append((row["created_at"], row["_id"], view))
+            found = await self._newest(records)
+        of: dict[str, list[tuple[datetime, str, Json]]] = defaultdict(list)
+        for one, view in zip(found, await self.appearances(found), strict=True):
+            of[one.profile_id].append((one.created_at, one.id, view))
         return [
-            views.profile(row, [view for _, _, view in sorted(of[row["_id"]], key=_age, reverse=True)[:NEWEST]])
-            for row in rows
-            if row["_id"] in of
+            shown(
+                resources.Profile,
+                profile,
+                appearances=[view for _, _, view in sorted(of[profile.id], key=_age, reverse=True)[:NEWEST]],
+            )
+            for profile in records
+            if profile.id in of
         ]
 
-    async def _newest(self, rows: Sequence[Document]) -> list[Document]:
+    async def _newest(self, records: Sequence[ProfileRecord]) -> list[ShownAppearance]:
         """The appearances of all in one query, but for those who are in so many videos that most are not shown."""
-        few = [row["_id"] for row in rows if row["video_count"] <= NEWEST]
-        many = [row["_id"] for row in rows if row["video_count"] > NEWEST]
-        find = functools.partial(self.documents.find, APPEARANCES, fields=_APPEARANCE)
-        queries = [find({"profile_id": one}, sort=NEWEST_FIRST.sort, limit=NEWEST) for one in many]
+        find, of = self.store.appearances.find_parts, AppearanceRecord.profile_id
+        few = [profile.id for profile in records if profile.video_count <= NEWEST]
+        many = [profile.id for profile in records if profile.video_count > NEWEST]
+        queries = [find(ShownAppearance, eq(of, one), sort=NEWEST_FIRST.sort, limit=NEWEST) for one in many]
         if few:
-            queries.append(find({"profile_id": {"$in": few}}))
+            queries.append(find(ShownAppearance, one_of(of, few)))
         return [one for found in await asyncio.gather(*queries) for one in found]
 
-    async def appearances(self, rows: Sequence[Document]) -> list[Document]:
+    async def appearances(self, records: Sequence[ShownAppearance | AppearanceRecord]) -> list[Json]:
         """Appearances as shown."""
-        names = await self._names({row["video_id"] for row in rows})
-        return [views.appearance(row, names.get(row["video_id"], "")) for row in rows]
+        names = await self._names({one.video_id for one in records})
+        return [
+            shown(
+                resources.Appearance,
+                one,
+                video_name=names.get(one.video_id, ""),
+                crop=one.crop and shown(resources.CropPicture, one.crop, url=f"/{one.crop.key}"),
+            )
+            for one in records
+        ]
 
     async def _names(self, videos: Iterable[str]) -> dict[str, str]:
         ids = sorted(videos)
-        found = await self.documents.find(VIDEOS, {"_id": {"$in": ids}}, fields=("name",)) if ids else []
-        return {one["_id"]: one["name"] for one in found}
+        found = await self.store.videos.find_parts(VideoName, with_ids(ids)) if ids else []
+        return {one.id: one.name for one in found}
 
     async def successor(self, profile_id: str) -> str | None:
-        """The profile that holds the people of a retired id now; None if nobody does."""
+        """The profile that holds the people of a retired id now; None if none does."""
         seen: set[str] = set()
         current: str | None = profile_id
         while current is not None and current not in seen:
             seen.add(current)
-            if current != profile_id and await self.documents.get(PROFILES, current) is not None:
+            if current != profile_id and await self.store.profiles.get(current) is not None:
                 return current
-            redirect = await self.documents.get(REDIRECTS, current)
+            redirect = await self.store.redirects.get(current)
             if redirect is None:
                 return None
-            founder = await self.documents.get(PERSONS, redirect["founder"]) if redirect["founder"] else None
-            current = founder["profile_id"] if founder else redirect["into"]
+            holder = None
+            if redirect.founder:
+                (*_, holder) = (None, *await self.store.persons.find_parts(PersonProfile, with_id(redirect.founder)))
+            current = holder.profile_id if holder else redirect.into
         return None
 
     # --- videos and galleries -----------------------------------------------------------------------------------------
 
-    async def galleries(self, ids: Sequence[str]) -> list[Document]:
+    def videos(self, records: Sequence[VideoRecord]) -> list[Json]:
+        """Videos as shown."""
+        return [shown(resources.Video, video) for video in records]
+
+    async def galleries(self, ids: Sequence[str]) -> list[Json]:
         """Galleries as shown."""
-        count, where = self.documents.count_by, {"gallery": {"$in": list(ids)}}
+        store = self.store
         # In the order in which a commit comes about: what moves on meanwhile is counted twice, never missed.
-        waiting = Counter(one["key"] for one in await self.waiting_commands(ids, fields=("key",)))
-        open_tasks = await count(TASKS, {**where, "status": {"$in": list(lifecycle.OPEN)}}, "gallery")
-        pending = await count(PENDING, where, "gallery")
-        videos, profiles = await count(VIDEOS, where, "gallery"), await count(PROFILES, where, "gallery")
+        waiting = await self._commands.galleries_waiting(ids)
+        unfinished = one_of(TaskRecord.gallery, ids) & one_of(TaskRecord.status, lifecycle.OPEN)
+        open_tasks = await store.tasks.count_by(unfinished, TaskRecord.gallery)
+        pending = await store.pending.count_by(one_of(PendingRecord.gallery, ids), PendingRecord.gallery)
+        videos = await store.videos.count_by(one_of(VideoRecord.gallery, ids), VideoRecord.gallery)
+        profiles = await store.profiles.count_by(one_of(ProfileRecord.gallery, ids), ProfileRecord.gallery)
         return [
             {
-                "id": one,
-                "videos": videos.get(one, 0),
-                "profiles": profiles.get(one, 0),
-                "tasks_open": open_tasks.get(one, 0),
-                "settled": not (waiting[one] or open_tasks.get(one) or pending.get(one)),
+                "id": id,
+                "videos": videos.get(id, 0),
+                "profiles": profiles.get(id, 0),
+                "tasks_open": open_tasks.get(id, 0),
+                "settled": not (id in waiting or open_tasks.get(id) or pending.get(id)),
             }
-            for one in ids
+            for id in ids
         ]
 
-    async def waiting_commands(self, galleries: Sequence[str], fields: Sequence[str] = ()) -> list[Document]:
-        """Commands on the galleries that were accepted and are not carried out: their outbox entries, oldest first."""
-        where = {"topic": GALLERY_COMMITS.name, "key": {"$in": list(galleries)}}
-        accepted = await self.documents.find(OUTBOX, where, sort=[("created_at", 1)], fields=fields)
-        ids = [command_ledger_key(one["key"], one["_id"]) for one in accepted]
-        applied = await self.documents.find(LEDGER, {"_id": {"$in": ids}}, fields=("_id",)) if ids else []
-        done = {one["_id"] for one in applied}
-        return [one for one, id in zip(accepted, ids, strict=True) if id not in done]
+
+def _eta(task: TaskRecord, now: datetime) -> float | None:
+    """Seconds that a task still takes, if it goes on as it went."""
+    if task.status != lifecycle.PROCESSING or task.started_at is None or task.progress <= 0:
+        return None
+    spent = (now - task.started_at).total_seconds()
+    return round(max(0.0, spent * (1 - task.progress) / task.progress), 1)
 
 
-def _age(row: tuple[datetime, str, Document]) -> tuple[datetime, str]:
+def _age(row: tuple[datetime, str, Json]) -> tuple[datetime, str]:
     return row[:2]

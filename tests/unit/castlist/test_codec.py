@@ -1,4 +1,4 @@
-"""Bytes and events: what goes in comes out, and what cannot be read is Poison, whatever it is."""
+"""Bytes and events: what goes in comes out, and what cannot be read is an UndecodableMessageError, whatever it is."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from castlist.contract import asyncapi, commands, values, vectors
 from castlist.contract import events as e
-from castlist.contract.codec import Poison, decode, encode
+from castlist.contract.codec import UndecodableMessageError, decode, encode
 from castlist.contract.topics import BY_NAME, TOPICS, VIDEO_UPLOADED, Topic, topic_of
 from testkit.any_event import models
 from testkit.examples import example, examples
@@ -40,7 +40,7 @@ def test_what_is_encoded_is_decoded(kind: type[e.Event]) -> None:
 
 @pytest.mark.parametrize("event", examples(), ids=lambda event: event.event)
 def test_fields_we_do_not_know_are_ignored(event: Any) -> None:
-    """A producer may be newer than we: whatever it says beside, at the top or inside, is passed over."""
+    """A producer may be newer than we: what it adds, at the top or inside, is passed over."""
 
     @FEW
     @given(JSON)
@@ -64,15 +64,15 @@ def _models(node: Any) -> Iterator[dict[str, Any]]:
 
 @FEW
 @given(st.sampled_from(TOPICS), st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
-def test_anything_else_is_poison(topic: Topic, value: bytes) -> None:
+def test_anything_else_is_undecodable(topic: Topic, value: bytes) -> None:
     """Bytes that are no event are refused with a reason that fits into a header; nothing else is raised."""
-    with pytest.raises(Poison) as refused:
+    with pytest.raises(UndecodableMessageError) as refused:
         decode(topic, value)
     assert str(refused.value).encode()
 
 
 @pytest.mark.parametrize("event", examples(), ids=lambda event: event.event)
-def test_a_spoiled_event_is_an_event_or_poison(event: Any) -> None:
+def test_a_spoiled_event_is_an_event_or_undecodable(event: Any) -> None:
     """With any value of it replaced or left out, it is read as something that can be written again, or refused."""
 
     @settings(max_examples=25, deadline=None)
@@ -84,7 +84,7 @@ def test_a_spoiled_event_is_an_event_or_poison(event: Any) -> None:
             del node[name]
         else:
             node[name] = value
-        with contextlib.suppress(Poison):
+        with contextlib.suppress(UndecodableMessageError):
             read = decode(topic_of(event), json.dumps(body).encode())
             assert decode(topic_of(read), encode(read)) == read
 
@@ -143,9 +143,9 @@ BAD = {
 
 
 @pytest.mark.parametrize(("value", "reason"), BAD.values(), ids=BAD.keys())
-def test_poison_says_what_is_wrong(value: bytes | None, reason: str) -> None:
+def test_the_error_says_what_is_wrong(value: bytes | None, reason: str) -> None:
     """The reason names the field, the event or the version."""
-    with pytest.raises(Poison) as refused:
+    with pytest.raises(UndecodableMessageError) as refused:
         decode(VIDEO_UPLOADED, value)
     assert reason in str(refused.value)
 
@@ -164,10 +164,10 @@ def test_poison_says_what_is_wrong(value: bytes | None, reason: str) -> None:
     ],
 )
 def test_an_encoding_is_128_finite_numbers(encoding: Any) -> None:
-    """Everything else is poison: a NaN would spoil every distance it meets."""
+    """Everything else is refused: a NaN would spoil every distance it meets."""
     body = json.loads(encode(example(e.FacesEncoded)))
     body["tracks"][0]["faces"][0]["encoding"] = encoding
-    with pytest.raises(Poison, match="encoding"):
+    with pytest.raises(UndecodableMessageError, match="encoding"):
         decode(BY_NAME["face.encodings"], json.dumps(body).encode())
 
 

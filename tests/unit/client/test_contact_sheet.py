@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 
-from castlist.api.resources import Appearance, Crop, Profile, Video
-from castlist.contract.values import Box, FrameSize, Segment
+from castlist.api.resources import Appearance, CropPicture, Profile, Video
+from castlist.contract.box import Box
+from castlist.contract.values import FrameSize, Segment
 from castlist_client import contact_sheet_html
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
@@ -13,8 +14,8 @@ EVIL = "\"><script>alert('x')</script>&amp;<img src=x onerror=alert(1)>"
 
 
 def appearance(video: str, *spans: tuple[float, float], name: str | None = None) -> Appearance:
-    """Somebody in `video` during `spans`."""
-    crop = Crop(
+    """A person in `video` during `spans`."""
+    crop = CropPicture(
         url=f"/crops/{video}",
         time=spans[0][0],
         box=Box(left=1, top=1, width=9, height=9),

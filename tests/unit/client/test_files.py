@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from castlist_client.files import Counted, collect, sha256_of
+from castlist_client.files import CountingReader, collect, sha256_of
 
 
 def _make(folder: Path, *names: str) -> None:
@@ -96,7 +96,7 @@ def test_a_rewound_upload_counts_anew(tmp_path: Path) -> None:
     """A repeated upload shows its own progress."""
     (tmp_path / "a.mp4").write_bytes(b"x" * 100)
     seen: list[int] = []
-    with Counted(tmp_path / "a.mp4", seen.append) as file:
+    with CountingReader(tmp_path / "a.mp4", seen.append) as file:
         file.read(60)
         file.read(60)
         file.seek(0)

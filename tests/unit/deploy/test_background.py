@@ -1,11 +1,13 @@
 """What is left of a temporary stack: nothing, or the logs where something went wrong."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from deploy.config import load_config
 from deploy.supervision import background
+from deploy.supervision.home import Home
 
 
 @pytest.fixture
@@ -17,11 +19,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder.mkdir()
         return str(folder)
 
-    def launch(config: object, home: background.Home, arguments: list[str]) -> None:
+    def launch(config: object, home: Home, arguments: list[str]) -> None:
         home.make()
         (home.logs / "ingest.log").write_text("said something")
 
-    monkeypatch.setattr(background.tempfile, "mkdtemp", make)
+    monkeypatch.setattr(tempfile, "mkdtemp", make)
     monkeypatch.setattr(background, "launch", launch)
     monkeypatch.setattr(background, "stop", lambda running: None)
     return folder

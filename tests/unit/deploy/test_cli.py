@@ -39,13 +39,14 @@ def test_an_error_is_one_line_and_exit_code_1(
 
 
 def test_without_a_command_it_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the options of `up`."""
+    """With the options of `up`, which may also stand before it."""
     calls: list[Any] = []
     monkeypatch.setattr(up, "up", lambda config, *options: noted(calls, options))
     monkeypatch.setenv("WORKERS", "7")
     assert cli.main([]) == 0
     assert cli.main(["up", "--detach", "--workers", "3"]) == 0
-    assert calls == [(False, False), (True, False)]
+    assert cli.main(["--servers-only", "up", "--detach"]) == 0
+    assert calls == [(False, False), (True, False), (True, True)]
 
 
 def test_what_test_does_not_know_goes_to_pytest(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 
 from frame_workers.slots.child_main import die_with, serve
-from frame_workers.slots.protocol import Frame, Progress, Refused
+from frame_workers.slots.protocol import JobMessage, JobRejectedError, Progress
 
 
 def resident() -> int:
@@ -17,7 +17,7 @@ def resident() -> int:
     return psutil.Process().memory_info().rss
 
 
-def job(order: Frame, progress: Progress) -> Frame:
+def job(order: JobMessage, progress: Progress) -> JobMessage:
     kept: list[Any] = []
     match order["do"]:
         case "echo":
@@ -29,7 +29,7 @@ def job(order: Frame, progress: Progress) -> Frame:
         case "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
         case "refuse":
-            raise Refused("not_a_video", "these are not the bytes of a video")
+            raise JobRejectedError("not_a_video", "these are not the bytes of a video")
         case "bug":
             raise ZeroDivisionError("what nobody foresaw")
         case "grow":

@@ -1,40 +1,39 @@
-"""From a child's frame to events."""
+"""From a child's result to events."""
 
 import base64
 from datetime import UTC, datetime
 
-import numpy as np
-
-from castlist.contract import events, values, vectors
+from castlist.contract import events, values
+from castlist.contract.box import Box
 from castlist.contract.codec import encode
-from castlist.contract.ids import crop_key
-from frame_workers.handlers.chunk_events import PART_BYTES, chunk_planned, crops_of, faces_encoded
-from frame_workers.slots.protocol import Frame
+from castlist.contract.ids import crops_prefix
+from frame_workers.handlers.chunk_events import PART_BYTES, faces_encoded, jpegs_of
+from frame_workers.slots.protocol import ChunkResult
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-OBJECT = values.StoredObject(bucket="castlist", key="videos/1", etag="e")
 CHUNK = events.ChunkPlanned(
-    event_id="e", occurred_at=NOW, video_id="v", epoch=2, gallery="default", object=OBJECT,
+    event_id="e", occurred_at=NOW, video_id="v", epoch=2, gallery="default",
+    object=values.StoredObject(bucket="castlist", key="videos/1", etag="e"),
     chunk=3, chunks=9, start=45.0, end=60.0, window=4,
 )  # fmt: skip
+BOX = Box(1, 2, 80, 80)
+ENCODING = base64.b64encode(bytes(512)).decode()
 
 
-def track(index: int, sightings: int) -> Frame:
-    box = {"left": 1, "top": 2, "width": 80, "height": 80}
-    return {
-        "track": index,
-        "sightings": [{"time": 45 + n / 5, "box": box, "score": 0.123456789} for n in range(sightings)],
-        "faces": [
-            {"time": 45.0, "box": box, "score": 1.0, "quality": 0.5,
-             "encoding": vectors.encode_vector(np.full(128, index, np.float32))}
-        ],
-        "crop": {"jpeg": base64.b64encode(b"jpeg %d" % index).decode(), "time": 45.0, "box": box,
-                 "frame": {"width": 640, "height": 480}, "quality": 0.5},
-    }  # fmt: skip
+def track(index: int, sightings: int) -> values.Track:
+    """A face seen that often, five times a second."""
+    return values.Track(
+        track=index,
+        sightings=tuple(values.Sighting(45 + n / 5, BOX, 0.123456789) for n in range(sightings)),
+        faces=(values.EncodedFace(45.0, BOX, 1.0, 0.5, ENCODING),),
+        crop=values.Crop(f"{crops_prefix('v', 2)}3-{index}.jpg", 45.0, BOX, values.FrameSize(640, 480), 0.5),
+    )
 
 
-def result(*tracks: Frame) -> Frame:
-    return {"tracks": list(tracks), "frames": 75, "faces_skipped": {"low_score": 2}, "warnings": ["truncated"]}
+def result(*tracks: values.Track) -> ChunkResult:
+    """What a child found."""
+    jpegs = {track.crop.key: base64.b64encode(b"jpeg %d" % track.track).decode() for track in tracks}
+    return ChunkResult(tracks=tracks, jpegs=jpegs, frames=75, faces_skipped={"low_score": 2}, warnings=("truncated",))
 
 
 def test_a_large_result_comes_in_parts_that_add_up() -> None:
@@ -72,22 +71,8 @@ def test_a_face_that_stays_for_hours_fits_into_a_message() -> None:
 
 
 def test_crops_lie_where_the_events_say() -> None:
-    """Their keys name video, epoch, chunk and track."""
+    """Each track's key leads to its picture."""
     found = result(track(0, 2), track(1, 2))
-    crops = crops_of(CHUNK, found)
+    jpegs = jpegs_of(found)
     (event,) = faces_encoded(CHUNK, found, NOW)
-    assert [crops[t.crop.key] for t in event.tracks] == [b"jpeg 0", b"jpeg 1"]
-    assert event.tracks[1].crop.key == crop_key("v", 2, 3, 1)
-
-
-def test_chunks_of_a_stored_plan_are_always_the_same_events() -> None:
-    """Whoever hands them out."""
-    plan = {
-        "_id": "v:2", "gallery": "default", "object": OBJECT.model_dump(), "window": 4,
-        "chunks": [{"start": None, "end": 15.0}, {"start": 15.0, "end": None}],
-        "settings": values.MatchSettings(smallest_face=40).model_dump(),
-    }  # fmt: skip
-    first = chunk_planned(plan, "v", 2, 1, NOW)
-    assert first == chunk_planned(plan, "v", 2, 1, NOW)
-    assert (first.start, first.end, first.chunk, first.chunks) == (15.0, None, 1, 2)
-    assert first.settings.smallest_face == 40
+    assert [jpegs[one.crop.key] for one in event.tracks] == [b"jpeg 0", b"jpeg 1"]

@@ -53,6 +53,21 @@ async def test_who_is_cancelled_while_waiting_takes_nothing() -> None:
     assert order[-1] == "d"
 
 
+async def test_jobs_of_one_run_that_are_cancelled_together_cost_no_slot() -> None:
+    """The one at work gives its slot back while the others, cancelled too, still stand in the queue."""
+    slots, order, gate = FairSlots(1), list[str](), asyncio.Event()
+    work = [asyncio.create_task(serve(slots, "a", order, gate)) for _ in range(3)]
+    await asyncio.sleep(0)
+    for one in work:
+        one.cancel()
+    results = await asyncio.gather(*work, return_exceptions=True)
+    assert all(isinstance(result, asyncio.CancelledError) for result in results)
+    gate.set()
+    async with asyncio.timeout(5):
+        await serve(slots, "d", order, gate)
+    assert order == ["a", "d"]
+
+
 @pytest.mark.parametrize("size", [1, 3])
 async def test_never_more_than_the_permits(size: int) -> None:
     """However many ask."""

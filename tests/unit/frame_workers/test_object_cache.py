@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 
 from castlist.contract.values import StoredObject
-from castlist.ports.errors import ObjectMissing, Unavailable
+from castlist.ports.errors import ObjectMissingError, UnavailableError
 from castlist.ports.objects import ObjectInfo, Objects
-from frame_workers.object_cache import Cache, ObjectChanged
+from frame_workers.object_cache import ObjectCache, ObjectChangedError
 
 
 class CountingObjects:
@@ -26,7 +26,7 @@ class CountingObjects:
 
     async def head(self, key: str, *, bucket: str | None = None) -> ObjectInfo:
         if key == "missing":
-            raise ObjectMissing(key)
+            raise ObjectMissingError(key)
         return ObjectInfo(key, 100, self.etag)
 
     async def fetch(self, key: str, path: Path, *, bucket: str | None = None, etag: str | None = None) -> ObjectInfo:
@@ -39,15 +39,15 @@ class CountingObjects:
         return ObjectInfo(key, 100, self.etag)
 
 
-def cache_on(folder: Path, objects: CountingObjects, capacity: int = 10_000) -> Cache:
-    return Cache(folder, capacity, cast("Objects", objects))
+def cache_on(folder: Path, objects: CountingObjects, capacity: int = 10_000) -> ObjectCache:
+    return ObjectCache(folder, capacity, cast("Objects", objects))
 
 
 def stored(key: str, etag: str = "e1") -> StoredObject:
     return StoredObject(bucket="bucket", key=key, etag=etag)
 
 
-async def read(cache: Cache, key: str, **how: Any) -> bytes:
+async def read(cache: ObjectCache, key: str, **how: Any) -> bytes:
     async with cache.hold(stored(key, **how)) as path:
         return path.read_bytes().strip()
 
@@ -89,9 +89,9 @@ async def test_what_is_in_use_is_never_evicted(tmp_path: Path) -> None:
 async def test_a_fetch_that_fails_leaves_nothing(tmp_path: Path) -> None:
     """And the next one tries again."""
     objects = CountingObjects()
-    objects.fail = [Unavailable("S3 is away")]
+    objects.fail = [UnavailableError("S3 is away")]
     cache = cache_on(tmp_path, objects)
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         await read(cache, "a")
     assert list(tmp_path.iterdir()) == []
     assert await read(cache, "a") == b"a"
@@ -101,7 +101,7 @@ async def test_a_full_disk_is_an_outage(tmp_path: Path) -> None:
     """It may heal; the video is not to blame."""
     objects = CountingObjects()
     objects.fail = [OSError(28, "No space left on device")]
-    with pytest.raises(Unavailable, match="No space left"):
+    with pytest.raises(UnavailableError, match="No space left"):
         await read(cache_on(tmp_path, objects), "a")
 
 
@@ -109,12 +109,12 @@ async def test_missing_and_changed_objects(tmp_path: Path) -> None:
     """They are told apart; another version of an object is another file."""
     objects = CountingObjects()
     cache = cache_on(tmp_path, objects)
-    with pytest.raises(ObjectMissing) as missing:
+    with pytest.raises(ObjectMissingError) as missing:
         await read(cache, "missing")
-    assert not isinstance(missing.value, ObjectChanged)
+    assert not isinstance(missing.value, ObjectChangedError)
     await read(cache, "a")
     objects.etag = "e2"
-    with pytest.raises(ObjectChanged):
+    with pytest.raises(ObjectChangedError):
         await read(cache, "b")
     await read(cache, "a", etag="e2")
     assert objects.fetched == ["a", "a"]
@@ -127,7 +127,7 @@ async def test_a_fetch_that_was_killed_is_done_again(tmp_path: Path) -> None:
         from pathlib import Path
         from castlist.contract.values import StoredObject
         from castlist.ports.objects import ObjectInfo
-        from frame_workers.object_cache import Cache
+        from frame_workers.object_cache import ObjectCache
         class Slow:
             async def head(self, key, *, bucket=None):
                 return ObjectInfo(key, 100, "e1")
@@ -135,7 +135,8 @@ async def test_a_fetch_that_was_killed_is_done_again(tmp_path: Path) -> None:
                 path.write_bytes(b"half")
                 os.kill(os.getpid(), 9)
         async def main():
-            async with Cache(Path(sys.argv[1]), 10_000, Slow()).hold(StoredObject(bucket="bucket", key="a", etag="e1")):
+            cache = ObjectCache(Path(sys.argv[1]), 10_000, Slow())
+            async with cache.hold(StoredObject(bucket="bucket", key="a", etag="e1")):
                 pass
         asyncio.run(main())
     """)

@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from castlist.ports.errors import Unavailable
-from frame_workers.slots.child import Bounds, ChildLost, JobBug
+from castlist.ports.errors import UnavailableError
+from frame_workers.slots.child import Bounds, ChildLostError, JobError
 from frame_workers.slots.pool import Pool
-from frame_workers.slots.protocol import Frame, Refused
+from frame_workers.slots.protocol import JobMessage, JobRejectedError
 
 STUB = Path(__file__).with_name("stub_child.py")
 AMPLE = Bounds(seconds=60, memory=4 * 2**30)
@@ -31,7 +31,7 @@ async def pool() -> AsyncIterator[Pool]:
         yield made
 
 
-async def run(pool: Pool, bounds: Bounds = AMPLE, video: str = "v", **order: object) -> Frame:
+async def run(pool: Pool, bounds: Bounds = AMPLE, video: str = "v", **order: object) -> JobMessage:
     async with pool.slot(video) as child:
         return await child.run(order, bounds, lambda _: None)
 
@@ -77,7 +77,7 @@ async def test_a_crash_costs_its_own_job_and_no_neighbour(pool: Pool) -> None:
     await asyncio.sleep(0.2)
     async with pool.slot("other") as child:
         before = await child.run({"do": "echo"}, AMPLE, lambda _: None)
-        with pytest.raises(ChildLost) as lost:
+        with pytest.raises(ChildLostError) as lost:
             await child.run({"do": "crash"}, AMPLE, lambda _: None)
         assert lost.value.reason == "crashed"
         assert "-11" in str(lost.value)
@@ -87,14 +87,14 @@ async def test_a_crash_costs_its_own_job_and_no_neighbour(pool: Pool) -> None:
 
 async def test_a_job_that_takes_too_long_is_killed(pool: Pool) -> None:
     """Also where it gives no sign of life."""
-    with pytest.raises(ChildLost) as lost:
+    with pytest.raises(ChildLostError) as lost:
         await run(pool, Bounds(seconds=0.5, memory=AMPLE.memory), do="sleep", seconds=60)
     assert lost.value.reason == "overran_time"
 
 
 async def test_a_job_that_takes_too_much_memory_is_killed(pool: Pool) -> None:
     """Resident memory counts: libraries reserve address space by the terabyte."""
-    with pytest.raises(ChildLost) as lost:
+    with pytest.raises(ChildLostError) as lost:
         await run(pool, Bounds(seconds=60, memory=300 * 2**20), do="grow")
     assert lost.value.reason == "overran_memory"
 
@@ -103,10 +103,10 @@ async def test_a_refusal_and_a_bug_leave_the_child_alive(pool: Pool) -> None:
     """They are answers, not accidents."""
     async with pool.slot("v") as child:
         before = await child.run({"do": "echo"}, AMPLE, lambda _: None)
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(JobRejectedError) as refused:
             await child.run({"do": "refuse"}, AMPLE, lambda _: None)
         assert refused.value.code == "not_a_video"
-        with pytest.raises(JobBug, match="ZeroDivisionError: what nobody foresaw"):
+        with pytest.raises(JobError, match="ZeroDivisionError: what nobody foresaw"):
             await child.run({"do": "bug"}, AMPLE, lambda _: None)
         assert await child.run({"do": "echo"}, AMPLE, lambda _: None) == before
 
@@ -115,7 +115,7 @@ async def test_a_child_that_talks_nonsense_is_replaced(pool: Pool) -> None:
     """Whoever took it over gets a dead process for it."""
     async with pool.slot("v") as child:
         before = await child.run({"do": "echo"}, AMPLE, lambda _: None)
-        with pytest.raises(ChildLost):
+        with pytest.raises(ChildLostError):
             await child.run({"do": "garble"}, AMPLE, lambda _: None)
         assert (await child.run({"do": "echo"}, AMPLE, lambda _: None))["pid"] != before["pid"]
 
@@ -183,9 +183,9 @@ async def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None
 async def test_a_child_that_cannot_start_is_nobodys_fault() -> None:
     """It counts as a server that is away, not against the video."""
     async with Pool(1, [sys.executable, "-c", "raise SystemExit(3)"]) as pool:
-        with pytest.raises(Unavailable, match="does not start"):
+        with pytest.raises(UnavailableError, match="does not start"):
             await run(pool, do="echo")
-        with pytest.raises(Unavailable, match="1 of 1"):
+        with pytest.raises(UnavailableError, match="1 of 1"):
             await pool.check()
 
 

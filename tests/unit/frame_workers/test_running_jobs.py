@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from frame_workers.running_jobs import Running, Stopped
+from frame_workers.running_jobs import RunCancelledError, RunningJobs
 
 
 async def sleep_then(value: int, ended: asyncio.Event | None = None) -> int:
@@ -18,12 +18,12 @@ async def sleep_then(value: int, ended: asyncio.Event | None = None) -> int:
 
 async def test_a_stop_ends_the_work_on_that_attempt_alone() -> None:
     """It has ended when the one who waits for it hears of it."""
-    running, ended, other = Running(), asyncio.Event(), asyncio.Event()
+    running, ended, other = RunningJobs(), asyncio.Event(), asyncio.Event()
     work = asyncio.create_task(running.stoppable("v:1", sleep_then(1, ended)))
     neighbour = asyncio.create_task(running.stoppable("v:2", sleep_then(1, other)))
     await asyncio.sleep(0.01)
     running.stop("v:1")
-    with pytest.raises(Stopped):
+    with pytest.raises(RunCancelledError):
         await work
     assert ended.is_set()
     assert not other.is_set()
@@ -35,10 +35,10 @@ async def test_a_stop_ends_the_work_on_that_attempt_alone() -> None:
 
 async def test_a_stop_that_comes_first_is_remembered() -> None:
     """Work that comes after it does not begin; that of another attempt does."""
-    running = Running()
+    running = RunningJobs()
     running.stop("v:1")
     assert running.is_stopped("v:1")
-    with pytest.raises(Stopped):
+    with pytest.raises(RunCancelledError):
         await running.stoppable("v:1", sleep_then(1))
     assert await running.stoppable("v:2", sleep_then(2)) == 2
 
@@ -50,4 +50,4 @@ async def test_what_the_work_raises_is_raised() -> None:
         raise KeyError("a mistake")
 
     with pytest.raises(KeyError, match="a mistake"):
-        await Running().stoppable("v:1", fail())
+        await RunningJobs().stoppable("v:1", fail())

@@ -18,7 +18,7 @@ sys.path.append(str(Path(__file__).resolve().parents[3] / "bench"))
 from encodings_of_people import Population, appearances, reference
 from gallery import b_cubed
 
-from castlist_identity import co_occurrence as together
+from castlist_identity import co_occurrence
 from castlist_identity.auto_distance import auto_distance, distance_for
 from castlist_identity.calibration import (
     FLOOR,
@@ -29,13 +29,13 @@ from castlist_identity.calibration import (
     impostor_pair,
     spread_of,
 )
-from castlist_identity.co_occurrence import Together
-from castlist_identity.domain import Member
+from castlist_identity.co_occurrence import CoOccurrence
+from castlist_identity.domain import GalleryPerson
 from castlist_identity.gallery import Gallery
-from castlist_identity.gallery_diff import Change
+from castlist_identity.gallery_diff import GalleryChange
 from castlist_identity.partition import partition
 
-Videos = dict[str, list[Member]]
+Videos = dict[str, list[GalleryPerson]]
 
 
 def filmed(population: Population, casts: Iterable[Sequence[int]], name: str = "v") -> Videos:
@@ -45,7 +45,7 @@ def filmed(population: Population, casts: Iterable[Sequence[int]], name: str = "
         video = f"{name}{v:04}"
         keys = [f"{video}:1:{n}" for n in range(len(cast))]
         made[video] = [
-            Member(key, video, *population.video_person(who), frozenset(keys) - {key})
+            GalleryPerson(key, video, *population.video_person(who), frozenset(keys) - {key})
             for key, who in zip(keys, cast, strict=True)
         ]
     return made
@@ -57,8 +57,8 @@ def company(people: int, videos: int, seed: int, largest: int = 3) -> list[list[
     return [chance.choice(people, int(chance.integers(2, largest + 1)), replace=False).tolist() for _ in range(videos)]
 
 
-def spread(*videos: Mapping[str, Sequence[Member]]) -> float:
-    gallery = Together()
+def spread(*videos: Mapping[str, Sequence[GalleryPerson]]) -> float:
+    gallery = CoOccurrence()
     for some in videos:
         gallery.replace(some)
     return gallery.spread({})
@@ -77,7 +77,7 @@ def test_people_who_are_alike_are_told_apart_as_strangers_are(by: float) -> None
     truth = {member.key: person for member, person in zip(members, who, strict=True)}
     gallery = Gallery(0.48)
     gallery.load([(member, member.key) for member in members], [])
-    step, lower = auto_distance(600), auto_distance(600, gallery.spread(Change()))
+    step, lower = auto_distance(600), auto_distance(600, gallery.spread(GalleryChange()))
     before, (precision, recall) = (b_cubed(partition(members, d), truth) for d in (step, lower))
     assert step - 0.10 <= lower <= step - 0.04
     assert precision > before[0] + 0.03
@@ -106,7 +106,7 @@ def test_too_few_pairs_say_nothing() -> None:
 @pytest.mark.parametrize(("squared", "expected"), [(0.30, 0.502), (0.43, 0.818), (0.47, 1.0), (0.60, 1.0), (0.05, 0.0)])
 def test_what_is_less_than_a_step_is_left_alone(squared: float, expected: float) -> None:
     """Chance moves the distances of strangers by as much; and who is farther apart than strangers raises nothing."""
-    someone = Member("a", "v", np.zeros(128, dtype=np.float32), 0.0)
+    someone = GalleryPerson("a", "v", np.zeros(128, dtype=np.float32), 0.0)
     pairs = [ImpostorPair(someone, someone, squared)] * 60
     assert spread_of(pairs, np.eye(120, dtype=np.bool_)) == pytest.approx(expected, abs=0.001)
 
@@ -179,8 +179,8 @@ def test_only_the_set_counts(seed: int, batch: int, chance: random.Random) -> No
     chance.shuffle(order)
     passing = {f"other-{video}": persons for video, persons in alike(20, 8, 0.4).items()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(together, "SAMPLE", 30)
-        grown = Together()
+        patch.setattr(co_occurrence, "SAMPLE", 30)
+        grown = CoOccurrence()
         grown.replace(passing)
         for start in range(0, len(order), batch):
             some = {video: videos[video][:: chance.choice((1, -1))] for video in order[start : start + batch]}
@@ -222,33 +222,33 @@ def test_a_gallery_sees_it_before_the_commit_and_forgets_it_after_the_deletion()
     """What will be is asked without a change; loaded again, it is the same."""
     videos = alike(40)
     everybody = tuple(member for persons in videos.values() for member in persons)
-    arrival = Change(inserted=everybody)
+    arrival = GalleryChange(inserted=everybody)
     gallery = Gallery(0.48)
     expected = gallery.spread(arrival)
     assert expected == spread(videos) < 1
-    assert gallery.spread(Change()) == 1.0
+    assert gallery.spread(GalleryChange()) == 1.0
     gallery.apply(gallery.propose(arrival, lambda key: key, 1))
     again = Gallery(0.48)
     again.load([(member, "p") for member in reversed(everybody)], [])
-    assert gallery.spread(Change()) == again.spread(Change()) == expected
-    removal = Change(removed=frozenset(member.key for member in everybody if member.key.endswith(":0")))
+    assert gallery.spread(GalleryChange()) == again.spread(GalleryChange()) == expected
+    removal = GalleryChange(removed=frozenset(member.key for member in everybody if member.key.endswith(":0")))
     left = gallery.spread(removal)
     assert left != expected
     gallery.apply(gallery.propose(removal, lambda key: key, 2))
-    assert gallery.spread(Change()) == left == spread({v: persons[1:] for v, persons in videos.items()})
-    everything = Change(removed=frozenset(gallery.members))
+    assert gallery.spread(GalleryChange()) == left == spread({v: persons[1:] for v, persons in videos.items()})
+    everything = GalleryChange(removed=frozenset(gallery.members))
     assert gallery.spread(everything) == 1.0
     gallery.apply(gallery.propose(everything, lambda key: key, 3))
-    assert gallery.spread(Change()) == 1.0
+    assert gallery.spread(GalleryChange()) == 1.0
 
 
 def test_the_pair_of_a_video_is_the_middle_one_of_those_seen_together() -> None:
     """Whichever of the two knows of it; who is in no frame with anybody does not count."""
 
-    def person(n: int, x: float, *apart: int) -> Member:
+    def person(n: int, x: float, *apart: int) -> GalleryPerson:
         mean = np.full(128, 0, dtype=np.float32)
         mean[0] = x
-        return Member(f"v:1:{n}", "v", mean, 0.01, frozenset(f"v:1:{other}" for other in apart))
+        return GalleryPerson(f"v:1:{n}", "v", mean, 0.01, frozenset(f"v:1:{other}" for other in apart))
 
     crowd = [person(0, 0.0, 1), person(1, 0.25), person(2, 1.25, 1), person(3, 9.0, 7), person(4, 0.5, 0, 2)]
     pair = impostor_pair(crowd)

@@ -11,23 +11,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from castlist_identity.domain import Box, Encoding, Links, Member, Place
+from castlist.contract.box import Box
+from castlist.contract.vectors import Vector
+from castlist_identity.domain import GalleryPerson, PairConstraints, SightedAt
 from castlist_identity.gallery import Gallery
-from castlist_identity.gallery_diff import Change, Difference, Merge, Move, Split
+from castlist_identity.gallery_diff import GalleryChange, GalleryDiff, PersonMove, ProfileMerge, ProfileSplit
 from castlist_identity.partition import partition
-from castlist_identity.video_update import Arrival, change_of
+from castlist_identity.video_update import VideoUpdate, change_for_updates
 
 T = 0.48
 
 
-def at(*coordinates: float) -> Encoding:
+def at(*coordinates: float) -> Vector:
     encoding = np.zeros(128, dtype=np.float32)
     encoding[: len(coordinates)] = coordinates
     return encoding
 
 
-def member(key: str, *coordinates: float, apart: Iterable[str] = (), name: str | None = None) -> Member:
-    return Member(key, key.split(":")[0], at(*coordinates), 0.0, frozenset(apart), name)
+def member(key: str, *coordinates: float, apart: Iterable[str] = (), name: str | None = None) -> GalleryPerson:
+    return GalleryPerson(key, key.split(":")[0], at(*coordinates), 0.0, frozenset(apart), name)
 
 
 class Committed:
@@ -40,24 +42,24 @@ class Committed:
         self.appearances: dict[tuple[str, str], tuple[str, ...]] = {}
         self.names: dict[str, str | None] = {}
 
-    def commit(self, change: Change, bound: int | None = None) -> Difference:
+    def commit(self, change: GalleryChange, bound: int | None = None) -> GalleryDiff:
         version = next(self.versions)
         made = self.gallery.propose(change, lambda key: f"p{version}-{key}", version, bound)
         self.gallery.apply(made)
         self._fold(made)
         return made
 
-    def add(self, *members: Member) -> Difference:
-        return self.commit(Change(inserted=members))
+    def add(self, *members: GalleryPerson) -> GalleryDiff:
+        return self.commit(GalleryChange(inserted=members))
 
-    def remove(self, *keys: str) -> Difference:
-        return self.commit(Change(removed=frozenset(keys)))
+    def remove(self, *keys: str) -> GalleryDiff:
+        return self.commit(GalleryChange(removed=frozenset(keys)))
 
     @property
     def clusters(self) -> list[tuple[str, ...]]:
         return sorted(tuple(sorted(keys)) for keys in self.gallery.persons.values())
 
-    def _fold(self, made: Difference) -> None:
+    def _fold(self, made: GalleryDiff) -> None:
         for key, profile in made.left:
             assert self.folded.pop(key) == profile
         for move in made.moved:
@@ -78,7 +80,7 @@ class Committed:
             assert set(keys) == self.gallery.persons.get(profile, set())
 
 
-def world(seed: int, videos: int = 14) -> list[tuple[Member, ...]]:
+def world(seed: int, videos: int = 14) -> list[tuple[GalleryPerson, ...]]:
     """The persons of some videos: a few people, some near each other, several in one frame."""
     chance = np.random.default_rng(seed)
     people = chance.normal(0, 0.035, (6, 128))
@@ -88,7 +90,7 @@ def world(seed: int, videos: int = 14) -> list[tuple[Member, ...]]:
         keys = [f"v{v:02}:1:{n}" for n in range(len(present))]
         made.append(
             tuple(
-                Member(
+                GalleryPerson(
                     keys[n],
                     f"v{v:02}",
                     (people[who] + chance.normal(0, 0.024, 128)).astype(np.float32),
@@ -110,13 +112,13 @@ def test_any_order_in_any_batches_gives_the_partition_of_everything_at_once(
     videos = world(seed)
     chance.shuffle(videos)
     committed = Committed()
-    here: dict[str, tuple[Member, ...]] = {}
+    here: dict[str, tuple[GalleryPerson, ...]] = {}
     waiting = list(videos)
     while waiting:
         taken, waiting = waiting[:batch], waiting[batch:]
         for video in taken:
             here[video[0].video] = video
-        change = Change(inserted=tuple(person for video in taken for person in video))
+        change = GalleryChange(inserted=tuple(person for video in taken for person in video))
         if chance.random() < 0.4:
             gone = chance.choice(sorted(here))
             if here[gone] not in taken:
@@ -135,13 +137,13 @@ def test_decisions_at_any_time_give_the_same_partition(seed: int, chance: random
     videos = world(seed)
     keys = sorted(person.key for video in videos for person in video)
     pairs = [tuple(sorted(chance.sample(keys, 2))) for _ in range(6)]
-    links = Links(
-        must=frozenset((a, b) for a, b in pairs[:3]),
-        cannot=frozenset((a, b) for a, b in pairs[3:]),
+    links = PairConstraints(
+        must_link=frozenset((a, b) for a, b in pairs[:3]),
+        cannot_link=frozenset((a, b) for a, b in pairs[3:]),
     )
     committed = Committed()
-    steps: list[Change] = [Change(inserted=video) for video in videos]
-    steps.insert(chance.randrange(len(steps) + 1), Change(links=links))
+    steps: list[GalleryChange] = [GalleryChange(inserted=video) for video in videos]
+    steps.insert(chance.randrange(len(steps) + 1), GalleryChange(links=links))
     for change in steps:
         committed.commit(change)
     assert committed.clusters == partition([person for video in videos for person in video], T, links)
@@ -161,7 +163,7 @@ def test_proposing_changes_nothing() -> None:
     """A transaction that is lost leaves the gallery as it was, and proposing again gives the same."""
     committed = Committed()
     committed.add(member("a:1:0", 0.0))
-    change = Change(inserted=(member("b:1:0", 0.1),), removed=frozenset({"a:1:0"}))
+    change = GalleryChange(inserted=(member("b:1:0", 0.1),), removed=frozenset({"a:1:0"}))
     first = committed.gallery.propose(change, str, 2)
     assert committed.clusters == [("a:1:0",)]
     again = committed.gallery.propose(change, str, 2)
@@ -205,8 +207,8 @@ def test_a_bridge_merges_two_profiles_and_the_larger_keeps_its_id() -> None:
     committed.add(member("b:1:0", 0.52))
     committed.add(member("c:1:0", 0.54))
     made = committed.add(member("d:1:0", 0.2), member("e:1:0", 0.26))
-    assert made.merged == (Merge("p1-a:1:0", "p2-b:1:0"),)
-    assert made.moved == (Move("a:1:0", "p1-a:1:0", "p2-b:1:0"),)
+    assert made.merged == (ProfileMerge("p1-a:1:0", "p2-b:1:0"),)
+    assert made.moved == (PersonMove("a:1:0", "p1-a:1:0", "p2-b:1:0"),)
     assert made.appeared == (("d:1:0", "p2-b:1:0"), ("e:1:0", "p2-b:1:0"))
     assert (made.created, made.split, made.emptied) == ((), (), ())
     assert committed.gallery.redirect("p1-a:1:0") == "p2-b:1:0"
@@ -221,7 +223,7 @@ def test_a_removed_bridge_splits_the_profile_again() -> None:
     committed.add(member("d:1:0", 0.2), member("e:1:0", 0.26))
     made = committed.remove("d:1:0", "e:1:0")
     assert committed.clusters == [("a:1:0",), ("b:1:0", "c:1:0")]
-    assert made.split == (Split("p2-b:1:0", ("p5-a:1:0",)),)
+    assert made.split == (ProfileSplit("p2-b:1:0", ("p5-a:1:0",)),)
     assert made.left == (("d:1:0", "p2-b:1:0"), ("e:1:0", "p2-b:1:0"))
     assert committed.gallery.redirect("p1-a:1:0") == "p5-a:1:0"
 
@@ -243,7 +245,7 @@ def test_a_name_survives_a_merge_into_an_unnamed_profile() -> None:
     committed.add(member("a:1:0", 0.0), member("b:1:0", 0.01))
     committed.add(member("c:1:0", 0.5, name="Ann"))
     made = committed.add(member("d:1:0", 0.24))
-    assert made.merged == (Merge("p2-c:1:0", "p1-a:1:0"),)
+    assert made.merged == (ProfileMerge("p2-c:1:0", "p1-a:1:0"),)
     assert made.names == {"p1-a:1:0": "Ann"}
 
 
@@ -251,8 +253,8 @@ def test_naming_two_halves_of_a_profile_takes_it_apart() -> None:
     """A name given by hand is a decision about the persons who have it."""
     committed = Committed()
     committed.add(member("a:1:0", 0.0), member("b:1:0", 0.1), member("c:1:0", 0.02))
-    assert committed.commit(Change(named={"a:1:0": "Ann"})).names == {"p1-a:1:0": "Ann"}
-    made = committed.commit(Change(named={"b:1:0": "Bea"}))
+    assert committed.commit(GalleryChange(named={"a:1:0": "Ann"})).names == {"p1-a:1:0": "Ann"}
+    made = committed.commit(GalleryChange(named={"b:1:0": "Bea"}))
     assert committed.clusters == [("a:1:0", "c:1:0"), ("b:1:0",)]
     assert made.names == {"p3-b:1:0": "Bea"}
 
@@ -261,12 +263,12 @@ def test_a_decision_is_carried_out_and_taken_back() -> None:
     """Apart by hand, and together again when the link is gone."""
     committed = Committed()
     committed.add(member("a:1:0", 0.0), member("b:1:0", 0.1))
-    committed.commit(Change(links=Links(cannot=frozenset({("a:1:0", "b:1:0")}))))
+    committed.commit(GalleryChange(links=PairConstraints(cannot_link=frozenset({("a:1:0", "b:1:0")}))))
     assert committed.clusters == [("a:1:0",), ("b:1:0",)]
-    committed.commit(Change(links=Links()))
+    committed.commit(GalleryChange(links=PairConstraints()))
     assert committed.clusters == [("a:1:0", "b:1:0")]
     committed.add(member("z:1:0", 5.0))
-    committed.commit(Change(links=Links(must=frozenset({("a:1:0", "z:1:0")}))))
+    committed.commit(GalleryChange(links=PairConstraints(must_link=frozenset({("a:1:0", "z:1:0")}))))
     assert committed.clusters == [("a:1:0", "b:1:0", "z:1:0")] or committed.clusters == [
         ("a:1:0", "z:1:0"),
         ("b:1:0",),
@@ -277,7 +279,7 @@ def test_deleting_everybody_empties_profiles_for_good() -> None:
     """Nobody is left for the id to lead to."""
     committed = Committed()
     committed.add(member("a:1:0", 0.0))
-    made = committed.commit(change_of(committed.gallery, [Arrival("a")]))
+    made = committed.commit(change_for_updates(committed.gallery, [VideoUpdate("a")]))
     assert made.emptied == ("p1-a:1:0",)
     assert made.founders == {"p1-a:1:0": None}
     assert committed.gallery.redirect("p1-a:1:0") is None
@@ -295,13 +297,13 @@ def test_a_retired_id_outlives_its_founder() -> None:
     assert committed.gallery.redirect("p2-a:1:0") == "p1-b:1:0"
 
 
-PLACES_LEFT = tuple(Place(i * 0.2, Box(0, 0, 80, 80)) for i in range(10))
-PLACES_RIGHT = tuple(Place(i * 0.2 + 0.07, Box(310, 5, 80, 80)) for i in range(10))
+PLACES_LEFT = tuple(SightedAt(i * 0.2, Box(0, 0, 80, 80)) for i in range(10))
+PLACES_RIGHT = tuple(SightedAt(i * 0.2 + 0.07, Box(310, 5, 80, 80)) for i in range(10))
 
 
-def redone(committed: Committed, *members: Member, **places: tuple[Place, ...]) -> Difference:
+def redone(committed: Committed, *members: GalleryPerson, **places: tuple[SightedAt, ...]) -> GalleryDiff:
     by_key = {f"v:{key[1:].replace('_', ':')}": value for key, value in places.items()}
-    return committed.commit(change_of(committed.gallery, [Arrival("v", members, by_key)]))
+    return committed.commit(change_for_updates(committed.gallery, [VideoUpdate("v", members, by_key)]))
 
 
 def test_a_new_epoch_inherits_by_time_and_place() -> None:
@@ -309,7 +311,7 @@ def test_a_new_epoch_inherits_by_time_and_place() -> None:
     name and the decision that the two are not one."""
     committed = Committed()
     committed.add(member("v:1:0", 0.0, name="Ann"), member("v:1:1", 0.1))
-    committed.commit(Change(links=Links(cannot=frozenset({("v:1:0", "v:1:1")}))))
+    committed.commit(GalleryChange(links=PairConstraints(cannot_link=frozenset({("v:1:0", "v:1:1")}))))
     left, right = committed.gallery.profile_of["v:1:0"], committed.gallery.profile_of["v:1:1"]
     made = redone(
         committed,
@@ -322,7 +324,7 @@ def test_a_new_epoch_inherits_by_time_and_place() -> None:
     )
     assert committed.gallery.profile_of == {"v:2:0": right, "v:2:1": left}
     assert committed.gallery.members["v:2:1"].name == "Ann"
-    assert committed.gallery.links == Links(cannot=frozenset({("v:2:0", "v:2:1")}))
+    assert committed.gallery.links == PairConstraints(cannot_link=frozenset({("v:2:0", "v:2:1")}))
     assert made.founders == {left: "v:2:1", right: "v:2:0"}
     assert (made.created, made.merged, made.emptied) == ((), (), ())
 
@@ -358,7 +360,7 @@ def test_a_person_that_becomes_two_leaves_its_id_to_the_greater_overlap() -> Non
         _2_1=PLACES_LEFT[3:],
     )
     assert committed.gallery.profile_of == {"v:2:0": "p2-v:2:0", "v:2:1": "p1-v:1:0"}
-    assert made.split == (Split("p1-v:1:0", ("p2-v:2:0",)),)
+    assert made.split == (ProfileSplit("p1-v:1:0", ("p2-v:2:0",)),)
 
 
 @settings(deadline=None, max_examples=30)
@@ -371,7 +373,7 @@ def test_ids_are_never_two_things(seed: int, chance: random.Random) -> None:
     for video in world(seed):
         here = sorted(committed.gallery.members)
         gone = frozenset(chance.sample(here, min(len(here), chance.choice([0, 0, 1, 2]))))
-        made = committed.commit(Change(inserted=video, removed=gone))
+        made = committed.commit(GalleryChange(inserted=video, removed=gone))
         new = {profile.id for profile in made.created}
         assert not new & minted
         minted |= new
@@ -392,14 +394,14 @@ def test_another_distance_is_reached_in_portions(seed: int, old: float, new: flo
     committed = Committed(old)
     for video in videos[:25]:
         committed.add(*video)
-    waiting = sorted(committed.gallery.retune(new))
+    waiting = sorted(committed.gallery.set_distance(new))
     for video in videos[25:]:
         gone = sorted(committed.gallery.members)[7]
         waiting = [key for key in waiting if key != gone]
-        committed.commit(Change(inserted=video, removed=frozenset({gone})))
+        committed.commit(GalleryChange(inserted=video, removed=frozenset({gone})))
         portion, waiting = waiting[:12], waiting[12:]
-        committed.commit(Change(reconsider=frozenset(portion)))
-    committed.commit(Change(reconsider=frozenset(waiting)))
+        committed.commit(GalleryChange(reconsider=frozenset(portion)))
+    committed.commit(GalleryChange(reconsider=frozenset(waiting)))
     assert committed.clusters == partition(committed.gallery.members.values(), new)
 
 
@@ -412,12 +414,12 @@ def test_a_component_past_the_bound_is_canonical_once_it_is_reconsidered(seed: i
     for video in world(seed, videos=20):
         here = sorted(committed.gallery.members)
         gone = frozenset(chance.sample(here, min(len(here), chance.choice([0, 1, 3]))))
-        made = committed.commit(Change(inserted=video, removed=gone), bound=4)
+        made = committed.commit(GalleryChange(inserted=video, removed=gone), bound=4)
         unsettled = (unsettled | made.unsettled) - gone
         for keys in committed.clusters:
             for key in keys:
                 assert not committed.gallery.members[key].apart & set(keys)
-    committed.commit(Change(reconsider=frozenset(unsettled)))
+    committed.commit(GalleryChange(reconsider=frozenset(unsettled)))
     assert committed.clusters == partition(committed.gallery.members.values(), 0.55)
 
 
@@ -427,7 +429,7 @@ def test_within_the_bound_nothing_is_unsettled_and_past_it_something_is() -> Non
         committed = Committed()
         committed.add(member("a:1:0", 0.0))
         committed.add(member("b:1:0", 0.1))
-        made = committed.commit(Change(inserted=(member("c:1:0", 0.2),)), bound)
+        made = committed.commit(GalleryChange(inserted=(member("c:1:0", 0.2),)), bound)
         assert made.unsettled == expected
         assert committed.clusters == [("a:1:0", "b:1:0", "c:1:0")]
 
@@ -437,10 +439,10 @@ def test_past_the_bound_twins_are_two_as_well() -> None:
     committed = Committed()
     committed.add(member("a:1:0", 0.0), member("b:1:0", 0.0))
     twin = member("c:1:0", 0.0, apart=["a:1:0"])
-    assert committed.commit(Change(inserted=(twin,)), bound=1).unsettled == {"c:1:0"}
+    assert committed.commit(GalleryChange(inserted=(twin,)), bound=1).unsettled == {"c:1:0"}
     assert committed.clusters == [("a:1:0", "b:1:0"), ("c:1:0",)]
-    committed.commit(Change(inserted=(member("d:1:0", 0.0, name="Ann"),)), bound=1)
-    committed.commit(Change(inserted=(member("e:1:0", 0.0, name="Bea"),)), bound=1)
+    committed.commit(GalleryChange(inserted=(member("d:1:0", 0.0, name="Ann"),)), bound=1)
+    committed.commit(GalleryChange(inserted=(member("e:1:0", 0.0, name="Bea"),)), bound=1)
     assert committed.gallery.profile_of["d:1:0"] != committed.gallery.profile_of["e:1:0"]
 
 

@@ -8,25 +8,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from castlist.contract.vectors import Vector
 from castlist_identity.average_link import NEVER, average_link
-from castlist_identity.domain import Encoding, Links, Member
-from castlist_identity.neighbour_index import NeighbourIndex, gap, gaps
+from castlist_identity.domain import GalleryPerson, PairConstraints
+from castlist_identity.neighbour_index import NeighbourIndex, person_distance_matrix, person_distances
 from castlist_identity.partition import partition
 
 T = 0.48
 
 
-def at(*coordinates: float) -> Encoding:
+def at(*coordinates: float) -> Vector:
     encoding = np.zeros(128, dtype=np.float32)
     encoding[: len(coordinates)] = coordinates
     return encoding
 
 
-def member(key: str, *coordinates: float, variance: float = 0.0, apart: str = "", name: str | None = None) -> Member:
-    return Member(key, f"video-{key}", at(*coordinates), variance, frozenset(apart), name)
+def member(
+    key: str, *coordinates: float, variance: float = 0.0, apart: str = "", name: str | None = None
+) -> GalleryPerson:
+    return GalleryPerson(key, f"video-{key}", at(*coordinates), variance, frozenset(apart), name)
 
 
-def clusters(members: list[Member], links: Links | None = None, distance: float = T) -> list[str]:
+def clusters(members: list[GalleryPerson], links: PairConstraints | None = None, distance: float = T) -> list[str]:
     return ["".join(keys) for keys in partition(members, distance, links)]
 
 
@@ -77,28 +80,30 @@ def test_two_names_never_join_and_one_name_does() -> None:
 def test_what_people_put_together_stays_together() -> None:
     """A must-link joins whoever it names, however far, and although seen together or named differently."""
     far = [member("a", 0.0, name="Ann"), member("b", 3.0, name="Bob"), member("c", 9.0)]
-    assert clusters(far, Links(must=frozenset({("a", "b")}))) == ["ab", "c"]
+    assert clusters(far, PairConstraints(must_link=frozenset({("a", "b")}))) == ["ab", "c"]
     twins = [member("a", 0.0, apart="b"), member("b", 0.0)]
-    assert clusters(twins, Links(must=frozenset({("b", "a")}))) == ["ab"]
+    assert clusters(twins, PairConstraints(must_link=frozenset({("b", "a")}))) == ["ab"]
 
 
 def test_what_people_took_apart_stays_apart() -> None:
     """A cannot-link outranks the distance and a chain of must-links."""
     near = [member("a", 0.0), member("b", 0.0), member("c", 0.0)]
-    assert clusters(near, Links(cannot=frozenset({("b", "a")}))) == ["ac", "b"]
-    chain = Links(must=frozenset({("a", "c"), ("b", "c")}), cannot=frozenset({("a", "b")}))
+    assert clusters(near, PairConstraints(cannot_link=frozenset({("b", "a")}))) == ["ac", "b"]
+    chain = PairConstraints(must_link=frozenset({("a", "c"), ("b", "c")}), cannot_link=frozenset({("a", "b")}))
     assert clusters(near, chain) == ["ac", "b"]
 
 
 def test_a_group_made_by_hand_is_seen_together_with_whom_its_members_were() -> None:
     """Constraints hold for clusters, not only for the persons they were found on."""
     members = [member("a", 0.0), member("b", 1.0, apart="c"), member("c", 0.0)]
-    assert clusters(members, Links(must=frozenset({("a", "b")}))) == ["ab", "c"]
+    assert clusters(members, PairConstraints(must_link=frozenset({("a", "b")}))) == ["ab", "c"]
 
 
 def test_links_about_strangers_are_ignored() -> None:
     """A decision about somebody who is not there, or about one person twice, changes nothing."""
-    links = Links(must=frozenset({("a", "x"), ("a", "a")}), cannot=frozenset({("b", "b"), ("x", "y")}))
+    links = PairConstraints(
+        must_link=frozenset({("a", "x"), ("a", "a")}), cannot_link=frozenset({("b", "b"), ("x", "y")})
+    )
     assert clusters([member("a", 0.0), member("b", 0.1)], links) == ["ab"]
 
 
@@ -112,7 +117,7 @@ POINTS = st.lists(
 )
 
 
-def crowd(points: list[tuple[int, int, float]]) -> list[Member]:
+def crowd(points: list[tuple[int, int, float]]) -> list[GalleryPerson]:
     """People on a coarse grid: ties everywhere, and duplicates."""
     return [member(f"{i:03}", 0.12 * x, 0.2 * y, variance=v) for i, (x, y, v) in enumerate(points)]
 
@@ -134,7 +139,7 @@ def test_what_is_joined_was_near_and_allowed_and_what_is_left_was_not(
 ) -> None:
     """Ties everywhere: no forbidden pair within a cluster, and no two clusters that should still have joined."""
     members = crowd(points)
-    distances = np.array([gap(one, members) for one in members]).reshape(len(members), len(members))
+    distances = np.array([person_distances(one, members) for one in members]).reshape(len(members), len(members))
     for i, j in apart:
         if i != j and max(i, j) < len(members):
             distances[i, j] = distances[j, i] = NEVER
@@ -180,7 +185,7 @@ def test_ties_are_decided_by_position_at_every_join(points: list[tuple[int, int,
     """Against the same sums with all pairs looked at before every join."""
     members = crowd(points)
     count = len(members)
-    now = np.array([gap(one, members) for one in members]).reshape(count, count)
+    now = np.array([person_distances(one, members) for one in members]).reshape(count, count)
     np.fill_diagonal(now, NEVER)
     found = average_link(now, T * T)
     parts = [[i] for i in range(count)]
@@ -200,7 +205,7 @@ def test_the_index_finds_exactly_who_is_within(seed: int, count: int, distance: 
     random = np.random.default_rng(seed)
     centres = random.normal(0, 0.05, (max(1, count // 5), 128))
     people = [
-        Member(
+        GalleryPerson(
             f"{i:03}", "v", (centres[i % len(centres)] + random.normal(0, 0.02, 128)).astype(np.float32), i % 5 / 100
         )
         for i in range(count)
@@ -211,7 +216,7 @@ def test_the_index_finds_exactly_who_is_within(seed: int, count: int, distance: 
     index.remove(gone)
     left = [person for person in people if person.key not in gone]
     limit = distance * distance
-    expected = [[left[j].key for j in np.nonzero(gap(one, left) <= limit)[0]] for one in people]
+    expected = [[left[j].key for j in np.nonzero(person_distances(one, left) <= limit)[0]] for one in people]
     assert index.within(people, limit) == expected
     assert [index.within([person], limit)[0] for person in people] == expected, "one by one it is another search"
     assert len(index) == len(left)
@@ -241,10 +246,10 @@ def test_distances_do_not_depend_on_who_else_is_measured() -> None:
     """Bit for bit: else a component on its own could decide a tie otherwise than the whole gallery."""
     random = np.random.default_rng(7)
     people = [
-        Member(str(i), "v", random.normal(0, 0.1, 128).astype(np.float32), float(random.uniform(0, 0.04)))
+        GalleryPerson(str(i), "v", random.normal(0, 0.1, 128).astype(np.float32), float(random.uniform(0, 0.04)))
         for i in range(70)
     ]
     for size in (1, 2, 3, 17, 70):
         for i in range(size):
-            assert gap(people[0], people[:size])[i] == gap(people[i], [people[0]])[0]
-            assert np.array_equal(gaps(people[:size])[i], gap(people[i], people[:size]))
+            assert person_distances(people[0], people[:size])[i] == person_distances(people[i], [people[0]])[0]
+            assert np.array_equal(person_distance_matrix(people[:size])[i], person_distances(people[i], people[:size]))

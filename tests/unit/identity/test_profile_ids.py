@@ -3,90 +3,92 @@
 import numpy as np
 import pytest
 
+from castlist.contract.box import Box
+from castlist.contract.values import Crop, FrameSize, Segment
 from castlist_identity.appearance import appearance_of
 from castlist_identity.auto_distance import auto_distance
-from castlist_identity.domain import Box, Crop, Links, Member, Place, Segment, VideoPerson
-from castlist_identity.neighbour_index import gap
-from castlist_identity.profile_ids import Standing, keep_ids, succession
+from castlist_identity.domain import GalleryPerson, PairConstraints, SightedAt, VideoPerson
+from castlist_identity.neighbour_index import person_distances
+from castlist_identity.profile_ids import ProfileRank, keep_ids, lineage
 from castlist_identity.suggestions import CANDIDATES, suggestions, summary
-from castlist_identity.video_update import inherited
+from castlist_identity.video_update import inherited_constraints
 
 BOX = Box(0, 0, 80, 80)
 
 
-def standing(named: bool = False, size: int = 1, created: int = 1, founder: str | None = None) -> Standing:
-    return Standing(named, size, created, founder)
+def standing(named: bool = False, size: int = 1, created: int = 1, founder: str | None = None) -> ProfileRank:
+    return ProfileRank(named, size, created, founder)
 
 
-def mint(key: str) -> str:
+def new_id(key: str) -> str:
     return f"new-{key}"
 
 
 def test_most_votes_win_over_name_size_and_age() -> None:
     """Two persons of Q against one of P, who is named, larger and older."""
-    votes = {"a": "P", "b": "Q", "c": "Q"}
+    predecessor_of = {"a": "P", "b": "Q", "c": "Q"}
     profiles = {"P": standing(named=True, size=9, created=1), "Q": standing(size=2, created=5)}
-    assert keep_ids([("a", "b", "c")], votes, profiles, mint) == ["Q"]
+    assert keep_ids([("a", "b", "c")], predecessor_of, profiles, new_id) == ["Q"]
 
 
 def test_ties_named_then_larger_then_older() -> None:
     """One vote each: every rule decides where those before it do not."""
-    cluster, votes = [("a", "b")], {"a": "P", "b": "Q"}
+    cluster, predecessor_of = [("a", "b")], {"a": "P", "b": "Q"}
     named = {"P": standing(size=9), "Q": standing(named=True, created=7)}
     larger = {"P": standing(), "Q": standing(size=3, created=7)}
     older = {"P": standing(created=7), "Q": standing(created=2)}
     for profiles in (named, larger, older):
-        assert keep_ids(cluster, votes, profiles, mint) == ["Q"]
+        assert keep_ids(cluster, predecessor_of, profiles, new_id) == ["Q"]
 
 
 def test_two_clusters_that_want_one_profile() -> None:
     """The one with more of its persons has it; with as many each, the one that holds its founder."""
-    votes = dict.fromkeys("abcd", "P")
-    assert keep_ids([("a",), ("b", "c")], votes, {"P": standing(size=3)}, mint) == ["new-a", "P"]
-    assert keep_ids([("a", "b"), ("c", "d")], votes, {"P": standing(founder="d")}, mint) == ["new-a", "P"]
+    predecessor_of = dict.fromkeys("abcd", "P")
+    assert keep_ids([("a",), ("b", "c")], predecessor_of, {"P": standing(size=3)}, new_id) == ["new-a", "P"]
+    assert keep_ids([("a", "b"), ("c", "d")], predecessor_of, {"P": standing(founder="d")}, new_id) == ["new-a", "P"]
 
 
 def test_a_cluster_whose_first_choice_is_taken_has_its_second() -> None:
     """Better an id that somebody knows than a new one."""
-    votes = {"a": "P", "b": "P", "c": "P", "d": "P", "e": "P", "f": "Q"}
+    predecessor_of = {"a": "P", "b": "P", "c": "P", "d": "P", "e": "P", "f": "Q"}
     profiles = {"P": standing(size=5), "Q": standing()}
-    assert keep_ids([("a", "b", "c"), ("d", "e", "f")], votes, profiles, mint) == ["P", "Q"]
+    assert keep_ids([("a", "b", "c"), ("d", "e", "f")], predecessor_of, profiles, new_id) == ["P", "Q"]
 
 
-def line(*times: float, box: Box = BOX) -> tuple[Place, ...]:
-    return tuple(Place(time, box) for time in times)
+def line(*times: float, box: Box = BOX) -> tuple[SightedAt, ...]:
+    return tuple(SightedAt(time, box) for time in times)
 
 
 def test_succession_needs_the_same_moment_and_the_same_place() -> None:
     """Up to 0.2 s and an overlap of a quarter; sampling moments of two epochs need not meet."""
     old = {"o": line(1.0)}
-    assert succession(old, {"n": line(1.19)}).heirs == {"o": "n"}
-    assert succession(old, {"n": line(0.81)}).votes == {"n": "o"}
-    assert succession(old, {"n": line(1.3)}).votes == {}
-    assert succession(old, {"n": line(1.0, box=Box(40, 0, 80, 80))}).votes == {"n": "o"}
-    assert succession(old, {"n": line(1.0, box=Box(60, 0, 80, 80))}).votes == {}
+    assert lineage(old, {"n": line(1.19)}).successor_of == {"o": "n"}
+    assert lineage(old, {"n": line(0.81)}).predecessor_of == {"n": "o"}
+    assert lineage(old, {"n": line(1.3)}).predecessor_of == {}
+    assert lineage(old, {"n": line(1.0, box=Box(40, 0, 80, 80))}).predecessor_of == {"n": "o"}
+    assert lineage(old, {"n": line(1.0, box=Box(60, 0, 80, 80))}).predecessor_of == {}
 
 
 def test_succession_goes_by_the_number_of_common_moments() -> None:
     """Two that replace one both stand for it; the heir is the one who shares more."""
-    found = succession({"o": line(1, 2, 3, 4, 5)}, {"m": line(1, 2), "n": line(3, 4, 5)})
-    assert found.votes == {"m": "o", "n": "o"}
-    assert found.heirs == {"o": "n"}
+    found = lineage({"o": line(1, 2, 3, 4, 5)}, {"m": line(1, 2), "n": line(3, 4, 5)})
+    assert found.predecessor_of == {"m": "o", "n": "o"}
+    assert found.successor_of == {"o": "n"}
 
 
 def test_decisions_pass_to_heirs_and_lapse_without() -> None:
     """Also where both become one: nobody is apart from themselves."""
-    links = Links(must=frozenset({("a", "b")}), cannot=frozenset({("a", "c"), ("x", "y")}))
-    assert inherited(links, {"a"}, {"a": "z"}) == Links(
-        must=frozenset({("b", "z")}), cannot=frozenset({("c", "z"), ("x", "y")})
+    links = PairConstraints(must_link=frozenset({("a", "b")}), cannot_link=frozenset({("a", "c"), ("x", "y")}))
+    assert inherited_constraints(links, {"a"}, {"a": "z"}) == PairConstraints(
+        must_link=frozenset({("b", "z")}), cannot_link=frozenset({("c", "z"), ("x", "y")})
     )
-    assert inherited(links, {"a"}, {}) == Links(cannot=frozenset({("x", "y")}))
-    assert inherited(links, {"a", "c"}, {"a": "z", "c": "z"}).cannot == frozenset({("x", "y")})
+    assert inherited_constraints(links, {"a"}, {}) == PairConstraints(cannot_link=frozenset({("x", "y")}))
+    assert inherited_constraints(links, {"a", "c"}, {"a": "z", "c": "z"}).cannot_link == frozenset({("x", "y")})
 
 
 def person(n: int, segments: list[tuple[float, float]], faces: int, quality: float | None) -> VideoPerson:
     parts = tuple(Segment(*segment) for segment in segments)
-    crop = None if quality is None else Crop(f"crop-{n}", parts[0].start, BOX, 640, 480, quality)
+    crop = None if quality is None else Crop(f"crop-{n}", parts[0].start, BOX, FrameSize(640, 480), quality)
     seconds = sum(part.end - part.start for part in parts)
     mean = np.zeros(128, dtype=np.float32)
     return VideoPerson(n, mean, 0.0, faces, parts, seconds, parts[0].start, parts[-1].end, crop, (), ())
@@ -119,22 +121,22 @@ def test_the_automatic_distance_falls_in_steps() -> None:
     assert auto_distance(200_000) == 0.38
 
 
-def at(key: str, *coordinates: float, apart: tuple[str, ...] = (), name: str | None = None) -> Member:
+def at(key: str, *coordinates: float, apart: tuple[str, ...] = (), name: str | None = None) -> GalleryPerson:
     mean = np.zeros(128, dtype=np.float32)
     mean[: len(coordinates)] = coordinates
-    return Member(key, key, mean, 0.0, frozenset(apart), name)
+    return GalleryPerson(key, key, mean, 0.0, frozenset(apart), name)
 
 
 def test_a_summary_is_as_far_as_its_persons_are_on_average() -> None:
     """What makes one search over profiles exact."""
     random = np.random.default_rng(1)
     persons = [
-        Member(str(i), "v", random.normal(0, 0.05, 128).astype(np.float32), float(random.uniform(0, 0.04)))
+        GalleryPerson(str(i), "v", random.normal(0, 0.05, 128).astype(np.float32), float(random.uniform(0, 0.04)))
         for i in range(9)
     ]
     one, other = persons[:4], persons[4:]
-    mean = float(np.mean([gap(member, other) for member in one]))
-    assert gap(summary("one", one), [summary("other", other)])[0] == pytest.approx(mean, abs=1e-6)
+    mean = float(np.mean([person_distances(member, other) for member in one]))
+    assert person_distances(summary("one", one), [summary("other", other)])[0] == pytest.approx(mean, abs=1e-6)
 
 
 def test_mutual_nearest_profiles_with_a_margin_are_suggested() -> None:
@@ -153,7 +155,7 @@ def test_who_is_known_to_be_two_is_not_suggested() -> None:
     assert suggestions(twins) == []
     pair = {"P": [at("a", 0.0, name="Ann")], "Q": [at("b", 0.3, name="Anna")]}
     assert len(suggestions(pair)) == 1
-    assert suggestions(pair, Links(cannot=frozenset({("b", "a")}))) == []
+    assert suggestions(pair, PairConstraints(cannot_link=frozenset({("b", "a")}))) == []
 
 
 def test_who_was_seen_with_a_crowd_is_still_compared_with_everybody() -> None:

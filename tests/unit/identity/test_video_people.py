@@ -6,13 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from castlist_identity.domain import Box, Crop, Encoding, Face, Segment, Sighting, Track
+from castlist.contract.box import Box
+from castlist.contract.values import Crop, FrameSize, Segment, Sighting
+from castlist.contract.vectors import Vector, VectorFace
+from castlist_identity.domain import Track
 from castlist_identity.video_people import PeopleSettings, people_of_video, seen_together
 
 LEFT, RIGHT = Box(10, 20, 80, 80), Box(300, 20, 80, 80)
 
 
-def at(*coordinates: float) -> Encoding:
+def at(*coordinates: float) -> Vector:
     """A point whose distances to others can be read off its first coordinates."""
     encoding = np.zeros(128, dtype=np.float32)
     encoding[: len(coordinates)] = coordinates
@@ -21,7 +24,7 @@ def at(*coordinates: float) -> Encoding:
 
 def track(
     index: int,
-    encodings: list[Encoding],
+    encodings: list[Vector],
     *,
     start: float = 0.0,
     count: int = 5,
@@ -31,8 +34,8 @@ def track(
     quality: float = 0.5,
 ) -> Track:
     sightings = tuple(Sighting(start + i * 0.2, box, score) for i in range(count))
-    faces = tuple(Face(start, box, score, quality, encoding) for encoding in encodings)
-    crop = Crop(f"{chunk}-{index}", start, box, 640, 480, quality)
+    faces = tuple(VectorFace(start, box, score, quality, encoding) for encoding in encodings)
+    crop = Crop(f"{chunk}-{index}", start, box, FrameSize(640, 480), quality)
     return Track(chunk, index, sightings, faces, crop)
 
 
@@ -45,7 +48,8 @@ def test_tracks_of_one_face_are_one_person_across_chunks() -> None:
     """A track cut by a chunk border is one person with one segment, because the gap is short."""
     found = people_of_video([track(0, [at(0.0)]), track(0, [at(0.2)], start=1.4, chunk=1)])
     (person,) = found.people
-    assert person.segments == (Segment(0.0, pytest.approx(2.2)),)
+    (segment,) = person.segments
+    assert (segment.start, segment.end) == (0.0, pytest.approx(2.2))
     assert person.faces == 10
     assert found.skipped == {}
 
@@ -173,7 +177,7 @@ def test_the_best_crop_is_of_a_strong_track() -> None:
 
 def test_places_are_thinned_to_five_a_second() -> None:
     """A track sampled at 30 a second keeps a place for each fifth of a second."""
-    dense = Track(0, 0, tuple(Sighting(i / 30, LEFT, 1.0) for i in range(61)), (Face(0, LEFT, 1, 1, at(0)),))
+    dense = Track(0, 0, tuple(Sighting(i / 30, LEFT, 1.0) for i in range(61)), (VectorFace(0, LEFT, 1, 1, at(0)),))
     (person,) = people_of_video([dense]).people
     assert len(person.places) == 11
     assert person.faces == 61

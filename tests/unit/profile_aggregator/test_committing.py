@@ -3,37 +3,52 @@
 import json
 import random
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any, cast
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from castlist.adapters.memory import MemoryDocuments, MemoryLog, MemoryObjects, MemoryPublisher
 from castlist.clock import now_utc
 from castlist.contract import commands, events, values
+from castlist.contract.box import Box
 from castlist.contract.topics import PROFILE_EVENTS
-from castlist.store.collections import APPEARANCES, GALLERIES, OUTBOX, PENDING, PERSONS, PROFILES, SUGGESTIONS
+from castlist.contract.values import Crop, DistanceSetting, FrameSize, Segment
+from castlist.contract.vectors import Vector
+from castlist.messaging.outbox_relay import OutboxRelay
+from castlist.store import pending
+from castlist.store.query import eq
+from castlist.store.records import (
+    GalleryRecord,
+    OutboxRecord,
+    PendingRecluster,
+    PendingVideo,
+    SuggestionRecord,
+)
+from castlist.store.store import Store
 from castlist.tasks import cancels, registration
 from castlist_identity import auto_distance, reclustering
-from castlist_identity.domain import Box, Crop, Encoding, Segment, VideoPerson
+from castlist_identity.domain import VideoPerson
 from castlist_identity.partition import partition
-from profile_aggregator.commits import commit_planner as matching
-from profile_aggregator.commits.background import Background
+from profile_aggregator.commits import commit_planner
 from profile_aggregator.commits.committer import Committer
-from profile_aggregator.commits.gallery_cache import Galleries
-from profile_aggregator.videos.person_records import member_of, person_document
+from profile_aggregator.commits.gallery_cache import GalleryCache
+from profile_aggregator.commits.maintenance import GalleryMaintenance
+from profile_aggregator.videos.conversions import gallery_person, person_record
 
 GALLERY = "default"
 
 
-def at(*coordinates: float) -> Encoding:
+def at(*coordinates: float) -> Vector:
     encoding = np.zeros(128, dtype=np.float32)
     encoding[: len(coordinates)] = coordinates
     return encoding
 
 
-def video_person(n: int, mean: Encoding, apart: Iterable[int] = ()) -> VideoPerson:
-    crop = Crop(f"crops/{n}.jpg", 0.0, Box(0, 0, 80, 80), 640, 480, 0.9)
+def video_person(n: int, mean: Vector, apart: Iterable[int] = ()) -> VideoPerson:
+    crop = Crop(f"crops/{n}.jpg", 0.0, Box(0, 0, 80, 80), FrameSize(640, 480), 0.9)
     return VideoPerson(n, mean, 0.0, 3, (Segment(0.0, 1.0),), 1.0, 0.0, 1.0, crop, (), tuple(apart))
 
 
@@ -41,18 +56,18 @@ class World:
     """An aggregator's commits without Kafka, S3 and MongoDB."""
 
     def __init__(self) -> None:
-        self.documents = MemoryDocuments()
+        self.store = Store(MemoryDocuments())
         self.log = MemoryLog()
         self.start()
 
     def start(self) -> None:
         """As after a crash: what is not in MongoDB is lost."""
-        self.galleries = Galleries(self.documents)
-        objects, publisher = MemoryObjects("castlist"), MemoryPublisher(self.log)
-        self.committer = Committer(self.documents, objects, publisher, self.galleries, now_utc, 10)
-        self.background = Background(self.documents, self.galleries, self.committer, now_utc)
+        self.galleries = GalleryCache(self.store)
+        relay = OutboxRelay(self.store, MemoryPublisher(self.log), now_utc, [PROFILE_EVENTS])
+        self.committer = Committer(self.store, MemoryObjects("castlist"), relay, self.galleries, now_utc, 10)
+        self.maintenance = GalleryMaintenance(self.store, self.galleries, self.committer, now_utc)
 
-    async def found(self, video: str, *means: Encoding, together: bool = False) -> None:
+    async def found(self, video: str, *means: Vector, together: bool = False) -> None:
         """A video's people are pending; `together`: they were seen in one frame."""
         uploaded = events.VideoUploaded(
             event_id=video,
@@ -61,53 +76,62 @@ class World:
             gallery=GALLERY,
             object=values.StoredObject(bucket="castlist", key=video),
         )
-        await registration.register(self.documents, uploaded, now_utc())
+        await registration.register(self.store, uploaded, now_utc())
         people = [video_person(n, mean, set(range(len(means) * together)) - {n}) for n, mean in enumerate(means)]
-        persons = [person_document(person, GALLERY, video, 1) for person in people]
-        pending = {"_id": f"{video}:1", "kind": "people", "gallery": GALLERY, "video_id": video, "epoch": 1}
-        await self.documents.insert(PENDING, {**pending, "persons": persons, "created_at": now_utc()})
+        persons = tuple(person_record(person, GALLERY, video, 1) for person in people)
+        waiting = PendingVideo(
+            id=f"{video}:1", gallery=GALLERY, video_id=video, epoch=1, persons=persons, created_at=now_utc()
+        )
+        await self.store.pending.insert(waiting)
 
-    async def commit(self, video: str, *means: Encoding, together: bool = False) -> None:
+    async def commit(self, video: str, *means: Vector, together: bool = False) -> None:
         await self.found(video, *means, together=together)
         await self.committer.commit(GALLERY)
 
-    async def choose(self, choice: auto_distance.Choice) -> None:
+    async def choose(self, choice: DistanceSetting) -> None:
         """What PATCH …/settings does."""
         command = commands.ChangeSettings(
             event_id=f"{random.random()}",
             occurred_at=now_utc(),
             gallery=GALLERY,
-            settings=values.MatchSettings(),
+            settings=values.AnalysisSettings(),
             across_video_distance=choice,
         )
         await self.committer.stage(command)
         await self.committer.commit(GALLERY)
 
     async def settle(self) -> int:
-        """Work in the background until there is nothing left to do; how many portions that were."""
+        """Work in the background until there is nothing left to do; how many batches that were."""
         rounds = 0
-        while await self.background.round():
+        while await self.maintenance.round():
             rounds += 1
         return rounds
 
+    async def gallery(self) -> GalleryRecord:
+        (found,) = await self.store.galleries.find()
+        return found
+
+    async def events(self) -> int:
+        """How many profile events there were."""
+        return await self.store.outbox.count(eq(OutboxRecord.topic, PROFILE_EVENTS.name))
+
     async def pending(self) -> int:
-        return await self.documents.count(PENDING, {})
+        return await self.store.pending.count()
 
     async def clusters(self) -> list[tuple[str, ...]]:
         found: dict[str, set[str]] = {}
-        for person in await self.documents.find(PERSONS, {}):
-            found.setdefault(person["profile_id"], set()).add(person["_id"])
-        assert found.keys() == {profile["_id"] for profile in await self.documents.find(PROFILES, {})}
-        shown = {
-            (one["profile_id"], key) for one in await self.documents.find(APPEARANCES, {}) for key in one["persons"]
-        }
+        for person in await self.store.persons.find():
+            found.setdefault(str(person.profile_id), set()).add(person.id)
+        assert found.keys() == set(await self.store.profiles.ids())
+        shown = {(one.profile_id, key) for one in await self.store.appearances.find() for key in one.persons}
         assert shown == {(profile, key) for profile, keys in found.items() for key in keys}
         assert await self.folded() == shown
         return sorted(tuple(sorted(keys)) for keys in found.values())
 
     async def folded(self) -> set[tuple[str, str]]:
-        """(profile, person), for who has nothing but the events."""
-        said = [json.loads(one["value"]) for one in await self.documents.find(OUTBOX, {"topic": PROFILE_EVENTS.name})]
+        """(profile, person), as a consumer sees them that has nothing but the events."""
+        published = await self.store.outbox.find(eq(OutboxRecord.topic, PROFILE_EVENTS.name))
+        said = [json.loads(one.value) for one in published]
         changes = [event for event in said if "gallery_version" in event]
         appearances: dict[tuple[str, str], list[str]] = {}
         for event in sorted(changes, key=lambda event: (event["gallery_version"], event["index"])):
@@ -118,7 +142,7 @@ class World:
         return {(profile, key) for (profile, _), keys in appearances.items() for key in keys}
 
     async def canonical(self, up_to: float) -> list[tuple[str, ...]]:
-        return partition([member_of(person) for person in await self.documents.find(PERSONS, {})], up_to)
+        return partition([gallery_person(person) for person in await self.store.persons.find()], up_to)
 
 
 @pytest.fixture
@@ -126,29 +150,27 @@ def world() -> World:
     return World()
 
 
-def crowd(people: int, views: int, seed: int = 1) -> list[Encoding]:
+def crowd(people: int, views: int, seed: int = 1) -> list[Vector]:
     """Views of people so near each other that the distance decides who is one."""
     chance = np.random.default_rng(seed)
     centres = chance.normal(0, 0.03, (people, 128))
     return [(centres[i % people] + chance.normal(0, 0.02, 128)).astype(np.float32) for i in range(people * views)]
 
 
-async def test_another_distance_is_reached_by_commits_of_portions(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_another_distance_is_reached_by_commits_of_batches(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Down and up again: pending all the while, and canonical in the end."""
-    monkeypatch.setattr(reclustering, "PORTION", 4)
+    monkeypatch.setattr(reclustering, "BATCH", 4)
     for i, mean in enumerate(crowd(8, 4)):
         await world.commit(f"v{i:02}", mean)
-    portions, before = 0, await world.clusters()
+    batches, before = 0, await world.clusters()
     assert before == await world.canonical(0.48)
     for choice, up_to in ((0.33, 0.33), (0.55, 0.55), ("auto", 0.48)):
-        await world.choose(cast("auto_distance.Choice", choice))
+        await world.choose(cast("DistanceSetting", choice))
         assert await world.pending() == 1
-        portions += await world.settle()
+        batches += await world.settle()
         assert await world.pending() == 0
         assert await world.clusters() == await world.canonical(up_to)
-    assert portions > 3
+    assert batches > 3
     assert await world.clusters() == before
     assert len(await world.canonical(0.33)) > len(before) > len(await world.canonical(0.55)), "the crowd says nothing"
 
@@ -157,14 +179,14 @@ async def test_a_crash_in_the_middle_and_videos_in_between_change_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is left lies in MongoDB; who takes over goes on with it, and videos are committed meanwhile."""
-    monkeypatch.setattr(reclustering, "PORTION", 4)
+    monkeypatch.setattr(reclustering, "BATCH", 4)
     means = crowd(8, 5)
     for i, mean in enumerate(means[:30]):
         await world.commit(f"v{i * 7 % 30:02}", mean)
     await world.choose(0.4)
     for i, mean in enumerate(means[30:]):
         await world.commit(f"w{i:02}", mean)
-        assert await world.background.round()
+        assert await world.maintenance.round()
         assert await world.pending() == 1
         world.start()
         await world.galleries.current(GALLERY)
@@ -199,22 +221,23 @@ async def test_people_who_are_alike_are_matched_with_less_for_as_long_as_they_ar
     for i in range(20):
         await world.commit(f"v{i:02}", means[2 * i], means[2 * i + 1], together=True)
     await world.settle()
-    (stored,) = await world.documents.find(GALLERIES, {})
-    assert stored["distance"] < 0.48
-    assert await world.clusters() == await world.canonical(stored["distance"]) != await world.canonical(0.48)
+    distance = (await world.gallery()).distance
+    assert distance is not None
+    assert distance < 0.48
+    assert await world.clusters() == await world.canonical(distance) != await world.canonical(0.48)
     world.start()
     await world.commit("w", at(9.0))
     assert await world.pending() == 0, "the next process finds another distance"
     for choice in (0.48, "auto"):
-        await world.choose(cast("auto_distance.Choice", choice))
+        await world.choose(choice)
         await world.settle()
-    assert (await world.documents.find(GALLERIES, {}))[0]["distance"] == stored["distance"]
+    assert (await world.gallery()).distance == distance
     for i in range(15):
         delete = commands.DeleteVideo(event_id=f"d{i}", occurred_at=now_utc(), gallery=GALLERY, video_id=f"v{i:02}")
         await world.committer.stage(delete)
         await world.committer.commit(GALLERY)
     await world.settle()
-    assert (await world.documents.find(GALLERIES, {}))[0]["distance"] == 0.48
+    assert (await world.gallery()).distance == 0.48
     assert await world.clusters() == await world.canonical(0.48)
 
 
@@ -222,7 +245,7 @@ async def test_a_component_past_the_bound_is_canonical_once_settled(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its commits stay small, its clusters are taken over in several, and the gallery says so until it is through."""
-    for module in (reclustering, matching):
+    for module in (reclustering, commit_planner):
         monkeypatch.setattr(module, "BOUND", 5)
     monkeypatch.setattr(reclustering, "MOVES", 3)
     means = crowd(10, 4, seed=3)
@@ -236,21 +259,21 @@ async def test_a_component_past_the_bound_is_canonical_once_settled(
     assert await world.pending() == 0
     assert await world.clusters() == await world.canonical(0.52)
     await world.choose(0.36)
-    moved = await world.documents.count(OUTBOX, {"topic": "profile.events"})
+    moved = await world.events()
     assert await world.settle() > 3
     assert await world.clusters() == await world.canonical(0.36)
-    assert await world.documents.count(OUTBOX, {"topic": "profile.events"}) > moved
+    assert await world.events() > moved
 
 
 async def test_a_large_component_that_grew_meanwhile_is_worked_out_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was worked out for other persons is never taken over."""
-    for module in (reclustering, matching):
+    for module in (reclustering, commit_planner):
         monkeypatch.setattr(module, "BOUND", 3)
     for i in range(5):
         await world.commit(f"v{i}", at(0.2 * i))
-    assert await world.background.round(), "worked out"
+    assert await world.maintenance.round(), "worked out"
     await world.commit("v9", at(0.5))
     await world.settle()
     assert await world.clusters() == await world.canonical(0.48)
@@ -260,7 +283,7 @@ async def test_nothing_is_left_to_do_where_the_last_person_went(world: World) ->
     """A new distance of an empty gallery needs no work."""
     await world.choose(0.4)
     assert await world.pending() == 0
-    assert await world.documents.get(GALLERIES, GALLERY) is not None
+    assert await world.gallery() is not None
     await world.commit("a", at(0.0), at(0.45))
     assert len(await world.clusters()) == 2
 
@@ -271,32 +294,32 @@ async def test_a_suggestion_stands_for_as_long_as_it_is_true(world: World) -> No
     await world.commit("b", at(0.55))
     await world.commit("c", at(0.0, 2.0))
     await world.found("d", at(0.0, 0.0, 3.0))
-    await world.background.round()
-    assert await world.documents.count(SUGGESTIONS, {}) == 0
+    await world.maintenance.round()
+    assert await world.store.suggestions.count() == 0
     await world.committer.commit(GALLERY)
-    await world.background.round()
-    (suggested,) = await world.documents.find(SUGGESTIONS, {})
-    profiles = {person["_id"]: person["profile_id"] for person in await world.documents.find(PERSONS, {})}
-    assert suggested["profiles"] == sorted([profiles["a:1:0"], profiles["b:1:0"]])
-    assert suggested["distance"] == pytest.approx(0.55)
-    assert suggested["gallery"] == GALLERY
+    await world.maintenance.round()
+    (suggested,) = await world.store.suggestions.find()
+    profiles = {person.id: str(person.profile_id) for person in await world.store.persons.find()}
+    assert suggested.profiles == tuple(sorted([profiles["a:1:0"], profiles["b:1:0"]]))
+    assert suggested.distance == pytest.approx(0.55)
+    assert suggested.gallery == GALLERY
     await world.commit("e", at(0.275, 0.5))
     world.start()
     await world.galleries.current(GALLERY)
-    await world.background.round()
-    assert await world.documents.count(SUGGESTIONS, {}) == 0
+    await world.maintenance.round()
+    assert await world.store.suggestions.count() == 0
 
 
 async def test_a_task_that_ended_meanwhile_is_left_out_of_its_batch(world: World) -> None:
     """The others of the batch are committed, in one go, and each says once that it is done."""
     for i in range(4):
         await world.found(f"v{i}", at(float(i)))
-    await cancels.cancel(world.documents, "v2", 1, now_utc())
+    await cancels.cancel(world.store, "v2", 1, now_utc())
     await world.committer.commit(GALLERY)
     said: list[Any] = [
-        events.TaskFinished.model_validate_json(one["value"])
-        for one in await world.documents.find(OUTBOX, {})
-        if '"TaskFinished"' in one["value"]
+        events.TaskFinished.model_validate_json(one.value)
+        for one in await world.store.outbox.find()
+        if '"TaskFinished"' in one.value
     ]
     assert sorted((one.video_id, one.status) for one in said) == [
         ("v0", "done"), ("v1", "done"), ("v2", "cancelled"), ("v3", "done"),
@@ -304,18 +327,17 @@ async def test_a_task_that_ended_meanwhile_is_left_out_of_its_batch(world: World
     assert await world.clusters() == [("v0:1:0",), ("v1:1:0",), ("v3:1:0",)]
 
 
-async def test_what_goes_wrong_about_one_gallery_does_not_hold_up_the_others(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The first one's re-clustering raises; suggestions of the second one are looked for all the same."""
+async def test_a_broken_gallery_does_not_hold_up_the_others(world: World) -> None:
+    """Its re-clustering raises; suggestions of the other one are looked for all the same."""
     await world.commit("a", at(0.0), at(0.55))
-    broken = {"_id": reclustering.recluster_key("broken"), "kind": reclustering.RECLUSTER, "gallery": "broken"}
-    await world.documents.insert(PENDING, {**broken, "after": 7, "keys": [], "created_at": now_utc()})
-    await world.documents.insert(GALLERIES, {"_id": "broken", "version": 1})
-    await world.documents.insert(
-        PERSONS, {**person_document(video_person(0, at(0.0)), "broken", "x", 1), "profile_id": "p"}
+    store, long_ago = world.store, now_utc() - timedelta(hours=1)
+    await store.galleries.insert(GalleryRecord(id="broken", version=1, created_at=long_ago))
+    unreadable = person_record(video_person(0, at(0.0)), "broken", "x", 1)
+    await store.persons.insert(replace(unreadable, mean=b"no encoding", profile_id="p"))
+    waiting = PendingRecluster(
+        id=pending.recluster_id("broken"), gallery="broken", after="", keys=(), created_at=long_ago
     )
-    await world.documents.insert(PROFILES, {"_id": "p", "gallery": "broken", "founder": "x:1:0", "version": 1})
-    await world.galleries.current("broken")
-    await world.background.round()
-    assert await world.documents.count(SUGGESTIONS, {"gallery": GALLERY}) == 1
+    await store.pending.insert(waiting)
+    await world.maintenance.round()
+    assert await store.suggestions.count(eq(SuggestionRecord.gallery, GALLERY)) == 1
+    assert await store.pending.ids() == [waiting.id]

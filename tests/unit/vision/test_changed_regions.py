@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from castlist_vision.changed_regions import ChangeFinder
-from castlist_vision.geometry import Gray, Region
+from castlist.contract.box import Box
+from castlist_vision.changed_regions import ChangedRegionFinder
+from castlist_vision.geometry import Gray
 
 SMALLEST = 60.0
 RANDOM = np.random.default_rng(2)
@@ -20,7 +21,7 @@ def with_face(left: int, top: int, width: int = 60, brightness: int = 110) -> Gr
     return picture
 
 
-def covers(regions: list[Region], left: int, top: int, width: int = 60) -> bool:
+def covers(regions: list[Box], left: int, top: int, width: int = 60) -> bool:
     return any(
         r.left <= left and r.top <= top and r.left + r.width >= left + width and r.top + r.height >= top + width
         for r in regions
@@ -29,17 +30,17 @@ def covers(regions: list[Region], left: int, top: int, width: int = 60) -> bool:
 
 def test_the_first_look_is_at_everything() -> None:
     """And so is the one after a cut, or of another size."""
-    finder = ChangeFinder()
-    whole = [Region(0, 0, 640, 480)]
+    finder = ChangedRegionFinder()
+    whole = [Box(0, 0, 640, 480)]
     assert finder.regions(lobby(), SMALLEST) == whole
     finder.forget()
     assert finder.regions(lobby(), SMALLEST) == whole
-    assert finder.regions(lobby()[:240], SMALLEST) == [Region(0, 0, 640, 240)]
+    assert finder.regions(lobby()[:240], SMALLEST) == [Box(0, 0, 640, 240)]
 
 
 def test_a_still_scene_needs_no_look() -> None:
     """Noise is no change."""
-    finder = ChangeFinder()
+    finder = ChangedRegionFinder()
     finder.regions(lobby(), SMALLEST)
     assert finder.regions(lobby(), SMALLEST) == []
 
@@ -47,7 +48,7 @@ def test_a_still_scene_needs_no_look() -> None:
 def test_a_newcomer_is_looked_at_once_and_whole() -> None:
     """The smallest face, anywhere, with some room around it; then it is known."""
     for left, top in ((0, 0), (317, 203), (580, 420)):
-        finder = ChangeFinder()
+        finder = ChangedRegionFinder()
         finder.regions(lobby(), SMALLEST)
         regions = finder.regions(with_face(left, top), SMALLEST)
         assert covers(regions, left, top)
@@ -57,15 +58,15 @@ def test_a_newcomer_is_looked_at_once_and_whole() -> None:
 
 def test_a_change_in_a_spared_place_waits_for_the_next_look() -> None:
     """It is still a change when that place is no longer spared."""
-    finder = ChangeFinder()
+    finder = ChangedRegionFinder()
     finder.regions(lobby(), SMALLEST)
-    assert finder.regions(with_face(300, 200), SMALLEST, [Region(280, 180, 100, 100)]) == []
+    assert finder.regions(with_face(300, 200), SMALLEST, [Box(280, 180, 100, 100)]) == []
     assert covers(finder.regions(with_face(300, 200), SMALLEST), 300, 200)
 
 
 def test_a_slow_change_adds_up() -> None:
     """A face that fades in differs little from one look to the next, but more and more from the first."""
-    finder = ChangeFinder()
+    finder = ChangedRegionFinder()
     finder.regions(lobby(), SMALLEST)
     seen = [
         covers(finder.regions(with_face(300, 200, brightness=90 + 2 * step), SMALLEST), 300, 200) for step in range(8)
@@ -75,6 +76,6 @@ def test_a_slow_change_adds_up() -> None:
 
 def test_where_nearly_everything_changes_the_look_is_at_everything() -> None:
     """One scan of the whole instead of several that overlap."""
-    finder = ChangeFinder()
+    finder = ChangedRegionFinder()
     finder.regions(lobby(), SMALLEST)
-    assert finder.regions(lobby() + np.uint8(40), SMALLEST) == [Region(0, 0, 640, 480)]
+    assert finder.regions(lobby() + np.uint8(40), SMALLEST) == [Box(0, 0, 640, 480)]

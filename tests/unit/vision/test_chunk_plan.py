@@ -31,7 +31,7 @@ def test_chunks_begin_at_keyframes_about_15_seconds_apart() -> None:
     """A keyframe every two seconds: every cut is one of them."""
     keyframes = [2.0 * i for i in range(60)]
     chunks = plan_chunks(keyframes, 120.0)
-    starts = [chunk.start for chunk in chunks[1:]]
+    starts = [chunk.start for chunk in chunks if chunk.start is not None]
     assert all(start in keyframes for start in starts)
     lengths = [b - a for a, b in zip([0.0, *starts], [*starts, 120.0], strict=True)]
     assert all(11.0 <= length <= 19.0 for length in lengths[:-1])

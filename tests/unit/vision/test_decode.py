@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from castlist.contract.box import Box
 from castlist_vision.chunk_plan import Chunk
 from castlist_vision.decode import ChunkDecoder
-from castlist_vision.geometry import Region
 from castlist_vision.probe import probe
 
 MakeVideo = Callable[..., Path]
@@ -108,10 +108,10 @@ def test_every_format_gives_upright_frames_with_true_times_each_in_one_chunk(
 def test_colours_come_from_the_same_place_as_the_luma(name: str, make_video: MakeVideo) -> None:
     """Red where the picture is red, white where it is white, black outside; odd corners included."""
     for frame in ChunkDecoder(make_video(**FORMATS[name]), WHOLE):
-        red = frame.cut(Region(frame.width // 2 + 1, frame.height * 3 // 4 + 1, 21, 11)).colour
+        red = frame.cut(Box(frame.width // 2 + 1, frame.height * 3 // 4 + 1, 21, 11)).colour
         assert red.shape == (11, 21, 3)
         assert np.abs(red.reshape(-1, 3).mean(0) - (200, 20, 20)).max() < 12
-        corner = frame.cut(Region(-6, frame.height * 3 // 4, 13, 9)).colour
+        corner = frame.cut(Box(-6, frame.height * 3 // 4, 13, 9)).colour
         assert corner[:, :6].max() == 0
         assert corner[:, 6:].mean() > 190
         break

@@ -12,11 +12,11 @@ import pytest
 from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException as OnnxFailure
 
+from castlist.contract.box import Box
 from castlist_vision import onnx_encoder
 from castlist_vision.alignment import CHIP, align
-from castlist_vision.dlib_to_onnx import UnknownModel, convert
+from castlist_vision.dlib_to_onnx import UnknownModelError, convert
 from castlist_vision.encoder import AGREEMENT, DlibEncoder, check_chip, encode_faces, make_encoder
-from castlist_vision.geometry import Region
 from castlist_vision.onnx_encoder import OnnxEncoder, converted
 
 CUDA = "CUDAExecutionProvider"
@@ -56,13 +56,23 @@ def test_the_converted_model_is_made_once(cache: Path) -> None:
     assert list(cache.iterdir()) == [path]
 
 
+def logged(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
+    """The fields of each event that was logged about the encoder."""
+    names = ("encoder", "provider", "reason", "from_dlib")
+    return {
+        record.message: {name: getattr(record, name) for name in names if hasattr(record, name)}
+        for record in caplog.records
+        if record.name == "castlist_vision.encoder"
+    }
+
+
 def test_a_damaged_conversion_falls_back_to_dlib(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Never wrong encodings: the log says that the slower one serves."""
     path = converted(tmp_path)
     path.write_bytes(path.read_bytes()[:-1000])
     with caplog.at_level(logging.WARNING):
         assert make_encoder("onnx", tmp_path).name == "dlib"
-    assert "dlib" in caplog.text
+    assert logged(caplog)["encoder_slow"] == {"encoder": "dlib"}
 
 
 def test_an_encoder_that_disagrees_is_not_used(
@@ -72,7 +82,7 @@ def test_an_encoder_that_disagrees_is_not_used(
     monkeypatch.setattr(onnx_encoder.OnnxEncoder, "encode", lambda self, chips: np.zeros((len(chips), 128), np.float32))
     with caplog.at_level(logging.WARNING):
         assert make_encoder("onnx", tmp_path).name == "dlib"
-    assert "away from dlib" in caplog.text
+    assert logged(caplog).keys() >= {"encoder_differs", "encoder_slow"}
 
 
 class FakeCuda:
@@ -115,16 +125,16 @@ def test_cuda_that_cannot_be_used_is_passed_over_for_the_cpu(cache: Path, caplog
     """Not for dlib, which is many times slower; and the log says so."""
     with caplog.at_level(logging.INFO):
         assert make_encoder("onnx", cache).name == "onnx-cpu"
-    assert f"cannot be used with {CUDA}" in caplog.text
-    assert "encoding with onnx-cpu" in caplog.text
+    assert logged(caplog)["encoder_unusable"]["provider"] == CUDA
+    assert logged(caplog)["encoder_chosen"]["encoder"] == "onnx-cpu"
 
 
 @pytest.mark.parametrize(
-    ("session", "name", "said"),
+    ("session", "name", "event", "field", "value"),
     [
-        (FakeCuda, "onnx-cuda", "encoding with onnx-cuda"),
-        (FailingCuda, "onnx-cpu", "CUDNN_STATUS_NOT_INITIALIZED"),
-        (WrongCuda, "onnx-cpu", "away from dlib's"),
+        (FakeCuda, "onnx-cuda", "encoder_chosen", "encoder", "onnx-cuda"),
+        (FailingCuda, "onnx-cpu", "encoder_unusable", "reason", "CUDNN_STATUS_NOT_INITIALIZED"),
+        (WrongCuda, "onnx-cpu", "encoder_differs", "provider", CUDA),
     ],
 )
 @pytest.mark.usefixtures("with_cuda")
@@ -134,13 +144,15 @@ def test_cuda_is_used_where_it_computes_what_dlib_does(
     caplog: pytest.LogCaptureFixture,
     session: type[FakeCuda],
     name: str,
-    said: str,
+    event: str,
+    field: str,
+    value: str,
 ) -> None:
     """It may be there and fail as soon as it is used, or compute with fewer bits."""
     monkeypatch.setattr(onnxruntime, "InferenceSession", session)
     with caplog.at_level(logging.INFO):
         assert make_encoder("onnx", cache).name == name
-    assert said in caplog.text
+    assert value in logged(caplog)[event][field]
 
 
 @pytest.mark.parametrize("name", ["onnx", "dlib"])
@@ -152,9 +164,9 @@ def test_the_encoder_asked_for_is_used(name: str, cache: Path) -> None:
 def test_another_model_is_refused() -> None:
     """Layers missing, or weights of another network."""
     model = Path(face_recognition_models.face_recognition_model_location()).read_bytes()
-    with pytest.raises(UnknownModel):
+    with pytest.raises(UnknownModelError):
         convert(model[: len(model) // 2])
-    with pytest.raises(UnknownModel):
+    with pytest.raises(UnknownModelError):
         convert(Path(face_recognition_models.pose_predictor_five_point_model_location()).read_bytes())
 
 
@@ -179,4 +191,4 @@ def test_faces_that_differ_are_encoded_as_they_are(cache: Path) -> None:
 def test_an_aligned_face_has_the_encoder_s_size() -> None:
     """Also one that reaches beyond its picture."""
     picture = np.full((200, 160, 3), 90, np.uint8)
-    assert align(picture, Region(-20, 120, 100, 100)).shape == (CHIP, CHIP, 3)
+    assert align(picture, Box(-20, 120, 100, 100)).shape == (CHIP, CHIP, 3)

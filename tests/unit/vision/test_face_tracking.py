@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from castlist.contract.box import Box
+from castlist.contract.values import AnalysisSettings, FrameSize
 from castlist_vision.best_faces import MOST
-from castlist_vision.chunk_pipeline import work_chunk
+from castlist_vision.chunk_pipeline import analyse_chunk
 from castlist_vision.chunk_plan import Chunk
-from castlist_vision.detector import Detection, DetectSettings, inflated
-from castlist_vision.face_tracking import FaceFollower
+from castlist_vision.detector import Detection
+from castlist_vision.face_tracking import FaceTracker
 from castlist_vision.frame import Frame
-from castlist_vision.geometry import Geometry, Gray, Region
+from castlist_vision.geometry import Geometry, Gray
 
 WIDTH, HEIGHT = 640, 360
 
@@ -26,14 +28,14 @@ class SquareDetector:
     def smallest(self, gray: Gray) -> float:
         return 40.0
 
-    def within(self, gray: Gray, regions: Iterable[Region]) -> list[Detection]:
+    def within(self, gray: Gray, regions: Iterable[Box]) -> list[Detection]:
         return [found for region in regions for found in self._squares(gray, region)]
 
-    def near(self, gray: Gray, faces: Iterable[Region]) -> list[Detection]:
-        found = [d for face in faces for d in self._squares(gray, inflated(face, 2.0, gray.shape))]
+    def near(self, gray: Gray, faces: Iterable[Box]) -> list[Detection]:
+        found = [d for face in faces for d in self._squares(gray, face.scaled(2.0).clipped(gray.shape))]
         return list(dict.fromkeys(found))
 
-    def _squares(self, gray: Gray, region: Region) -> list[Detection]:
+    def _squares(self, gray: Gray, region: Box) -> list[Detection]:
         part = gray[region.top : region.top + region.height, region.left : region.left + region.width]
         found = []
         for low, score in ((180, 2.0), (130, -0.1)):
@@ -41,7 +43,7 @@ class SquareDetector:
             _, _, stats, _ = cv2.connectedComponentsWithStats(mask)
             for left, top, width, height, area in stats[1:]:
                 if area > 100:
-                    box = Region(int(left) + region.left, int(top) + region.top, int(width), int(height))
+                    box = Box(int(left) + region.left, int(top) + region.top, int(width), int(height))
                     found.append(Detection(box, score))
         return found
 
@@ -64,8 +66,8 @@ def frame(time: float, *squares: tuple[int, int, int, int]) -> Frame:
     return Frame(time, coded, Geometry(WIDTH, HEIGHT, 0, 1.0))
 
 
-def follow(*frames: Frame) -> FaceFollower:
-    follower = FaceFollower(SquareDetector(), CountingEncoder(), 5.0)
+def follow(*frames: Frame) -> FaceTracker:
+    follower = FaceTracker(SquareDetector(), CountingEncoder(), 5.0)
     for one in frames:
         follower.look(one)
     follower.cut()
@@ -80,9 +82,10 @@ def test_a_face_becomes_one_track_with_its_best_faces_and_a_crop() -> None:
     assert len(track.faces) == MOST
     assert len({int(face.time * 2) for face in track.faces}) == MOST
     crop = track.crop
-    assert (crop.frame_width, crop.frame_height) == (WIDTH, HEIGHT)
+    assert crop.frame == FrameSize(WIDTH, HEIGHT)
     assert crop.box in [seen.box for seen in track.sightings if seen.time == crop.time]
     picture = cv2.imdecode(np.frombuffer(crop.jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert picture is not None
     assert picture.shape == (128, 128)
     assert picture[64, 64] > 180
     assert picture[4, 4] < 60
@@ -96,7 +99,7 @@ def test_a_short_track_gets_fewer_faces() -> None:
 
 def test_a_cut_ends_the_track() -> None:
     """Who is in the same place afterwards is someone else until their encodings say otherwise."""
-    follower = FaceFollower(SquareDetector(), CountingEncoder(), 5.0)
+    follower = FaceTracker(SquareDetector(), CountingEncoder(), 5.0)
     for i in range(5):
         follower.look(frame(i / 5, (100, 90, 80, 200)))
     follower.cut()
@@ -120,14 +123,14 @@ def test_somebody_who_is_there_for_a_second_is_seen_at_each_sample(first: int) -
     frames = [frame(i / 5, (100, 90, 80, 200), *([(400, 90, 60, 200)] if i in there else [])) for i in range(20)]
     _, guest = sorted(follow(*frames).found, key=lambda track: track.sightings[0].time)
     assert [seen.time for seen in guest.sightings] == [i / 5 for i in there]
-    assert [seen.box for seen in guest.sightings] == [Region(400, 90, 60, 60)] * 5
+    assert [seen.box for seen in guest.sightings] == [Box(400, 90, 60, 60)] * 5
 
 
 def test_a_box_is_clipped_to_the_frame() -> None:
     """In sightings, faces and crop alike; what the frame does not show of it is black."""
     (track,) = follow(frame(0.0, (-20, 90, 80, 200)), frame(0.2, (-20, 90, 80, 200))).found
-    assert {seen.box for seen in track.sightings} == {Region(0, 90, 60, 80)}
-    assert track.crop.box == Region(0, 90, 60, 80)
+    assert {seen.box for seen in track.sightings} == {Box(0, 90, 60, 80)}
+    assert track.crop.box == Box(0, 90, 60, 80)
 
 
 def test_what_is_left_out_is_counted_by_its_reason() -> None:
@@ -141,7 +144,7 @@ def test_a_video_without_faces_has_no_tracks(make_video: Callable[..., Path]) ->
     """It is worked through to its end all the same, and progress says so."""
     heard: list[float] = []
     path = make_video(frames=100)
-    result = work_chunk(path, Chunk(0, None, None), DetectSettings(), CountingEncoder(), heard.append)
+    result = analyse_chunk(path, Chunk(0, None, None), AnalysisSettings(), CountingEncoder(), heard.append)
     assert result.tracks == ()
     assert result.warnings == ()
     assert 40 <= result.frames <= 100
@@ -153,4 +156,4 @@ def test_a_video_without_faces_has_no_tracks(make_video: Callable[..., Path]) ->
 def test_a_video_of_one_frame_is_a_video(make_video: Callable[..., Path]) -> None:
     """Its one frame is looked at."""
     path = make_video(frames=1)
-    assert work_chunk(path, Chunk(0, None, None), DetectSettings(), CountingEncoder()).frames == 1
+    assert analyse_chunk(path, Chunk(0, None, None), AnalysisSettings(), CountingEncoder()).frames == 1

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from castlist_vision.media_errors import LimitsExceeded, MediaError
+from castlist_vision.media_errors import LimitsExceededError, MediaError
 from castlist_vision.probe import Limits, probe
 
 MakeVideo = Callable[..., Path]
@@ -82,7 +82,7 @@ def test_a_video_of_noise_is_undecodable(make_video: MakeVideo) -> None:
 @pytest.mark.parametrize("limits", [Limits(pixels=10_000), Limits(seconds=2.0)])
 def test_what_is_too_large_or_too_long_is_refused(limits: Limits, make_video: MakeVideo) -> None:
     """Before a single chunk of it is planned."""
-    with pytest.raises(LimitsExceeded):
+    with pytest.raises(LimitsExceededError):
         probe(make_video(), limits)
 
 

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from castlist.contract.box import Box
+from castlist.contract.values import Sighting
 from castlist_vision.frame import Frame
-from castlist_vision.geometry import Geometry, Region
-from castlist_vision.track_continuity import EVERY, Likeness
-from castlist_vision.tracker import Sighting
+from castlist_vision.geometry import Geometry
+from castlist_vision.track_continuity import EVERY, TrackContinuity
 
 WIDTH, HEIGHT = 640, 360
-FACE = Region(280, 90, 90, 90)
+FACE = Box(280, 90, 90, 90)
 
 
 class Everyone:
@@ -51,7 +52,7 @@ def frame(time: float, face: int, around: int) -> Frame:
     return Frame(time, coded, Geometry(WIDTH, HEIGHT, 0, 1.0))
 
 
-def seen(likeness: Likeness, *looks: tuple[int, int]) -> list[bool]:
+def seen(likeness: TrackContinuity, *looks: tuple[int, int]) -> list[bool]:
     """Looks at (face, surroundings), half a second apart."""
     times = [EVERY * number for number in range(len(looks))]
     return [
@@ -67,13 +68,13 @@ def seen(likeness: Likeness, *looks: tuple[int, int]) -> list[bool]:
 def test_it_holds_where_the_face_or_what_is_around_it_stays(looks: tuple[tuple[int, int], ...]) -> None:
     """And the encoder is not asked: that would cost as much as finding the face."""
     encoder = Everyone()
-    assert all(seen(Likeness(encoder), *looks))
+    assert all(seen(TrackContinuity(encoder), *looks))
     assert encoder.asked == 0
 
 
 def test_it_ends_where_both_change_and_the_encoder_says_so() -> None:
     """What is remembered then still is the one before."""
-    likeness = Likeness(Everyone())
+    likeness = TrackContinuity(Everyone())
     assert seen(likeness, (1, 1), (1, 1), (2, 2)) == [True, True, False]
     assert likeness.holds(frame(2.0, 1, 1), Sighting(2.0, FACE, 1.0))
 
@@ -81,13 +82,13 @@ def test_it_ends_where_both_change_and_the_encoder_says_so() -> None:
 def test_it_holds_where_both_change_and_the_encoder_says_that_it_is_the_same() -> None:
     """Somebody turns before a moving camera."""
     encoder = OnePerson()
-    assert all(seen(Likeness(encoder), (1, 1), (2, 2), (3, 3)))
+    assert all(seen(TrackContinuity(encoder), (1, 1), (2, 2), (3, 3)))
     assert encoder.asked == 3
 
 
 def test_a_slow_glide_is_seen_although_each_step_is_small() -> None:
     """What is compared is a second old, not the last look."""
-    likeness = Likeness(Everyone())
+    likeness = TrackContinuity(Everyone())
     one, other = frame(0.0, 1, 1).gray, frame(0.0, 2, 2).gray
     held = []
     for number, share in enumerate(np.linspace(0, 1, 5)):
@@ -101,7 +102,7 @@ def test_a_slow_glide_is_seen_although_each_step_is_small() -> None:
 
 def test_looks_are_half_a_second_apart() -> None:
     """In between nothing is due."""
-    likeness = Likeness(Everyone())
+    likeness = TrackContinuity(Everyone())
     assert likeness.is_due(0.0)
     likeness.holds(frame(0.0, 1, 1), Sighting(0.0, FACE, 1.0))
     assert not likeness.is_due(EVERY - 0.1)

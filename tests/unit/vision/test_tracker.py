@@ -1,12 +1,12 @@
 """Linking detections into tracks."""
 
-from castlist_vision.detector import Detection, distinct, inflated, overlap
-from castlist_vision.geometry import Region
+from castlist.contract.box import Box
+from castlist_vision.detector import Detection, distinct
 from castlist_vision.tracker import Tracker
 
 
 def face(left: int, top: int = 100, width: int = 80, score: float = 1.0) -> Detection:
-    return Detection(Region(left, top, width, width), score)
+    return Detection(Box(left, top, width, width), score)
 
 
 def test_a_moving_face_stays_one_track() -> None:
@@ -41,18 +41,11 @@ def test_a_lost_face_is_looked_for_for_two_seconds() -> None:
     tracker = Tracker()
     tracker.update(0.0, [face(100)])
     assert tracker.end_lost(1.9) == []
-    assert tracker.regions() == [Region(100, 100, 80, 80)]
+    assert tracker.regions() == [Box(100, 100, 80, 80)]
     tracker.update(1.9, [face(110)])
     assert tracker.end_lost(3.8) == []
     assert [len(track.sightings) for track in tracker.end_lost(4.0)] == [2]
     assert tracker.regions() == []
-
-
-def test_only_faces_that_were_not_found_again_are_looked_for_more_closely() -> None:
-    """The look at the whole frame spares the others."""
-    tracker = Tracker()
-    tracker.update(0.0, [face(100), face(400)])
-    assert tracker.unmatched([face(105)]) == [Region(400, 100, 80, 80)]
 
 
 def test_a_face_found_twice_is_one_detection() -> None:
@@ -62,13 +55,13 @@ def test_a_face_found_twice_is_one_detection() -> None:
 
 def test_overlap_is_intersection_over_union() -> None:
     """From nothing to all."""
-    assert overlap(Region(0, 0, 10, 10), Region(10, 0, 10, 10)) == 0
-    assert overlap(Region(0, 0, 10, 10), Region(5, 0, 10, 10)) == 50 / 150
-    assert overlap(Region(3, 4, 10, 10), Region(3, 4, 10, 10)) == 1
+    assert Box(0, 0, 10, 10).overlap(Box(10, 0, 10, 10)) == 0
+    assert Box(0, 0, 10, 10).overlap(Box(5, 0, 10, 10)) == 50 / 150
+    assert Box(3, 4, 10, 10).overlap(Box(3, 4, 10, 10)) == 1
 
 
 def test_a_grown_box_is_clipped_to_its_frame() -> None:
     """And is empty where it lies outside."""
-    assert inflated(Region(10, 10, 20, 20), 2.0) == Region(0, 0, 40, 40)
-    assert inflated(Region(-10, 90, 40, 40), 1.0, (100, 100)) == Region(0, 90, 30, 10)
-    assert inflated(Region(200, 10, 40, 40), 1.0, (100, 100)).width == 0
+    assert Box(10, 10, 20, 20).scaled(2.0) == Box(0, 0, 40, 40)
+    assert Box(-10, 90, 40, 40).clipped((100, 100)) == Box(0, 90, 30, 10)
+    assert Box(200, 10, 40, 40).clipped((100, 100)).width == 0

@@ -2,33 +2,33 @@
 
 import base64
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from castlist.contract import events, values
-from castlist.contract.ids import attempt_key, chunk_key, crop_key, event_id
-from castlist.ports.documents import Document
-from frame_workers.slots.protocol import Frame
+from pydantic import TypeAdapter
+
+from castlist.contract.events import ChunkPlanned, FacesEncoded
+from castlist.contract.ids import chunk_key, event_id
+from castlist.contract.values import Track
+from frame_workers.slots.protocol import ChunkResult
 
 PART_BYTES = 500_000
 # A stretch without keyframes can be hours long: of a face that stays so long this many sightings are told, evenly.
 _MOST_SIGHTINGS = 2_000
+_TRACK = TypeAdapter(Track)
 
 
-def crops_of(chunk: events.ChunkPlanned, result: Frame) -> dict[str, bytes]:
+def jpegs_of(result: ChunkResult) -> dict[str, bytes]:
     """JPEGs by their key in the bucket."""
-    return {
-        crop_key(chunk.video_id, chunk.epoch, chunk.chunk, track["track"]): base64.b64decode(track["crop"]["jpeg"])
-        for track in result["tracks"]
-    }
+    return {key: base64.b64decode(jpeg) for key, jpeg in result.jpegs.items()}
 
 
-def faces_encoded(chunk: events.ChunkPlanned, result: Frame, now: datetime) -> list[events.FacesEncoded]:
+def faces_encoded(chunk: ChunkPlanned, result: ChunkResult, now: datetime) -> list[FacesEncoded]:
     """The result of a chunk, in as many parts as it needs; the same result always gives the same parts."""
-    tracks = [_track(chunk, track) for track in result["tracks"]]
-    parts = list(_parts(tracks))
+    parts = list(_parts([_thinned(track) for track in result.tracks]))
     key = chunk_key(chunk.video_id, chunk.epoch, chunk.chunk)
     return [
-        events.FacesEncoded(
+        FacesEncoded(
             event_id=event_id("FacesEncoded", key, number),
             occurred_at=now,
             video_id=chunk.video_id,
@@ -38,50 +38,28 @@ def faces_encoded(chunk: events.ChunkPlanned, result: Frame, now: datetime) -> l
             part=number,
             parts=len(parts),
             # Facts about the whole chunk are told once: receivers add them up.
-            frames=result["frames"] if number == 0 else 0,
+            frames=result.frames if number == 0 else 0,
             tracks=tuple(part),
-            faces_skipped=result["faces_skipped"] if number == 0 else {},
-            warnings=tuple(result["warnings"]) if number == 0 else (),
+            faces_skipped=result.faces_skipped if number == 0 else {},
+            warnings=result.warnings if number == 0 else (),
         )
         for number, part in enumerate(parts)
     ]
 
 
-def _track(chunk: events.ChunkPlanned, track: Frame) -> values.Track:
-    sightings = track["sightings"]
-    step = -(-len(sightings) // _MOST_SIGHTINGS)
-    key = crop_key(chunk.video_id, chunk.epoch, chunk.chunk, track["track"])
-    return values.Track.model_validate(
-        {**track, "sightings": sightings[:: max(1, step)], "crop": {**track["crop"], "key": key}}
-    )
+def _thinned(track: Track) -> Track:
+    step = -(-len(track.sightings) // _MOST_SIGHTINGS)
+    return replace(track, sightings=track.sightings[::step]) if step > 1 else track
 
 
-def _parts(tracks: Sequence[values.Track]) -> Iterator[list[values.Track]]:
-    part: list[values.Track] = []
+def _parts(tracks: Sequence[Track]) -> Iterator[list[Track]]:
+    part: list[Track] = []
     size = 0
     for track in tracks:
-        length = len(track.model_dump_json())
+        length = len(_TRACK.dump_json(track))
         if part and size + length > PART_BYTES:
             yield part
             part, size = [], 0
         part.append(track)
         size += length
     yield part
-
-
-def chunk_planned(plan: Document, video_id: str, epoch: int, chunk: int, now: datetime) -> events.ChunkPlanned:
-    """One chunk of a stored plan."""
-    return events.ChunkPlanned(
-        event_id=event_id("ChunkPlanned", attempt_key(video_id, epoch), chunk),
-        occurred_at=now,
-        video_id=video_id,
-        epoch=epoch,
-        gallery=plan["gallery"],
-        object=values.StoredObject.model_validate(plan["object"]),
-        chunk=chunk,
-        chunks=len(plan["chunks"]),
-        start=plan["chunks"][chunk]["start"],
-        end=plan["chunks"][chunk]["end"],
-        window=plan["window"],
-        settings=values.MatchSettings.model_validate(plan["settings"]),
-    )

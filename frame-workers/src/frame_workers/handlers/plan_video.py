@@ -1,173 +1,188 @@
 """One video that was announced: probe it in a child, store how it is cut, say so, and hand out its first chunks.
 
-The plan that was stored first stands: whoever repeats this hands out the same chunks.
+The plan that was stored first stands: a repetition hands out the same chunks.
 """
 
 import logging
 import time
+from dataclasses import replace
 
-from castlist.contract import events, values
-from castlist.contract.codec import Poison
-from castlist.contract.events import Event
-from castlist.contract.ids import attempt_key, event_id, task_id
-from castlist.ports.documents import Document
-from castlist.ports.errors import AlreadyExists, ObjectMissing
+from castlist.contract.errors import PermanentError
+from castlist.contract.events import Event, VideoPlanned, VideoRejected, VideoUploaded
+from castlist.contract.ids import event_id, plan_key, run_key, task_id
+from castlist.contract.values import AnalysisSettings, StoredObject
+from castlist.ports.errors import AlreadyExistsError, ObjectMissingError
+from castlist.retry import retry_while_unavailable
 from castlist.service.json_logging import about
-from castlist.store.collections import GALLERIES, PLANS
-from castlist.tasks import registration
-from frame_workers.attempts import GaveUp
-from frame_workers.context import Workshop
-from frame_workers.handlers.chunk_events import chunk_planned
-from frame_workers.object_cache import ObjectChanged
-from frame_workers.running_jobs import Stopped
-from frame_workers.slots.child import Bounds
-from frame_workers.slots.pool import Pool
-from frame_workers.slots.protocol import Frame, Refused
+from castlist.store.records import ChunkSpan, PlanRecord
+from castlist.tasks.planned_chunks import chunks_planned
+from castlist.tasks.registration import VideoConflictError, register
+from frame_workers.attempts import AttemptsExhaustedError
+from frame_workers.context import WorkerContext
+from frame_workers.object_cache import ObjectChangedError
+from frame_workers.running_jobs import RunCancelledError
+from frame_workers.slots.child import Bounds, run_job
+from frame_workers.slots.pool import Slots
+from frame_workers.slots.protocol import JobRejectedError, PlanJob, PlanResult
 
 log = logging.getLogger(__name__)
 _BYTES_PER_SECOND = 10_000_000  # that at least are demuxed
 
 
-class Rejected(Exception):
-    """There is no plan for this video; `bury` if an operator should see its announcement."""
+class VideoRejectedError(Exception):
+    """There is no plan for this video; `dead_letter` if an operator should see its announcement."""
 
-    def __init__(self, code: str, message: str, bury: bool = False) -> None:
+    def __init__(self, code: str, message: str, dead_letter: bool = False) -> None:
         super().__init__(message)
-        self.code, self.bury = code, bury
+        self.code, self.dead_letter = code, dead_letter
 
 
-class Planning:
+class PlanVideo:
     """The handler of `video.uploaded`. `window`: how many chunks of one video may wait at a time."""
 
-    def __init__(self, shop: Workshop, pool: Pool, window: int) -> None:
-        self._shop, self._pool, self._window = shop, pool, window
+    def __init__(self, context: WorkerContext, slots: Slots, window: int) -> None:
+        self._context, self._slots, self._window = context, slots, window
 
     async def handle(self, uploaded: Event) -> None:
-        """Returns when the message may be acknowledged; Poison if it belongs among the dead letters too."""
-        assert isinstance(uploaded, events.VideoUploaded)
-        shop, outlast = self._shop, self._shop.pulse.outlast
-        attempt = attempt_key(uploaded.video_id, uploaded.epoch)
-        with about(video=uploaded.video_id, task=task_id(uploaded.video_id, uploaded.epoch)):
+        """Returns when the message may be acknowledged; PermanentError if it belongs among the dead letters too."""
+        assert isinstance(uploaded, VideoUploaded)
+        run = run_key(uploaded.video_id, uploaded.epoch)
+        with about(task=task_id(uploaded.video_id, uploaded.epoch)):
             try:
-                await outlast(lambda: registration.register(shop.documents, uploaded, shop.clock()))
-            except Poison as poison:
-                log.warning("not a video of ours", extra={"reason": str(poison)})
-                return  # the aggregator reads this topic too, and buries it
+                await self._register(uploaded)
+            except VideoConflictError as conflict:
+                log.warning("video_conflict", extra={"reason": str(conflict)})
+                return  # the aggregator reads this topic too, and keeps the message
             try:
-                plan = await shop.running.stoppable(attempt, outlast(lambda: self._plan(uploaded)))
-            except Stopped:
-                log.info("a plan is not wanted any more")
-            except Rejected as rejected:
-                await self.reject(uploaded, rejected)
+                plan = await self._context.running.stoppable(run, self._plan(uploaded))
+            except RunCancelledError:
+                log.info("plan_cancelled")
+            except VideoRejectedError as rejected:
+                await self._report_rejection(uploaded, rejected)
             else:
-                await outlast(lambda: self._announce(uploaded, plan))
-            await outlast(lambda: shop.trials.forget(_key(uploaded)))
+                await self._announce(uploaded, plan)
+            await self._forget_attempts(uploaded)
 
-    async def give_up(self, uploaded: Event, error: Exception) -> None:
+    async def fail(self, uploaded: Event, error: Exception) -> None:
         """Reject a video over a mistake of ours."""
-        assert isinstance(uploaded, events.VideoUploaded)
-        await self.reject(uploaded, Rejected("internal", f"{type(error).__name__}: {error}"[:500], bury=True))
+        assert isinstance(uploaded, VideoUploaded)
+        rejected = VideoRejectedError("internal", f"{type(error).__name__}: {error}"[:500], dead_letter=True)
+        await self._report_rejection(uploaded, rejected)
 
-    async def reject(self, uploaded: events.VideoUploaded, rejected: Rejected) -> None:
-        """Say that this video cannot be worked through; Poison if it is to be buried."""
-        log.warning("a video was rejected", extra={"code": rejected.code, "reason": str(rejected)})
-        event = events.VideoRejected(
-            event_id=event_id("VideoRejected", uploaded.video_id, uploaded.epoch, rejected.code),
-            occurred_at=self._shop.clock(),
-            video_id=uploaded.video_id,
-            epoch=uploaded.epoch,
-            gallery=uploaded.gallery,
-            code=rejected.code,
-            message=str(rejected),
-        )
-        await self._shop.pulse.outlast(lambda: self._shop.publisher.publish(event))
-        if rejected.bury:
-            raise Poison(f"{rejected.code}: {rejected}")
+    @retry_while_unavailable
+    async def _register(self, uploaded: VideoUploaded) -> None:
+        await register(self._context.store, uploaded, self._context.clock())
 
-    async def _plan(self, uploaded: events.VideoUploaded) -> Document:
-        """The plan that stands. Raises Rejected, or Stopped if nobody wants it."""
-        documents, began = self._shop.documents, time.monotonic()
-        await self._shop.ensure_wanted(uploaded.video_id, uploaded.epoch)
-        attempt = attempt_key(uploaded.video_id, uploaded.epoch)
-        plan = await documents.get(PLANS, attempt)
-        if plan is not None:
+    @retry_while_unavailable
+    async def _plan(self, uploaded: VideoUploaded) -> PlanRecord:
+        """The plan that stands. Raises VideoRejectedError, or RunCancelledError if the run is not wanted."""
+        store, began = self._context.store, time.monotonic()
+        await self._context.ensure_wanted(uploaded.video_id, uploaded.epoch)
+        run = run_key(uploaded.video_id, uploaded.epoch)
+        if (plan := await store.plans.get(run)) is not None:
             return plan
         stored = await self._object(uploaded)
         found = await self._probe(uploaded, stored)
-        gallery = await documents.get(GALLERIES, uploaded.gallery) or {}
-        plan = {
-            "_id": attempt,
-            "gallery": uploaded.gallery,
-            "object": stored.model_dump(),
-            "chunks": found["chunks"],
-            "settings": values.MatchSettings.model_validate(gallery.get("settings") or {}).model_dump(),
-            "window": self._window,
-            "duration": found["duration"],
-            "width": found["width"],
-            "height": found["height"],
-            "frame_rate": found["frame_rate"],
-            "warnings": found["warnings"],
-            "created_at": self._shop.clock(),
-        }
+        gallery = await store.galleries.get(uploaded.gallery)
+        plan = PlanRecord(
+            id=run,
+            gallery=uploaded.gallery,
+            object=stored,
+            chunks=tuple(ChunkSpan(span.start, span.end) for span in found.chunks),
+            settings=gallery.settings.analysis if gallery and gallery.settings else AnalysisSettings(),
+            window=self._window,
+            duration=found.duration,
+            width=found.width,
+            height=found.height,
+            frame_rate=found.frame_rate,
+            warnings=found.warnings,
+            created_at=self._context.clock(),
+        )
         try:
-            await documents.insert(PLANS, plan)
-        except AlreadyExists:
-            return await documents.get(PLANS, attempt) or plan
+            await store.plans.insert(plan)
+        except AlreadyExistsError:
+            return await store.plans.get(run) or plan
         took = round(time.monotonic() - began, 3)
-        log.info("planned", extra={"took": took, "chunks": len(found["chunks"]), "duration": found["duration"]})
+        log.info("video_planned", extra={"took": took, "chunks": len(plan.chunks), "duration": plan.duration})
         return plan
 
-    async def _object(self, uploaded: events.VideoUploaded) -> values.StoredObject:
+    async def _object(self, uploaded: VideoUploaded) -> StoredObject:
         """The object with the etag that it has now, if that is the one announced."""
         announced = uploaded.object
         try:
-            info = await self._shop.objects.head(announced.key, bucket=announced.bucket)
-        except ObjectMissing as error:
-            raise Rejected("object_missing", f"There is no object {announced.key} in {announced.bucket}.") from error
+            info = await self._context.objects.head(announced.key, bucket=announced.bucket)
+        except ObjectMissingError as error:
+            reason = f"There is no object {announced.key} in {announced.bucket}."
+            raise VideoRejectedError("object_missing", reason) from error
         if announced.etag is not None and announced.etag.strip('"') != info.etag:
-            raise Rejected("object_changed", f"The object has the etag {info.etag}, announced was {announced.etag}.")
-        limit = self._shop.settings.largest_video_bytes
+            reason = f"The object has the etag {info.etag}, announced was {announced.etag}."
+            raise VideoRejectedError("object_changed", reason)
+        limit = self._context.settings.largest_video_bytes
         if info.bytes > limit:
-            raise Rejected("limits_exceeded", f"The object has {info.bytes} bytes; up to {limit} are taken.")
-        return announced.model_copy(update={"etag": info.etag})
+            raise VideoRejectedError("limits_exceeded", f"The object has {info.bytes} bytes; up to {limit} are taken.")
+        return replace(announced, etag=info.etag)
 
-    async def _probe(self, uploaded: events.VideoUploaded, stored: values.StoredObject) -> Frame:
-        settings = self._shop.settings
+    async def _probe(self, uploaded: VideoUploaded, stored: StoredObject) -> PlanResult:
+        settings = self._context.settings
         try:
-            async with self._shop.cache.hold(stored) as path, self._pool.slot(uploaded.video_id) as child:
+            async with self._context.cache.hold(stored) as path, self._slots.slot(uploaded.video_id) as child:
                 seconds = settings.job_seconds + path.stat().st_size / _BYTES_PER_SECOND
-                bounds = Bounds(seconds, settings.child_memory_bytes)
-                return await self._shop.trials.run(
-                    _key(uploaded), lambda: child.run({"path": str(path)}, bounds, lambda _: None)
-                )
-        except ObjectChanged as error:
-            raise Rejected("object_changed", str(error)) from error
-        except ObjectMissing as error:
-            raise Rejected("object_missing", str(error)) from error
-        except Refused as refused:
-            raise Rejected(refused.code, str(refused)) from refused
-        except GaveUp as gave_up:
-            raise Rejected(gave_up.code, str(gave_up), bury=True) from gave_up
+                bounds, job = Bounds(seconds, settings.child_memory_bytes), PlanJob(path=str(path))
 
-    async def _announce(self, uploaded: events.VideoUploaded, plan: Document) -> None:
-        now = self._shop.clock()
-        planned = events.VideoPlanned(
-            event_id=event_id("VideoPlanned", plan["_id"]),
+                async def attempt() -> PlanResult:
+                    return await run_job(child, job, PlanResult, bounds, lambda _: None)
+
+                return await self._context.attempts.run(plan_key(uploaded.video_id, uploaded.epoch), attempt)
+        except ObjectChangedError as error:
+            raise VideoRejectedError("object_changed", str(error)) from error
+        except ObjectMissingError as error:
+            raise VideoRejectedError("object_missing", str(error)) from error
+        except JobRejectedError as rejected:
+            raise VideoRejectedError(rejected.code, str(rejected)) from rejected
+        except AttemptsExhaustedError as exhausted:
+            raise VideoRejectedError(exhausted.code, str(exhausted), dead_letter=True) from exhausted
+
+    @retry_while_unavailable
+    async def _announce(self, uploaded: VideoUploaded, plan: PlanRecord) -> None:
+        now = self._context.clock()
+        planned = VideoPlanned(
+            event_id=event_id("VideoPlanned", plan.id),
             occurred_at=now,
             video_id=uploaded.video_id,
             epoch=uploaded.epoch,
-            gallery=plan["gallery"],
-            chunks=len(plan["chunks"]),
-            duration=plan["duration"],
-            width=plan["width"],
-            height=plan["height"],
-            frame_rate=plan["frame_rate"],
-            warnings=tuple(plan["warnings"]),
+            gallery=plan.gallery,
+            chunks=len(plan.chunks),
+            duration=plan.duration,
+            width=plan.width,
+            height=plan.height,
+            frame_rate=plan.frame_rate,
+            warnings=plan.warnings,
         )
-        first = range(min(plan["window"], len(plan["chunks"])))
-        chunks = [chunk_planned(plan, uploaded.video_id, uploaded.epoch, chunk, now) for chunk in first]
-        await self._shop.publisher.publish(planned, *chunks)
+        first = range(min(plan.window, len(plan.chunks)))
+        chunks = chunks_planned(plan, uploaded.video_id, uploaded.epoch, first, now)
+        await self._context.publisher.publish(planned, *chunks)
 
+    async def _report_rejection(self, uploaded: VideoUploaded, rejected: VideoRejectedError) -> None:
+        """Say that this video cannot be worked through; PermanentError if it is to be dead-lettered."""
+        log.warning("video_rejected", extra={"code": rejected.code, "reason": str(rejected)})
+        await self._publish(
+            VideoRejected(
+                event_id=event_id("VideoRejected", uploaded.video_id, uploaded.epoch, rejected.code),
+                occurred_at=self._context.clock(),
+                video_id=uploaded.video_id,
+                epoch=uploaded.epoch,
+                gallery=uploaded.gallery,
+                code=rejected.code,
+                message=str(rejected),
+            )
+        )
+        if rejected.dead_letter:
+            raise PermanentError(f"{rejected.code}: {rejected}")
 
-def _key(uploaded: events.VideoUploaded) -> str:
-    return f"{attempt_key(uploaded.video_id, uploaded.epoch)}:plan"
+    @retry_while_unavailable
+    async def _publish(self, event: Event) -> None:
+        await self._context.publisher.publish(event)
+
+    @retry_while_unavailable
+    async def _forget_attempts(self, uploaded: VideoUploaded) -> None:
+        await self._context.attempts.forget(plan_key(uploaded.video_id, uploaded.epoch))

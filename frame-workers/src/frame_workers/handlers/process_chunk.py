@@ -8,28 +8,28 @@ import logging
 import time
 from dataclasses import dataclass
 
-from castlist.contract import events
-from castlist.contract.codec import Poison
-from castlist.contract.events import Event
-from castlist.contract.ids import attempt_key, chunk_key, crops_prefix, event_id, task_id
-from castlist.ports.documents import Document
-from castlist.ports.errors import ObjectMissing
+from castlist.contract.errors import PermanentError
+from castlist.contract.events import ChunkFailed, ChunkPlanned, Event
+from castlist.contract.ids import chunk_key, crops_prefix, event_id, run_key, task_id
+from castlist.ports.errors import ObjectMissingError
+from castlist.retry import retry_while_unavailable
 from castlist.service.json_logging import about
 from castlist.service.metrics import CHUNK_SECONDS as TOOK
 from castlist.service.metrics import CHUNKS, FACES_ENCODED, VIDEO_SECONDS
-from castlist.store.collections import CHUNKS as STORED
-from castlist.store.collections import PLANS, TASKS
+from castlist.store.query import eq
+from castlist.store.records import ChunkResultRecord, PlanRecord, ReceivedPart
 from castlist.tasks import lifecycle
+from castlist.tasks.planned_chunks import chunks_planned
 from castlist_vision.chunk_plan import CHUNK_SECONDS
-from frame_workers.attempts import GaveUp
-from frame_workers.context import Workshop
-from frame_workers.handlers.chunk_events import chunk_planned, crops_of, faces_encoded
-from frame_workers.handlers.progress_reports import reporting
-from frame_workers.object_cache import ObjectChanged
-from frame_workers.running_jobs import Stopped
-from frame_workers.slots.child import Bounds
-from frame_workers.slots.pool import Pool
-from frame_workers.slots.protocol import Frame, Refused
+from frame_workers.attempts import AttemptsExhaustedError
+from frame_workers.context import WorkerContext
+from frame_workers.handlers.chunk_events import faces_encoded, jpegs_of
+from frame_workers.handlers.progress_reports import reported
+from frame_workers.object_cache import ObjectChangedError
+from frame_workers.running_jobs import RunCancelledError
+from frame_workers.slots.child import Bounds, run_job
+from frame_workers.slots.pool import Slots
+from frame_workers.slots.protocol import ChunkJob, ChunkResult, JobRejectedError
 
 log = logging.getLogger(__name__)
 _CROPS_AT_ONCE = 8
@@ -37,147 +37,174 @@ _CNN_IS_SLOWER = 10.0
 
 
 @dataclass(frozen=True)
-class Failure:
-    """Why a chunk cannot be worked through; `bury` if an operator should see the message that led here."""
+class ChunkFailure:
+    """Why a chunk cannot be worked through; `dead_letter` if an operator should see the message that led here."""
 
     code: str
     message: str
-    bury: bool = False
+    dead_letter: bool = False
 
 
-class Chunks:
+class ProcessChunk:
     """The handler of `video.chunks`."""
 
-    def __init__(self, shop: Workshop, pool: Pool) -> None:
-        self._shop, self._pool = shop, pool
+    def __init__(self, context: WorkerContext, slots: Slots) -> None:
+        self._context, self._slots = context, slots
 
     async def handle(self, chunk: Event) -> None:
-        """Returns when the message may be acknowledged; Poison if it belongs among the dead letters too."""
-        assert isinstance(chunk, events.ChunkPlanned)
-        outlast = self._shop.pulse.outlast
-        attempt = attempt_key(chunk.video_id, chunk.epoch)
-        with about(video=chunk.video_id, task=task_id(chunk.video_id, chunk.epoch), chunk=chunk.chunk):
-            plan = await outlast(lambda: self._shop.documents.get(PLANS, attempt))
+        """Returns when the message may be acknowledged; PermanentError if it belongs among the dead letters too."""
+        assert isinstance(chunk, ChunkPlanned)
+        run = run_key(chunk.video_id, chunk.epoch)
+        with about(task=task_id(chunk.video_id, chunk.epoch), chunk=chunk.chunk):
+            plan = await self._plan(run)
             try:
-                if not await outlast(lambda: self._is_stored(chunk)):
-                    outcome = await self._shop.running.stoppable(attempt, outlast(lambda: self._work(chunk, plan)))
-                    if isinstance(outcome, Failure):
-                        await self.fail(chunk, outcome)
+                if not await self._is_stored(chunk):
+                    outcome = await self._context.running.stoppable(run, self._analyse(chunk, plan))
+                    if isinstance(outcome, ChunkFailure):
+                        await self._report_failure(chunk, outcome)
                         return
-                    await outlast(lambda: self._tell(chunk, outcome))
-            except Stopped:
-                log.info("a chunk is not wanted any more")
-                CHUNKS.labels("cancelled").inc()
-                await outlast(lambda: self._clean(chunk))
+                    await self._report(chunk, outcome)
+            except RunCancelledError:
+                await self._discard(chunk)
                 return
-            await outlast(lambda: self._hand_out(chunk, plan))
-            await outlast(lambda: self._shop.trials.forget(_key(chunk)))
+            await self._hand_out(chunk, plan)
+            await self._forget_attempts(chunk)
 
-    async def give_up(self, chunk: Event, error: Exception) -> None:
+    async def fail(self, chunk: Event, error: Exception) -> None:
         """Fail a chunk over a mistake of ours."""
-        assert isinstance(chunk, events.ChunkPlanned)
-        await self.fail(chunk, Failure("internal", f"{type(error).__name__}: {error}"[:500], bury=True))
+        assert isinstance(chunk, ChunkPlanned)
+        failure = ChunkFailure("internal", f"{type(error).__name__}: {error}"[:500], dead_letter=True)
+        await self._report_failure(chunk, failure)
 
-    async def fail(self, chunk: events.ChunkPlanned, failure: Failure) -> None:
-        """Say that this chunk cannot be worked through; Poison if it is to be buried."""
-        CHUNKS.labels(failure.code).inc()
-        log.warning("a chunk failed", extra={"code": failure.code, "reason": failure.message})
-        failed = events.ChunkFailed(
-            event_id=event_id("ChunkFailed", _key(chunk), failure.code),
-            occurred_at=self._shop.clock(),
-            video_id=chunk.video_id,
-            epoch=chunk.epoch,
-            gallery=chunk.gallery,
-            chunk=chunk.chunk,
-            code=failure.code,
-            message=failure.message,
-        )
-        await self._shop.pulse.outlast(lambda: self._shop.publisher.publish(failed))
-        if failure.bury:
-            raise Poison(f"{failure.code}: {failure.message}")
+    @retry_while_unavailable
+    async def _plan(self, run: str) -> PlanRecord | None:
+        return await self._context.store.plans.get(run)
 
-    async def _is_stored(self, chunk: events.ChunkPlanned) -> bool:
-        """Whether the result is known already: then only the successor may be missing. Stopped if nobody wants it."""
-        await self._shop.ensure_wanted(chunk.video_id, chunk.epoch)
-        where = {"attempt": attempt_key(chunk.video_id, chunk.epoch), "chunk": chunk.chunk}
-        parts = await self._shop.documents.find(STORED, where, fields=("parts",))
-        return bool(parts) and len(parts) >= parts[0]["parts"]
+    @retry_while_unavailable
+    async def _is_stored(self, chunk: ChunkPlanned) -> bool:
+        """Whether the result is known already: then only the successor may be missing. RunCancelledError if the run is
+        not wanted."""
+        await self._context.ensure_wanted(chunk.video_id, chunk.epoch)
+        run = run_key(chunk.video_id, chunk.epoch)
+        where = eq(ChunkResultRecord.run, run) & eq(ChunkResultRecord.chunk, chunk.chunk)
+        parts = await self._context.store.chunks.find_parts(ReceivedPart, where)
+        return bool(parts) and len(parts) >= parts[0].parts
 
-    async def _work(self, chunk: events.ChunkPlanned, plan: Document | None) -> Frame | Failure:
-        began, seconds = time.monotonic(), _seconds(chunk, plan)
-        bounds = _bounds(chunk, seconds, self._shop)
+    @retry_while_unavailable
+    async def _analyse(self, chunk: ChunkPlanned, plan: PlanRecord | None) -> ChunkResult | ChunkFailure:
+        context, began, seconds = self._context, time.monotonic(), _seconds(chunk, plan)
+        bounds = _bounds(chunk, seconds, context)
         try:
-            async with self._shop.cache.hold(chunk.object) as path, self._pool.slot(chunk.video_id) as child:
-                await self._shop.ensure_wanted(chunk.video_id, chunk.epoch)  # it may have waited for long
-                order = {"path": str(path), **_order(chunk)}
+            async with context.cache.hold(chunk.object) as path, self._slots.slot(chunk.video_id) as child:
+                await context.ensure_wanted(chunk.video_id, chunk.epoch)  # it may have waited for long
+                job = ChunkJob(
+                    path=str(path),
+                    chunk=chunk.chunk,
+                    start=chunk.start,
+                    end=chunk.end,
+                    settings=chunk.settings,
+                    crops_prefix=_crops(chunk),
+                )
 
-                async def job() -> Frame:
-                    async with reporting(self._shop, chunk) as progress:
-                        return await child.run(order, bounds, progress)
+                async def attempt() -> ChunkResult:
+                    async with reported(context, chunk) as progress:
+                        return await run_job(child, job, ChunkResult, bounds, progress)
 
                 started = time.monotonic()
-                result = await self._shop.trials.run(_key(chunk), job)
-        except ObjectChanged as error:
-            return Failure("object_changed", str(error))
-        except ObjectMissing as error:
-            return Failure("object_missing", str(error))
-        except Refused as refused:
-            return Failure(refused.code, str(refused))
-        except GaveUp as gave_up:
-            return Failure(gave_up.code, str(gave_up), bury=True)
+                result = await context.attempts.run(_key(chunk), attempt)
+        except ObjectChangedError as error:
+            return ChunkFailure("object_changed", str(error))
+        except ObjectMissingError as error:
+            return ChunkFailure("object_missing", str(error))
+        except JobRejectedError as rejected:
+            return ChunkFailure(rejected.code, str(rejected))
+        except AttemptsExhaustedError as exhausted:
+            return ChunkFailure(exhausted.code, str(exhausted), dead_letter=True)
         took = time.monotonic() - started
         TOOK.observe(took)
         VIDEO_SECONDS.inc(seconds)
-        FACES_ENCODED.inc(sum(len(track["faces"]) for track in result["tracks"]))
+        FACES_ENCODED.inc(sum(len(track.faces) for track in result.tracks))
         told = {"waited": round(started - began, 3), "took": round(took, 3), "seconds": seconds}
-        log.info("worked through", extra={**told, "tracks": len(result["tracks"])})
+        log.info("chunk_processed", extra={**told, "tracks": len(result.tracks)})
         return result
 
-    async def _tell(self, chunk: events.ChunkPlanned, result: Frame) -> None:
+    @retry_while_unavailable
+    async def _report(self, chunk: ChunkPlanned, result: ChunkResult) -> None:
+        """The crops, then what was found: whoever hears of a face finds its picture."""
         at_once = asyncio.Semaphore(_CROPS_AT_ONCE)
 
         async def put(key: str, jpeg: bytes) -> None:
             async with at_once:
-                await self._shop.objects.put(key, jpeg, "image/jpeg")
+                await self._context.objects.put(key, jpeg, "image/jpeg")
 
-        await asyncio.gather(*(put(key, jpeg) for key, jpeg in crops_of(chunk, result).items()))
-        await self._shop.ensure_wanted(chunk.video_id, chunk.epoch)
-        await self._shop.publisher.publish(*faces_encoded(chunk, result, self._shop.clock()))
+        await asyncio.gather(*(put(key, jpeg) for key, jpeg in jpegs_of(result).items()))
+        await self._context.ensure_wanted(chunk.video_id, chunk.epoch)
+        await self._context.publisher.publish(*faces_encoded(chunk, result, self._context.clock()))
         CHUNKS.labels("done").inc()
 
-    async def _hand_out(self, chunk: events.ChunkPlanned, plan: Document | None) -> None:
+    async def _report_failure(self, chunk: ChunkPlanned, failure: ChunkFailure) -> None:
+        """Say that this chunk cannot be worked through; PermanentError if it is to be dead-lettered."""
+        CHUNKS.labels(failure.code).inc()
+        log.warning("chunk_failed", extra={"code": failure.code, "reason": failure.message})
+        await self._publish(
+            ChunkFailed(
+                event_id=event_id("ChunkFailed", _key(chunk), failure.code),
+                occurred_at=self._context.clock(),
+                video_id=chunk.video_id,
+                epoch=chunk.epoch,
+                gallery=chunk.gallery,
+                chunk=chunk.chunk,
+                code=failure.code,
+                message=failure.message,
+            )
+        )
+        if failure.dead_letter:
+            raise PermanentError(f"{failure.code}: {failure.message}")
+
+    @retry_while_unavailable
+    async def _publish(self, event: Event) -> None:
+        await self._context.publisher.publish(event)
+
+    @retry_while_unavailable
+    async def _hand_out(self, chunk: ChunkPlanned, plan: PlanRecord | None) -> None:
         """A finished chunk makes room for the one that is a window behind it."""
         following = chunk.chunk + chunk.window
-        if plan is not None and following < len(plan["chunks"]):
-            await self._shop.publisher.publish(
-                chunk_planned(plan, chunk.video_id, chunk.epoch, following, self._shop.clock())
-            )
+        if plan is not None and following < len(plan.chunks):
+            now = self._context.clock()
+            successor = chunks_planned(plan, chunk.video_id, chunk.epoch, [following], now)
+            await self._context.publisher.publish(*successor)
 
-    async def _clean(self, chunk: events.ChunkPlanned) -> None:
-        """Nothing stays of a chunk that nobody wants, unless it is a duplicate of one that a finished task shows."""
-        task = await self._shop.documents.get(TASKS, task_id(chunk.video_id, chunk.epoch))
-        if task is None or task["status"] != lifecycle.DONE:
-            await self._shop.objects.delete_prefix(f"{crops_prefix(chunk.video_id, chunk.epoch)}{chunk.chunk}-")
-        await self._shop.trials.forget(_key(chunk))
+    @retry_while_unavailable
+    async def _forget_attempts(self, chunk: ChunkPlanned) -> None:
+        await self._context.attempts.forget(_key(chunk))
+
+    @retry_while_unavailable
+    async def _discard(self, chunk: ChunkPlanned) -> None:
+        """Nothing stays of a chunk that is not wanted, unless it is a duplicate of one that a finished task shows."""
+        log.info("chunk_cancelled")
+        CHUNKS.labels("cancelled").inc()
+        task = await self._context.store.tasks.get(task_id(chunk.video_id, chunk.epoch))
+        if task is None or task.status != lifecycle.DONE:
+            await self._context.objects.delete_prefix(_crops(chunk))
+        await self._context.attempts.forget(_key(chunk))
 
 
-def _key(chunk: events.ChunkPlanned) -> str:
+def _key(chunk: ChunkPlanned) -> str:
     return chunk_key(chunk.video_id, chunk.epoch, chunk.chunk)
 
 
-def _seconds(chunk: events.ChunkPlanned, plan: Document | None) -> float:
+def _crops(chunk: ChunkPlanned) -> str:
+    return f"{crops_prefix(chunk.video_id, chunk.epoch)}{chunk.chunk}-"
+
+
+def _seconds(chunk: ChunkPlanned, plan: PlanRecord | None) -> float:
     """How much video there is in the chunk."""
-    end = chunk.end if chunk.end is not None else float(plan["duration"]) if plan else 0.0
+    end = chunk.end if chunk.end is not None else plan.duration if plan else 0.0
     return max(0.0, end - (chunk.start or 0.0))
 
 
-def _bounds(chunk: events.ChunkPlanned, seconds: float, shop: Workshop) -> Bounds:
-    settings = shop.settings
+def _bounds(chunk: ChunkPlanned, seconds: float, context: WorkerContext) -> Bounds:
+    settings = context.settings
     slower = _CNN_IS_SLOWER if chunk.settings.detector == "cnn" else 1.0
     allowed = settings.job_seconds + slower * settings.job_seconds_per_second * max(seconds, CHUNK_SECONDS)
     return Bounds(allowed, settings.child_memory_bytes)
-
-
-def _order(chunk: events.ChunkPlanned) -> Frame:
-    looks = chunk.settings.model_dump(include={"detector", "samples_per_second", "smallest_face"})
-    return {"chunk": chunk.chunk, "start": chunk.start, "end": chunk.end, "settings": looks}

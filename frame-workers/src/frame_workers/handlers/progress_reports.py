@@ -1,21 +1,23 @@
-"""While a chunk is being worked through: tell how far it is, and notice when nobody wants it any more."""
+"""While a chunk is being worked through: tell how far it is, and notice when its result is not wanted any more."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from castlist.contract import events
-from castlist.contract.ids import attempt_key, chunk_key, event_id
-from castlist.ports.errors import Unavailable
-from frame_workers.context import Workshop
-from frame_workers.running_jobs import Stopped
+from castlist.contract.events import ChunkPlanned, ChunkProgressed
+from castlist.contract.ids import chunk_key, event_id, run_key
+from castlist.ports.errors import UnavailableError
+from frame_workers.context import WorkerContext
+from frame_workers.running_jobs import RunCancelledError
 
 _EVERY = 1.0
 
 
 @asynccontextmanager
-async def reporting(shop: Workshop, chunk: events.ChunkPlanned) -> AsyncIterator[Callable[[float], None]]:
+async def reported(
+    context: WorkerContext, chunk: ChunkPlanned, every: float = _EVERY
+) -> AsyncIterator[Callable[[float], None]]:
     """What to call with 0 to 1 as the work goes on. It never fails: nothing depends on what is told."""
     reached, over = 0.0, False
 
@@ -26,22 +28,22 @@ async def reporting(shop: Workshop, chunk: events.ChunkPlanned) -> AsyncIterator
     async def tell() -> None:
         told = 0.0
         while not over:
-            await asyncio.sleep(_EVERY)
+            await asyncio.sleep(every)
             if reached > told:
                 told = reached
-                with contextlib.suppress(Unavailable):
+                with contextlib.suppress(UnavailableError):
                     # What is under way is not torn when the chunk ends meanwhile.
-                    await asyncio.shield(shop.publisher.publish(_progressed(chunk, told, shop)))
+                    await asyncio.shield(context.publisher.publish(_progressed(chunk, told, context)))
 
     async def look() -> None:
         while not over:
-            await asyncio.sleep(_EVERY)
-            shop.pulse.beat()  # within its bounds: the pool ends the job otherwise
+            await asyncio.sleep(every)
+            context.liveness.beat()  # within its bounds: the pool ends the job otherwise
             try:
-                await shop.ensure_wanted(chunk.video_id, chunk.epoch)
-            except Stopped:
-                shop.running.stop(attempt_key(chunk.video_id, chunk.epoch))
-            except Unavailable:
+                await context.ensure_wanted(chunk.video_id, chunk.epoch)
+            except RunCancelledError:
+                context.running.stop(run_key(chunk.video_id, chunk.epoch))
+            except UnavailableError:
                 continue
 
     background = [asyncio.create_task(tell()), asyncio.create_task(look())]
@@ -55,11 +57,11 @@ async def reporting(shop: Workshop, chunk: events.ChunkPlanned) -> AsyncIterator
         await asyncio.gather(*background, return_exceptions=True)
 
 
-def _progressed(chunk: events.ChunkPlanned, fraction: float, shop: Workshop) -> events.ChunkProgressed:
+def _progressed(chunk: ChunkPlanned, fraction: float, context: WorkerContext) -> ChunkProgressed:
     key = chunk_key(chunk.video_id, chunk.epoch, chunk.chunk)
-    return events.ChunkProgressed(
+    return ChunkProgressed(
         event_id=event_id("ChunkProgressed", key, f"{fraction:.4f}"),
-        occurred_at=shop.clock(),
+        occurred_at=context.clock(),
         video_id=chunk.video_id,
         epoch=chunk.epoch,
         gallery=chunk.gallery,

@@ -9,15 +9,18 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import psutil
+from pydantic import ValidationError
 
-from castlist.ports.errors import Unavailable
+from castlist.ports.errors import UnavailableError
 from castlist.service.metrics import CHILD_RESTARTS
-from frame_workers.slots import protocol
-from frame_workers.slots.protocol import Refused
+from frame_workers.slots import framing
+from frame_workers.slots.protocol import GarbledMessageError, JobMessage, JobModel, JobRejectedError
 
 log = logging.getLogger(__name__)
+R = TypeVar("R", bound=JobModel)
 _LOOK_EVERY = 0.25
 _START_SECONDS = 120.0
 # What a child may know: it reads hostile bytes, and has no business with the addresses and keys of our servers.
@@ -28,7 +31,7 @@ _KNOWN |= {"XDG_CACHE_HOME", "CUDA_VISIBLE_DEVICES"}
 _ALWAYS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
 
 
-class ChildLost(Exception):
+class ChildLostError(Exception):
     """The child died or had to be killed over this job. `reason`: crashed, overran_time, overran_memory."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -36,7 +39,7 @@ class ChildLost(Exception):
         self.reason = reason
 
 
-class JobBug(Exception):
+class JobError(Exception):
     """The job raised what nobody foresaw; the child lives. Its text says what and where."""
 
 
@@ -49,18 +52,30 @@ class Bounds:
     """resident bytes of the child"""
 
 
-class Child:
+class JobRunner(Protocol):
+    """What runs one job at a time: a child."""
+
+    async def run(self, order: JobMessage, bounds: Bounds, progress: Callable[[float], None]) -> JobMessage:
+        """The result of one job; see `Child.run`."""
+        ...
+
+    async def kill(self) -> None:
+        """End what it is doing."""
+        ...
+
+
+class Child(JobRunner):
     """One process, one job at a time."""
 
-    def __init__(self, command: Sequence[str], on_ready: Callable[[protocol.Frame], None]) -> None:
+    def __init__(self, command: Sequence[str], on_ready: Callable[[JobMessage], None]) -> None:
         self._command, self._on_ready = command, on_ready
         self._process: asyncio.subprocess.Process | None = None
         self._starting: asyncio.Task[None] | None = None
-        self.facts: protocol.Frame = {}
+        self.facts: JobMessage = {}
 
     @property
     def pid(self) -> int | None:
-        """Of the process that is running."""
+        """The id of the process, while it runs."""
         return self._process.pid if self._process and self._process.returncode is None else None
 
     @property
@@ -85,13 +100,13 @@ class Child:
         self._process = process
         assert process.stdout is not None
         try:
-            hello = await asyncio.wait_for(protocol.receive(process.stdout), _START_SECONDS)
+            hello = await asyncio.wait_for(framing.receive(process.stdout), _START_SECONDS)
             self.facts = {"pid": process.pid, **hello["ready"]}
             self._on_ready(self.facts)
-            log.info("a worker child is ready", extra={"facts": self.facts})
+            log.info("child_ready", extra={"facts": self.facts})
         except BaseException as error:
             if not isinstance(error, asyncio.CancelledError):
-                log.error("a worker child does not start", extra={"reason": repr(error)})
+                log.error("child_not_started", extra={"reason": repr(error)})
             await self.kill()
             raise
 
@@ -108,13 +123,14 @@ class Child:
         assert self._starting is not None
         try:
             await asyncio.shield(self._starting)
-        except (OSError, KeyError, TimeoutError, asyncio.IncompleteReadError, protocol.Garbled) as error:
-            raise Unavailable(f"a worker child does not start: {error!r}") from error
+        except (OSError, KeyError, TimeoutError, asyncio.IncompleteReadError, GarbledMessageError) as error:
+            raise UnavailableError(f"a worker child does not start: {error!r}") from error
         assert self._process is not None
         return self._process
 
-    async def run(self, order: protocol.Frame, bounds: Bounds, progress: Callable[[float], None]) -> protocol.Frame:
-        """The result of one job. Raises Refused, JobBug, ChildLost, or Unavailable where no child can be started.
+    async def run(self, order: JobMessage, bounds: Bounds, progress: Callable[[float], None]) -> JobMessage:
+        """The result of one job. Raises JobRejectedError, JobError or ChildLostError; UnavailableError where no
+        child can be started.
 
         Cancelled, it kills the process before it returns.
         """
@@ -122,21 +138,21 @@ class Child:
         assert process.stdin is not None
         try:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                process.stdin.write(protocol.pack(order))
+                process.stdin.write(framing.pack(order))
                 await process.stdin.drain()
             return await self._result(process, bounds, progress)
-        except (Refused, JobBug):
+        except (JobRejectedError, JobError):
             raise
         except BaseException as error:  # above all a cancel
-            await self._replace(error.reason if isinstance(error, ChildLost) else "cancelled")
+            await self._replace(error.reason if isinstance(error, ChildLostError) else "cancelled")
             raise
 
     async def _result(
         self, process: asyncio.subprocess.Process, bounds: Bounds, progress: Callable[[float], None]
-    ) -> protocol.Frame:
+    ) -> JobMessage:
         assert process.stdout is not None
         deadline = asyncio.get_running_loop().time() + bounds.seconds
-        reading = asyncio.create_task(protocol.receive(process.stdout))
+        reading = asyncio.create_task(framing.receive(process.stdout))
         try:
             while True:
                 await asyncio.wait({reading}, timeout=_LOOK_EVERY)
@@ -145,23 +161,21 @@ class Child:
                     if "progress" not in frame:
                         return _outcome(frame)
                     progress(float(frame["progress"]))
-                    reading = asyncio.create_task(protocol.receive(process.stdout))
+                    reading = asyncio.create_task(framing.receive(process.stdout))
                 if asyncio.get_running_loop().time() > deadline:
-                    raise ChildLost("overran_time", f"it took longer than {bounds.seconds:.0f} s")
+                    raise ChildLostError("overran_time", f"it took longer than {bounds.seconds:.0f} s")
                 if _resident(process.pid) > bounds.memory:
-                    raise ChildLost("overran_memory", f"it took more than {bounds.memory >> 20} MB of memory")
+                    raise ChildLostError("overran_memory", f"it took more than {bounds.memory >> 20} MB of memory")
         finally:
             reading.cancel()
 
-    async def _frame(
-        self, reading: asyncio.Task[protocol.Frame], process: asyncio.subprocess.Process
-    ) -> protocol.Frame:
+    async def _frame(self, reading: asyncio.Task[JobMessage], process: asyncio.subprocess.Process) -> JobMessage:
         try:
             return await reading
-        except (asyncio.IncompleteReadError, ConnectionResetError, protocol.Garbled) as error:
+        except (asyncio.IncompleteReadError, ConnectionResetError, GarbledMessageError) as error:
             await self.kill()
-            detail = str(error) if isinstance(error, protocol.Garbled) else f"exit status {process.returncode}"
-            raise ChildLost("crashed", detail) from None
+            detail = str(error) if isinstance(error, GarbledMessageError) else f"exit status {process.returncode}"
+            raise ChildLostError("crashed", detail) from None
 
     async def _replace(self, reason: str) -> None:
         CHILD_RESTARTS.labels(reason).inc()
@@ -176,15 +190,27 @@ class Child:
         await self.kill()
 
 
-def _outcome(frame: protocol.Frame) -> protocol.Frame:
+async def run_job(
+    child: JobRunner, job: JobModel, result: type[R], bounds: Bounds, progress: Callable[[float], None]
+) -> R:
+    """`child.run`, typed: a result that is none counts as a crash."""
+    message = await child.run(job.message(), bounds, progress)
+    try:
+        return result.model_validate(message)
+    except ValidationError as error:
+        await child.kill()
+        raise ChildLostError("crashed", f"its result is not valid: {error.error_count()} errors") from None
+
+
+def _outcome(frame: JobMessage) -> JobMessage:
     match frame:
         case {"result": dict(result)}:
             return result
-        case {"refused": {"code": str(code), "message": str(message)}}:
-            raise Refused(code, message)
+        case {"rejected": {"code": str(code), "message": str(message)}}:
+            raise JobRejectedError(code, message)
         case {"bug": str(message)}:
-            raise JobBug(message)
-    raise ChildLost("crashed", "it talks nonsense")
+            raise JobError(message)
+    raise ChildLostError("crashed", "it talks nonsense")
 
 
 def _resident(pid: int) -> int:

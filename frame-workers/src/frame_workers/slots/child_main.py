@@ -1,7 +1,7 @@
 """A process that works for a slot, and that can be killed at any moment without harm to anything else.
 
-`python -m frame_workers.slots.child_main ROLE PARENT OPTIONS`: dies with PARENT, loads what ROLE needs, says that it
-is ready, and then takes one job after the other. Whatever a decoder does to this process, the parent lives on.
+`python -m frame_workers.slots.child_main ROLE PARENT OPTIONS`: dies with PARENT, loads what ROLE needs, says that it is
+ready, and then takes one job after the other. Whatever a decoder does to this process, the parent lives on.
 """
 
 import ctypes
@@ -14,8 +14,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from frame_workers.slots import protocol
-from frame_workers.slots.protocol import Job
+from frame_workers.slots import framing
+from frame_workers.slots.protocol import Job, JobMessage, JobRejectedError
 
 _PR_SET_PDEATHSIG = 1
 _PROGRESS_EVERY = 0.25
@@ -30,22 +30,22 @@ def die_with(parent: int) -> None:
         sys.exit("the parent has died")
 
 
-def serve(load: Callable[[], tuple[protocol.Frame, Job]]) -> None:
+def serve(load: Callable[[], tuple[JobMessage, Job]]) -> None:
     """Load, say what is ready, and work through jobs until the parent closes the pipe."""
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints must not get between the frames
+    os.dup2(2, 1)  # whatever a library prints must not get between the messages
 
-    def reply(frame: protocol.Frame) -> None:
-        replies.write(protocol.pack(frame))
+    def reply(message: JobMessage) -> None:
+        replies.write(framing.pack(message))
         replies.flush()
 
     facts, job = load()
     reply({"ready": facts})
-    while (order := protocol.read(sys.stdin.buffer)) is not None:
+    while (order := framing.read(sys.stdin.buffer)) is not None:
         reply(_done(job, order, reply))
 
 
-def _done(job: Job, order: protocol.Frame, reply: Callable[[protocol.Frame], None]) -> protocol.Frame:
+def _done(job: Job, order: JobMessage, reply: Callable[[JobMessage], None]) -> JobMessage:
     last = time.monotonic()
 
     def progress(fraction: float) -> None:
@@ -56,8 +56,8 @@ def _done(job: Job, order: protocol.Frame, reply: Callable[[protocol.Frame], Non
 
     try:
         return {"result": job(order, progress)}
-    except protocol.Refused as refusal:
-        return {"refused": {"code": refusal.code, "message": str(refusal)}}
+    except JobRejectedError as rejection:
+        return {"rejected": {"code": rejection.code, "message": str(rejection)}}
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         traceback.print_exc()
@@ -72,10 +72,7 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     from frame_workers.slots import jobs  # only now: loading it takes a second, in which the parent may die
 
-    roles: dict[str, Callable[[dict[str, Any]], tuple[protocol.Frame, Job]]] = {
-        "plan": jobs.planner,
-        "chunk": jobs.chunker,
-    }
+    roles: dict[str, Callable[[dict[str, Any]], tuple[JobMessage, Job]]] = {"plan": jobs.planner, "chunk": jobs.chunker}
     serve(lambda: roles[role](options))
 
 

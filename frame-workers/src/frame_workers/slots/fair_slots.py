@@ -41,8 +41,9 @@ class FairSlots:
         self._serve()
 
     def _serve(self) -> None:
-        while self._free and self._waiting:
-            chosen = min(self._waiting, key=lambda waiting: self._at_work[waiting[0]])
+        # One that was cancelled in this very moment is still in the queue: it takes nothing.
+        while self._free and (waiting := [one for one in self._waiting if not one[1].done()]):
+            chosen = min(waiting, key=lambda one: self._at_work[one[0]])
             self._waiting.remove(chosen)
             self._free -= 1
             self._at_work[chosen[0]] += 1

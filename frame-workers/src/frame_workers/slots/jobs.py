@@ -1,4 +1,4 @@
-"""What children do: the pure stages, from a frame of JSON to a frame of JSON. Runs in a child only."""
+"""What children do: the pure stages, from a message to a message. Runs in a child only."""
 
 import base64
 from collections.abc import Iterator
@@ -8,94 +8,83 @@ from typing import Any
 
 import cv2
 
-from castlist.contract.vectors import encode_vector
+from castlist.contract.values import Crop, Track
 from castlist.service.json_logging import configure
-from castlist_vision.chunk_pipeline import ChunkResult, FoundTrack, work_chunk
+from castlist_vision import chunk_pipeline
 from castlist_vision.chunk_plan import Chunk, plan_chunks
-from castlist_vision.detector import DetectSettings
 from castlist_vision.encoder import make_encoder
-from castlist_vision.geometry import Region
+from castlist_vision.face_tracking import FoundTrack
 from castlist_vision.media_errors import MediaError
 from castlist_vision.probe import Limits, probe
-from frame_workers.slots.protocol import Frame, Job, Progress, Refused
+from frame_workers.slots.protocol import (
+    ChunkJob,
+    ChunkResult,
+    Job,
+    JobMessage,
+    JobRejectedError,
+    PlanJob,
+    PlanResult,
+    Progress,
+    Span,
+)
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def _rejections() -> Iterator[None]:
     try:
         yield
     except MediaError as error:
-        raise Refused(error.code, str(error)) from error
+        raise JobRejectedError(error.code, str(error)) from error
 
 
-def planner(options: dict[str, Any]) -> tuple[Frame, Job]:
-    """Probes and plans: {path} → {chunks, duration, width, height, frame_rate, warnings}."""
+def planner(options: dict[str, Any]) -> tuple[JobMessage, Job]:
+    """Probes and plans: PlanJob → PlanResult."""
     limits = Limits(seconds=options["longest_seconds"])
 
-    def job(order: Frame, _: Progress) -> Frame:
-        with _refusals():
-            found = probe(Path(order["path"]), limits)
+    def job(message: JobMessage, _: Progress) -> JobMessage:
+        with _rejections():
+            found = probe(Path(PlanJob.model_validate(message).path), limits)
         chunks = plan_chunks(found.keyframes, found.duration)
-        return {
-            "chunks": [{"start": chunk.start, "end": chunk.end} for chunk in chunks],
-            "duration": found.duration,
-            "width": found.width,
-            "height": found.height,
-            "frame_rate": found.frame_rate,
-            "warnings": ["truncated"] if found.truncated else [],
-        }
+        return PlanResult(
+            chunks=tuple(Span(start=chunk.start, end=chunk.end) for chunk in chunks),
+            duration=found.duration,
+            width=found.width,
+            height=found.height,
+            frame_rate=found.frame_rate,
+            warnings=("truncated",) if found.truncated else (),
+        ).message()
 
     return {}, job
 
 
-def chunker(options: dict[str, Any]) -> tuple[Frame, Job]:
-    """Works through chunks: {path, chunk, start, end, settings} → {tracks, frames, faces_skipped, warnings}."""
+def chunker(options: dict[str, Any]) -> tuple[JobMessage, Job]:
+    """Works through chunks: ChunkJob → ChunkResult."""
     configure("frame-workers", options["log_level"])
     cv2.setNumThreads(1)
     encoder = make_encoder(options["encoder"], Path(options["cache"]))
 
-    def job(order: Frame, progress: Progress) -> Frame:
-        chunk = Chunk(order["chunk"], order["start"], order["end"])
-        with _refusals():
-            result = work_chunk(Path(order["path"]), chunk, DetectSettings(**order["settings"]), encoder, progress)
-        return _chunk_frame(result)
+    def job(message: JobMessage, progress: Progress) -> JobMessage:
+        asked = ChunkJob.model_validate(message)
+        chunk = Chunk(asked.chunk, asked.start, asked.end)
+        with _rejections():
+            found = chunk_pipeline.analyse_chunk(Path(asked.path), chunk, asked.settings, encoder, progress)
+        keys = {track.index: f"{asked.crops_prefix}{track.index}.jpg" for track in found.tracks}
+        return ChunkResult(
+            tracks=tuple(_track(track, keys[track.index]) for track in found.tracks),
+            jpegs={keys[track.index]: base64.b64encode(track.crop.jpeg).decode("ascii") for track in found.tracks},
+            frames=found.frames,
+            faces_skipped=found.faces_skipped,
+            warnings=found.warnings,
+        ).message()
 
     return {"encoder": encoder.name}, job
 
 
-def _chunk_frame(result: ChunkResult) -> Frame:
-    return {
-        "tracks": [_track_frame(track) for track in result.tracks],
-        "frames": result.frames,
-        "faces_skipped": result.faces_skipped,
-        "warnings": list(result.warnings),
-    }
-
-
-def _track_frame(track: FoundTrack) -> Frame:
-    crop = track.crop
-    return {
-        "track": track.index,
-        "sightings": [{"time": s.time, "box": _box(s.box), "score": s.score} for s in track.sightings],
-        "faces": [
-            {
-                "time": face.time,
-                "box": _box(face.box),
-                "score": face.score,
-                "quality": face.quality,
-                "encoding": encode_vector(face.encoding),
-            }
-            for face in track.faces
-        ],
-        "crop": {
-            "jpeg": base64.b64encode(crop.jpeg).decode("ascii"),
-            "time": crop.time,
-            "box": _box(crop.box),
-            "frame": {"width": crop.frame_width, "height": crop.frame_height},
-            "quality": crop.quality,
-        },
-    }
-
-
-def _box(box: Region) -> Frame:
-    return {"left": box.left, "top": box.top, "width": box.width, "height": box.height}
+def _track(found: FoundTrack, key: str) -> Track:
+    crop = found.crop
+    return Track(
+        track=found.index,
+        sightings=found.sightings,
+        faces=tuple(face.encoded() for face in found.faces),
+        crop=Crop(key, crop.time, crop.box, crop.frame, crop.quality),
+    )

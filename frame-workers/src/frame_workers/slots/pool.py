@@ -2,24 +2,31 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
-from castlist.ports.errors import Unavailable
+from castlist.ports.errors import UnavailableError
 from castlist.service.metrics import SLOTS_BUSY
-from frame_workers.slots.child import Child
+from frame_workers.slots.child import Child, JobRunner
 from frame_workers.slots.fair_slots import FairSlots
-from frame_workers.slots.protocol import Frame
 
 
-class Pool:
-    """`size` slots. Children are started on entry and are gone on exit; `on_ready` hears what each says of itself."""
+class Slots(Protocol):
+    """Where handlers get a child to run jobs on."""
+
+    def slot(self, video: str) -> AbstractAsyncContextManager[JobRunner]:
+        """A child while inside; waiting videos are served fairly."""
+        ...
+
+
+class Pool(Slots):
+    """`size` slots. Children are started on entry and are gone on exit; `on_change` is called when one is ready."""
 
     def __init__(
-        self, size: int, command: Sequence[str], on_ready: Callable[[Frame], None] = lambda facts: None
+        self, size: int, command: Sequence[str], on_change: Callable[["Pool"], None] = lambda pool: None
     ) -> None:
-        self._children = [Child(command, on_ready) for _ in range(size)]
+        self._children = [Child(command, lambda _: on_change(self)) for _ in range(size)]
         self._idle = list(self._children)
         self._slots = FairSlots(size)
 
@@ -35,12 +42,12 @@ class Pool:
 
     @property
     def children(self) -> Sequence[Child]:
-        """One a slot."""
+        """The children, one for each slot."""
         return self._children
 
     @asynccontextmanager
     async def slot(self, video: str) -> AsyncIterator[Child]:
-        """A child to run jobs on while inside; who waits is served fairly."""
+        """A child to run jobs on while inside; waiting videos are served fairly."""
         async with self._slots.take(video):
             child = self._idle.pop()
             SLOTS_BUSY.inc()
@@ -51,9 +58,9 @@ class Pool:
                 self._idle.append(child)
 
     async def check(self) -> None:
-        """Unavailable while a child has never been ready; those that are gone are started."""
+        """UnavailableError while a child has never been ready; those that are gone are started."""
         for child in self._children:
             child.start()
         missing = sum(not child.facts for child in self._children)
         if missing:
-            raise Unavailable(f"{missing} of {len(self._children)} worker children are not ready")
+            raise UnavailableError(f"{missing} of {len(self._children)} worker children are not ready")

@@ -1,26 +1,26 @@
-"""Between the parent and its children: JSON in frames with their length in front, on a child's stdin and stdout.
+"""What parent and children say to each other: jobs, results, and why there is none.
 
-JSON and not pickle, because a child reads hostile bytes: whoever took it over must not get further than its process.
+It goes as JSON and not as pickle, because a child reads hostile bytes: whoever took it over must not get further than
+its process. The parent checks what comes back against these models.
 """
 
-import asyncio
-import json
-import struct
 from collections.abc import Callable
-from typing import IO, Any
+from typing import Any
 
-Frame = dict[str, Any]
+from pydantic import BaseModel, ConfigDict
+
+from castlist.contract.values import AnalysisSettings, Track
+
+JobMessage = dict[str, Any]
 Progress = Callable[[float], None]
-Job = Callable[[Frame, Progress], Frame]
-_LENGTH = struct.Struct(">I")
-LARGEST = 256 * 1024 * 1024
+Job = Callable[[JobMessage, Progress], JobMessage]
 
 
-class Garbled(Exception):
-    """What came is not a frame."""
+class GarbledMessageError(Exception):
+    """What came is not a message."""
 
 
-class Refused(Exception):
+class JobRejectedError(Exception):
     """The job cannot be done, and never will be: `code` as in a task's error, and a sentence."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -28,37 +28,56 @@ class Refused(Exception):
         self.code = code
 
 
-def pack(frame: Frame) -> bytes:
-    """The bytes of one frame."""
-    body = json.dumps(frame, separators=(",", ":")).encode()
-    return _LENGTH.pack(len(body)) + body
+class JobModel(BaseModel):
+    """A job or a result."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    def message(self) -> JobMessage:
+        """As it goes over the pipe."""
+        return self.model_dump(mode="json")
 
 
-def _unpack(body: bytes) -> Frame:
-    try:
-        frame = json.loads(body)
-    except ValueError as error:
-        raise Garbled(str(error)) from None
-    if not isinstance(frame, dict):
-        raise Garbled("not an object")
-    return frame
+class PlanJob(JobModel):
+    """Probe the file at `path` and say how to cut it."""
+
+    path: str
 
 
-def _length(head: bytes) -> int:
-    (length,) = _LENGTH.unpack(head)
-    if length > LARGEST:
-        raise Garbled(f"a frame of {length} bytes")
-    return int(length)
+class Span(JobModel):
+    """A chunk's part of the video in seconds; None is open."""
+
+    start: float | None
+    end: float | None
 
 
-def read(file: IO[bytes]) -> Frame | None:
-    """The next frame, blocking; None where the other side has closed."""
-    head = file.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    return _unpack(file.read(_length(head)))
+class PlanResult(JobModel):
+    """What the file is, and its chunks. Sizes are of the upright frame, times in seconds."""
+
+    chunks: tuple[Span, ...]
+    duration: float
+    width: int
+    height: int
+    frame_rate: float
+    warnings: tuple[str, ...]
 
 
-async def receive(stream: asyncio.StreamReader) -> Frame:
-    """The next frame; asyncio.IncompleteReadError where the other side has closed, Garbled where it talks nonsense."""
-    return _unpack(await stream.readexactly(_length(await stream.readexactly(_LENGTH.size))))
+class ChunkJob(JobModel):
+    """Find the faces in one chunk of the file at `path`; the crop of track n gets the key `crops_prefix` n `.jpg`."""
+
+    path: str
+    chunk: int
+    start: float | None
+    end: float | None
+    settings: AnalysisSettings
+    crops_prefix: str
+
+
+class ChunkResult(JobModel):
+    """What is in a chunk. `jpegs` are base64, by the keys of the tracks' crops; `faces_skipped` counts sightings."""
+
+    tracks: tuple[Track, ...]
+    jpegs: dict[str, str]
+    frames: int
+    faces_skipped: dict[str, int]
+    warnings: tuple[str, ...]

@@ -21,10 +21,10 @@ import click
 
 from castlist.api.resources import Task
 from castlist_client import contact_sheet
-from castlist_client.client import Client, ClientError, Unreachable
+from castlist_client.client import Client, ClientError, UnreachableError
 from castlist_client.files import collect
 from castlist_client.formatting import count, outcome, printable
-from castlist_client.progress import Board
+from castlist_client.progress import ProgressDisplay
 from castlist_client.session import INTERRUPTED, OK, UNREACHABLE, Session, command_of, connection, exit_code
 from castlist_client.submission import Submission, Submitter
 from castlist_client.tables import people_table
@@ -61,11 +61,11 @@ async def submit(
     if not found.files:
         raise FileNotFoundError("no videos in " + ", ".join(named))
     async with session.client() as client:
-        with Board(session.progress) as board:
+        with ProgressDisplay(session.progress) as board:
             submitter = Submitter(client, board, gallery, again, watch, cancel_on_interrupt)
             submissions = await submitter.run(found.files)
         statuses = [one.status for one in submissions]
-        lost = next((one.error for one in submissions if isinstance(one.error, Unreachable)), None)
+        lost = next((one.error for one in submissions if isinstance(one.error, UnreachableError)), None)
         files = [one.document() for one in submissions]
         session.show(
             {"files": files, "skipped": found.skipped, "interrupted": submitter.interrupted},
@@ -105,7 +105,7 @@ async def watch(session: Session, task_ids: tuple[str, ...]) -> int:
     states: dict[str, Task] = {}
     interrupted = False
 
-    async def follow(client: Client, board: Board, task_id: str) -> None:
+    async def follow(client: Client, board: ProgressDisplay, task_id: str) -> None:
         row = board.row(task_id)
         async with contextlib.aclosing(client.watch(task_id)) as changes:
             async for task in changes:
@@ -114,7 +114,7 @@ async def watch(session: Session, task_ids: tuple[str, ...]) -> int:
                 row.task(task)
 
     async with session.client() as client:
-        with Board(session.progress) as board:
+        with ProgressDisplay(session.progress) as board:
             try:
                 async with asyncio.TaskGroup() as group:
                     for task_id in task_ids:
@@ -164,7 +164,7 @@ async def people(session: Session, gallery: str, video: str | None) -> int:
 async def sheet(session: Session, out: Path, gallery: str) -> int:
     """Write a contact sheet: one HTML file, a row a person, a crop a video."""
     async with session.client() as client:
-        with Board(session.progress) as board:
+        with ProgressDisplay(session.progress) as board:
             row = board.row(out.name)
             made = await contact_sheet.write(
                 client, gallery, out, lambda done, of: row.move(f"{done} of {count(of, 'person', 'people')}", done, of)

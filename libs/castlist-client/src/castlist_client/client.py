@@ -5,8 +5,8 @@
         async for task in castlist.watch(accepted.task_id):
             print(task.status, task.progress)
 
-Every call may be repeated without harm, and is while a server is away. What is left raises `Unreachable`, and what a
-service refuses `Refused` (`NotFound`).
+Every call may be repeated without harm, and is while a server is away. What is left raises `UnreachableError`,
+and what a service refuses `RequestRefusedError` (`NotFoundError`).
 """
 
 import asyncio
@@ -18,23 +18,29 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urljoin
 
-import httpx
+import httpx2
 
-from castlist.api.resources import Accepted, Answer, Appearance, GalleryState, Profile, Task, Video
-from castlist_client.files import Counted, Progress, sha256_of
-from castlist_client.transport import Calls, ClientError, NotFound, Refused, Unreachable
+from castlist.api.resources import Appearance, Gallery, Profile, Resource, Task, Video, VideoAccepted
+from castlist_client.files import CountingReader, Progress, sha256_of
+from castlist_client.transport import ClientError, NotFoundError, RequestRefusedError, Transport, UnreachableError
 
-__all__ = ["Client", "ClientError", "NotFound", "Refused", "Unreachable"]
+__all__ = ["Client", "ClientError", "NotFoundError", "RequestRefusedError", "Submitted", "UnreachableError"]
 
-A = TypeVar("A", bound=Answer)
+A = TypeVar("A", bound=Resource)
 
 _PAGE = 500
 _POLL = 0.5
 # A task that we watch goes on while a service is restarted.
 _PATIENCE_WATCHING = 60.0
 # query-api sends a comment every 15 s: a stream that was silent for three of them is dead.
-_STREAM_TIMEOUT = httpx.Timeout(10, read=45)
-_UPLOAD_TIMEOUT = httpx.Timeout(60, connect=5, read=300)
+_STREAM_TIMEOUT = httpx2.Timeout(10, read=45)
+_UPLOAD_TIMEOUT = httpx2.Timeout(60, connect=5, read=300)
+
+
+class Submitted(VideoAccepted):
+    """What a video was accepted as. `began`: this very call made the task."""
+
+    began: bool = False
 
 
 class Client:
@@ -50,7 +56,7 @@ class Client:
     ) -> None:
         self.ingest_url, self.query_url = ingest_url.rstrip("/"), query_url.rstrip("/")
         self.patience = patience
-        self._calls = Calls((self.ingest_url, self.query_url), key)
+        self._calls = Transport((self.ingest_url, self.query_url), key)
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,7 +75,7 @@ class Client:
         again: bool = False,
         on_hash: Progress | None = None,
         on_upload: Progress | None = None,
-    ) -> Accepted:
+    ) -> Submitted:
         """Put the file in, unless its bytes are in the gallery already and have not failed there.
 
         `again` starts a new task on what is there. OSError if the file cannot be read.
@@ -80,7 +86,7 @@ class Client:
                 return known
         return await self.upload(path, gallery=gallery, name=name, again=again, progress=on_upload)
 
-    async def known(self, gallery: str, sha256: str) -> Accepted | None:
+    async def known(self, gallery: str, sha256: str) -> Submitted | None:
         """The video with these bytes and its latest task; None if uploading it would begin something new."""
         try:
             query = {"gallery": gallery, "sha256": sha256, "limit": "1"}
@@ -88,12 +94,12 @@ class Client:
             if not videos:
                 return None
             task = await self.task(videos[0].latest_task_id, patience=0)
-        except (NotFound, Unreachable):
+        except (NotFoundError, UnreachableError):
             return None  # ingest finds out, at the price of the upload
         if task.status in ("failed", "cancelled"):
             return None
         video = videos[0]
-        return Accepted(
+        return Submitted(
             video_id=video.id,
             task_id=task.id,
             gallery=video.gallery,
@@ -112,11 +118,11 @@ class Client:
         name: str | None = None,
         again: bool = False,
         progress: Progress | None = None,
-    ) -> Accepted:
+    ) -> Submitted:
         """Stream the file to ingest. Cancelled while it runs, the connection is closed and nothing of it remains."""
         label = name or os.fsencode(path.name).decode("utf-8", "replace")
         fields = {"gallery": gallery, "name": label, **({"again": "true"} if again else {})}
-        with Counted(path, progress) as file:
+        with CountingReader(path, progress) as file:
             response = await self._call(
                 "POST",
                 f"{self.ingest_url}/videos",
@@ -124,11 +130,11 @@ class Client:
                 files={"file": ("video", file, "application/octet-stream")},
                 timeout=_UPLOAD_TIMEOUT,
             )
-        accepted = Accepted.model_validate_json(response.content)
+        accepted = Submitted.model_validate_json(response.content)
         return accepted.model_copy(update={"began": response.status_code == 202})
 
     async def cancel(self, task_id: str) -> None:
-        """Have a task stopped; may be repeated. Refused (409) if it is done or has failed."""
+        """Have a task stopped; may be repeated. RequestRefusedError (409) if it is done or has failed."""
         await self._call("POST", f"{self.ingest_url}/tasks/{_segment(task_id)}/cancel")
 
     # --- how it goes --------------------------------------------------------------------------------------------------
@@ -150,7 +156,7 @@ class Client:
                             yield (last := task)
                         if task.final:
                             return
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 pass
             task = await self.task(task_id, patience=_PATIENCE_WATCHING)
             if task != last:
@@ -164,17 +170,9 @@ class Client:
         async with self._calls.http.stream("GET", url, headers=headers, timeout=_STREAM_TIMEOUT) as response:
             if response.status_code != 200:
                 return
-            event, data = "", ""
-            async for line in response.aiter_lines():
-                name, _, value = line.partition(":")
-                if name == "event":
-                    event = value.strip()
-                elif name == "data":
-                    data += value.removeprefix(" ")
-                elif not line:
-                    if event == "task":
-                        yield Task.model_validate_json(data)
-                    event, data = "", ""
+            async for event in httpx2.EventSource(response):
+                if event.event == "task":
+                    yield Task.model_validate_json(event.data)
 
     # --- who is where -------------------------------------------------------------------------------------------------
 
@@ -202,11 +200,11 @@ class Client:
         """One video."""
         return await self._get(f"/videos/{_segment(video_id)}", Video)
 
-    async def gallery(self, gallery: str) -> GalleryState:
+    async def gallery(self, gallery: str) -> Gallery:
         """How much is in a gallery, and whether anything in it is still to come."""
-        return await self._get(f"/galleries/{_segment(gallery)}", GalleryState)
+        return await self._get(f"/galleries/{_segment(gallery)}", Gallery)
 
-    async def settled(self, gallery: str) -> GalleryState:
+    async def settled(self, gallery: str) -> Gallery:
         """Wait until nothing is open or pending in a gallery."""
         while True:
             state = await self.gallery(gallery)
@@ -220,7 +218,7 @@ class Client:
 
     # --- underneath ---------------------------------------------------------------------------------------------------
 
-    async def _call(self, method: str, url: str, *, patience: float | None = None, **options: Any) -> httpx.Response:
+    async def _call(self, method: str, url: str, *, patience: float | None = None, **options: Any) -> httpx2.Response:
         return await self._calls.send(method, url, patience=self.patience if patience is None else patience, **options)
 
     async def _get(self, path: str, model: type[A]) -> A:

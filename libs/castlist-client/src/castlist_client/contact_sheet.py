@@ -9,14 +9,14 @@ from pathlib import Path
 
 from castlist.api.resources import Appearance, Profile
 from castlist_client import contact_sheet_html
-from castlist_client.client import Client, NotFound
+from castlist_client.client import Client, NotFoundError
 from castlist_client.formatting import most_seen_first
 
 _CROPS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
-class Sheet:
+class ContactSheet:
     """What was written, and how many crops were gone before they could be fetched."""
 
     path: Path
@@ -26,7 +26,7 @@ class Sheet:
     missing: int
 
 
-async def write(client: Client, gallery: str, out: Path, progress: Callable[[int, int], None]) -> Sheet:
+async def write(client: Client, gallery: str, out: Path, progress: Callable[[int, int], None]) -> ContactSheet:
     """Everybody in `gallery` into `out`; whom we saw most comes first. `progress` is told people done, and all people.
 
     One person's pictures are held in memory at a time. OSError if the file cannot be written.
@@ -51,7 +51,7 @@ async def write(client: Client, gallery: str, out: Path, progress: Callable[[int
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    return Sheet(out, len(people), len(videos), crops, missing)
+    return ContactSheet(out, len(people), len(videos), crops, missing)
 
 
 async def _appearances(client: Client, profile: Profile) -> list[Appearance]:
@@ -69,7 +69,7 @@ async def _pictures(client: Client, appearances: Sequence[Appearance]) -> dict[s
         async with slots:
             try:
                 return url, await client.crop(url)
-            except NotFound:
+            except NotFoundError:
                 return url, None
 
     fetched = await asyncio.gather(*(fetch(appearance.crop.url) for appearance in appearances if appearance.crop))

@@ -10,7 +10,7 @@ from html import escape
 from importlib.resources import files
 
 from castlist.api.resources import Appearance, Profile, Video
-from castlist_client.formatting import count, length, moment, ordered, span, who
+from castlist_client.formatting import by_video, count, length, moment, person_label, span
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _SEGMENTS_SHOWN = 12
@@ -39,9 +39,11 @@ def person(
     """One row. `pictures` maps a crop's URL to its JPEG; one that is missing leaves an empty frame."""
     seen = sum(appearance.seconds for appearance in appearances)
     kind = "named" if profile.name else "unnamed"
-    cards = "".join(_card(appearance, pictures, videos.get(appearance.video_id)) for appearance in ordered(appearances))
+    cards = "".join(
+        _card(appearance, pictures, videos.get(appearance.video_id)) for appearance in by_video(appearances)
+    )
     return (
-        f'<section id="{escape(profile.id)}">\n<div class="who"><h2 class="{kind}">{escape(who(profile))}</h2>'
+        f'<section id="{escape(profile.id)}">\n<div class="who"><h2 class="{kind}">{escape(person_label(profile))}</h2>'
         f"<p>{count(len(appearances), 'video')} <i>·</i> {length(seen)}</p>"
         f'<p class="id">{escape(profile.id)}</p></div>\n<ol class="videos">\n{cards}</ol>\n</section>\n'
     )

@@ -22,14 +22,14 @@ Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Collected:
+class CollectedFiles:
     """Files to submit, each once and in order, and how many others lay beside them."""
 
     files: tuple[Path, ...]
     skipped: int
 
 
-def collect(named: Sequence[str]) -> Collected:
+def collect(named: Sequence[str]) -> CollectedFiles:
     """What files, folders and globs stand for. A file that was named is taken as it is; elsewhere its suffix decides.
 
     FileNotFoundError for a name that stands for nothing.
@@ -46,7 +46,7 @@ def collect(named: Sequence[str]) -> Collected:
                 files.setdefault(found.resolve(), found)
             else:
                 skipped.add(found.resolve())
-    return Collected(tuple(files.values()), len(skipped - files.keys()))
+    return CollectedFiles(tuple(files.values()), len(skipped - files.keys()))
 
 
 def _inside(path: Path, name: str) -> Iterator[Path]:
@@ -91,7 +91,7 @@ async def sha256_of(path: Path, progress: Progress | None = None) -> str:
         stop.set()
 
 
-class Counted(io.BufferedReader):
+class CountingReader(io.BufferedReader):
     """A file that tells how far it was read; an upload that is repeated rewinds it."""
 
     def __init__(self, path: Path, progress: Progress | None) -> None:

@@ -49,7 +49,7 @@ def count(number: int, one: str, more: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else more or one + 's'}"
 
 
-def who(profile: Profile) -> str:
+def person_label(profile: Profile) -> str:
     """The person's name, or as much of the id as tells people apart."""
     return printable(profile.name) if profile.name else profile.id[:8]
 
@@ -63,7 +63,7 @@ def most_seen_first(people: Iterable[Profile]) -> list[Profile]:
     return sorted(people, key=seen)
 
 
-def ordered(appearances: Sequence[Appearance]) -> list[Appearance]:
+def by_video(appearances: Sequence[Appearance]) -> list[Appearance]:
     """By video, so that two people's rows can be compared."""
     return sorted(appearances, key=lambda appearance: (appearance.video_name, appearance.video_id))
 

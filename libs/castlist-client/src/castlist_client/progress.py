@@ -14,7 +14,7 @@ from castlist_client.formatting import outcome, printable
 _MARKS = {"done": ("✓", "green"), "failed": ("✗", "red"), "cancelled": ("–", "yellow")}
 
 
-class Board:
+class ProgressDisplay:
     """A row for each thing under way; what has ended moves up and stays as a line."""
 
     def __init__(self, console: Console) -> None:
@@ -39,9 +39,9 @@ class Board:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._progress.stop()
 
-    def row(self, name: str) -> "Row":
+    def row(self, name: str) -> "ProgressRow":
         """A new row at the bottom."""
-        return Row(self, self._progress, printable(name))
+        return ProgressRow(self, self._progress, printable(name))
 
     def say(self, mark: str, style: str, name: str, text: str) -> None:
         """A line that stays."""
@@ -49,10 +49,10 @@ class Board:
         self._console.print(line, soft_wrap=not self._console.is_terminal)
 
 
-class Row:
+class ProgressRow:
     """One file or task on the board. May be moved from any thread."""
 
-    def __init__(self, board: Board, progress: Progress, name: str) -> None:
+    def __init__(self, board: ProgressDisplay, progress: Progress, name: str) -> None:
         self._board, self._progress, self._name = board, progress, name
         self._id: TaskID | None = progress.add_task(name, total=None, note="")
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from castlist_client.addresses import ingest_url, query_url, settings
-from castlist_client.client import Client, ClientError, NotFound, Refused, Unreachable
+from castlist_client.client import Client, ClientError, NotFoundError, RequestRefusedError, UnreachableError
 from castlist_client.formatting import printable
 
 OK, FAILED, USAGE, UNREACHABLE, CANCELLED, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -107,10 +107,10 @@ def _run(session: Session, body: Coroutine[Any, Any, int]) -> int:
         return asyncio.run(body)
     except KeyboardInterrupt:
         return _wrong(session, INTERRUPTED, "interrupted")
-    except Unreachable as error:
+    except UnreachableError as error:
         return _wrong(session, UNREACHABLE, str(error))
-    except Refused as error:
-        usage = isinstance(error, NotFound) or error.status in (401, 403, 422)
+    except RequestRefusedError as error:
+        usage = isinstance(error, NotFoundError) or error.status in (401, 403, 422)
         return _wrong(session, USAGE if usage else FAILED, str(error), status=error.status, type=error.type)
     except (ClientError, ValidationError) as error:
         return _wrong(session, FAILED, str(error))

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from castlist.api.resources import Accepted, Task
-from castlist_client.client import Client, ClientError, Refused, Unreachable
-from castlist_client.progress import Board, Row
+from castlist.api.resources import Task
+from castlist_client.client import Client, ClientError, RequestRefusedError, Submitted, UnreachableError
+from castlist_client.progress import ProgressDisplay, ProgressRow
 
 UPLOADS_AT_ONCE = 3
 WATCHED_AT_ONCE = 16
@@ -24,7 +24,7 @@ class Submission:
     path: Path
     size: int = 0
     sent: int = 0
-    accepted: Accepted | None = None
+    accepted: Submitted | None = None
     task: Task | None = None
     error: Exception | None = None
     cancelled: bool = False
@@ -43,7 +43,7 @@ class Submission:
             return self.task.status
         if self.accepted is not None:
             return self.accepted.status
-        return "not submitted" if self.error is None or isinstance(self.error, Unreachable) else "refused"
+        return "not submitted" if self.error is None or isinstance(self.error, UnreachableError) else "refused"
 
     @property
     def open(self) -> bool:
@@ -67,7 +67,7 @@ class Submitter:
     """Puts files into one gallery."""
 
     client: Client
-    board: Board
+    board: ProgressDisplay
     gallery: str
     again: bool = False
     watch: bool = False
@@ -93,7 +93,7 @@ class Submitter:
                 await self._cancel([one for one in all_of_them if one.open])
         for task, one in running.items():
             if not task.cancelled() and (error := task.exception()) is not None:
-                if not isinstance(error, Unreachable):
+                if not isinstance(error, UnreachableError):
                     raise error
                 one.error = error
         return all_of_them
@@ -103,7 +103,7 @@ class Submitter:
             row = self.board.row(one.path.name)
             try:
                 await self._put(one, row)
-            except Unreachable:
+            except UnreachableError:
                 row.drop()
                 raise
             except (OSError, ClientError) as error:
@@ -126,7 +126,7 @@ class Submitter:
         finally:
             row.drop()
 
-    async def _put(self, one: Submission, row: Row) -> None:
+    async def _put(self, one: Submission, row: ProgressRow) -> None:
         one.size = one.path.stat().st_size
 
         def hashed(done: int) -> None:
@@ -145,7 +145,7 @@ class Submitter:
             try:
                 await self.client.cancel(one.task_id)
                 one.cancelled = True
-            except Refused:  # it ended in the meantime
+            except RequestRefusedError:  # it ended in the meantime
                 with contextlib.suppress(ClientError):
                     one.task = await self.client.task(one.task_id)
             except ClientError as error:

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from castlist.api.resources import Profile
-from castlist_client.formatting import moment, moments, most_seen_first, ordered, printable, who
+from castlist_client.formatting import by_video, moment, moments, most_seen_first, person_label, printable
 
 _SEGMENTS_SHOWN = 4
 
@@ -22,10 +22,10 @@ def people_table(people: Sequence[Profile], title: str) -> Table:
     table.add_column("Last", justify="right", no_wrap=True)
     table.add_column("Moments", style="dim")
     for profile in most_seen_first(people):
-        rows = ordered(profile.appearances)
+        rows = by_video(profile.appearances)
         for n, appearance in enumerate(rows):
             table.add_row(
-                Text(who(profile) if n == 0 else ""),
+                Text(person_label(profile) if n == 0 else ""),
                 str(profile.video_count) if n == 0 else "",
                 Text(printable(appearance.video_name)),
                 moment(appearance.first_seen),

@@ -5,16 +5,16 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Protocol
 
-from castlist_identity.domain import Links, Member
-from castlist_identity.gallery_diff import Change
-from castlist_identity.neighbour_index import gap, gaps
+from castlist_identity.domain import GalleryPerson, PairConstraints
+from castlist_identity.gallery_diff import GalleryChange
+from castlist_identity.neighbour_index import person_distance_matrix, person_distances
 from castlist_identity.partition import partition
 
 SLICE = 64
 """How many persons' neighbours are held at once: with a distance that is too large these may be everybody."""
 
 
-def renamed(member: Member, name: str | None) -> Member:
+def renamed(member: GalleryPerson, name: str | None) -> GalleryPerson:
     return replace(member, name=name)
 
 
@@ -22,8 +22,8 @@ class GalleryView(Protocol):
     """What is asked of a gallery here; `castlist_identity.gallery.Gallery` answers it."""
 
     distance: float
-    links: Links
-    members: dict[str, Member]
+    links: PairConstraints
+    members: dict[str, GalleryPerson]
     profile_of: dict[str, str]
     persons: dict[str, set[str]]
 
@@ -32,13 +32,13 @@ class GalleryView(Protocol):
 
     def near(self, keys: Iterable[str]) -> dict[str, set[str]]: ...
 
-    def search(self, members: Iterable[Member]) -> dict[str, set[str]]: ...
+    def search(self, members: Iterable[GalleryPerson]) -> dict[str, set[str]]: ...
 
 
-class After:
+class AffectedClusters:
     """The gallery as it will be, and the part of it that the change touches."""
 
-    def __init__(self, gallery: GalleryView, change: Change) -> None:
+    def __init__(self, gallery: GalleryView, change: GalleryChange) -> None:
         unknown = (change.removed | change.named.keys() | change.reconsider) - gallery.members.keys()
         if unknown:
             raise KeyError(f"not in this gallery: {sorted(unknown)}")
@@ -50,12 +50,12 @@ class After:
         self._named = {key: renamed(gallery.members[key], name) for key, name in change.named.items()}
         self._edges = self._edges_of_new()
         self.near = {key: {other for other in self._edges[key] if self._present(other)} for key in self._new}
-        for one, other in self._links.must:
+        for one, other in self._links.must_link:
             if self._present(one) and self._present(other):
                 self._edges[one].add(other)
                 self._edges[other].add(one)
 
-    def member(self, key: str) -> Member:
+    def member(self, key: str) -> GalleryPerson:
         return self._new.get(key) or self._named.get(key) or self._gallery.members[key]
 
     def clusters(self, bound: int | None) -> tuple[list[tuple[str, ...]], frozenset[str]]:
@@ -79,11 +79,11 @@ class After:
             clusters += self._hasty(unsettled, seen)
         return sorted(clusters), frozenset(unsettled)
 
-    def with_clusters(self, worked: Collection[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    def with_clusters(self, clustered: Collection[tuple[str, ...]]) -> list[tuple[str, ...]]:
         """These clusters, and what they leave of the profiles that their persons were in."""
-        gallery, taken = self._gallery, {key for cluster in worked for key in cluster}
+        gallery, taken = self._gallery, {key for cluster in clustered for key in cluster}
         left = [gallery.persons[id] - taken for id in sorted({gallery.profile_of[key] for key in taken})]
-        return sorted([*worked, *(tuple(sorted(group)) for group in left if group)])
+        return sorted([*clustered, *(tuple(sorted(group)) for group in left if group)])
 
     def _hasty(self, seeds: list[str], clustered: set[str]) -> list[tuple[str, ...]]:
         """Profiles as they are, with those of the seeds that are new added one by one to the nearest that takes them.
@@ -100,7 +100,7 @@ class After:
                 member, fits = self.member(key), []
                 for i, group in enumerate(groups):
                     others = [self.member(other) for other in sorted(group)]
-                    distance = float(gap(member, others).mean())
+                    distance = float(person_distances(member, others).mean())
                     if distance <= limit and not any(self._parted(member, other) for other in others):
                         fits.append((distance, i))
                 if fits:
@@ -112,10 +112,12 @@ class After:
     def _old_edges(self, key: str) -> list[str]:
         return [other for other in self._edges.get(key, ()) if other not in self._new and self._present(other)]
 
-    def _parted(self, one: Member, other: Member) -> bool:
+    def _parted(self, one: GalleryPerson, other: GalleryPerson) -> bool:
         pair = {(one.key, other.key), (other.key, one.key)}
         names = {one.name, other.name} - {None}
-        return other.key in one.apart or one.key in other.apart or len(names) > 1 or bool(pair & self._links.cannot)
+        return (
+            other.key in one.apart or one.key in other.apart or len(names) > 1 or bool(pair & self._links.cannot_link)
+        )
 
     def _seeds(self) -> set[str]:
         change, gallery = self._change, self._gallery
@@ -127,7 +129,9 @@ class After:
         for key in change.removed:
             seeds |= gallery.persons[gallery.profile_of[key]]
         if change.links is not None:
-            decided = (change.links.must ^ gallery.links.must) | (change.links.cannot ^ gallery.links.cannot)
+            decided = (change.links.must_link ^ gallery.links.must_link) | (
+                change.links.cannot_link ^ gallery.links.cannot_link
+            )
             seeds |= {key for pair in decided for key in pair}
         return {key for key in seeds if self._present(key)}
 
@@ -165,6 +169,6 @@ class After:
             for other in near:
                 edges[key].add(other)
                 edges[other].add(key)
-        for one, other in zip(*(gaps(new) <= self._gallery.reach).nonzero(), strict=True):
+        for one, other in zip(*(person_distance_matrix(new) <= self._gallery.reach).nonzero(), strict=True):
             edges[new[one].key].add(new[other].key)
         return edges

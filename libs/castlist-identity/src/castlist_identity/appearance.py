@@ -3,10 +3,20 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from castlist_identity.domain import Crop, Segment, VideoPerson
+from castlist.contract.values import Crop, Segment
+from castlist_identity.domain import VideoPerson
 from castlist_identity.video_people import best_crop, join_segments
 
 GAP = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Of a person: how often it was seen, when, and its best crop."""
+
+    faces: int
+    segments: tuple[Segment, ...]
+    crop: Crop | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +31,7 @@ class Appearance:
     crop: Crop | None
 
 
-def appearance_of(people: Iterable[VideoPerson], gap: float = GAP) -> Appearance:
+def appearance_of(people: Iterable[Presence | VideoPerson], gap: float = GAP) -> Appearance:
     """One appearance from one or more persons of one video, in any order. Raises ValueError where there is none."""
     present = list(people)
     if not present:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from castlist_identity.calibration import calibrated
 
-Choice = float | Literal["auto"]
+DistanceSetting = float | Literal["auto"]
 """What a gallery's settings say about the distance across videos."""
 
 STEPS = ((0, 0.48), (100, 0.46), (300, 0.44), (1_000, 0.42), (7_000, 0.40), (50_000, 0.39), (200_000, 0.38))
@@ -26,6 +26,6 @@ def auto_distance(persons: int, spread: float = 1.0) -> float:
     return calibrated(next(distance for size, distance in reversed(STEPS) if persons >= size), spread)
 
 
-def distance_for(choice: Choice, persons: int, spread: float = 1.0) -> float:
+def distance_for(choice: DistanceSetting, persons: int, spread: float = 1.0) -> float:
     """D for such a gallery with this setting."""
     return auto_distance(persons, spread) if choice == "auto" else choice

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from castlist_identity.domain import Encoding, Matrix
+from castlist.contract.vectors import Vector
+from castlist_identity.domain import Matrix
 
 NEVER = float("inf")
 
@@ -24,7 +25,7 @@ def squared_distances(one: Matrix, many: Matrix) -> Matrix:
     return result
 
 
-def pairwise(means: Sequence[Encoding]) -> Matrix:
+def pairwise(means: Sequence[Vector]) -> Matrix:
     """Squared distances[n, n] of encodings, in float64."""
     rows = np.array(means, dtype=np.float64)
     result = np.zeros((len(rows), len(rows)))

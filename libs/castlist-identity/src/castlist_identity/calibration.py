@@ -12,8 +12,8 @@ from math import sqrt
 import numpy as np
 import numpy.typing as npt
 
-from castlist_identity.domain import Member
-from castlist_identity.neighbour_index import gaps
+from castlist_identity.domain import GalleryPerson
+from castlist_identity.neighbour_index import person_distance_matrix
 
 Flags = npt.NDArray[np.bool_]
 
@@ -55,12 +55,12 @@ def calibrated(step: float, spread: float) -> float:
 class ImpostorPair:
     """Two persons of one video who were seen together, and their D²."""
 
-    one: Member
-    other: Member
+    one: GalleryPerson
+    other: GalleryPerson
     squared: float
 
 
-def impostor_pair(persons: Iterable[Member]) -> ImpostorPair | None:
+def impostor_pair(persons: Iterable[GalleryPerson]) -> ImpostorPair | None:
     """The pair that stands for a video: of its persons who were seen together those with the median D².
 
     One for each video, so that a crowd does not outvote the others; of two middle ones the farther. None where nobody
@@ -72,7 +72,7 @@ def impostor_pair(persons: Iterable[Member]) -> ImpostorPair | None:
     together = {(min(pair), max(pair)) for pair in apart}
     if not together:
         return None
-    squared = gaps(ordered)
+    squared = person_distance_matrix(ordered)
     found = sorted((float(squared[i, j]), i, j) for i, j in together)
     middle, i, j = found[len(found) // 2]
     return ImpostorPair(ordered[i], ordered[j], middle)

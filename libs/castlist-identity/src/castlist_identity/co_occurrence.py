@@ -9,10 +9,10 @@ import numpy as np
 
 from castlist_identity.average_link import squared_distances
 from castlist_identity.calibration import SAME, SAMPLE, Flags, ImpostorPair, impostor_pair, spread_of
-from castlist_identity.domain import Member
+from castlist_identity.domain import GalleryPerson
 
 
-class Together:
+class CoOccurrence:
     """Takes memory for those videos, and time for what changes.
 
     Which SAMPLE of them are looked at is decided by a hash of their ids: by chance, yet by nothing but the set. In a
@@ -26,7 +26,7 @@ class Together:
         self._near: Flags = np.zeros((0, 0), dtype=np.bool_)
         self._spread = 1.0
 
-    def spread(self, after: Mapping[str, Sequence[Member]]) -> float:
+    def spread(self, after: Mapping[str, Sequence[GalleryPerson]]) -> float:
         """`spread_of` the sample once these videos have these persons and the others are as they are."""
         new = {video: pair for video, persons in after.items() if (pair := impostor_pair(persons)) is not None}
         old = islice((entry for entry in self._order if entry[1] not in after), SAMPLE)
@@ -38,7 +38,7 @@ class Together:
             self._spread = spread_of(sample, self._near)
         return self._spread
 
-    def replace(self, after: Mapping[str, Sequence[Member]]) -> None:
+    def replace(self, after: Mapping[str, Sequence[GalleryPerson]]) -> None:
         """These videos have these persons from now on."""
         for video, persons in after.items():
             entry = (_rank(video), video)

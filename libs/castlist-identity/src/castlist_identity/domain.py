@@ -11,63 +11,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Encoding = npt.NDArray[np.float32]
+from castlist.contract.box import Box
+from castlist.contract.values import Crop, Segment, Sighting
+from castlist.contract.vectors import Vector, VectorFace
+
 Matrix = npt.NDArray[np.float64]
 
 
-class Box(NamedTuple):
-    """A face in its frame, in pixels of the upright frame."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-
-
-class Place(NamedTuple):
+class SightedAt(NamedTuple):
     """Where somebody was at one moment: seconds from the start of the video, and the face."""
 
     time: float
     box: Box
-
-
-class Segment(NamedTuple):
-    """A stretch of time in seconds, both ends included."""
-
-    start: float
-    end: float
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """A detection that belongs to a track. Sightings of one frame carry the very same `time`."""
-
-    time: float
-    box: Box
-    score: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Face:
-    """A sighting that was encoded."""
-
-    time: float
-    box: Box
-    score: float
-    quality: float
-    encoding: Encoding
-
-
-@dataclass(frozen=True, slots=True)
-class Crop:
-    """The stored picture of a face; `quality` orders crops, more is better."""
-
-    key: str
-    time: float
-    box: Box
-    frame_width: int
-    frame_height: int
-    quality: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +32,7 @@ class Track:
     chunk: int
     index: int
     sightings: tuple[Sighting, ...]
-    faces: tuple[Face, ...]
+    faces: tuple[VectorFace, ...]
     crop: Crop | None = None
 
 
@@ -91,7 +46,7 @@ class VideoPerson:
     """
 
     n: int
-    mean: Encoding
+    mean: Vector
     variance: float
     faces: int
     segments: tuple[Segment, ...]
@@ -99,7 +54,7 @@ class VideoPerson:
     first_seen: float
     last_seen: float
     crop: Crop | None
-    places: tuple[Place, ...]
+    places: tuple[SightedAt, ...]
     apart: tuple[int, ...]
 
 
@@ -112,7 +67,7 @@ class VideoPeople:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Member:
+class GalleryPerson:
     """What matching needs to know of a video person that is, or is to be, in a gallery.
 
     `apart` holds the keys of persons that it was seen together with. `name` is what somebody called this person by
@@ -121,7 +76,7 @@ class Member:
 
     key: str
     video: str
-    mean: Encoding
+    mean: Vector
     variance: float
     apart: frozenset[str] = frozenset()
     name: str | None = None
@@ -131,8 +86,8 @@ Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Links:
+class PairConstraints:
     """What people decided by hand, as pairs of person keys. A `cannot` outranks every `must` that contradicts it."""
 
-    must: frozenset[Pair] = frozenset()
-    cannot: frozenset[Pair] = frozenset()
+    must_link: frozenset[Pair] = frozenset()
+    cannot_link: frozenset[Pair] = frozenset()

@@ -7,10 +7,10 @@ loses; `apply` follows it once the transaction has won.
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 
-from castlist_identity.affected_clusters import After, renamed
-from castlist_identity.co_occurrence import Together
-from castlist_identity.domain import Links, Member
-from castlist_identity.gallery_diff import Before, Change, Difference, difference
+from castlist_identity.affected_clusters import AffectedClusters, renamed
+from castlist_identity.co_occurrence import CoOccurrence
+from castlist_identity.domain import GalleryPerson, PairConstraints
+from castlist_identity.gallery_diff import GalleryChange, GalleryDiff, GallerySnapshot, diff_gallery
 from castlist_identity.neighbour_index import NeighbourIndex
 from castlist_identity.profile_ids import Profile
 
@@ -28,21 +28,21 @@ class Gallery:
     save for the components named in `unsettled`.
     """
 
-    def __init__(self, distance: float, links: Links | None = None) -> None:
+    def __init__(self, distance: float, links: PairConstraints | None = None) -> None:
         self.distance = distance
-        self.links = links or Links()
-        self.members: dict[str, Member] = {}
+        self.links = links or PairConstraints()
+        self.members: dict[str, GalleryPerson] = {}
         self.profile_of: dict[str, str] = {}
         self.profiles: dict[str, Profile] = {}
         self.persons: dict[str, set[str]] = defaultdict(set)
         self._founded: dict[str, set[str]] = defaultdict(set)
         self._videos: dict[str, set[str]] = defaultdict(set)
-        self._together = Together()
+        self._together = CoOccurrence()
         self._index = NeighbourIndex()
         self._near: dict[str, set[str]] = {}
         self._pairs = 0
 
-    def load(self, members: Iterable[tuple[Member, str]], profiles: Iterable[Profile]) -> None:
+    def load(self, members: Iterable[tuple[GalleryPerson, str]], profiles: Iterable[Profile]) -> None:
         """Take over what is stored: persons with their profiles, and all ids, retired ones too."""
         loaded = list(members)
         self._index.add(member for member, _ in loaded)
@@ -62,44 +62,46 @@ class Gallery:
         founder = self.profiles[profile].founder if profile in self.profiles else None
         return None if founder is None else self.profile_of.get(founder)
 
-    def retune(self, distance: float) -> frozenset[str]:
+    def set_distance(self, distance: float) -> frozenset[str]:
         """Join up to another distance from now on. Returns all persons: each must be reconsidered once, in portions
         of the caller's choice, until when those not yet reached stay as they are."""
         self.distance = distance
         self._forget()
         return frozenset(self.members)
 
-    def spread(self, change: Change) -> float:
+    def spread(self, change: GalleryChange) -> float:
         """How alike the people are once this has changed, going by who was seen together: see `spread_of`."""
         return self._together.spread(self._videos_after(change))
 
     def component(self, key: str) -> frozenset[str]:
         """Everybody connected with this person, up to now: by distance, by decision or by a shared profile."""
-        return frozenset(After(self, Change()).component(key, None) or ())
+        return frozenset(AffectedClusters(self, GalleryChange()).component(key, None) or ())
 
     def propose(
         self,
-        change: Change,
-        mint: Callable[[str], str],
+        change: GalleryChange,
+        new_id: Callable[[str], str],
         version: int,
         bound: int | None = None,
-        worked: Collection[tuple[str, ...]] | None = None,
-    ) -> Difference:
+        clustered: Collection[tuple[str, ...]] | None = None,
+    ) -> GalleryDiff:
         """What the change makes of the gallery.
 
-        `mint` makes the id of a new profile from its smallest key, `version` is stamped on it. With a `bound`, a
-        component of more persons is not clustered: who is new joins the nearest profile, and the difference says
-        which persons to reconsider later without a bound. `worked` are clusters to take over as they are, of persons
+        `new_id` makes the id of a new profile from its smallest key, `version` is stamped on it. With a `bound`, a
+        component of more persons is not clustered: who is new joins the nearest profile, and the diff says
+        which persons to reconsider later without a bound. `clustered` are clusters to take over as they are, of persons
         that stay; who shared a profile with them and is in none of them goes on as before. Raises KeyError where the
         change removes, names or reconsiders somebody unknown, ValueError where it inserts a key that stays.
         """
-        after = After(self, change)
-        clusters, unsettled = after.clusters(bound) if worked is None else (after.with_clusters(worked), frozenset())
+        after = AffectedClusters(self, change)
+        clusters, unsettled = (
+            after.clusters(bound) if clustered is None else (after.with_clusters(clustered), frozenset())
+        )
         members = {key: after.member(key) for cluster in clusters for key in cluster}
-        before = Before(self.profile_of, self.profiles, self.persons, self._founded, self.members)
-        return difference(before, change, members, clusters, mint, version, unsettled, after.near)
+        before = GallerySnapshot(self.profile_of, self.profiles, self.persons, self._founded, self.members)
+        return diff_gallery(before, change, members, clusters, new_id, version, unsettled, after.near)
 
-    def apply(self, made: Difference) -> None:
+    def apply(self, made: GalleryDiff) -> None:
         """Make it so. `made` must come from `propose` on this very state."""
         change = made.change
         self._together.replace(self._videos_after(change))
@@ -140,13 +142,13 @@ class Gallery:
             answer[key] = self._remember(key, others)
         return answer
 
-    def search(self, members: Iterable[Member]) -> dict[str, set[str]]:
+    def search(self, members: Iterable[GalleryPerson]) -> dict[str, set[str]]:
         """The same for persons that are not in the gallery."""
         asked = list(members)
         found = self._index.within(asked, self.reach)
         return {member.key: set(keys) for member, keys in zip(asked, found, strict=True)}
 
-    def _videos_after(self, change: Change) -> dict[str, list[Member]]:
+    def _videos_after(self, change: GalleryChange) -> dict[str, list[GalleryPerson]]:
         """Everybody who will be in the videos that somebody leaves or comes to."""
         videos = {self.members[key].video for key in change.removed} | {member.video for member in change.inserted}
         after = {video: [self.members[k] for k in self.persons_of(video) - change.removed] for video in videos}
@@ -165,7 +167,7 @@ class Gallery:
     def _forget(self) -> None:
         self._near, self._pairs = {}, 0
 
-    def _put(self, member: Member, profile: str) -> None:
+    def _put(self, member: GalleryPerson, profile: str) -> None:
         self.members[member.key] = member
         self._videos[member.video].add(member.key)
         self._assign(member.key, profile)

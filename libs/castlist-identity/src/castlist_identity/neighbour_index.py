@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from castlist_identity.average_link import pairwise, squared_distances
-from castlist_identity.domain import Matrix, Member
+from castlist_identity.domain import GalleryPerson, Matrix
 
 ROUNDING = 1e-4
 """How far faiss may be off a squared distance of encodings (norms below 3, float32, expanded by products)."""
@@ -23,7 +23,7 @@ Vectors = npt.NDArray[np.float32]
 Positions = npt.NDArray[np.int64]
 
 
-def gap(one: Member, many: Sequence[Member]) -> Matrix:
+def person_distances(one: GalleryPerson, many: Sequence[GalleryPerson]) -> Matrix:
     """D² of a person to each of others[n]: squared distance of the means, plus both variances.
 
     A mean over many faces lies nearer to everything than one face does; the variances put that back.
@@ -34,7 +34,7 @@ def gap(one: Member, many: Sequence[Member]) -> Matrix:
     return result
 
 
-def gaps(members: Sequence[Member]) -> Matrix:
+def person_distance_matrix(members: Sequence[GalleryPerson]) -> Matrix:
     """D²[n, n] between persons, the same numbers as `gap` gives one by one."""
     variances = np.array([member.variance for member in members], dtype=np.float64)
     result: Matrix = pairwise([member.mean for member in members]) + (variances[:, np.newaxis] + variances)
@@ -48,13 +48,13 @@ class NeighbourIndex:
         self._dimensions = dimensions
         self._flat = faiss.IndexFlatL2(dimensions + 2)
         self._squares: Vectors = np.zeros(0, dtype=np.float32)
-        self._rows: list[Member | None] = []
+        self._rows: list[GalleryPerson | None] = []
         self._row: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._row)
 
-    def add(self, members: Iterable[Member]) -> None:
+    def add(self, members: Iterable[GalleryPerson]) -> None:
         """Raises ValueError for a key that is here already, or twice in `members`; then nothing is added."""
         added = list(members)
         keys = {member.key for member in added}
@@ -79,7 +79,7 @@ class NeighbourIndex:
             self._rows, self._row = [], {}
             self.add(living)
 
-    def within(self, members: Sequence[Member], limit: float) -> list[list[str]]:
+    def within(self, members: Sequence[GalleryPerson], limit: float) -> list[list[str]]:
         """For each of `members` the keys with D² ≤ limit, sorted; itself among them where it is in the index."""
         if not members or not self._row:
             return [[] for _ in members]
@@ -94,11 +94,11 @@ class NeighbourIndex:
                 (other, sure) for other, sure in zip(rows, distances[part] <= limit - ROUNDING, strict=True) if other
             ]
             close = [other for other, sure in near if not sure]
-            exactly = np.nonzero(gap(member, close) <= limit)[0].tolist() if close else []
+            exactly = np.nonzero(person_distances(member, close) <= limit)[0].tolist() if close else []
             answers.append(sorted([*(other.key for other, sure in near if sure), *(close[j].key for j in exactly)]))
         return answers
 
-    def nearest(self, members: Sequence[Member], count: int) -> list[list[str]]:
+    def nearest(self, members: Sequence[GalleryPerson], count: int) -> list[list[str]]:
         """For each of `members` the keys of about that many persons, the nearest ones; itself among them if it is in
         the index. All there are where there are fewer."""
         if not members or not self._row:
@@ -133,7 +133,7 @@ class NeighbourIndex:
         order = np.argsort(who, kind="stable")
         return np.searchsorted(who[order], np.arange(len(asked) + 1)), near[order], rows[order]
 
-    def _vectors(self, members: Sequence[Member], *, stored: bool) -> npt.NDArray[np.float32]:
+    def _vectors(self, members: Sequence[GalleryPerson], *, stored: bool) -> npt.NDArray[np.float32]:
         """Rows to store, or to ask with: their √variance stand in different places, so that L2 adds both variances."""
         vectors = np.zeros((len(members), self._dimensions + 2), dtype=np.float32)
         for i, member in enumerate(members):

@@ -8,9 +8,9 @@ for itself, and give exactly what clustering everything at once would.
 from collections.abc import Iterable, Sequence
 
 from castlist_identity.average_link import NEVER, average_link
-from castlist_identity.domain import Links, Member
-from castlist_identity.neighbour_index import gaps
-from castlist_identity.sparse_average_link import TooDense, sparse_link
+from castlist_identity.domain import GalleryPerson, PairConstraints
+from castlist_identity.neighbour_index import person_distance_matrix
+from castlist_identity.sparse_average_link import TooDenseError, sparse_link
 
 DENSE = 1_000
 """Persons up to which a matrix of distances is small and fast."""
@@ -18,30 +18,32 @@ LARGEST_MATRIX = 5_000
 """Persons up to which one is made where they have too many neighbours: some 600 MB."""
 
 
-def partition(members: Iterable[Member], distance: float, links: Links | None = None) -> list[tuple[str, ...]]:
+def partition(
+    members: Iterable[GalleryPerson], distance: float, links: PairConstraints | None = None
+) -> list[tuple[str, ...]]:
     """Clusters as sorted tuples of keys, sorted: average link on D², joined while D ≤ distance.
 
     Never together: persons seen together, persons with different names, and what `links.cannot` says. `links.must`
     outranks the first two and yields to the last. Up to DENSE persons it takes a matrix of their distances. Raises
-    TooDense for many thousands who are nearly all within the distance of each other: no distance to be used.
+    TooDenseError for many thousands who are nearly all within the distance of each other: no distance to be used.
     """
     ordered = sorted(members, key=lambda member: member.key)
     if len(ordered) == 1:
         return [(ordered[0].key,)]
-    decided = links or Links()
+    decided = links or PairConstraints()
     position = {member.key: i for i, member in enumerate(ordered)}
-    forbidden = _positions(decided.cannot, position)
+    forbidden = _positions(decided.cannot_link, position)
     apart = [*_parted(ordered, position), *forbidden]
-    together = must_groups(len(ordered), _positions(decided.must, position), forbidden)
+    together = must_groups(len(ordered), _positions(decided.must_link, position), forbidden)
     clusters = None
     if len(ordered) > DENSE:
         try:
             clusters = sparse_link(ordered, distance * distance, apart, together)
-        except TooDense:
+        except TooDenseError:
             if len(ordered) > LARGEST_MATRIX:
                 raise
     if clusters is None:
-        distances = gaps(ordered)
+        distances = person_distance_matrix(ordered)
         for i, j in apart:
             distances[i, j] = distances[j, i] = NEVER
         clusters = average_link(distances, distance * distance, together)
@@ -49,19 +51,19 @@ def partition(members: Iterable[Member], distance: float, links: Links | None = 
 
 
 def must_groups(
-    count: int, must: Iterable[tuple[int, int]], cannot: Iterable[tuple[int, int]]
+    count: int, must_link: Iterable[tuple[int, int]], cannot_link: Iterable[tuple[int, int]]
 ) -> list[tuple[int, ...]]:
     """The groups of two and more that `must` makes of items 0…count-1.
 
     The pairs are taken in order, and one that would bring together what `cannot` names is left out.
     """
     group = {i: {i} for i in range(count)}
-    foes: dict[int, set[int]] = {i: set() for i in range(count)}
-    for one, other in cannot:
-        foes[one].add(other)
-        foes[other].add(one)
-    for one, other in sorted(must):
-        if group[one] is not group[other] and not any(foes[i] & group[other] for i in group[one]):
+    kept_apart: dict[int, set[int]] = {i: set() for i in range(count)}
+    for one, other in cannot_link:
+        kept_apart[one].add(other)
+        kept_apart[other].add(one)
+    for one, other in sorted(must_link):
+        if group[one] is not group[other] and not any(kept_apart[i] & group[other] for i in group[one]):
             group[one] |= group[other]
             for i in group[other]:
                 group[i] = group[one]
@@ -74,7 +76,7 @@ def _positions(pairs: Iterable[tuple[str, str]], position: dict[str, int]) -> li
     return sorted({(min(pair), max(pair)) for pair in known})
 
 
-def _parted(ordered: Sequence[Member], position: dict[str, int]) -> list[tuple[int, int]]:
+def _parted(ordered: Sequence[GalleryPerson], position: dict[str, int]) -> list[tuple[int, int]]:
     named = [i for i, member in enumerate(ordered) if member.name is not None]
     parted = [(i, j) for i in named for j in named if ordered[i].name != ordered[j].name]
     return parted + [(i, position[key]) for i, member in enumerate(ordered) for key in member.apart if key in position]

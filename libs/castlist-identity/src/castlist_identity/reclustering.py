@@ -1,32 +1,26 @@
-"""What is still to be clustered again in a gallery, and in which portions. Pure.
+"""What is still to be clustered again in a gallery, and in which batches. Pure.
 
-A new distance concerns everybody, and a component past the bound waits until somebody has time for it. Both are worked
+A new distance concerns everybody, and a component past the bound waits until there is time for it. Both are worked
 off between the commits of videos; what is left is stored with the gallery, so that a crash loses nothing of it.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
-from castlist_identity.domain import Links, Member
+from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.gallery import Gallery
 from castlist_identity.partition import partition
 
-RECLUSTER = "recluster"
-"""The `kind` of what is pending for a gallery until this is through."""
-_PREFIX = f"{RECLUSTER}::"
-ALL_KEYS = {"$gte": _PREFIX, "$lt": f"{RECLUSTER}:;"}
-"""The `_id`s of all galleries' `Todo`s."""
 BOUND = 1_000
 """Persons of one component that a commit clusters on the spot; docs/adr/0005 says what that costs."""
-PORTION = 250
+BATCH = 250
 """Persons reconsidered in one commit, unless one component holds more."""
 MOVES = 1_500
 """Persons of one large component that one commit moves: it must end well within MongoDB's transaction lifetime."""
 
 
 @dataclass(frozen=True, slots=True)
-class Todo:
+class ReclusterBacklog:
     """Everybody whose key is greater than `after` (None: nobody), and the components of the persons in `keys`."""
 
     after: str | None
@@ -34,81 +28,84 @@ class Todo:
 
     @property
     def done(self) -> bool:
+        """Whether nothing is left."""
         return self.after is None and not self.keys
 
 
-EVERYBODY = Todo("")
+EVERYBODY = ReclusterBacklog("")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Worked:
+class ClusteredComponent:
     """How a large component is to be clustered: worked out while others committed."""
 
-    members: frozenset[Member]
+    members: frozenset[GalleryPerson]
     clusters: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Portion:
+class ReclusterBatch:
     """What one commit reconsiders, and what is left once it has. `large` where it is one component past the bound.
 
     `seen` need not be looked at again at this distance: reconsidered now, or put off.
     """
 
     keys: frozenset[str]
-    left: Todo
+    left: ReclusterBacklog
     large: bool = False
     seen: frozenset[str] = frozenset()
 
 
-def next_portion(gallery: Gallery, todo: Todo, seen: Collection[str]) -> Portion:
+def next_batch(gallery: Gallery, backlog: ReclusterBacklog, seen: Collection[str]) -> ReclusterBatch:
     """The next persons to reconsider; not those `seen`. Components past the bound go to the end."""
-    if todo.after is None:
-        return _one_by_one(gallery, todo.keys)
-    waiting = sorted(key for key in gallery.members if key > todo.after and key not in seen)
+    if backlog.after is None:
+        return _one_by_one(gallery, backlog.keys)
+    waiting = sorted(key for key in gallery.members if key > backlog.after and key not in seen)
     # Whom the components will come to: many at once are found faster.
-    reached = {key for near in gallery.near(waiting[:PORTION]).values() for key in near}
-    if len(reached) <= 4 * PORTION:
+    reached = {key for near in gallery.near(waiting[:BATCH]).values() for key in near}
+    if len(reached) <= 4 * BATCH:
         gallery.near(reached)
     chosen: set[str] = set()
     late: set[str] = set()
-    passed = set(todo.keys)
-    after: str | None = todo.after
+    passed = set(backlog.keys)
+    after: str | None = backlog.after
     for key in waiting:
         if key not in chosen and key not in late:
             component = gallery.component(key)
             if len(component) > BOUND:
                 late |= component
                 passed.add(key)
-            elif chosen and len(chosen) + len(component) > PORTION:
+            elif chosen and len(chosen) + len(component) > BATCH:
                 break
             else:
                 chosen |= component
         after = key
     else:
         after = None
-    return Portion(frozenset(chosen), Todo(after, frozenset(passed)), seen=frozenset(chosen | late))
+    return ReclusterBatch(frozenset(chosen), ReclusterBacklog(after, frozenset(passed)), seen=frozenset(chosen | late))
 
 
-def _one_by_one(gallery: Gallery, keys: frozenset[str]) -> Portion:
+def _one_by_one(gallery: Gallery, keys: frozenset[str]) -> ReclusterBatch:
     left = {key for key in keys if key in gallery.members}
     if not left:
-        return Portion(frozenset(), Todo(None))
+        return ReclusterBatch(frozenset(), ReclusterBacklog(None))
     component = gallery.component(min(left))
-    return Portion(frozenset(component), Todo(None, frozenset(left - component)), len(component) > BOUND)
+    return ReclusterBatch(
+        frozenset(component), ReclusterBacklog(None, frozenset(left - component)), len(component) > BOUND
+    )
 
 
-def work_out(members: frozenset[Member], distance: float, links: Links) -> Worked:
+def cluster_component(members: frozenset[GalleryPerson], distance: float, links: PairConstraints) -> ClusteredComponent:
     """Cluster a large component: may take minutes, touches nothing."""
-    return Worked(members, tuple(partition(members, distance, links)))
+    return ClusteredComponent(members, tuple(partition(members, distance, links)))
 
 
-def next_clusters(gallery: Gallery, worked: Worked) -> tuple[list[tuple[str, ...]], bool]:
+def next_clusters(gallery: Gallery, clustered: ClusteredComponent) -> tuple[list[tuple[str, ...]], bool]:
     """Those of the clusters that one commit takes over, and whether they are the last that differ from the profiles.
 
     Small ones first: so the largest part of a profile keeps its id.
     """
-    differing = [c for c in worked.clusters if gallery.persons[gallery.profile_of[c[0]]] != set(c)]
+    differing = [c for c in clustered.clusters if gallery.persons[gallery.profile_of[c[0]]] != set(c)]
     differing.sort(key=lambda cluster: (len(cluster), cluster))
     taken: list[tuple[str, ...]] = []
     for cluster in differing:
@@ -116,13 +113,3 @@ def next_clusters(gallery: Gallery, worked: Worked) -> tuple[list[tuple[str, ...
             return taken, False
         taken.append(cluster)
     return taken, True
-
-
-def recluster_key(gallery: str) -> str:
-    """Where in `pending` it is stored; no video has such a key."""
-    return f"{_PREFIX}{gallery}"
-
-
-def todo_of(pending: Mapping[str, Any] | None) -> Todo:
-    """As it was stored; nothing where there is none."""
-    return Todo(None) if pending is None else Todo(pending["after"], frozenset(pending["keys"]))

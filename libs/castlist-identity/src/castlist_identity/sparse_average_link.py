@@ -9,7 +9,7 @@ from heapq import heapify, heappop, heappush
 
 import numpy as np
 
-from castlist_identity.domain import Matrix, Member
+from castlist_identity.domain import GalleryPerson, Matrix
 from castlist_identity.neighbour_index import NeighbourIndex
 
 EDGE = 1e-9
@@ -18,12 +18,12 @@ EDGES = 4_000_000
 """How many neighbours are held, each from both ends: some 300 MB."""
 
 
-class TooDense(ValueError):
+class TooDenseError(ValueError):
     """More neighbours than are held: the distance is too large for so many persons."""
 
 
 def sparse_link(
-    ordered: Sequence[Member],
+    ordered: Sequence[GalleryPerson],
     limit: float,
     apart: Iterable[tuple[int, int]] = (),
     together: Iterable[Sequence[int]] = (),
@@ -31,7 +31,7 @@ def sparse_link(
     """Clusters as positions of `ordered`, like `linkage.average_link` on D² up to rounding, in O(n + edges) memory.
 
     `limit` is a D². Pairs in `apart` are kept apart; groups `together` are joined first, whatever their distance.
-    Raises TooDense.
+    Raises TooDenseError.
     """
     clusters = _Clusters(ordered, limit, apart)
     for first, *others in map(sorted, together):
@@ -44,7 +44,7 @@ def sparse_link(
 class _Clusters:
     """Clusters under the position of their first member; `foes` may never join, `near` hold a pair within the limit."""
 
-    def __init__(self, ordered: Sequence[Member], limit: float, apart: Iterable[tuple[int, int]]) -> None:
+    def __init__(self, ordered: Sequence[GalleryPerson], limit: float, apart: Iterable[tuple[int, int]]) -> None:
         self._limit = limit
         self.members = {i: [i] for i in range(len(ordered))}
         self._means: Matrix = np.array([member.mean for member in ordered], dtype=np.float64)
@@ -63,7 +63,7 @@ class _Clusters:
                 self._near[i] = {position[key] for key in keys} - {i}
                 edges += len(keys)
             if edges > EDGES:
-                raise TooDense(f"{len(ordered)} persons with more than {edges} neighbours")
+                raise TooDenseError(f"{len(ordered)} persons with more than {edges} neighbours")
 
     def join_all(self) -> None:
         """Join the two nearest for as long as they are within the limit."""

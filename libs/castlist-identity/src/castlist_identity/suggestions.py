@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from castlist_identity.domain import Links, Member
-from castlist_identity.neighbour_index import NeighbourIndex, gap
+from castlist_identity.domain import GalleryPerson, PairConstraints
+from castlist_identity.neighbour_index import NeighbourIndex, person_distances
 
 REACH = 0.62
 """D beyond which even mutual nearest neighbours are strangers."""
@@ -31,7 +31,7 @@ class Suggestion:
     distance: float
 
 
-def summary(profile: str, persons: Sequence[Member]) -> Member:
+def summary(profile: str, persons: Sequence[GalleryPerson]) -> GalleryPerson:
     """A profile as if it were one person: D² to it is the mean of D² to its persons.
 
     The mean over pairs of squared distances is the squared distance of the means plus the scatter around each.
@@ -40,30 +40,33 @@ def summary(profile: str, persons: Sequence[Member]) -> Member:
     mean = rows.mean(axis=0)
     scatter = float(((rows - mean) ** 2).sum(axis=1).mean())
     variance = scatter + float(np.mean([member.variance for member in persons]))
-    return Member(profile, "", mean.astype(np.float32), variance)
+    return GalleryPerson(profile, "", mean.astype(np.float32), variance)
 
 
 def suggestions(
-    profiles: Mapping[str, Sequence[Member]], links: Links | None = None, reach: float = REACH, margin: float = MARGIN
+    profiles: Mapping[str, Sequence[GalleryPerson]],
+    links: PairConstraints | None = None,
+    reach: float = REACH,
+    margin: float = MARGIN,
 ) -> list[Suggestion]:
     """Profiles that are each other's nearest within `reach`, by a margin on both sides; the nearest pair first.
 
     Not those that were seen together, nor those that somebody said are two. Two names may well be one person.
     """
-    parted = _parted(profiles, links or Links())
+    parted = _parted(profiles, links or PairConstraints())
     points = {profile: summary(profile, persons) for profile, persons in sorted(profiles.items()) if persons}
     index = NeighbourIndex()
     index.add(points.values())
     # Itself, those it is parted from, and two more: all it takes. Everybody within reach may be half of the gallery.
-    foes = Counter(profile for profile, _ in parted)
-    crowded = {profile for profile, count in foes.items() if count > CANDIDATES - 3}
+    kept_apart = Counter(profile for profile, _ in parted)
+    crowded = {profile for profile, count in kept_apart.items() if count > CANDIDATES - 3}
     near = dict(zip(points, index.nearest(list(points.values()), CANDIDATES), strict=True))
     nearest: dict[str, tuple[str, float]] = {}
     for profile, point in points.items():
         candidates = points if profile in crowded else near[profile]
         others = [other for other in candidates if other != profile and (profile, other) not in parted]
         if others:
-            distances = np.sqrt(gap(point, [points[other] for other in others]))
+            distances = np.sqrt(person_distances(point, [points[other] for other in others]))
             order = np.argsort(distances, kind="stable")
             best = float(distances[order[0]])
             if best <= reach and (len(order) == 1 or distances[order[1]] - best >= margin):
@@ -76,8 +79,10 @@ def suggestions(
     return sorted(found, key=lambda suggestion: (suggestion.distance, suggestion.one))
 
 
-def _parted(profiles: Mapping[str, Iterable[Member]], links: Links) -> set[tuple[str, str]]:
+def _parted(profiles: Mapping[str, Iterable[GalleryPerson]], links: PairConstraints) -> set[tuple[str, str]]:
     profile_of = {member.key: profile for profile, persons in profiles.items() for member in persons}
     apart = {(member.key, key) for persons in profiles.values() for member in persons for key in member.apart}
-    pairs = ((profile_of[a], profile_of[b]) for a, b in apart | links.cannot if a in profile_of and b in profile_of)
+    pairs = (
+        (profile_of[a], profile_of[b]) for a, b in apart | links.cannot_link if a in profile_of and b in profile_of
+    )
     return {ordered for a, b in pairs for ordered in ((a, b), (b, a))}

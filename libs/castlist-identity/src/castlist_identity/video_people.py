@@ -12,19 +12,11 @@ from statistics import median
 
 import numpy as np
 
+from castlist.contract.box import Box
+from castlist.contract.values import Crop, Segment, Sighting
+from castlist.contract.vectors import Vector, VectorFace
 from castlist_identity.average_link import NEVER, average_link, pairwise, squared_distances
-from castlist_identity.domain import (
-    Box,
-    Crop,
-    Encoding,
-    Face,
-    Place,
-    Segment,
-    Sighting,
-    Track,
-    VideoPeople,
-    VideoPerson,
-)
+from castlist_identity.domain import SightedAt, Track, VideoPeople, VideoPerson
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +75,7 @@ def seen_together(tracks: Sequence[Track]) -> frozenset[tuple[int, int]]:
         for sighting in track.sightings:
             frames[round(sighting.time, 4)].append((i, sighting.box))
     pairs = (pair for present in frames.values() if len(present) > 1 for pair in combinations(present, 2))
-    return frozenset((i, j) for (i, one), (j, other) in pairs if i != j and not _overlap(one, other))
+    return frozenset((i, j) for (i, one), (j, other) in pairs if i != j and not one.shared(other))
 
 
 def segments_of(times: Iterable[float], gap: float) -> tuple[Segment, ...]:
@@ -108,11 +100,11 @@ def best_crop(crops: Iterable[Crop | None]) -> Crop | None:
     return min(present, key=lambda crop: (-crop.quality, crop.time, crop.key), default=None)
 
 
-def _usable(track: Track) -> list[Face]:
+def _usable(track: Track) -> list[VectorFace]:
     return [face for face in track.faces if bool(np.isfinite(face.encoding).all())]
 
 
-def _weakness(track: Track, faces: Sequence[Face], rules: PeopleSettings) -> str | None:
+def _weakness(track: Track, faces: Sequence[VectorFace], rules: PeopleSettings) -> str | None:
     if not track.sightings or median(sighting.box.width for sighting in track.sightings) < rules.min_width:
         return "too_small"
     if max(sighting.score for sighting in track.sightings) < rules.min_score:
@@ -123,7 +115,10 @@ def _weakness(track: Track, faces: Sequence[Face], rules: PeopleSettings) -> str
 
 
 def _persons(
-    founders: Sequence[int], faces: Sequence[Sequence[Face]], apart: frozenset[tuple[int, int]], rules: PeopleSettings
+    founders: Sequence[int],
+    faces: Sequence[Sequence[VectorFace]],
+    apart: frozenset[tuple[int, int]],
+    rules: PeopleSettings,
 ) -> list[list[int]]:
     """Clusters of founding tracks, as positions of tracks."""
     distances = np.sqrt(pairwise([_mean(faces[i]) for i in founders]))
@@ -136,9 +131,9 @@ def _persons(
 
 def _attach(
     weak: Sequence[int],
-    means: Sequence[Encoding],
+    means: Sequence[Vector],
     groups: Sequence[Sequence[int]],
-    faces: Sequence[Sequence[Face]],
+    faces: Sequence[Sequence[VectorFace]],
     apart: frozenset[tuple[int, int]],
     rules: PeopleSettings,
 ) -> list[list[int]]:
@@ -166,7 +161,7 @@ class _Found:
     founding: list[Track]
     attached: list[Track]
     tracks: list[int]
-    mean: Encoding
+    mean: Vector
     variance: float
 
     @property
@@ -207,26 +202,20 @@ def _person(n: int, people: Sequence[_Found], apart: frozenset[tuple[int, int]],
     )
 
 
-def _thinned(sightings: Sequence[Sighting], rate: float) -> tuple[Place, ...]:
+def _thinned(sightings: Sequence[Sighting], rate: float) -> tuple[SightedAt, ...]:
     """One place for each 1/rate seconds at most: which moments these are does not depend on the rest of the video."""
-    places: dict[int, Place] = {}
+    places: dict[int, SightedAt] = {}
     for sighting in sightings:
-        places.setdefault(round(sighting.time * rate), Place(sighting.time, sighting.box))
+        places.setdefault(round(sighting.time * rate), SightedAt(sighting.time, sighting.box))
     return tuple(places.values())
 
 
-def _mean(faces: Sequence[Face]) -> Encoding:
-    mean: Encoding = np.array([face.encoding for face in faces], dtype=np.float64).mean(axis=0).astype(np.float32)
+def _mean(faces: Sequence[VectorFace]) -> Vector:
+    mean: Vector = np.array([face.encoding for face in faces], dtype=np.float64).mean(axis=0).astype(np.float32)
     return mean
 
 
-def _mean_and_variance(faces: Sequence[Face], rules: PeopleSettings) -> tuple[Encoding, float]:
+def _mean_and_variance(faces: Sequence[VectorFace], rules: PeopleSettings) -> tuple[Vector, float]:
     mean = _mean(faces)
     rows = np.array([face.encoding for face in faces], dtype=np.float64)
     return mean, min(float(squared_distances(mean.astype(np.float64), rows).mean()), rules.variance_cap)
-
-
-def _overlap(one: Box, other: Box) -> bool:
-    return min(one.left + one.width, other.left + other.width) > max(one.left, other.left) and min(
-        one.top + one.height, other.top + other.height
-    ) > max(one.top, other.top)

@@ -8,7 +8,8 @@ import face_recognition_models
 import numpy as np
 from numpy.typing import NDArray
 
-from castlist_vision.geometry import Colour, Gray, Region
+from castlist.contract.box import Box
+from castlist_vision.geometry import Colour, Gray
 
 CHIP = 150
 """The encoder takes aligned RGB faces of 150 × 150 pixels."""
@@ -19,18 +20,18 @@ def _landmarks() -> Any:
     return dlib.shape_predictor(face_recognition_models.pose_predictor_five_point_model_location())
 
 
-def align(picture: Colour, face: Region) -> Colour:
+def align(picture: Colour, face: Box) -> Colour:
     """The face at `face` in `picture`, turned upright by its five landmarks and scaled: 150 × 150 × RGB."""
     return np.asarray(dlib.get_face_chip(picture, _shape(picture, face), size=CHIP), np.uint8)
 
 
-def eyes(picture: Gray, face: Region) -> NDArray[np.float64]:
+def eyes(picture: Gray, face: Box) -> NDArray[np.float64]:
     """The middles of both eyes of the face at `face`: (x, y) of the one at the left of the picture, then the other."""
     corners = np.array([(point.x, point.y) for point in _shape(picture, face).parts()], np.float64)
     # The corners of the eye at the right, of the one at the left, and the nose.
     return np.array([corners[2:4].mean(axis=0), corners[0:2].mean(axis=0)])
 
 
-def _shape(picture: Colour | Gray, face: Region) -> Any:
+def _shape(picture: Colour | Gray, face: Box) -> Any:
     box = dlib.rectangle(face.left, face.top, face.left + face.width - 1, face.top + face.height - 1)
     return _landmarks()(picture, box)

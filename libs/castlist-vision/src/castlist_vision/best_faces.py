@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from castlist_vision.detector import inflated
+from castlist.contract.box import Box
+from castlist.contract.values import FrameSize, Sighting
 from castlist_vision.frame import Cutout, Frame
-from castlist_vision.geometry import Colour, Region
-from castlist_vision.tracker import Sighting
+from castlist_vision.geometry import Colour
 
 MOST = 5
 FEWEST = 3
@@ -26,14 +26,13 @@ class Face:
     """
 
     time: float
-    detected: Region
-    box: Region
+    detected: Box
+    box: Box
     score: float
     quality: float
     cutout: Cutout
-    area: Region
-    frame_width: int
-    frame_height: int
+    area: Box
+    frame: FrameSize
 
     @property
     def picture(self) -> Colour:
@@ -94,25 +93,24 @@ class BestFaces:
                 return
             self._faces = [face for face in self._faces if face is not worst]
         frame, sighting = candidate.frame, candidate.sighting
-        area = inflated(sighting.box, _SURROUNDINGS)
+        area = sighting.box.scaled(_SURROUNDINGS)
         self._faces.append(
             Face(
                 sighting.time,
                 sighting.box,
-                inflated(sighting.box, 1.0, (frame.height, frame.width)),
+                sighting.box.clipped((frame.height, frame.width)),
                 sighting.score,
                 candidate.quality,
                 frame.cut(area),
                 area,
-                frame.width,
-                frame.height,
+                FrameSize(frame.width, frame.height),
             )
         )
 
 
 def quality(sighting: Sighting, width: int, height: int) -> float:
     """0 to 1: how sure the detector is, how large the face is, and how much of it is inside the frame."""
-    inside = inflated(sighting.box, 1.0, (height, width))
+    inside = sighting.box.clipped((height, width))
     visible = inside.width * inside.height / max(1, sighting.box.width * sighting.box.height)
     clear = min(1.0, max(0.0, (sighting.score + 0.25) / (_CLEAR + 0.25)))
     large = min(1.0, sighting.box.width / _LARGE)

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from castlist_vision.detector import inflated
-from castlist_vision.geometry import Gray, Region
+from castlist.contract.box import Box
+from castlist_vision.geometry import Gray
 
 _CELLS_A_FACE = 6
 """Cells across the smallest face."""
@@ -20,7 +20,7 @@ _CHANGED = 5
 _NEARLY_ALL = 0.7
 
 
-class ChangeFinder:
+class ChangedRegionFinder:
     """Remembers for each cell of the frame how it looked when it was last looked at."""
 
     def __init__(self) -> None:
@@ -30,13 +30,13 @@ class ChangeFinder:
         """Everything is new: a cut, or the beginning."""
         self._seen = None
 
-    def regions(self, gray: Gray, smallest: float, spared: Sequence[Region] = ()) -> list[Region]:
+    def regions(self, gray: Gray, smallest: float, spared: Sequence[Box] = ()) -> list[Box]:
         """What to look at now for faces from `smallest` pixels on, as rectangles; the cells in them are looked at then.
 
         What changed inside `spared` alone needs no look. Where nearly everything changed it is the whole frame.
         """
         height, width = gray.shape
-        whole = Region(0, 0, width, height)
+        whole = Box(0, 0, width, height)
         size = tuple(max(1, round(side * _CELLS_A_FACE / smallest)) for side in (width, height))
         across, down = width / size[0], height / size[1]
         now = np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.int16)
@@ -52,7 +52,7 @@ class ChangeFinder:
         reach = np.ones((2 * _MARGIN + 1, 2 * _MARGIN + 1), np.uint8)
         count, _, stats, _ = cv2.connectedComponentsWithStats(cv2.dilate(solid, reach))
         found = [
-            inflated(Region(round(x * across), round(y * down), round(w * across), round(h * down)), 1.0, gray.shape)
+            Box(round(x * across), round(y * down), round(w * across), round(h * down)).clipped(gray.shape)
             for x, y, w, h, _ in stats[1:count].tolist()
         ]
         if sum(region.width * region.height for region in found) > _NEARLY_ALL * width * height:

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import cv2
 
+from castlist.contract.values import AnalysisSettings
 from castlist_vision.chunk_plan import Chunk
 from castlist_vision.decode import ChunkDecoder
-from castlist_vision.detector import DetectSettings, FaceDetector
+from castlist_vision.detector import FaceDetector
 from castlist_vision.encoder import Encoder
-from castlist_vision.face_tracking import EncodedFace, FaceFollower, FoundTrack
+from castlist_vision.face_tracking import FaceTracker, FoundTrack
 from castlist_vision.scene_cuts import CutFinder
-
-__all__ = ["ChunkResult", "EncodedFace", "FoundTrack", "work_chunk"]
 
 # At least two pictures are decoded for each one that is looked at: cuts are found between neighbours.
 _PICTURES_PER_SAMPLE = 2.0
@@ -33,10 +32,10 @@ class ChunkResult:
     warnings: tuple[str, ...]
 
 
-def work_chunk(
+def analyse_chunk(
     path: Path,
     chunk: Chunk,
-    settings: DetectSettings,
+    settings: AnalysisSettings,
     encoder: Encoder,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> ChunkResult:
@@ -46,29 +45,29 @@ def work_chunk(
     """
     decoder = ChunkDecoder(path, chunk, 1 / (_PICTURES_PER_SAMPLE * settings.samples_per_second))
     cuts = CutFinder()
-    follower = FaceFollower(FaceDetector(settings), encoder, settings.samples_per_second)
+    tracker = FaceTracker(FaceDetector(settings), encoder, settings.samples_per_second)
     rate = settings.samples_per_second
     sampled, shown_until = None, 0.0
     for frame in decoder:
         sample = math.floor(frame.time * rate)
         if sampled is not None:
-            _hold(follower, rate, sampled + 1, sample)
+            _hold(tracker, rate, sampled + 1, sample)
         if cuts.is_cut(frame.thumbnail, frame.time):
-            follower.cut()
+            tracker.cut()
         if sample != sampled:
             sampled, shown_until = sample, frame.time + frame.duration
-            follower.look(frame)
+            tracker.look(frame)
             progress(decoder.fraction(frame.time))
     if sampled is not None:
-        _hold(follower, rate, sampled + 1, math.floor(shown_until * rate))
-    follower.cut()
+        _hold(tracker, rate, sampled + 1, math.floor(shown_until * rate))
+    tracker.cut()
     progress(1.0)
-    tracks = tuple(sorted(follower.found, key=lambda track: track.index))
+    tracks = tuple(sorted(tracker.found, key=lambda track: track.index))
     warnings = ("truncated",) if decoder.damaged else ()
-    return ChunkResult(tracks, decoder.frames, dict(sorted(follower.skipped.items())), warnings)
+    return ChunkResult(tracks, decoder.frames, dict(sorted(tracker.skipped.items())), warnings)
 
 
-def _hold(follower: FaceFollower, rate: float, first: int, end: int) -> None:
+def _hold(tracker: FaceTracker, rate: float, first: int, end: int) -> None:
     """Between frames that are further apart than samples the earlier one is still shown."""
     for sample in range(first, end):
-        follower.hold(sample / rate)
+        tracker.hold(sample / rate)

@@ -3,14 +3,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import dlib
 import numpy as np
 
+from castlist.contract.box import Box
+from castlist.contract.values import AnalysisSettings
 from castlist_vision.cnn_detector import Found, run_cnn
-from castlist_vision.geometry import Gray, Region, part_of
+from castlist_vision.geometry import Gray, part_of
 
 LOWEST_SCORE = -0.2
 # dlib's window is 80 pixels: a face of that size after scaling is just found, one of 90 easily.
@@ -25,26 +27,20 @@ _SAME = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class DetectSettings:
-    """How faces are looked for. `smallest_face`: width in pixels, and 5.3 % of the shorter side where that is more."""
-
-    detector: Literal["hog", "cnn"] = "hog"
-    samples_per_second: float = 5.0
-    smallest_face: int = 57
-
-
-@dataclass(frozen=True, slots=True)
 class Detection:
     """A face. The box is in pixels of the upright frame and may reach beyond it."""
 
-    box: Region
+    box: Box
     score: float
 
 
 class FaceDetector:
-    """dlib's detectors on luma, scaled so that the smallest face wanted becomes as large as they need."""
+    """dlib's detectors on luma, scaled so that the smallest face wanted becomes as large as they need.
 
-    def __init__(self, settings: DetectSettings) -> None:
+    The smallest face is `settings.smallest_face` pixels wide, and 5.3 % of the frame's shorter side where that is more.
+    """
+
+    def __init__(self, settings: AnalysisSettings) -> None:
         self._smallest = settings.smallest_face
         self._run = run_cnn if settings.detector == "cnn" else _run_hog
 
@@ -52,7 +48,7 @@ class FaceDetector:
         """The width of the smallest face looked for in this frame."""
         return float(max(self._smallest, _SMALLEST_SHARE * min(gray.shape)))
 
-    def within(self, gray: Gray, regions: Iterable[Region]) -> list[Detection]:
+    def within(self, gray: Gray, regions: Iterable[Box]) -> list[Detection]:
         """All faces inside rectangles of a frame, each once, best first."""
         scale = _FOUND / self.smallest(gray)
         found: list[Detection] = []
@@ -60,7 +56,7 @@ class FaceDetector:
             found += self._scan(part_of(gray, region), scale, region.left, region.top)
         return distinct(found)
 
-    def near(self, gray: Gray, faces: Iterable[Region]) -> list[Detection]:
+    def near(self, gray: Gray, faces: Iterable[Box]) -> list[Detection]:
         """The faces near known ones, each once, best first.
 
         A face that is not found close to where it was is looked for in a region twice its size.
@@ -68,9 +64,9 @@ class FaceDetector:
         found: list[Detection] = []
         for face in faces:
             for factor in (NEIGHBOURHOOD, _FURTHER):
-                region = inflated(face, factor, gray.shape)
+                region = face.scaled(factor).clipped(gray.shape)
                 here = self._scan(part_of(gray, region), _FOUND_EASILY / face.width, region.left, region.top)
-                if any(overlap(face, detection.box) >= _SAME for detection in here):
+                if any(face.overlap(detection.box) >= _SAME for detection in here):
                     break
             found += here
         return distinct(found)
@@ -85,7 +81,7 @@ class FaceDetector:
         found = []
         for box, score in self._run(scaled):
             x, y = left + box.left() * across, top + box.top() * down
-            region = Region(round(x), round(y), round(box.width() * across), round(box.height() * down))
+            region = Box(round(x), round(y), round(box.width() * across), round(box.height() * down))
             found.append(Detection(region, float(score)))
         return distinct(found)
 
@@ -105,26 +101,6 @@ def distinct(detections: Sequence[Detection]) -> list[Detection]:
     """The best of those that lie on one face, best first: overlapping regions find one face several times."""
     kept: list[Detection] = []
     for detection in sorted(detections, key=lambda d: (-d.score, d.box.left, d.box.top)):
-        if all(overlap(detection.box, other.box) < _SAME for other in kept):
+        if all(detection.box.overlap(other.box) < _SAME for other in kept):
             kept.append(detection)
     return kept
-
-
-def overlap(a: Region, b: Region) -> float:
-    """Intersection over union."""
-    width = min(a.left + a.width, b.left + b.width) - max(a.left, b.left)
-    height = min(a.top + a.height, b.top + b.height) - max(a.top, b.top)
-    if width <= 0 or height <= 0:
-        return 0.0
-    both = width * height
-    return both / (a.width * a.height + b.width * b.height - both)
-
-
-def inflated(box: Region, factor: float, shape: tuple[int, ...] | None = None) -> Region:
-    """The box grown around its middle; clipped to a frame of `shape` (height, width) where one is given."""
-    grow_x, grow_y = round(box.width * (factor - 1) / 2), round(box.height * (factor - 1) / 2)
-    left, top = box.left - grow_x, box.top - grow_y
-    right, bottom = box.left + box.width + grow_x, box.top + box.height + grow_y
-    if shape is not None:
-        left, top, right, bottom = max(left, 0), max(top, 0), min(right, shape[1]), min(bottom, shape[0])
-    return Region(left, top, max(0, right - left), max(0, bottom - top))

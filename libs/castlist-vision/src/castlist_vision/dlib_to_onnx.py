@@ -21,12 +21,12 @@ _BLOCKS = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 
 Weights = NDArray[np.float32]
 
 
-class UnknownModel(ValueError):
+class UnknownModelError(ValueError):
     """The file does not hold the network that is known here."""
 
 
 def convert(model: bytes) -> bytes:
-    """The ONNX model for dlib_face_recognition_resnet_model_v1.dat; raises UnknownModel.
+    """The ONNX model for dlib_face_recognition_resnet_model_v1.dat; raises UnknownModelError.
 
     Input `chips`: N × 150 × 150 × RGB, uint8. Output `encodings`: N × 128, float32.
     """
@@ -56,7 +56,7 @@ class _Network:
         x = self._node("Flatten", self._node("GlobalAveragePool", x))
         x = self._node("MatMul", x, self._constant(self._take(256 * 128).reshape(256, 128)), name="encodings")
         if next(self._parameters, None) is not None:
-            raise UnknownModel("the file holds more layers than the network that is known here")
+            raise UnknownModelError("the file holds more layers than the network that is known here")
         graph = helper.make_graph(
             self._nodes,
             "dlib_face_recognition_resnet_model_v1",
@@ -98,7 +98,7 @@ class _Network:
     def _take(self, size: int) -> Weights:
         layer = next(self._parameters, None)
         if layer is None or layer.size != size:
-            raise UnknownModel("the file's layers are not those of the network that is known here")
+            raise UnknownModelError("the file's layers are not those of the network that is known here")
         return layer
 
     def _constant(self, value: NDArray[Any]) -> str:
@@ -136,7 +136,7 @@ def _first_tensor(model: bytes, at: int) -> Weights:
             count = math.prod(shape)
             if min(shape) > 0 and start + 4 * count <= len(model):
                 return np.frombuffer(model, "<f4", count, start).astype(np.float32)
-    raise UnknownModel("a layer without its tensor")
+    raise UnknownModelError("a layer without its tensor")
 
 
 def _integer(model: bytes, at: int) -> tuple[int, int]:

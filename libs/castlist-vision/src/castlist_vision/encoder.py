@@ -10,11 +10,10 @@ import face_recognition_models
 import numpy as np
 from numpy.typing import NDArray
 
+from castlist.contract.vectors import Vector
 from castlist_vision.alignment import CHIP
 from castlist_vision.geometry import Colour
 
-Encoding = NDArray[np.float32]
-"""128 numbers"""
 EncoderName = Literal["onnx", "dlib"]
 AGREEMENT = 1e-4
 """How far the two encoders may lie apart on one face, as a Euclidean distance."""
@@ -63,13 +62,13 @@ def make_encoder(name: EncoderName, cache_folder: Path) -> Encoder:
             encoder = onnx_encoder.OnnxEncoder(cache_folder, provider)
             distance = float(np.linalg.norm(encoder.encode([chip]) - expected))
         except (OSError, RuntimeError, ValueError) as error:
-            _log.warning("the ONNX encoder cannot be used with %s: %s", provider, error)
+            _log.warning("encoder_unusable", extra={"provider": provider, "reason": str(error)})
             continue
         if distance < AGREEMENT:
-            _log.info("encoding with %s, %.1g away from dlib", encoder.name, distance)
+            _log.info("encoder_chosen", extra={"encoder": encoder.name, "from_dlib": distance})
             return encoder
-        _log.warning("the ONNX encoder with %s is %.2g away from dlib's", provider, distance)
-    _log.warning("encoding with dlib's own encoder, which is slow")
+        _log.warning("encoder_differs", extra={"provider": provider, "from_dlib": distance})
+    _log.warning("encoder_slow", extra={"encoder": reference.name})
     return reference
 
 
@@ -80,7 +79,7 @@ def check_chip() -> Colour:
     return np.stack(waves, axis=-1).astype(np.uint8)
 
 
-def encode_faces(encoder: Encoder, chips: Sequence[Colour]) -> list[Encoding]:
+def encode_faces(encoder: Encoder, chips: Sequence[Colour]) -> list[Vector]:
     """One encoding a chip, of one person's faces: averaged with those of their mirror images where they are so alike
     that they repeat each other's errors, as those of a still picture do."""
     encodings = encoder.encode(chips)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from castlist.contract.box import Box
+from castlist.contract.values import FrameSize
 from castlist_vision.best_faces import Face
-from castlist_vision.detector import inflated
-from castlist_vision.geometry import Region
 
 _MARGIN = 1.6
 _LARGEST = 512
@@ -15,20 +15,19 @@ _JPEG_QUALITY = 90
 
 
 @dataclass(frozen=True, slots=True)
-class Crop:
+class FaceCrop:
     """A JPEG with some margin around the face; `box` is where the face lies in its frame, clipped to that."""
 
     jpeg: bytes
     time: float
-    box: Region
-    frame_width: int
-    frame_height: int
+    box: Box
+    frame: FrameSize
     quality: float
 
 
-def cut_crop(face: Face) -> Crop:
+def cut_crop(face: Face) -> FaceCrop:
     """Cut a face out of its own frame, scaled down to 512 pixels at most."""
-    part = inflated(face.box, _MARGIN, (face.frame_height, face.frame_width))
+    part = face.box.scaled(_MARGIN).clipped((face.frame.height, face.frame.width))
     left, top = max(0, part.left - face.area.left), max(0, part.top - face.area.top)
     picture = face.picture[top : top + part.height, left : left + part.width]
     scale = _LARGEST / max(picture.shape[:2])
@@ -37,4 +36,4 @@ def cut_crop(face: Face) -> Crop:
     done, jpeg = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     if not done:
         raise RuntimeError("a crop could not be written as JPEG")
-    return Crop(jpeg.tobytes(), face.time, face.box, face.frame_width, face.frame_height, face.quality)
+    return FaceCrop(jpeg.tobytes(), face.time, face.box, face.frame, face.quality)

@@ -6,16 +6,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from castlist.contract.box import Box
+from castlist.contract.values import Sighting
+from castlist.contract.vectors import VectorFace
 from castlist_vision.alignment import align
 from castlist_vision.best_faces import BestFaces, Face
-from castlist_vision.changed_regions import ChangeFinder
-from castlist_vision.detector import NEIGHBOURHOOD, Detection, distinct, inflated, overlap
-from castlist_vision.encoder import Encoder, Encoding, encode_faces
-from castlist_vision.face_crop import Crop, cut_crop
+from castlist_vision.changed_regions import ChangedRegionFinder
+from castlist_vision.detector import NEIGHBOURHOOD, Detection, distinct
+from castlist_vision.encoder import Encoder, encode_faces
+from castlist_vision.face_crop import FaceCrop, cut_crop
 from castlist_vision.frame import Frame
-from castlist_vision.geometry import Gray, Region
-from castlist_vision.track_continuity import TRANSITION, Likeness
-from castlist_vision.tracker import LINK, Sighting, Track, Tracker
+from castlist_vision.geometry import Gray
+from castlist_vision.track_continuity import TRANSITION, TrackContinuity
+from castlist_vision.tracker import LINK, Track, Tracker
 
 NEWCOMERS_EVERY = 1.0
 """Seconds between two looks for new faces, where something changed; in between only known faces are looked at."""
@@ -29,20 +32,9 @@ class Detector(Protocol):
 
     def smallest(self, gray: Gray) -> float: ...
 
-    def within(self, gray: Gray, regions: Iterable[Region]) -> list[Detection]: ...
+    def within(self, gray: Gray, regions: Iterable[Box]) -> list[Detection]: ...
 
-    def near(self, gray: Gray, faces: Iterable[Region]) -> list[Detection]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedFace:
-    """One of the best faces of a track; the box is clipped to its frame."""
-
-    time: float
-    box: Region
-    score: float
-    quality: float
-    encoding: Encoding
+    def near(self, gray: Gray, faces: Iterable[Box]) -> list[Detection]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +43,11 @@ class FoundTrack:
 
     index: int
     sightings: tuple[Sighting, ...]
-    faces: tuple[EncodedFace, ...]
-    crop: Crop
+    faces: tuple[VectorFace, ...]
+    crop: FaceCrop
 
 
-class FaceFollower:
+class FaceTracker:
     """Looks at one sampled frame after the other; `found` and `skipped` are whole after the last `cut`.
 
     `skipped` counts sightings (of `low_score`: tracks of a single one) by the reason they were left out.
@@ -68,8 +60,8 @@ class FaceFollower:
         self._encoder = encoder
         self._tracker = Tracker()
         self._best: defaultdict[int, BestFaces] = defaultdict(BestFaces)
-        self._likeness: defaultdict[int, Likeness] = defaultdict(lambda: Likeness(encoder))
-        self._changes = ChangeFinder()
+        self._likeness: defaultdict[int, TrackContinuity] = defaultdict(lambda: TrackContinuity(encoder))
+        self._changes = ChangedRegionFinder()
         self._earlier: deque[tuple[Frame, list[Detection]]] = deque(maxlen=round(NEWCOMERS_EVERY * samples_per_second))
         self._newcomers_again = -math.inf
         self._shape: tuple[int, ...] = ()
@@ -103,7 +95,7 @@ class FaceFollower:
         if frame.time < self._newcomers_again - self._tolerance:
             return found
         self._newcomers_again = frame.time + NEWCOMERS_EVERY
-        spared = [inflated(face, NEIGHBOURHOOD, self._shape) for face in known]
+        spared = [face.scaled(NEIGHBOURHOOD).clipped(self._shape) for face in known]
         regions = self._changes.regions(frame.gray, self._detector.smallest(frame.gray), spared)
         return distinct([*found, *self._detector.within(frame.gray, regions)])
 
@@ -113,9 +105,9 @@ class FaceFollower:
         (first,) = track.sightings
         box = first.box
         for frame, known in reversed(self._earlier):
-            found = [d for d in self._detector.near(frame.gray, [box]) if overlap(d.box, box) >= LINK]
-            best = max(found, key=lambda d: overlap(d.box, box), default=None)
-            if best is None or any(overlap(best.box, other.box) >= LINK for other in known):
+            found = [d for d in self._detector.near(frame.gray, [box]) if d.box.overlap(box) >= LINK]
+            best = max(found, key=lambda d: d.box.overlap(box), default=None)
+            if best is None or any(best.box.overlap(other.box) >= LINK for other in known):
                 break
             box = best.box
             earlier.append((frame, Sighting(frame.time, best.box, best.score)))
@@ -144,7 +136,7 @@ class FaceFollower:
 
     def _is_wanted(self, found: Detection, frame: Frame) -> bool:
         """Whether the face is large enough and inside the frame; otherwise it is counted as skipped."""
-        inside = inflated(found.box, 1.0, frame.gray.shape)
+        inside = found.box.clipped(frame.gray.shape)
         if found.box.width < _SMALL * self._detector.smallest(frame.gray):
             self.skipped["too_small"] += 1
         elif inside.width * inside.height < _VISIBLE * found.box.width * found.box.height:
@@ -166,9 +158,9 @@ class FaceFollower:
             self.found.append(
                 FoundTrack(
                     track.index,
-                    tuple(replace(seen, box=inflated(seen.box, 1.0, self._shape)) for seen in track.sightings),
+                    tuple(replace(seen, box=seen.box.clipped(self._shape)) for seen in track.sightings),
                     tuple(
-                        EncodedFace(face.time, face.box, face.score, face.quality, encoding)
+                        VectorFace(face.time, face.box, face.score, face.quality, encoding)
                         for face, encoding in zip(faces, encodings, strict=True)
                     ),
                     cut_crop(max(faces, key=lambda face: (face.quality, -face.time))),
@@ -176,8 +168,8 @@ class FaceFollower:
             )
 
 
-def _inside_picture(face: Face) -> Region:
-    return Region(
+def _inside_picture(face: Face) -> Box:
+    return Box(
         face.detected.left - face.area.left,
         face.detected.top - face.area.top,
         face.detected.width,

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from castlist_vision.geometry import Colour, Geometry, Gray, Region, part_of
+from castlist.contract.box import Box
+from castlist_vision.geometry import Colour, Geometry, Gray, part_of
 
 THUMBNAIL = (48, 36)
 
@@ -61,13 +62,13 @@ class Frame:
         small = _eight_bits(np.ascontiguousarray(luma[::step, ::step]), self._coded.format)
         return np.asarray(cv2.resize(small, THUMBNAIL, interpolation=cv2.INTER_AREA), np.uint8)
 
-    def cut(self, region: Region) -> Cutout:
+    def cut(self, region: Box) -> Cutout:
         """A region of the upright picture; it may reach beyond the frame."""
         left, top = max(region.left, 0), max(region.top, 0)
         right, bottom = min(region.left + region.width, self.width), min(region.top + region.height, self.height)
         if left >= right or top >= bottom:
             return Cutout(lambda: np.zeros((region.height, region.width, 3), np.uint8))
-        inside = self._inside(Region(left, top, right - left, bottom - top))
+        inside = self._inside(Box(left, top, right - left, bottom - top))
 
         def coloured() -> Colour:
             canvas = np.zeros((region.height, region.width, 3), np.uint8)
@@ -76,7 +77,7 @@ class Frame:
 
         return Cutout(coloured)
 
-    def _inside(self, region: Region) -> Callable[[], Colour]:
+    def _inside(self, region: Box) -> Callable[[], Colour]:
         if self._interlaced or self._coded.format.name not in _REGIONAL:
             part = part_of(self._whole, region).copy()
             return lambda: part
@@ -84,7 +85,7 @@ class Frame:
         scaled = geometry.scaled_region(region)
         left = math.floor(scaled.left / geometry.sample_aspect)
         right = min(math.ceil((scaled.left + scaled.width) / geometry.sample_aspect), self._coded.width)
-        rgb = _regional_colour(self._coded, Region(left, scaled.top, max(1, right - left), scaled.height))
+        rgb = _regional_colour(self._coded, Box(left, scaled.top, max(1, right - left), scaled.height))
         return lambda: geometry.upright(rgb(), (scaled.width, scaled.height))
 
     @cached_property
@@ -138,7 +139,7 @@ def _first_field(coded: Any) -> Any:
     return half
 
 
-def _regional_colour(coded: Any, part: Region) -> Callable[[], Colour]:
+def _regional_colour(coded: Any, part: Box) -> Callable[[], Colour]:
     """Makes RGB of a part of a 4:2:0 frame, widened to whole chroma pixels; the frame itself is not kept."""
     left, top = part.left & ~1, part.top & ~1
     right, bottom = part.left + part.width + 1 & ~1, part.top + part.height + 1 & ~1

@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from castlist.contract.box import Box
+
 Gray = NDArray[np.uint8]
 """height × width"""
 Colour = NDArray[np.uint8]
@@ -15,17 +17,7 @@ _WIDEST_PIXEL = 4.0
 _TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A rectangle of the upright frame, in pixels; it may reach beyond the frame."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-
-def part_of(picture: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
+def part_of(picture: NDArray[np.uint8], region: Box) -> NDArray[np.uint8]:
     """A view of the pixels of a region that lies inside the picture."""
     return picture[region.top : region.top + region.height, region.left : region.left + region.width]
 
@@ -68,13 +60,13 @@ class Geometry:
             image = np.asarray(cv2.rotate(image, _TURNS[self.rotation]), np.uint8)
         return image
 
-    def scaled_region(self, region: Region) -> Region:
+    def scaled_region(self, region: Box) -> Box:
         """Where a region of the upright frame lies before the turn."""
         if self.rotation == 90:
-            return Region(region.top, self.scaled_height - region.left - region.width, region.height, region.width)
+            return Box(region.top, self.scaled_height - region.left - region.width, region.height, region.width)
         if self.rotation == 180:
             left = self.scaled_width - region.left - region.width
-            return Region(left, self.scaled_height - region.top - region.height, region.width, region.height)
+            return Box(left, self.scaled_height - region.top - region.height, region.width, region.height)
         if self.rotation == 270:
-            return Region(self.scaled_width - region.top - region.height, region.left, region.height, region.width)
+            return Box(self.scaled_width - region.top - region.height, region.left, region.height, region.width)
         return region

@@ -11,7 +11,7 @@ import av.container
 import av.error
 import av.logging
 
-from castlist_vision.media_errors import NotAVideo, NoVideoStream
+from castlist_vision.media_errors import NotAVideoError, NoVideoStreamError
 
 # Only demuxers of real containers: playlists and `concat` files would open other files and addresses for whoever
 # sends them, and picture demuxers would make a video of every photograph.
@@ -54,14 +54,14 @@ class Media:
 
 @contextmanager
 def open_media(path: Path) -> Iterator[Media]:
-    """Open `path` for demuxing and decoding on one thread; raises NotAVideo or NoVideoStream."""
+    """Open `path` for demuxing and decoding on one thread; raises NotAVideoError or NoVideoStreamError."""
     try:
         container = av.open(str(path), options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"})
     except (av.error.FFmpegError, ValueError) as error:
-        raise NotAVideo("not a video in a format that is read, or too damaged to be opened") from error
+        raise NotAVideoError("not a video in a format that is read, or too damaged to be opened") from error
     with container:
         if container.metadata.get("major_brand", "").strip() in _STILL_BRANDS:
-            raise NotAVideo("a still picture, not a video")
+            raise NotAVideoError("a still picture, not a video")
         stream = _video_stream(container)
         stream.codec_context.thread_count = 1
         stream.codec_context.thread_type = "NONE"
@@ -73,6 +73,6 @@ def _video_stream(container: Any) -> Any:
     pictures = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
     streams = [s for s in container.streams.video if not s.disposition & pictures and s.codec_context is not None]
     if not streams:
-        raise NoVideoStream("there is no video in this file")
+        raise NoVideoStreamError("there is no video in this file")
     # Several: the one that a player starts with, then the largest.
     return max(streams, key=lambda s: (bool(s.disposition & av.stream.Disposition.default), s.width * s.height))

@@ -9,25 +9,25 @@ class MediaError(Exception):
     code: ClassVar[str]
 
 
-class NotAVideo(MediaError):
+class NotAVideoError(MediaError):
     """No container that we read: text, a picture, random bytes, nothing at all."""
 
     code = "not_a_video"
 
 
-class NoVideoStream(MediaError):
+class NoVideoStreamError(MediaError):
     """A container without moving pictures, such as a song (with or without its cover)."""
 
     code = "no_video_stream"
 
 
-class LimitsExceeded(MediaError):
+class LimitsExceededError(MediaError):
     """Larger or longer than we are willing to decode."""
 
     code = "limits_exceeded"
 
 
-class Undecodable(MediaError):
+class UndecodableVideoError(MediaError):
     """A video by its container, but not one picture of it can be decoded."""
 
     code = "undecodable"

@@ -8,7 +8,7 @@ import av.error
 
 from castlist_vision.geometry import Geometry
 from castlist_vision.media import Media, open_media
-from castlist_vision.media_errors import LimitsExceeded, Undecodable
+from castlist_vision.media_errors import LimitsExceededError, UndecodableVideoError
 
 # GIF marks every picture as a keyframe, but each builds on the one before.
 _ONE_KEYFRAME = {"gif"}
@@ -51,17 +51,17 @@ def probe(path: Path, limits: Limits = Limits()) -> Probe:
     with open_media(path) as media:
         context = media.stream.codec_context
         if context.width * context.height > limits.pixels:
-            raise LimitsExceeded(f"{context.width}x{context.height} pixels are more than {limits.pixels}")
+            raise LimitsExceededError(f"{context.width}x{context.height} pixels are more than {limits.pixels}")
         packets, first = _read(media)
         if first is None:
-            raise Undecodable("not one picture of this video can be decoded")
+            raise UndecodableVideoError("not one picture of this video can be decoded")
         if first.width * first.height > limits.pixels:
-            raise LimitsExceeded(f"{first.width}x{first.height} pixels are more than {limits.pixels}")
+            raise LimitsExceededError(f"{first.width}x{first.height} pixels are more than {limits.pixels}")
         promised = media.duration
         truncated = packets.broken or promised - packets.end > max(_TRUNCATED_BY, packets.longest)
         duration = packets.end if truncated or not promised else max(promised, packets.video_end)
         if duration > limits.seconds:
-            raise LimitsExceeded(f"{duration:.0f} s are more than {limits.seconds:.0f}")
+            raise LimitsExceededError(f"{duration:.0f} s are more than {limits.seconds:.0f}")
         geometry = Geometry.of(first, media.stream)
         rate = media.stream.average_rate or media.stream.guessed_rate
         return Probe(

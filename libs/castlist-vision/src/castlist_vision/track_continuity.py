@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from castlist.contract.box import Box
+from castlist.contract.values import Sighting
+from castlist.contract.vectors import Vector
 from castlist_vision.alignment import align, eyes
-from castlist_vision.detector import inflated
-from castlist_vision.encoder import Encoder, Encoding
+from castlist_vision.encoder import Encoder
 from castlist_vision.frame import Frame
-from castlist_vision.geometry import Gray, Region, part_of
-from castlist_vision.tracker import Sighting
+from castlist_vision.geometry import Gray, part_of
 
 EVERY = 0.5
 """Seconds between two looks at a track."""
@@ -44,7 +45,7 @@ _HEAD = 1.3
 Flat = NDArray[np.float32]
 
 
-class Likeness:
+class TrackContinuity:
     """Looks at the sightings of one track, in the order of time."""
 
     def __init__(self, encoder: Encoder) -> None:
@@ -71,17 +72,17 @@ class _Look:
     def __init__(self, frame: Frame, sighting: Sighting, encoder: Encoder) -> None:
         self.time = sighting.time
         self._encoder = encoder
-        area = inflated(sighting.box, _SURROUNDINGS, (frame.height, frame.width))
+        area = sighting.box.scaled(_SURROUNDINGS).clipped((frame.height, frame.width))
         self._gray: Gray = part_of(frame.gray, area).copy()
         self._cutout = frame.cut(area)
         box = sighting.box
-        self._face = Region(box.left - area.left, box.top - area.top, box.width, box.height)
+        self._face = Box(box.left - area.left, box.top - area.top, box.width, box.height)
         self.around, self.beside = _surroundings(frame.gray, box)
 
     @cached_property
     def flat(self) -> Flat:
         """The box, normalized."""
-        inside = inflated(self._face, 1.0, self._gray.shape)
+        inside = self._face.clipped(self._gray.shape)
         return _normalized(cv2.resize(part_of(self._gray, inside), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA))
 
     @cached_property
@@ -99,9 +100,9 @@ class _Look:
         return _normalized(cv2.warpAffine(smooth, matrix, (_SIDE, _SIDE), flags=cv2.INTER_LINEAR))
 
     @cached_property
-    def encoding(self) -> Encoding:
+    def encoding(self) -> Vector:
         """Without its mirror image: a rough answer will do."""
-        encoding: Encoding = self._encoder.encode([align(self._cutout.colour, self._face)])[0]
+        encoding: Vector = self._encoder.encode([align(self._cutout.colour, self._face)])[0]
         return encoding
 
 
@@ -115,13 +116,13 @@ def _same(look: _Look, known: list[_Look]) -> bool:
     return bool(np.linalg.norm(look.encoding - known[-1].encoding) <= _SAME)
 
 
-def _surroundings(gray: Gray, face: Region) -> tuple[Flat, NDArray[np.bool_]]:
+def _surroundings(gray: Gray, face: Box) -> tuple[Flat, NDArray[np.bool_]]:
     """Head and shoulders, made small; and which pixels of that are not the face."""
-    body = Region(face.left - face.width, face.top - face.height // 2, 3 * face.width, 3 * face.height)
-    body = inflated(body, 1.0, gray.shape)
+    body = Box(face.left - face.width, face.top - face.height // 2, 3 * face.width, 3 * face.height)
+    body = body.clipped(gray.shape)
     small = cv2.resize(part_of(gray, body), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     beside = np.ones((_SIDE, _SIDE), np.bool_)
-    head = inflated(face, _HEAD)
+    head = face.scaled(_HEAD)
     across, down = _SIDE / body.width, _SIDE / body.height
     left, top = max(0, int((head.left - body.left) * across)), max(0, int((head.top - body.top) * down))
     right, bottom = (head.left + head.width - body.left) * across, (head.top + head.height - body.top) * down

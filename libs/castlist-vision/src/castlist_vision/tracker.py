@@ -3,22 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from castlist_vision.detector import Detection, overlap
-from castlist_vision.geometry import Region
+from castlist.contract.box import Box
+from castlist.contract.values import Sighting
+from castlist_vision.detector import Detection
 
 LINK = 0.25
 """Intersection over union from which on two boxes are one face a sample later."""
 PATIENCE = 2.0
 """For how many seconds a lost face is still looked for where it was."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """A face at one moment. The box is in pixels of the upright frame and may reach beyond it."""
-
-    time: float
-    box: Region
-    score: float
 
 
 @dataclass(slots=True)
@@ -36,13 +28,9 @@ class Tracker:
         self._alive: list[Track] = []
         self._begun = 0
 
-    def regions(self) -> list[Region]:
+    def regions(self) -> list[Box]:
         """Where the faces that are followed (or were lost a moment ago) were last seen."""
         return [track.sightings[-1].box for track in self._alive]
-
-    def unmatched(self, detections: Sequence[Detection]) -> list[Region]:
-        """Those of `regions` where none of the detections continues the track."""
-        return [box for box in self.regions() if all(overlap(box, found.box) < LINK for found in detections)]
 
     def update(self, time: float, detections: Sequence[Detection]) -> list[tuple[Track, Sighting]]:
         """Continue tracks with what was found at `time`, begin one for each other detection.
@@ -50,7 +38,7 @@ class Tracker:
         The closest pairs are linked first. Returns the track and the sighting of each detection.
         """
         pairs = [
-            (overlap(track.sightings[-1].box, found.box), -track.index, -number)
+            (track.sightings[-1].box.overlap(found.box), -track.index, -number)
             for track in self._alive
             for number, found in enumerate(detections)
         ]

@@ -1,141 +1,167 @@
-"""A difference as what to write and what to say. Pure: documents in, documents and events out."""
+"""A gallery's diff as what to write and what to say. Pure: records in, records and events out."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from castlist.contract import events
+from msgspec.structs import replace
+
+from castlist.contract.events import (
+    AppearanceRemoved,
+    Event,
+    PersonAppeared,
+    PersonMoved,
+    ProfileCreated,
+    ProfileRemoved,
+    ProfileRenamed,
+    ProfilesMerged,
+    ProfileSplit,
+)
 from castlist.contract.ids import appearance_key, event_id
-from castlist.ports.documents import Document
+from castlist.store.query import Change, set_to
+from castlist.store.records import (
+    AppearanceRecord,
+    PersonPresence,
+    PersonRecord,
+    ProfileRecord,
+    RedirectRecord,
+)
 from castlist_identity.appearance import appearance_of
-from castlist_identity.gallery_diff import Difference
+from castlist_identity.gallery_diff import GalleryDiff
 from castlist_identity.profile_ids import Profile
-from profile_aggregator.videos.person_records import crop_event, person_of
+from profile_aggregator.videos.conversions import presence_of
+
+Present = PersonRecord | PersonPresence
 
 
 @dataclass(frozen=True)
-class Writes:
+class CommitDocuments:
     """Everything one commit writes besides its ledger, tasks and the gallery's version."""
 
-    inserted_persons: Sequence[Document]
+    inserted_persons: Sequence[PersonRecord]
     removed_persons: Sequence[str]
     moved_persons: Mapping[str, str]
     named_persons: Mapping[str, str | None]
-    created_profiles: Sequence[Document]
-    changed_profiles: Mapping[str, Document]
+    created_profiles: Sequence[ProfileRecord]
+    changed_profiles: Mapping[str, Change]
     removed_profiles: Sequence[str]
-    redirects: Sequence[Document]
-    refounded: Mapping[str, str | None]
-    appearances: Sequence[Document]
+    redirects: Sequence[RedirectRecord]
+    founders: Mapping[str, str | None]
+    appearances: Sequence[AppearanceRecord]
     removed_appearances: Sequence[str]
-    events: Sequence[events.Event]
+    events: Sequence[Event]
 
 
-def needed_persons(made: Difference) -> frozenset[str]:
-    """The stored persons whose documents `writes` needs: everybody in a changed appearance."""
-    inserted = {member.key for member in made.change.inserted}
-    return frozenset(key for keys in made.appearances.values() for key in keys if key not in inserted)
+def needed_persons(diff: GalleryDiff) -> frozenset[str]:
+    """The stored persons that `documents_of` needs: everybody in a changed appearance."""
+    inserted = {member.key for member in diff.change.inserted}
+    return frozenset(key for keys in diff.appearances.values() for key in keys if key not in inserted)
 
 
-def writes(
-    made: Difference,
+def documents_of(
+    diff: GalleryDiff,
     gallery: str,
     version: int,
     now: datetime,
-    persons: Mapping[str, Document],
+    inserted: Mapping[str, PersonRecord],
+    stored: Mapping[str, PersonPresence],
     profiles: Mapping[str, Profile],
     videos_of: Callable[[Iterable[str]], int],
-) -> Writes:
+) -> CommitDocuments:
     """What the commit that makes `version` of the gallery writes.
 
-    `persons` holds the documents of the inserted and of `needed_persons`, `profiles` those that were there before;
+    `inserted` holds the persons that come, `stored` those of `needed_persons`, `profiles` those that were there before;
     `videos_of` counts the videos of persons.
     """
-    profile_of = dict(made.appeared)
-    created = {profile.id: profile for profile in made.created}
-    retired = {merge.retired: merge.into for merge in made.merged}
-    gone = [profile for profile, keys in made.profiles.items() if not keys]
-    changed: dict[str, Document] = {}
-    for profile, keys in made.profiles.items():
+    profile_of = dict(diff.appeared)
+    created = {profile.id: profile for profile in diff.created}
+    retired = {merge.retired: merge.into for merge in diff.merged}
+    gone = [profile for profile, keys in diff.profiles.items() if not keys]
+    changed: dict[str, Change] = {}
+    for profile, keys in diff.profiles.items():
         if keys and profile not in created:
-            changed[profile] = {"video_count": videos_of(keys), "updated_at": now}
-    for profile, name in made.names.items():
+            changed[profile] = set_to(ProfileRecord.video_count, videos_of(keys))
+    for profile, name in diff.names.items():
         if profile not in created and profile not in gone:
-            changed.setdefault(profile, {"updated_at": now})["name"] = name
+            named = set_to(ProfileRecord.name, name)
+            changed[profile] = changed[profile] & named if profile in changed else named
+    present: dict[str, Present] = {**stored, **inserted}
     appearances = [
-        _appearance(gallery, profile, video, [persons[key] for key in keys], now)
-        for (profile, video), keys in made.appearances.items()
+        _appearance(gallery, profile, video, [present[key] for key in keys], now)
+        for (profile, video), keys in diff.appearances.items()
         if keys
     ]
-    return Writes(
+    return CommitDocuments(
         inserted_persons=[
-            {**persons[member.key], "profile_id": profile_of[member.key], "name": member.name}
-            for member in made.change.inserted
+            replace(inserted[member.key], profile_id=profile_of[member.key], name=member.name)
+            for member in diff.change.inserted
         ],
-        removed_persons=sorted(made.change.removed),
-        moved_persons={move.person: move.new for move in made.moved},
-        named_persons=dict(made.change.named),
+        removed_persons=sorted(diff.change.removed),
+        moved_persons={move.person: move.new for move in diff.moved},
+        named_persons=dict(diff.change.named),
         created_profiles=[
-            {
-                "_id": profile.id,
-                "gallery": gallery,
-                "name": made.names.get(profile.id),
-                "created_at": now,
-                "updated_at": now,
-                "founder": profile.founder,
-                "version": profile.created,
-                "video_count": videos_of(made.profiles[profile.id]),
-            }
-            for profile in made.created
+            ProfileRecord(
+                id=profile.id,
+                gallery=gallery,
+                name=diff.names.get(profile.id),
+                created_at=now,
+                updated_at=now,
+                founder=profile.founder,
+                version=profile.created,
+                video_count=videos_of(diff.profiles[profile.id]),
+            )
+            for profile in diff.created
         ],
-        changed_profiles=changed,
+        changed_profiles={
+            profile: change & set_to(ProfileRecord.updated_at, now) for profile, change in changed.items()
+        },
         removed_profiles=gone,
         redirects=[
-            {
-                "_id": profile,
-                "gallery": gallery,
-                "into": retired.get(profile),
-                "founder": made.founders.get(profile, profiles[profile].founder),
-                "version": profiles[profile].created,
-                "at": now,
-            }
+            RedirectRecord(
+                id=profile,
+                gallery=gallery,
+                into=retired.get(profile),
+                founder=diff.founders.get(profile, profiles[profile].founder),
+                version=profiles[profile].created,
+                at=now,
+            )
             for profile in gone
         ],
-        refounded=dict(made.founders),
+        founders=dict(diff.founders),
         appearances=appearances,
-        removed_appearances=[appearance_key(*pair) for pair, keys in made.appearances.items() if not keys],
-        events=_events(made, gallery, version, now, appearances),
+        removed_appearances=[appearance_key(*pair) for pair, keys in diff.appearances.items() if not keys],
+        events=_events(diff, gallery, version, now, appearances),
     )
 
 
-def _appearance(gallery: str, profile: str, video: str, persons: Sequence[Document], now: datetime) -> Document:
-    joined = appearance_of(map(person_of, persons))
-    return {
-        "_id": appearance_key(profile, video),
-        "gallery": gallery,
-        "profile_id": profile,
-        "video_id": video,
-        "epoch": max(person["epoch"] for person in persons),
-        "created_at": now,
-        "persons": [person["_id"] for person in persons],
-        "segments": [{"start": segment.start, "end": segment.end} for segment in joined.segments],
-        "seconds": joined.seconds,
-        "faces": joined.faces,
-        "first_seen": joined.first_seen,
-        "last_seen": joined.last_seen,
-        "crop": None if joined.crop is None else crop_event(joined.crop).model_dump(),
-    }
+def _appearance(gallery: str, profile: str, video: str, persons: Sequence[Present], now: datetime) -> AppearanceRecord:
+    joined = appearance_of(map(presence_of, persons))
+    return AppearanceRecord(
+        id=appearance_key(profile, video),
+        gallery=gallery,
+        profile_id=profile,
+        video_id=video,
+        epoch=max(person.epoch for person in persons),
+        created_at=now,
+        persons=tuple(person.id for person in persons),
+        segments=joined.segments,
+        seconds=joined.seconds,
+        faces=joined.faces,
+        first_seen=joined.first_seen,
+        last_seen=joined.last_seen,
+        crop=joined.crop,
+    )
 
 
 def _events(
-    made: Difference, gallery: str, version: int, now: datetime, appearances: Sequence[Document]
-) -> list[events.Event]:
-    said: list[events.Event] = []
+    diff: GalleryDiff, gallery: str, version: int, now: datetime, appearances: Sequence[AppearanceRecord]
+) -> list[Event]:
+    events: list[Event] = []
 
-    def say(kind: Callable[..., events.Event], **fields: Any) -> None:
-        index = len(said)
-        said.append(
+    def add(kind: Callable[..., Event], **fields: Any) -> None:
+        index = len(events)
+        events.append(
             kind(
                 event_id=event_id("gallery", gallery, version, index),
                 occurred_at=now,
@@ -146,39 +172,34 @@ def _events(
             )
         )
 
-    video_of = {key: video for (_, video), keys in made.appearances.items() for key in keys}
-    for profile in made.created:
-        say(events.ProfileCreated, profile_id=profile.id)
-    for move in made.moved:
-        say(
-            events.PersonMoved,
-            person=move.person,
-            video_id=video_of[move.person],
-            from_profile=move.old,
-            to_profile=move.new,
-        )
+    video_of = {key: video for (_, video), keys in diff.appearances.items() for key in keys}
+    for profile in diff.created:
+        add(ProfileCreated, profile_id=profile.id)
+    for move in diff.moved:
+        video = video_of[move.person]
+        add(PersonMoved, person=move.person, video_id=video, from_profile=move.old, to_profile=move.new)
     for one in appearances:
-        say(
-            events.PersonAppeared,
-            profile_id=one["profile_id"],
-            video_id=one["video_id"],
-            epoch=one["epoch"],
-            persons=one["persons"],
-            segments=one["segments"],
-            seconds=one["seconds"],
-            faces=one["faces"],
-            crop=one["crop"],
+        add(
+            PersonAppeared,
+            profile_id=one.profile_id,
+            video_id=one.video_id,
+            epoch=one.epoch,
+            persons=one.persons,
+            segments=one.segments,
+            seconds=one.seconds,
+            faces=one.faces,
+            crop=one.crop,
         )
-    for (profile_id, video), keys in made.appearances.items():
+    for (profile_id, video), keys in diff.appearances.items():
         if not keys:
-            say(events.AppearanceRemoved, profile_id=profile_id, video_id=video)
-    for split in made.split:
+            add(AppearanceRemoved, profile_id=profile_id, video_id=video)
+    for split in diff.split:
         for into in split.created:
-            say(events.ProfileSplit, profile_id=split.profile, into=into)
-    for merge in made.merged:
-        say(events.ProfilesMerged, retired=merge.retired, into=merge.into)
-    for profile_id in made.emptied:
-        say(events.ProfileRemoved, profile_id=profile_id)
-    for profile_id, name in made.names.items():
-        say(events.ProfileRenamed, profile_id=profile_id, name=name)
-    return said
+            add(ProfileSplit, profile_id=split.profile, into=into)
+    for merge in diff.merged:
+        add(ProfilesMerged, retired=merge.retired, into=merge.into)
+    for profile_id in diff.emptied:
+        add(ProfileRemoved, profile_id=profile_id)
+    for profile_id, name in diff.names.items():
+        add(ProfileRenamed, profile_id=profile_id, name=name)
+    return events

@@ -7,143 +7,179 @@ from datetime import datetime
 
 from castlist.contract.commands import ChangeSettings
 from castlist.contract.ids import derived
-from castlist.ports.documents import Document, Documents
-from castlist.store.collections import PENDING, PERSONS
-from castlist_identity.auto_distance import Choice, distance_for
+from castlist.contract.values import DistanceSetting
+from castlist.store.pending import recluster_id
+from castlist.store.query import with_ids
+from castlist.store.records import (
+    PendingRecluster,
+    PendingRecord,
+    PendingVideo,
+    PersonPlaces,
+    PersonPresence,
+    PersonRecord,
+)
+from castlist.store.store import Store
+from castlist_identity.auto_distance import distance_for
 from castlist_identity.gallery import Gallery
-from castlist_identity.gallery_diff import Change, Difference
+from castlist_identity.gallery_diff import GalleryChange, GalleryDiff
 from castlist_identity.reclustering import (
     BOUND,
     EVERYBODY,
-    Portion,
-    Todo,
-    Worked,
+    ClusteredComponent,
+    ReclusterBacklog,
+    ReclusterBatch,
     next_clusters,
-    recluster_key,
-    todo_of,
 )
-from castlist_identity.video_update import Arrival, change_of
+from castlist_identity.video_update import VideoUpdate, change_for_updates
 from profile_aggregator.commits.commands import change_for, command_of
-from profile_aggregator.commits.commit_documents import Writes, needed_persons, writes
-from profile_aggregator.commits.gallery_cache import Loaded
-from profile_aggregator.videos.person_records import member_of, places_of
+from profile_aggregator.commits.commit_documents import CommitDocuments, documents_of, needed_persons
+from profile_aggregator.commits.gallery_cache import CachedGallery
+from profile_aggregator.videos.conversions import gallery_person, places_of
 
 
-class Stale(Exception):
+class StaleGalleryError(Exception):
     """The gallery has moved on since it was read: match again."""
 
 
+def backlog_of(pending: PendingRecord | None) -> ReclusterBacklog:
+    """What is still to be clustered again, as it was stored; nothing where nothing is."""
+    if not isinstance(pending, PendingRecluster):
+        return ReclusterBacklog(None)
+    return ReclusterBacklog(pending.after, frozenset(pending.keys))
+
+
 @dataclass(frozen=True)
-class Plan:
+class CommitPlan:
     """A commit worked out against a gallery at a version: ready to be written.
 
-    `batch` is what it settles of what is pending. `distance` and `choice` hold from this commit on. `todo` is what is
-    to be reconsidered then; None where the commit does not change that.
+    `batch` is what it settles of what is pending. `distance` and `setting` hold from this commit on. `backlog` is what
+    is to be reconsidered then; None where the commit does not change that.
     """
 
     gallery: str
-    batch: Sequence[Document]
-    made: Difference
-    writes: Writes
-    loaded: Loaded
-    choice: Choice
+    batch: Sequence[PendingRecord]
+    diff: GalleryDiff
+    documents: CommitDocuments
+    cached: CachedGallery
+    setting: DistanceSetting
     distance: float
-    todo: Todo | None
+    backlog: ReclusterBacklog | None
     seen: frozenset[str] = frozenset()
 
     @property
-    def retunes(self) -> bool:
-        return self.distance != self.loaded.gallery.distance
+    def changes_distance(self) -> bool:
+        """Whether persons join up to another distance from this commit on."""
+        return self.distance != self.cached.gallery.distance
 
     def succeeded(self) -> None:
         """The transaction has won: what is in memory follows."""
-        known = self.loaded.gallery
-        known.apply(self.made)
-        self.loaded.version += 1
-        self.loaded.choice = self.choice
-        self.loaded.seen |= self.seen
-        if self.retunes:
-            known.retune(self.distance)
-            self.loaded.seen = set()
+        known = self.cached.gallery
+        known.apply(self.diff)
+        self.cached.version += 1
+        self.cached.setting = self.setting
+        self.cached.seen |= self.seen
+        if self.changes_distance:
+            known.set_distance(self.distance)
+            self.cached.seen = set()
 
 
-class Matcher:
+class CommitPlanner:
     """Works out commits. Reads MongoDB, writes nothing; clusters outside of the event loop."""
 
-    def __init__(self, documents: Documents, clock: Callable[[], datetime]) -> None:
-        self._documents, self._clock = documents, clock
+    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+        self._store, self._clock = store, clock
 
-    async def for_batch(self, gallery: str, batch: Sequence[Document], loaded: Loaded) -> Plan:
-        """The commit of these videos' people, or of one command. Stale if MongoDB is ahead of `loaded`."""
-        known = loaded.gallery
-        inserted = {person["_id"]: person for one in batch for person in one["persons"]}
+    async def for_batch(self, gallery: str, batch: Sequence[PendingRecord], cached: CachedGallery) -> CommitPlan:
+        """The commit of these videos' people, or of one command. StaleGalleryError if MongoDB is ahead of `cached`."""
+        known = cached.gallery
+        videos = [one for one in batch if isinstance(one, PendingVideo)]
+        inserted = {person.id: person for video in videos for person in video.persons}
         command = command_of(batch[0])
-        change = change_for(command, known) if command is not None else await self._replacement(batch, known, inserted)
-        choice = command.across_video_distance if isinstance(command, ChangeSettings) else loaded.choice
-        made = await asyncio.to_thread(self._propose, gallery, loaded, change, BOUND)
+        change = change_for(command, known) if command is not None else await self._replacement(videos, known, inserted)
+        setting = command.across_video_distance if isinstance(command, ChangeSettings) else cached.setting
+        diff = await asyncio.to_thread(self._propose, gallery, cached, change, BOUND)
         people = len(known.members) + len(change.inserted) - len(change.removed)
-        spread = await asyncio.to_thread(known.spread, change) if choice == "auto" else 1.0
-        distance = distance_for(choice, people, spread)
-        todo = None
+        spread = await asyncio.to_thread(known.spread, change) if setting == "auto" else 1.0
+        distance = distance_for(setting, people, spread)
+        backlog = None
         if distance != known.distance:
-            todo = EVERYBODY if people else Todo(None)
-        elif made.unsettled:
-            so_far = todo_of(await self._documents.get(PENDING, recluster_key(gallery)))
-            todo = Todo(so_far.after, so_far.keys | made.unsettled)
-        planned = await self._writes(gallery, made, loaded, inserted)
-        return Plan(gallery, batch, made, planned, loaded, choice, distance, todo)
+            backlog = EVERYBODY if people else ReclusterBacklog(None)
+        elif diff.unsettled:
+            so_far = backlog_of(await self._store.pending.get(recluster_id(gallery)))
+            backlog = ReclusterBacklog(so_far.after, so_far.keys | diff.unsettled)
+        documents = await self._documents(gallery, diff, cached, inserted)
+        return CommitPlan(gallery, batch, diff, documents, cached, setting, distance, backlog)
 
-    async def for_portion(
-        self, gallery: str, portion: Portion, todo: Todo, loaded: Loaded, worked: Worked | None
-    ) -> Plan:
-        """The commit that reconsiders a portion; of a large one, as many clusters as one commit takes over."""
-        known, left, clusters = loaded.gallery, portion.left, None
-        change = Change(reconsider=portion.keys)
-        if portion.large and worked is not None:
-            clusters, last = next_clusters(known, worked)
-            left = left if last else todo
-            change = Change()
-        made = await asyncio.to_thread(self._propose, gallery, loaded, change, None, clusters)
-        planned = await self._writes(gallery, made, loaded, {})
-        return Plan(gallery, (), made, planned, loaded, loaded.choice, known.distance, left, portion.seen)
+    async def for_recluster(
+        self,
+        gallery: str,
+        batch: ReclusterBatch,
+        backlog: ReclusterBacklog,
+        cached: CachedGallery,
+        clustered: ClusteredComponent | None,
+    ) -> CommitPlan:
+        """The commit that reconsiders a batch; of a large one, as many clusters as one commit takes over."""
+        known, left, clusters = cached.gallery, batch.left, None
+        change = GalleryChange(reconsider=batch.keys)
+        if batch.large and clustered is not None:
+            clusters, last = next_clusters(known, clustered)
+            left = left if last else backlog
+            change = GalleryChange()
+        diff = await asyncio.to_thread(self._propose, gallery, cached, change, None, clusters)
+        documents = await self._documents(gallery, diff, cached, {})
+        return CommitPlan(gallery, (), diff, documents, cached, cached.setting, known.distance, left, batch.seen)
 
     def _propose(
         self,
         gallery: str,
-        loaded: Loaded,
-        change: Change,
+        cached: CachedGallery,
+        change: GalleryChange,
         bound: int | None,
-        worked: Sequence[tuple[str, ...]] | None = None,
-    ) -> Difference:
-        version = loaded.version + 1
-        return loaded.gallery.propose(
-            change, lambda smallest: derived("profile", gallery, version, smallest), version, bound, worked
+        clustered: Sequence[tuple[str, ...]] | None = None,
+    ) -> GalleryDiff:
+        version = cached.version + 1
+        return cached.gallery.propose(
+            change, lambda smallest: derived("profile", gallery, version, smallest), version, bound, clustered
         )
 
-    async def _writes(self, gallery: str, made: Difference, loaded: Loaded, inserted: Mapping[str, Document]) -> Writes:
-        known = loaded.gallery
-        persons = {**inserted, **{one["_id"]: one for one in await self._persons(needed_persons(made))}}
+    async def _documents(
+        self, gallery: str, diff: GalleryDiff, cached: CachedGallery, inserted: Mapping[str, PersonRecord]
+    ) -> CommitDocuments:
+        known, needed = cached.gallery, needed_persons(diff)
+        stored: list[PersonPresence] = []
+        if needed:
+            stored = await self._store.persons.find_parts(PersonPresence, with_ids(sorted(needed)))
+            if len(stored) < len(needed):
+                raise StaleGalleryError
 
         def videos_of(keys: Iterable[str]) -> int:
-            return len({persons[k]["video_id"] if k in inserted else known.members[k].video for k in keys})
+            return len({inserted[key].video_id if key in inserted else known.members[key].video for key in keys})
 
-        return writes(made, gallery, loaded.version + 1, self._clock(), persons, known.profiles, videos_of)
-
-    async def _replacement(self, batch: Sequence[Document], known: Gallery, inserted: Mapping[str, Document]) -> Change:
-        """The persons of these videos instead of those that earlier runs had found in them."""
-        removed = frozenset(key for one in batch for key in known.persons_of(one["video_id"]))
-        places = {one["_id"]: places_of(one) for one in await self._persons(removed)}
-        if places:
-            places |= {key: places_of(person) for key, person in inserted.items()}
-        return change_of(
-            known,
-            [Arrival(one["video_id"], tuple(member_of(person) for person in one["persons"]), places) for one in batch],
+        return documents_of(
+            diff,
+            gallery,
+            cached.version + 1,
+            self._clock(),
+            inserted,
+            {person.id: person for person in stored},
+            known.profiles,
+            videos_of,
         )
 
-    async def _persons(self, keys: frozenset[str]) -> list[Document]:
-        if not keys:
-            return []
-        found = await self._documents.find(PERSONS, {"_id": {"$in": sorted(keys)}})
-        if len(found) < len(keys):
-            raise Stale
-        return found
+    async def _replacement(
+        self, videos: Sequence[PendingVideo], known: Gallery, inserted: Mapping[str, PersonRecord]
+    ) -> GalleryChange:
+        """The persons of these videos instead of those that earlier runs had found in them."""
+        removed = frozenset(key for video in videos for key in known.persons_of(video.video_id))
+        places = {}
+        if removed:
+            stored = await self._store.persons.find_parts(PersonPlaces, with_ids(sorted(removed)))
+            if len(stored) < len(removed):
+                raise StaleGalleryError
+            places = {one.id: places_of(one) for one in stored}
+            places |= {key: places_of(person) for key, person in inserted.items()}
+        updates = [
+            VideoUpdate(video.video_id, tuple(gallery_person(person) for person in video.persons), places)
+            for video in videos
+        ]
+        return change_for_updates(known, updates)

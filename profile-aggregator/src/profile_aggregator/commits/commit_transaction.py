@@ -3,137 +3,150 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from operator import itemgetter
 
-from castlist.contract import commands
-from castlist.contract.ids import attempt_key
-from castlist.ports.documents import Document, Documents
+from castlist.contract.commands import ChangeSettings, DeleteVideo
+from castlist.contract.ids import run_key
+from castlist.contract.values import GallerySettings
 from castlist.store import outbox
-from castlist.store.collections import (
-    APPEARANCES,
-    CANCELS,
-    DELETED,
-    GALLERIES,
-    LEDGER,
-    OUTBOX,
-    PENDING,
-    PERSONS,
-    PROFILES,
-    REDIRECTS,
-    SUGGESTIONS,
-    TASKS,
-    VIDEOS,
+from castlist.store.pending import ledger_id, recluster_id
+from castlist.store.query import add, eq, one_of, raise_to, set_to, with_id, with_ids
+from castlist.store.records import (
+    CancelRecord,
+    DeletedVideoRecord,
+    GalleryRecord,
+    LedgerRecord,
+    OutboxRecord,
+    PendingRecluster,
+    PendingVideo,
+    PersonRecord,
+    ProfileRecord,
+    RedirectRecord,
+    SuggestionRecord,
+    TaskError,
+    TaskRecord,
+    VideoRecord,
 )
+from castlist.store.store import Store
 from castlist.tasks import lifecycle
-from castlist_identity.reclustering import RECLUSTER, recluster_key
-from profile_aggregator.commits.commands import PEOPLE, Command, command_of, ledger_entry
-from profile_aggregator.commits.commit_documents import Writes
-from profile_aggregator.commits.commit_planner import Plan, Stale
+from profile_aggregator.commits.commands import Command, command_of
+from profile_aggregator.commits.commit_documents import CommitDocuments
+from profile_aggregator.commits.commit_planner import CommitPlan, StaleGalleryError
+
+_DELETED = TaskError("video_deleted", "The video was deleted.")
 
 
-class Ended(Exception):
+class TaskEndedError(Exception):
     """The task of one of the videos ended otherwise while its people were pending."""
 
-    def __init__(self, pending: Document) -> None:
-        super().__init__(pending["_id"])
+    def __init__(self, pending: PendingVideo) -> None:
+        super().__init__(pending.id)
         self.pending = pending
 
 
-async def write(tx: Documents, plan: Plan, now: datetime) -> list[Document]:
+async def write(transaction: Store, plan: CommitPlan, now: datetime) -> list[OutboxRecord]:
     """All of a commit; the events to publish as they lie in the outbox.
 
-    Raises Stale, Ended or AlreadyExists, all of which undo it.
+    Raises StaleGalleryError, TaskEndedError or AlreadyExistsError, all of which undo it.
     """
-    await tx.insert_many(LEDGER, [{"_id": ledger_entry(one), "at": now} for one in plan.batch])
-    change: Document = {"$inc": {"version": 1}, "$set": {"committed_at": now, "suggestions_due": True}}
-    if plan.retunes:
-        change["$set"]["distance"] = plan.distance
-    if await tx.update(GALLERIES, {"_id": plan.gallery, "version": plan.loaded.version}, change) is None:
-        raise Stale
-    said = await _finish(tx, [one for one in plan.batch if one["kind"] == PEOPLE], now)
+    await transaction.ledger.insert_many(LedgerRecord(id=ledger_id(one), at=now) for one in plan.batch)
+    change = (
+        add(GalleryRecord.version, 1)
+        & set_to(GalleryRecord.committed_at, now)
+        & set_to(GalleryRecord.suggestions_due, True)
+    )
+    if plan.changes_distance:
+        change &= set_to(GalleryRecord.distance, plan.distance)
+    unmoved = with_id(plan.gallery) & eq(GalleryRecord.version, plan.cached.version)
+    if await transaction.galleries.update(unmoved, change) is None:
+        raise StaleGalleryError
+    finished = await _finish(transaction, [one for one in plan.batch if isinstance(one, PendingVideo)], now)
     for one in plan.batch:
         if (command := command_of(one)) is not None:
-            await _obey(tx, command, now)
-    await _apply(tx, plan.writes)
-    await _delete(tx, PENDING, [one["_id"] for one in plan.batch])
-    if plan.todo is not None:
-        await _remember(tx, plan, now)
-    entries = [outbox.entry(event, now, order) for order, event in enumerate(plan.writes.events)]
-    await tx.insert_many(OUTBOX, entries)
-    return entries + said  # whoever hears that a task is done has heard of its people
+            await _carry_out(transaction, command, now)
+    await _apply(transaction, plan.documents)
+    if plan.batch:
+        await transaction.pending.delete(with_ids(one.id for one in plan.batch))
+    if plan.backlog is not None:
+        await _remember_backlog(transaction, plan, now)
+    entries = [outbox.entry(event, now, order) for order, event in enumerate(plan.documents.events)]
+    await transaction.outbox.insert_many(entries)
+    return entries + finished  # whoever hears that a task is done has heard of its people
 
 
-async def _finish(tx: Documents, people: Sequence[Document], now: datetime) -> list[Document]:
+async def _finish(transaction: Store, videos: Sequence[PendingVideo], now: datetime) -> list[OutboxRecord]:
     """The tasks are done, and the videos know which run was committed."""
-    if not people:
+    if not videos:
         return []
-    attempts = {(one["video_id"], one["epoch"]): one for one in people}
-    ended, said = await lifecycle.finish_all_in(tx, list(attempts), lifecycle.DONE, now)
+    runs = {(one.video_id, one.epoch): one for one in videos}
+    ended, entries = await lifecycle.finish_all_in(transaction, list(runs), lifecycle.DONE, now)
     if ended:
-        raise Ended(attempts[ended[0]])
-    for epoch, run in groupby(sorted(people, key=itemgetter("epoch")), key=itemgetter("epoch")):
-        videos = [one["video_id"] for one in run]
-        await tx.update_many(VIDEOS, {"_id": {"$in": videos}}, {"$max": {"committed_epoch": epoch}})
-    return said
+        raise TaskEndedError(runs[ended[0]])
+    for epoch, same in groupby(sorted(videos, key=lambda one: one.epoch), key=lambda one: one.epoch):
+        committed = raise_to(VideoRecord.committed_epoch, epoch)
+        await transaction.videos.update_many(with_ids(one.video_id for one in same), committed)
+    return entries
 
 
-async def _remember(tx: Documents, plan: Plan, now: datetime) -> None:
+async def _remember_backlog(transaction: Store, plan: CommitPlan, now: datetime) -> None:
     """What is still to be reconsidered; while there is anything, the gallery is not settled."""
-    key = recluster_key(plan.gallery)
-    if plan.todo is None or plan.todo.done:
-        await tx.delete(PENDING, {"_id": key})
+    key, backlog = recluster_id(plan.gallery), plan.backlog
+    if backlog is None or backlog.done:
+        await transaction.pending.delete(with_id(key))
         return
-    left = {"after": plan.todo.after, "keys": sorted(plan.todo.keys), "created_at": now}
-    await tx.replace(PENDING, {"_id": key, "kind": RECLUSTER, "gallery": plan.gallery, **left})
+    keys = tuple(sorted(backlog.keys))
+    await transaction.pending.replace(
+        PendingRecluster(id=key, gallery=plan.gallery, created_at=now, after=backlog.after, keys=keys)
+    )
 
 
-async def _obey(tx: Documents, command: Command, now: datetime) -> None:
+async def _carry_out(transaction: Store, command: Command, now: datetime) -> None:
     """What a command writes besides the gallery's persons."""
     match command:
-        case commands.ChangeSettings():
-            chosen = {**command.settings.model_dump(), "across_video_distance": command.across_video_distance}
-            await tx.update(GALLERIES, {"_id": command.gallery}, {"$set": {"settings": chosen}})
-        case commands.DeleteVideo():
-            video = await tx.get(VIDEOS, command.video_id)
-            if video is None or video["gallery"] != command.gallery:
-                return
-            last = int(video["latest_epoch"])
-            for epoch in range(1, last + 1):
-                message = "The video was deleted."
-                await lifecycle.finish_in(
-                    tx, command.video_id, epoch, lifecycle.CANCELLED, now, "video_deleted", message
-                )
-                # Results that are still on their way find this, and go.
-                await tx.replace(CANCELS, {"_id": attempt_key(command.video_id, epoch), "at": now})
-            tomb = {"_id": command.video_id, "latest_epoch": last, "object": video["object"], "at": now}
-            await tx.replace(DELETED, tomb)
-            await tx.delete(VIDEOS, {"_id": command.video_id})
-            await tx.delete(TASKS, {"video_id": command.video_id})
+        case ChangeSettings():
+            chosen = GallerySettings.of(command.settings, command.across_video_distance)
+            await transaction.galleries.update(with_id(command.gallery), set_to(GalleryRecord.settings, chosen))
+        case DeleteVideo():
+            await _delete_video(transaction, command, now)
 
 
-async def _apply(tx: Documents, made: Writes) -> None:
+async def _delete_video(transaction: Store, command: DeleteVideo, now: datetime) -> None:
+    video = await transaction.videos.get(command.video_id)
+    if video is None or video.gallery != command.gallery:
+        return
+    for epoch in range(1, video.latest_epoch + 1):
+        await lifecycle.finish_in(transaction, video.id, epoch, lifecycle.CANCELLED, now, _DELETED)
+        # Results that are still on their way find this, and go.
+        await transaction.cancels.replace(CancelRecord(id=run_key(video.id, epoch), at=now))
+    tombstone = DeletedVideoRecord(id=video.id, latest_epoch=video.latest_epoch, object=video.object, at=now)
+    await transaction.deleted.replace(tombstone)
+    await transaction.videos.delete(with_id(video.id))
+    await transaction.tasks.delete(eq(TaskRecord.video_id, video.id))
+
+
+async def _apply(transaction: Store, documents: CommitDocuments) -> None:
     """Persons, profiles, appearances and redirects."""
-    await _delete(tx, PERSONS, made.removed_persons)
-    await tx.insert_many(PERSONS, made.inserted_persons)
-    await _set_each(tx, PERSONS, {key: {"profile_id": profile} for key, profile in made.moved_persons.items()})
-    await _set_each(tx, PERSONS, {key: {"name": name} for key, name in made.named_persons.items()})
-    await tx.insert_many(PROFILES, made.created_profiles)
-    await _set_each(tx, PROFILES, made.changed_profiles)
-    await _delete(tx, PROFILES, made.removed_profiles)
-    await tx.replace_many(REDIRECTS, made.redirects)
-    if made.removed_profiles:
-        await tx.delete(SUGGESTIONS, {"profiles": {"$in": list(made.removed_profiles)}})
-    founders = {profile: {"founder": founder} for profile, founder in made.refounded.items()}
-    await _set_each(tx, PROFILES, founders)
-    await _set_each(tx, REDIRECTS, founders)
-    await _delete(tx, APPEARANCES, made.removed_appearances)
-    await tx.replace_many(APPEARANCES, made.appearances)
+    if documents.removed_persons:
+        await transaction.persons.delete(with_ids(documents.removed_persons))
+    await transaction.persons.insert_many(documents.inserted_persons)
+    await transaction.persons.update_each(
+        {key: set_to(PersonRecord.profile_id, profile) for key, profile in documents.moved_persons.items()}
+    )
+    await transaction.persons.update_each(
+        {key: set_to(PersonRecord.name, name) for key, name in documents.named_persons.items()}
+    )
+    await transaction.profiles.insert_many(documents.created_profiles)
+    await transaction.profiles.update_each(documents.changed_profiles)
+    await transaction.redirects.replace_many(documents.redirects)
+    if documents.removed_profiles:
+        await transaction.profiles.delete(with_ids(documents.removed_profiles))
+        await transaction.suggestions.delete(one_of(SuggestionRecord.profiles, documents.removed_profiles))
+    await _set_founders(transaction, documents.founders)
+    if documents.removed_appearances:
+        await transaction.appearances.delete(with_ids(documents.removed_appearances))
+    await transaction.appearances.replace_many(documents.appearances)
 
 
-async def _delete(tx: Documents, collection: str, ids: Sequence[str]) -> None:
-    if ids:
-        await tx.delete(collection, {"_id": {"$in": list(ids)}})
-
-
-async def _set_each(tx: Documents, collection: str, changes: Mapping[str, Document]) -> None:
-    await tx.update_each(collection, {key: {"$set": fields} for key, fields in changes.items()})
+async def _set_founders(transaction: Store, founders: Mapping[str, str | None]) -> None:
+    """An id is in use or retired: one of the two passes it over."""
+    await transaction.profiles.update_each({id: set_to(ProfileRecord.founder, one) for id, one in founders.items()})
+    await transaction.redirects.update_each({id: set_to(RedirectRecord.founder, one) for id, one in founders.items()})

@@ -1,27 +1,30 @@
 """What is left to remove once the deletion of a video was committed. Repeated until it is through."""
 
-from castlist.contract.ids import OWN_UPLOADS, attempt_key
-from castlist.ports.documents import Documents
+from castlist.contract.ids import OWN_UPLOADS, run_key
 from castlist.ports.objects import Objects
-from castlist.store.collections import CHUNKS, DELETED, PENDING, PLANS
+from castlist.store.query import ne, one_of, set_to, with_id, with_ids
+from castlist.store.records import ChunkResultRecord, DeletedVideoRecord
+from castlist.store.store import Store
+
+_BATCH = 50
 
 
-async def forget_video(documents: Documents, objects: Objects, video_id: str) -> None:
+async def forget_video(store: Store, objects: Objects, video_id: str) -> None:
     """The video's object (where it came through ingest), crops and records. The tombstone says when this is through."""
-    deleted = await documents.get(DELETED, video_id)
-    if deleted is None or "object" not in deleted:
+    deleted = await store.deleted.get(video_id)
+    if deleted is None or deleted.object is None:
         return
-    attempts = [attempt_key(video_id, epoch) for epoch in range(1, deleted["latest_epoch"] + 1)]
+    runs = [run_key(video_id, epoch) for epoch in range(1, deleted.latest_epoch + 1)]
     await objects.delete_prefix(f"crops/{video_id}/")
-    if deleted["object"]["key"].startswith(OWN_UPLOADS):
-        await objects.delete(deleted["object"]["key"])
-    await documents.delete(CHUNKS, {"attempt": {"$in": attempts}})
-    await documents.delete(PLANS, {"_id": {"$in": attempts}})
-    await documents.delete(PENDING, {"_id": {"$in": attempts}})
-    await documents.update(DELETED, {"_id": video_id}, {"$unset": {"object": ""}})
+    if deleted.object.key.startswith(OWN_UPLOADS):
+        await objects.delete(deleted.object.key)
+    await store.chunks.delete(one_of(ChunkResultRecord.run, runs))
+    await store.plans.delete(with_ids(runs))
+    await store.pending.delete(with_ids(runs))
+    await store.deleted.update(with_id(video_id), set_to(DeletedVideoRecord.object, None))
 
 
-async def sweep_deleted(documents: Documents, objects: Objects) -> None:
+async def sweep_deleted(store: Store, objects: Objects) -> None:
     """Finish what a crash left."""
-    for deleted in await documents.find(DELETED, {"object": {"$exists": True}}, limit=50):
-        await forget_video(documents, objects, deleted["_id"])
+    for deleted in await store.deleted.find(ne(DeletedVideoRecord.object, None), limit=_BATCH):
+        await forget_video(store, objects, deleted.id)

@@ -2,18 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+
+from castlist.store.records import ReceivedPart
 
 
-class Received(NamedTuple):
-    """One stored result: part `part` of `parts` of a chunk."""
-
-    chunk: int
-    part: int
-    parts: int
-
-
-def finished_chunks(received: Iterable[Received]) -> frozenset[int]:
+def finished_chunks(received: Iterable[ReceivedPart]) -> frozenset[int]:
     """Chunks of which every part is there, in whatever order and however often they came."""
     parts: dict[int, set[int]] = defaultdict(set)
     needed: dict[int, int] = {}

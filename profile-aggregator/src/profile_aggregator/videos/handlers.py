@@ -12,231 +12,251 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from castlist.contract import commands, events, values
 from castlist.contract.codec import encode
-from castlist.contract.ids import attempt_key, chunk_key, crops_prefix, event_id, ledger_key, task_id
-from castlist.ports.documents import Document, Documents
-from castlist.ports.errors import AlreadyExists
+from castlist.contract.commands import CancelVideo
+from castlist.contract.events import (
+    ChunkFailed,
+    ChunkProgressed,
+    FacesEncoded,
+    VideoPeopleFound,
+    VideoPlanned,
+    VideoRejected,
+    VideoUploaded,
+)
+from castlist.contract.ids import chunk_key, crops_prefix, event_id, ledger_key, run_key, task_id
+from castlist.contract.values import AnalysisSettings
+from castlist.ports.errors import AlreadyExistsError
 from castlist.ports.messages import Publisher
 from castlist.ports.objects import Objects
-from castlist.store.collections import CHUNKS, LEDGER, PENDING, PLANS, TASKS, VIDEOS
-from castlist.tasks import cancels, lifecycle, registration
+from castlist.store.query import Change, Where, add_each, ascending, eq, one_of, raise_to, set_to, with_id
+from castlist.store.records import (
+    ChunkResultRecord,
+    PendingRecord,
+    PendingVideo,
+    PlanRecord,
+    ReceivedPart,
+    TaskError,
+    TaskRecord,
+    VideoRecord,
+)
+from castlist.store.store import Store
+from castlist.tasks import cancels, lifecycle
+from castlist.tasks.registration import register
 from castlist_identity.domain import Track, VideoPeople
 from castlist_identity.video_people import PeopleSettings, people_of_video
-from profile_aggregator.commits.commands import PEOPLE
-from profile_aggregator.videos.completion import Received, finished_chunks, missing_chunks, progress
-from profile_aggregator.videos.person_records import person_document, tracks_of
+from profile_aggregator.videos.completion import finished_chunks, missing_chunks, progress
+from profile_aggregator.videos.conversions import person_record, tracks_of
 
 log = logging.getLogger(__name__)
 _PROGRESS_EVERY = 0.5
-_FACTS = ("duration", "width", "height", "frame_rate")
+_UNREADABLE = TaskError("unreadable", "Not one frame of it could be decoded.")
 
 
-class Videos:
+class VideoHandlers:
     """The handlers of events that are keyed by video."""
 
-    def __init__(
-        self, documents: Documents, objects: Objects, publisher: Publisher, clock: Callable[[], datetime]
-    ) -> None:
-        self._documents, self._objects, self._publisher, self._clock = documents, objects, publisher, clock
+    def __init__(self, store: Store, objects: Objects, publisher: Publisher, clock: Callable[[], datetime]) -> None:
+        self._store, self._objects, self._publisher, self._clock = store, objects, publisher, clock
         self._running: dict[str, dict[int, float]] = defaultdict(dict)
         self._shown: dict[str, float] = {}
 
-    async def uploaded(self, event: events.VideoUploaded) -> None:
-        """A video that another system announced gets its records here; ours has them already. Poison on a conflict."""
-        await registration.register(self._documents, event, self._clock())
+    async def uploaded(self, event: VideoUploaded) -> None:
+        """A video that another system announced gets its records here; ours has them already.
 
-    async def planned(self, event: events.VideoPlanned) -> None:
+        VideoConflictError if its id stands for something else.
+        """
+        await register(self._store, event, self._clock())
+
+    async def planned(self, event: VideoPlanned) -> None:
         """Work has begun. What is planned is shown with the plan's settings, in one change."""
-        now = self._clock()
-        facts = {k: getattr(event, k) for k in _FACTS}
-        await self._documents.update(VIDEOS, {"_id": event.video_id}, {"$set": facts})
-        change = {
-            "$set": {"status": lifecycle.PROCESSING, "updated_at": now},
-            "$addToSet": {"warnings": {"$each": list(event.warnings)}},
-        }
-        task = await self._documents.update(TASKS, _open(event.video_id, event.epoch), change)
-        if task is not None and task["started_at"] is None:
-            started = {**_open(event.video_id, event.epoch), "started_at": None}
-            await self._documents.update(TASKS, started, {"$set": {"started_at": now}})
+        await self._note_media_facts(event.video_id, event)
+        await self._show_at_work(event.video_id, event.epoch, add_each(TaskRecord.warnings, event.warnings))
         await self.complete(event.video_id, event.epoch)
 
-    async def encoded(self, event: events.FacesEncoded) -> None:
+    async def _show_at_work(self, video_id: str, epoch: int, more: Change) -> None:
+        """The task is being worked on; with the first sign of it it has begun, whichever event that is."""
+        now = self._clock()
+        at_work = set_to(TaskRecord.status, lifecycle.PROCESSING) & set_to(TaskRecord.updated_at, now)
+        task = await self._store.tasks.update(_open(video_id, epoch), at_work & more)
+        if task is not None and task.started_at is None:
+            unstarted = _open(video_id, epoch) & eq(TaskRecord.started_at, None)
+            await self._store.tasks.update(unstarted, set_to(TaskRecord.started_at, now))
+
+    async def _note_media_facts(self, video_id: str, facts: VideoPlanned | PlanRecord) -> None:
+        await self._store.videos.update(
+            with_id(video_id),
+            set_to(VideoRecord.duration, facts.duration)
+            & set_to(VideoRecord.width, facts.width)
+            & set_to(VideoRecord.height, facts.height)
+            & set_to(VideoRecord.frame_rate, facts.frame_rate),
+        )
+
+    async def encoded(self, event: FacesEncoded) -> None:
         """A chunk's result: stored under its id, then the video looked at whether it is complete."""
-        if not await lifecycle.is_wanted(self._documents, event.video_id, event.epoch):
+        if not await lifecycle.is_wanted(self._store, event.video_id, event.epoch):
             await self._discard_late(event)
             return
-        key = chunk_key(event.video_id, event.epoch, event.chunk)
-        stored = {
-            "_id": f"{key}:{event.part}",
-            "attempt": attempt_key(event.video_id, event.epoch),
-            "chunk": event.chunk,
-            "part": event.part,
-            "parts": event.parts,
-            "event": encode(event).decode(),
-            "at": self._clock(),
-        }
+        result = ChunkResultRecord(
+            id=f"{chunk_key(event.video_id, event.epoch, event.chunk)}:{event.part}",
+            run=run_key(event.video_id, event.epoch),
+            chunk=event.chunk,
+            part=event.part,
+            parts=event.parts,
+            event=encode(event).decode(),
+            at=self._clock(),
+        )
         try:
-            await self._documents.insert(CHUNKS, stored)
-        except AlreadyExists:
-            log.info("duplicate result", extra={"chunk": event.chunk, "part": event.part})
+            await self._store.chunks.insert(result)
+        except AlreadyExistsError:
+            log.info("result_repeated", extra={"chunk": event.chunk, "part": event.part})
         await self.complete(event.video_id, event.epoch)
 
-    async def _discard_late(self, event: events.FacesEncoded) -> None:
-        """A result nobody wants any more. What a done task shows stays; crops of any other go."""
-        task = await self._documents.get(TASKS, task_id(event.video_id, event.epoch))
-        if task is None or task["status"] != lifecycle.DONE:
-            prefix = f"{crops_prefix(event.video_id, event.epoch)}{event.chunk}-"
-            await self._objects.delete_prefix(prefix)
+    async def _discard_late(self, event: FacesEncoded) -> None:
+        """A result that is not wanted any more. What a done task shows stays; crops of any other go."""
+        task = await self._store.tasks.get(task_id(event.video_id, event.epoch))
+        if task is None or task.status != lifecycle.DONE:
+            await self._objects.delete_prefix(f"{crops_prefix(event.video_id, event.epoch)}{event.chunk}-")
 
-    async def chunk_failed(self, event: events.ChunkFailed) -> None:
+    async def chunk_failed(self, event: ChunkFailed) -> None:
         """A chunk that cannot be worked through fails its video's task."""
-        await self._fail(event.video_id, event.epoch, event.code, event.message)
+        await self._fail(event.video_id, event.epoch, TaskError(event.code, event.message))
 
-    async def rejected(self, event: events.VideoRejected) -> None:
+    async def rejected(self, event: VideoRejected) -> None:
         """A video that cannot be worked through at all."""
-        await self._fail(event.video_id, event.epoch, event.code, event.message)
+        await self._fail(event.video_id, event.epoch, TaskError(event.code, event.message))
 
-    async def _fail(self, video_id: str, epoch: int, code: str, message: str) -> None:
-        await lifecycle.finish(self._documents, video_id, epoch, lifecycle.FAILED, self._clock(), code, message)
-        task = await self._documents.get(TASKS, task_id(video_id, epoch))
-        if task is not None and task["status"] in (lifecycle.FAILED, lifecycle.CANCELLED):
+    async def _fail(self, video_id: str, epoch: int, error: TaskError) -> None:
+        await lifecycle.finish(self._store, video_id, epoch, lifecycle.FAILED, self._clock(), error)
+        task = await self._store.tasks.get(task_id(video_id, epoch))
+        if task is not None and task.status in (lifecycle.FAILED, lifecycle.CANCELLED):
             await self.forget(video_id, epoch)
 
-    async def cancelled(self, event: commands.CancelVideo) -> None:
+    async def cancelled(self, event: CancelVideo) -> None:
         """Remembered whatever comes later. What the task has left behind goes, unless it was done first."""
         now = self._clock()
-        epoch = await cancels.resolve_cancel(self._documents, event, now)
-        await cancels.cancel(self._documents, event.video_id, epoch, now)
-        task = await self._documents.get(TASKS, task_id(event.video_id, epoch))
-        if task is None or task["status"] in (lifecycle.FAILED, lifecycle.CANCELLED):
+        epoch = await cancels.resolve_cancel(self._store, event, now)
+        await cancels.cancel(self._store, event.video_id, epoch, now)
+        task = await self._store.tasks.get(task_id(event.video_id, epoch))
+        if task is None or task.status in (lifecycle.FAILED, lifecycle.CANCELLED):
             await self.forget(event.video_id, epoch)
 
     async def forget(self, video_id: str, epoch: int) -> None:
-        """Remove what an attempt that will never be committed has left behind."""
-        attempt = attempt_key(video_id, epoch)
-        self._running.pop(attempt, None)
-        self._shown.pop(attempt, None)
+        """Remove what a run that will never be committed has left behind."""
+        run = run_key(video_id, epoch)
+        self._running.pop(run, None)
+        self._shown.pop(run, None)
         await self._objects.delete_prefix(crops_prefix(video_id, epoch))
-        await self._documents.delete(CHUNKS, {"attempt": attempt})
-        await self._documents.delete(PENDING, {"_id": attempt})
+        await self._store.chunks.delete(eq(ChunkResultRecord.run, run))
+        await self._store.pending.delete(with_id(run))
 
-    async def progressed(self, event: events.ChunkProgressed) -> None:
+    async def progressed(self, event: ChunkProgressed) -> None:
         """How far a running chunk is; shown at most twice a second."""
-        attempt = attempt_key(event.video_id, event.epoch)
-        self._running[attempt][event.chunk] = event.fraction
-        if time.monotonic() - self._shown.get(attempt, 0.0) < _PROGRESS_EVERY:
+        run = run_key(event.video_id, event.epoch)
+        self._running[run][event.chunk] = event.fraction
+        if time.monotonic() - self._shown.get(run, 0.0) < _PROGRESS_EVERY:
             return
-        plan = await self._documents.get(PLANS, attempt)
+        plan = await self._store.plans.get(run)
         if plan is not None:
-            done = finished_chunks(await self._received(attempt))
-            await self._show(event.video_id, event.epoch, plan, done)
+            await self._show(event.video_id, event.epoch, plan, finished_chunks(await self._received(run)))
 
-    async def _show(self, video_id: str, epoch: int, plan: Document, done: frozenset[int]) -> None:
-        attempt, planned = attempt_key(video_id, epoch), len(plan["chunks"])
-        running = self._running[attempt]
+    async def _show(self, video_id: str, epoch: int, plan: PlanRecord, done: frozenset[int]) -> None:
+        running = self._running[plan.id]
         for chunk in done & running.keys():
             del running[chunk]
-        self._shown[attempt] = time.monotonic()
-        change = {
-            "$max": {"progress": progress(planned, len(done), running), "chunks_done": len(done)},
-            "$set": {
-                "updated_at": self._clock(),
-                "status": lifecycle.PROCESSING,
-                "chunks_planned": planned,
-                "settings": values.MatchSettings.model_validate(plan.get("settings") or {}).model_dump(),
-            },
-        }
-        await self._documents.update(TASKS, _open(video_id, epoch), change)
+        self._shown[plan.id] = time.monotonic()
+        await self._show_at_work(
+            video_id,
+            epoch,
+            raise_to(TaskRecord.progress, progress(len(plan.chunks), len(done), running))
+            & raise_to(TaskRecord.chunks_done, len(done))
+            & set_to(TaskRecord.chunks_planned, len(plan.chunks))
+            & set_to(TaskRecord.settings, plan.settings),
+        )
 
-    async def _received(self, attempt: str) -> list[Received]:
-        found = await self._documents.find(CHUNKS, {"attempt": attempt}, fields=("chunk", "part", "parts"))
-        return [Received(one["chunk"], one["part"], one["parts"]) for one in found]
+    async def _received(self, run: str) -> list[ReceivedPart]:
+        return await self._store.chunks.find_parts(ReceivedPart, eq(ChunkResultRecord.run, run))
 
     async def complete(self, video_id: str, epoch: int) -> None:
         """If every planned chunk is there: find the video's people and hand them to their gallery. Safe to repeat."""
-        attempt = attempt_key(video_id, epoch)
-        plan = await self._documents.get(PLANS, attempt)
+        run = run_key(video_id, epoch)
+        plan = await self._store.plans.get(run)
         if plan is None:
             return
-        planned = len(plan["chunks"])
-        done = finished_chunks(await self._received(attempt))
-        missing = missing_chunks(planned, done)
-        if not missing or time.monotonic() - self._shown.get(attempt, 0.0) >= _PROGRESS_EVERY:
+        done = finished_chunks(await self._received(run))
+        missing = missing_chunks(len(plan.chunks), done)
+        if not missing or time.monotonic() - self._shown.get(run, 0.0) >= _PROGRESS_EVERY:
             await self._show(video_id, epoch, plan, done)
         if missing:
             return
-        gallery = str(plan["gallery"])
-        if await self._documents.get(LEDGER, ledger_key(gallery, video_id, epoch)) is not None:
+        if await self._store.ledger.get(ledger_key(plan.gallery, video_id, epoch)) is not None:
             return
-        if not await lifecycle.is_wanted(self._documents, video_id, epoch):
+        if not await lifecycle.is_wanted(self._store, video_id, epoch):
             await self.forget(video_id, epoch)
             return
-        pending = await self._documents.get(PENDING, attempt) or await self._find_people(plan, video_id, epoch)
+        pending = await self._store.pending.get(run) or await self._find_people(plan, video_id, epoch)
         if pending is not None:
-            await self._publisher.publish(
-                events.VideoPeopleFound(
-                    event_id=event_id("VideoPeopleFound", attempt),
-                    occurred_at=self._clock(),
-                    video_id=video_id,
-                    epoch=epoch,
-                    gallery=gallery,
-                    people=len(pending["persons"]),
-                )
-            )
+            await self._announce_people(video_id, epoch, pending)
 
-    async def _find_people(self, plan: Document, video_id: str, epoch: int) -> Document | None:
-        attempt = attempt_key(video_id, epoch)
-        stored = await self._documents.find(CHUNKS, {"attempt": attempt}, sort=[("chunk", 1), ("part", 1)])
+    async def _announce_people(self, video_id: str, epoch: int, pending: PendingRecord) -> None:
+        assert isinstance(pending, PendingVideo)
+        await self._publisher.publish(
+            VideoPeopleFound(
+                event_id=event_id("VideoPeopleFound", pending.id),
+                occurred_at=self._clock(),
+                video_id=video_id,
+                epoch=epoch,
+                gallery=pending.gallery,
+                people=len(pending.persons),
+            )
+        )
+
+    async def _find_people(self, plan: PlanRecord, video_id: str, epoch: int) -> PendingVideo | None:
+        order = [ascending(ChunkResultRecord.chunk), ascending(ChunkResultRecord.part)]
+        stored = await self._store.chunks.find(eq(ChunkResultRecord.run, plan.id), sort=order)
         try:
-            results = [events.FacesEncoded.model_validate_json(one["event"]) for one in stored]
+            results = [FacesEncoded.model_validate_json(one.event) for one in stored]
         except ValidationError as error:
-            # Only a mistake of ours can store such a thing; it must not stop the stream for everybody else.
-            log.exception("a stored result cannot be read")
+            # Only a mistake of ours can store such a thing; it must not stop the stream for every other video.
+            log.exception("result_unreadable")
             message = f"A stored result cannot be read: {error.error_count()} errors."
-            await self._fail(video_id, epoch, "internal", message)
+            await self._fail(video_id, epoch, TaskError("internal", message))
             return None
         if sum(result.frames for result in results) == 0:
-            await self._fail(video_id, epoch, "unreadable", "Not one frame of it could be decoded.")
+            await self._fail(video_id, epoch, _UNREADABLE)
             return None
-        settings = values.MatchSettings.model_validate(plan.get("settings") or {})
-        people = await asyncio.to_thread(_people, results, settings)
-        change = {
-            "$set": {"faces_skipped": _skipped(results, people)},
-            "$addToSet": {"warnings": {"$each": sorted({w for result in results for w in result.warnings})}},
-        }
-        await self._documents.update(TASKS, _open(video_id, epoch), change)
-        if facts := plan.get("facts"):  # the event that says the same may be late
-            await self._documents.update(VIDEOS, {"_id": video_id}, {"$set": {k: facts[k] for k in _FACTS}})
-        pending = {
-            "_id": attempt,
-            "kind": PEOPLE,
-            "gallery": plan["gallery"],
-            "video_id": video_id,
-            "epoch": epoch,
-            "persons": [person_document(person, plan["gallery"], video_id, epoch) for person in people.people],
-            "created_at": self._clock(),
-        }
+        people = await asyncio.to_thread(_people, results, plan.settings)
+        warnings = sorted({*plan.warnings, *(warning for result in results for warning in result.warnings)})
+        told = set_to(TaskRecord.faces_skipped, _skipped(results, people)) & add_each(TaskRecord.warnings, warnings)
+        await self._store.tasks.update(_open(video_id, epoch), told)
+        await self._note_media_facts(video_id, plan)  # the event that says the same may be late, or lost
+        pending = PendingVideo(
+            id=plan.id,
+            gallery=plan.gallery,
+            created_at=self._clock(),
+            video_id=video_id,
+            epoch=epoch,
+            persons=tuple(person_record(person, plan.gallery, video_id, epoch) for person in people.people),
+        )
         try:
-            await self._documents.insert(PENDING, pending)
-        except AlreadyExists:
-            log.info("pending already")
-        self._running.pop(attempt, None)
-        self._shown.pop(attempt, None)
+            await self._store.pending.insert(pending)
+        except AlreadyExistsError:
+            log.info("people_pending_already")
+        self._running.pop(plan.id, None)
+        self._shown.pop(plan.id, None)
         return pending
 
 
-def _open(video_id: str, epoch: int) -> Document:
-    return {"_id": task_id(video_id, epoch), "status": {"$in": list(lifecycle.OPEN)}}
+def _open(video_id: str, epoch: int) -> Where:
+    return with_id(task_id(video_id, epoch)) & one_of(TaskRecord.status, lifecycle.OPEN)
 
 
-def _people(results: Sequence[events.FacesEncoded], settings: values.MatchSettings) -> VideoPeople:
+def _people(results: Sequence[FacesEncoded], settings: AnalysisSettings) -> VideoPeople:
     tracks: list[Track] = [track for result in results for track in tracks_of(result)]
     rules = PeopleSettings(distance=settings.in_video_distance, min_sightings=settings.minimum_sightings)
     return people_of_video(tracks, rules)
 
 
-def _skipped(results: Sequence[events.FacesEncoded], people: VideoPeople) -> dict[str, int]:
+def _skipped(results: Sequence[FacesEncoded], people: VideoPeople) -> dict[str, int]:
     total: dict[str, int] = defaultdict(int, people.skipped)
     for result in results:
         for reason, count in result.faces_skipped.items():

@@ -2,92 +2,141 @@
 
 import asyncio
 import uuid
+from dataclasses import asdict
 
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from castlist.api import resources
 from castlist.clock import now_utc
 from castlist.contract.codec import decode
 from castlist.contract.commands import ChangeSettings
 from castlist.contract.topics import GALLERY_COMMITS
-from castlist.contract.values import MatchSettings
-from castlist.ports.documents import Document
-from castlist.service.operations import NoQuery, field_errors, parse_body
+from castlist.contract.values import GallerySettings
+from castlist.service.operations import operation
 from castlist.service.problems import Problem
-from castlist.store.collections import GALLERIES, SUGGESTIONS
-from query_api.command_outbox import Commands
+from castlist.service.request_parsing import NoQuery, parse_body
+from castlist.store.query import ANY, ascending, eq
+from castlist.store.records import GalleryRecord, SuggestionRecord
+from castlist.store.store import Store
+from query_api.command_outbox import COMMANDED, CommandOutbox
+from query_api.endpoints.replies import none, one, page
 from query_api.http.cursors import Order
 from query_api.http.parameters import Paged
-from query_api.http.responses import answer
-from query_api.read_model import Reading
-from query_api.schemas import GallerySettings, GallerySettingsChange
+from query_api.http.rendering import json_response
+from query_api.read_model import ReadModel
 
 
 class Galleries:
-    """GET /galleries …"""
+    """/galleries …"""
 
-    def __init__(self, reading: Reading, commands: Commands) -> None:
-        self._reading, self._commands = reading, commands
+    def __init__(self, model: ReadModel, commands: CommandOutbox) -> None:
+        self._model, self._commands = model, commands
         self._changing = asyncio.Lock()
 
+    @operation(
+        "GET",
+        "/galleries",
+        tag="galleries",
+        summary="Galleries",
+        replies=page("galleries, by their names", resources.GalleryPage),
+        query=Paged,
+    )
     async def list_galleries(self, _: Request, query: Paged) -> Response:
-        """Galleries by name."""
-        rows, cursor = await self._reading.page(GALLERIES, {}, Order("_id"), query.limit, query.cursor)
-        return answer({"items": await self._reading.galleries([row["_id"] for row in rows]), "next_cursor": cursor})
+        """List the namespaces of people there are. A gallery comes to be by being used."""
+        table, order = self._model.store.galleries, Order(GalleryRecord.id)
+        records, cursor = await self._model.page(table, ANY, order, query.limit, query.cursor)
+        views = await self._model.galleries([gallery.id for gallery in records])
+        return json_response({"items": views, "next_cursor": cursor})
 
+    @operation(
+        "GET",
+        "/galleries/{gallery}",
+        tag="galleries",
+        summary="A gallery",
+        replies=one("gallery", resources.Gallery),
+    )
     async def get_gallery(self, request: Request, _: NoQuery) -> Response:
-        """One gallery."""
-        row = await self._gallery(request)
-        return answer((await self._reading.galleries([row["_id"]]))[0])
+        """Show how much is in a gallery, and whether anything in it is still to come."""
+        gallery = await self._gallery(request)
+        return json_response((await self._model.galleries([gallery.id]))[0])
 
+    @operation(
+        "GET",
+        "/galleries/{gallery}/suggestions",
+        tag="galleries",
+        summary="Profiles that may be one person",
+        replies=one("gallery", resources.Suggestions, "Its suggestions, the nearest pair first."),
+    )
     async def gallery_suggestions(self, request: Request, _: NoQuery) -> Response:
-        """Pairs of profiles that may be one person."""
-        row = await self._gallery(request)
-        found = await self._reading.documents.find(SUGGESTIONS, {"gallery": row["_id"]}, sort=[("distance", 1)])
-        return answer({"items": [{"profiles": one["profiles"], "distance": one["distance"]} for one in found]})
+        """List pairs of profiles that may be one person, for a person to decide."""
+        gallery = await self._gallery(request)
+        where, order = eq(SuggestionRecord.gallery, gallery.id), [ascending(SuggestionRecord.distance)]
+        found = await self._model.store.suggestions.find(where, sort=order)
+        return json_response({"items": [{"profiles": one.profiles, "distance": one.distance} for one in found]})
 
+    @operation(
+        "GET",
+        "/galleries/{gallery}/settings",
+        tag="galleries",
+        summary="A gallery's settings",
+        replies=one("gallery", resources.GallerySettings, "Its settings, those that were never changed too."),
+    )
     async def get_settings(self, request: Request, _: NoQuery) -> Response:
-        """How faces are looked for and matched in this gallery."""
-        return answer(_settings(await self._gallery(request)).model_dump())
+        """Show how faces are looked for and matched in a gallery."""
+        return json_response(_settings(await self._gallery(request)))
 
+    @operation(
+        "PATCH",
+        "/galleries/{gallery}/settings",
+        tag="galleries",
+        summary="Change a gallery's settings",
+        replies={**COMMANDED, **none("gallery")},
+        body={"application/json": resources.GallerySettingsChange},
+    )
     async def change_settings(self, request: Request, _: NoQuery) -> Response:
-        """Change some settings; the next task uses them, a new distance re-clusters."""
-        change = await parse_body(GallerySettingsChange, request)
+        """Change some settings; the next task uses them, and a new distance clusters the gallery again."""
+        change = await parse_body(resources.GallerySettingsChange, request)
         named = {name: getattr(change, name) for name in change.model_fields_set}
         async with self._changing:  # a command holds all settings: the next one builds on it
-            before = await self._latest_settings(request)
-            try:
-                settings = GallerySettings.model_validate(before.model_dump() | named)
-            except ValidationError as error:
-                raise Problem(422, "The settings are not valid.", errors=field_errors(error)) from None
+            settings = GallerySettings(**(asdict(await self._latest_settings(request)) | named))
             gallery = request.path_params["gallery"]
             command = ChangeSettings(
                 event_id=str(uuid.uuid4()),
                 occurred_at=now_utc(),
                 gallery=gallery,
-                settings=MatchSettings.model_validate(settings.model_dump()),
+                settings=settings.analysis,
                 across_video_distance=settings.across_video_distance,
             )
             return await self._commands.accept(command, gallery)
 
     async def _latest_settings(self, request: Request) -> GallerySettings:
         """Those that hold once all accepted commands are carried out."""
-        waiting = await self._reading.waiting_commands([request.path_params["gallery"]])
+        waiting = await self._commands.waiting(request.path_params["gallery"])
         settings = _settings(await self._gallery(request))  # after: what was carried out meanwhile is in it
         for entry in waiting:
-            command = decode(GALLERY_COMMITS, entry["value"].encode())
+            command = decode(GALLERY_COMMITS, entry.value.encode())
             if isinstance(command, ChangeSettings):
-                held = command.settings.model_dump() | {"across_video_distance": command.across_video_distance}
-                settings = GallerySettings.model_validate(held)
+                settings = GallerySettings.of(command.settings, command.across_video_distance)
         return settings
 
-    async def _gallery(self, request: Request) -> Document:
-        row = await self._reading.documents.get(GALLERIES, request.path_params["gallery"])
-        if row is None:
-            raise Problem(404, "There is no such gallery.")
-        return row
+    async def _gallery(self, request: Request) -> GalleryRecord:
+        return await known_gallery(self._model.store, request.path_params["gallery"])
 
 
-def _settings(row: Document) -> GallerySettings:
-    return GallerySettings.model_validate(row.get("settings") or {})
+async def known_gallery(store: Store, gallery: str) -> GalleryRecord:
+    """The gallery; Problem 404 if there is none of that name."""
+    record = await store.galleries.get(gallery)
+    if record is None:
+        raise Problem(404, f"There is no gallery {gallery}.")
+    return record
+
+
+async def ensure_known(store: Store, gallery: str | None) -> None:
+    """Where a list is empty: Problem 404 if the gallery that was asked for, if one was, does not exist."""
+    if gallery is not None:
+        await known_gallery(store, gallery)
+
+
+def _settings(gallery: GalleryRecord) -> GallerySettings:
+    return gallery.settings or GallerySettings()

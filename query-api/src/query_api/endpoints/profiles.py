@@ -5,79 +5,117 @@ import uuid
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from castlist.api import resources
 from castlist.clock import now_utc
 from castlist.contract.commands import RenameProfile
-from castlist.ports.documents import Document
-from castlist.service.operations import NoQuery, parse_body
+from castlist.service.operations import operation
 from castlist.service.problems import Problem
-from castlist.store.collections import APPEARANCES, PROFILES
-from query_api.command_outbox import Commands
+from castlist.service.request_parsing import NoQuery, parse_body
+from castlist.store.query import ANY, eq
+from castlist.store.records import AppearanceRecord, ProfileRecord
+from query_api.command_outbox import COMMANDED, CommandOutbox
+from query_api.endpoints.galleries import ensure_known
+from query_api.endpoints.replies import MOVED, none, one, page
 from query_api.http.cursors import Order
 from query_api.http.parameters import Paged, ProfileQuery
-from query_api.http.responses import answer
-from query_api.read_model import NEWEST_FIRST, Reading
-from query_api.schemas import ProfileChange
+from query_api.http.rendering import json_response
+from query_api.read_model import NEWEST_FIRST, ReadModel
 
 
 class Profiles:
-    """GET /profiles …"""
+    """/profiles …"""
 
-    def __init__(self, reading: Reading, commands: Commands) -> None:
-        self._reading, self._commands = reading, commands
+    def __init__(self, model: ReadModel, commands: CommandOutbox) -> None:
+        self._model, self._commands = model, commands
 
+    @operation(
+        "GET",
+        "/profiles",
+        tag="people",
+        summary="People",
+        replies={**page("people", resources.ProfilePage), **none("gallery")},
+        query=ProfileQuery,
+    )
     async def list_profiles(self, _: Request, query: ProfileQuery) -> Response:
-        """Who is in a gallery, or in a video."""
-        where: Document = query.model_dump(include={"gallery", "name"}, exclude_none=True)
+        """List who is in a gallery, or in a video: each with the videos they were seen in, when, and a crop of each."""
+        where = ANY
+        if query.gallery is not None:
+            where &= eq(ProfileRecord.gallery, query.gallery)
+        if query.name is not None:
+            where &= eq(ProfileRecord.name, query.name)
         if query.video_id is not None:
-            found = await self._reading.documents.find(
-                APPEARANCES, {"video_id": query.video_id}, fields=("profile_id",)
-            )
-            where["_id"] = {"$in": sorted(one["profile_id"] for one in found)}
-        order = Order(query.sort.lstrip("-"), -1 if query.sort.startswith("-") else 1)
-        rows, cursor = await self._reading.page(PROFILES, where, order, query.limit, query.cursor)
-        return answer({"items": await self._reading.profiles(rows), "next_cursor": cursor})
+            where &= await self._model.profiles_in(query.video_id)
+        direction = -1 if query.sort.startswith("-") else 1
+        order = Order(ProfileRecord.name if query.sort == "name" else ProfileRecord.created_at, direction)
+        records, cursor = await self._model.page(self._model.store.profiles, where, order, query.limit, query.cursor)
+        if not records:
+            await ensure_known(self._model.store, query.gallery)
+        return json_response({"items": await self._model.profiles(records), "next_cursor": cursor})
 
+    @operation(
+        "GET",
+        "/profiles/{profile_id}",
+        tag="people",
+        summary="A person",
+        replies={**one("profile", resources.Profile), **MOVED},
+    )
     async def get_profile(self, request: Request, _: NoQuery) -> Response:
-        """One profile; 308 to the one that holds its people now, if the id was merged away."""
+        """Show one person. An id that was merged away leads to the profile that holds its people now, for ever."""
         found = await self._find(request)
         if isinstance(found, Response):
             return found
-        if shown := await self._reading.profiles([found]):
-            return answer(shown[0])
+        if views := await self._model.profiles([found]):
+            return json_response(views[0])
         found = await self._find(request)  # it was merged away since we looked
         return found if isinstance(found, Response) else _no_profile().response()
 
+    @operation(
+        "GET",
+        "/profiles/{profile_id}/appearances",
+        tag="people",
+        summary="Every video a person is in",
+        replies={**page("appearances, the newest first", resources.AppearancePage), **none("profile"), **MOVED},
+        query=Paged,
+    )
     async def profile_appearances(self, request: Request, query: Paged) -> Response:
-        """All appearances of a profile, newest first."""
+        """List all appearances of a person; a profile itself shows the newest 100."""
         found = await self._find(request)
         if isinstance(found, Response):
             return found
-        where = {"profile_id": found["_id"]}
-        rows, cursor = await self._reading.page(APPEARANCES, where, NEWEST_FIRST, query.limit, query.cursor)
-        return answer({"items": await self._reading.appearances(rows), "next_cursor": cursor})
+        where, table = eq(AppearanceRecord.profile_id, found.id), self._model.store.appearances
+        records, cursor = await self._model.page(table, where, NEWEST_FIRST, query.limit, query.cursor)
+        return json_response({"items": await self._model.appearances(records), "next_cursor": cursor})
 
+    @operation(
+        "PATCH",
+        "/profiles/{profile_id}",
+        tag="people",
+        summary="Name a person",
+        replies={**COMMANDED, **none("profile"), **MOVED},
+        body={"application/json": resources.ProfileChange},
+    )
     async def rename_profile(self, request: Request, _: NoQuery) -> Response:
-        """Give a profile a name, or take it away with null."""
+        """Give a person a name, or take it away with null."""
         found = await self._find(request)
         if isinstance(found, Response):
             return found
-        change = await parse_body(ProfileChange, request)
+        change = await parse_body(resources.ProfileChange, request)
         command = RenameProfile(
             event_id=str(uuid.uuid4()),
             occurred_at=now_utc(),
-            gallery=found["gallery"],
-            profile_id=found["_id"],
+            gallery=found.gallery,
+            profile_id=found.id,
             name=change.name,
         )
-        return await self._commands.accept(command, found["gallery"])
+        return await self._commands.accept(command, found.gallery)
 
-    async def _find(self, request: Request) -> Document | Response:
+    async def _find(self, request: Request) -> ProfileRecord | Response:
         """The profile that the path names, or the way to the one that holds its people now."""
         profile_id = request.path_params["profile_id"]
-        row = await self._reading.documents.get(PROFILES, profile_id)
-        if row is not None:
-            return row
-        successor = await self._reading.successor(profile_id)
+        record = await self._model.store.profiles.get(profile_id)
+        if record is not None:
+            return record
+        successor = await self._model.successor(profile_id)
         if successor is None:
             raise _no_profile()
         below = request.url.path.removeprefix(f"/profiles/{profile_id}")

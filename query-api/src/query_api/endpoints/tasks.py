@@ -5,71 +5,102 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from castlist.api import resources
 from castlist.clock import now_utc
-from castlist.ports.documents import Document
-from castlist.ports.errors import Unavailable
-from castlist.service.operations import NoQuery
+from castlist.ports.errors import UnavailableError
+from castlist.service.operations import Reply, operation
 from castlist.service.problems import Problem
-from castlist.store.collections import TASKS
+from castlist.service.request_parsing import NoQuery
+from castlist.store.query import ANY, eq
+from castlist.store.records import TaskRecord
 from castlist.tasks.lifecycle import CANCELLED, FINAL
+from query_api.endpoints.galleries import ensure_known
+from query_api.endpoints.replies import none, one, page
 from query_api.http.cursors import Order
 from query_api.http.parameters import TaskQuery
-from query_api.http.responses import answer, instant
-from query_api.read_model import Reading
+from query_api.http.rendering import Json, dumped, instant, json_response
+from query_api.read_model import ReadModel
 
 
 class Tasks:
-    """GET /tasks …"""
+    """/tasks …"""
 
-    def __init__(self, reading: Reading, look_every: float = 0.25, comment_every: float = 15.0) -> None:
-        self._reading, self._look_every, self._comment_every = reading, look_every, comment_every
+    def __init__(self, model: ReadModel, look_every: float = 0.25, comment_every: float = 15.0) -> None:
+        self._model, self._look_every, self._comment_every = model, look_every, comment_every
 
+    @operation(
+        "GET",
+        "/tasks",
+        tag="tasks",
+        summary="Tasks",
+        replies={**page("tasks, the oldest first", resources.TaskPage), **none("gallery")},
+        query=TaskQuery,
+    )
     async def list_tasks(self, _: Request, query: TaskQuery) -> Response:
-        """Tasks, oldest first."""
-        given = query.model_dump(include={"gallery", "status", "video_id"}, exclude_none=True)
-        rows, cursor = await self._reading.page(TASKS, given, Order("created_at"), query.limit, query.cursor)
-        return answer({"items": await self._reading.tasks(rows, now_utc()), "next_cursor": cursor})
+        """List the runs over videos, of one gallery, one video or one state if that is asked for."""
+        where = ANY
+        if query.gallery is not None:
+            where &= eq(TaskRecord.gallery, query.gallery)
+        if query.status is not None:
+            where &= eq(TaskRecord.status, query.status)
+        if query.video_id is not None:
+            where &= eq(TaskRecord.video_id, query.video_id)
+        order = Order(TaskRecord.created_at)
+        records, cursor = await self._model.page(self._model.store.tasks, where, order, query.limit, query.cursor)
+        if not records:
+            await ensure_known(self._model.store, query.gallery)
+        return json_response({"items": await self._model.tasks(records, now_utc()), "next_cursor": cursor})
 
+    @operation("GET", "/tasks/{task_id}", tag="tasks", summary="A task", replies=one("task", resources.Task))
     async def get_task(self, request: Request, _: NoQuery) -> Response:
-        """One task."""
-        return answer(await self._task(request.path_params["task_id"]))
+        """Show how far the work on a video is, and how it ended. A task is there as soon as its upload was answered."""
+        return json_response(await self._task(request.path_params["task_id"]))
 
+    @operation(
+        "GET",
+        "/tasks/{task_id}/events",
+        tag="tasks",
+        summary="A task's changes, as they happen",
+        replies={
+            200: Reply("The task, as an event `task`, at every change.", media="text/event-stream"),
+            **none("task"),
+        },
+    )
     async def task_events(self, request: Request, _: NoQuery) -> Response:
-        """Server-sent events: the task at every change, until its final state."""
+        """Follow a task by server-sent events: the same document at every change, until its final state."""
         first = await self._task(request.path_params["task_id"])
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(self._changes(first), media_type="text/event-stream", headers=headers)
 
-    async def _changes(self, task: Document) -> AsyncIterator[bytes]:
-        shown: Document | None = None
-        said = time.monotonic()
+    async def _changes(self, task: Json) -> AsyncIterator[bytes]:
+        said: Json | None = None
+        said_at = time.monotonic()
         while True:
             now = {**task, "eta_seconds": None}
-            if now != shown:
-                shown, said = now, time.monotonic()
-                yield b"event: task\ndata: " + orjson.dumps(task) + b"\n\n"
+            if now != said:
+                said, said_at = now, time.monotonic()
+                yield b"event: task\ndata: " + dumped(task) + b"\n\n"
             if task["status"] in FINAL:
                 return
-            if time.monotonic() - said >= self._comment_every:
-                said = time.monotonic()
+            if time.monotonic() - said_at >= self._comment_every:
+                said_at = time.monotonic()
                 yield b": still here\n\n"
             await asyncio.sleep(self._look_every)
             # While the database is away the client stays connected; it hears of the next change.
-            with contextlib.suppress(Unavailable):
-                task = await self._reading.task(task["id"], now_utc()) or _deleted(task)
+            with contextlib.suppress(UnavailableError):
+                task = await self._model.task(task["id"], now_utc()) or _deleted(task)
 
-    async def _task(self, task_id: str) -> Document:
-        task = await self._reading.task(task_id, now_utc())
+    async def _task(self, task_id: str) -> Json:
+        task = await self._model.task(task_id, now_utc())
         if task is None:
             raise Problem(404, "There is no such task.")
         return task
 
 
-def _deleted(task: Document) -> Document:
+def _deleted(task: Json) -> Json:
     """How a task ends that went with its video."""
     error = {"code": "video_deleted", "message": "The video was deleted."}
     return {**task, "status": CANCELLED, "error": error, "finished_at": instant(now_utc())}

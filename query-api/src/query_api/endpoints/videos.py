@@ -5,87 +5,135 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from castlist.api import resources
 from castlist.clock import now_utc
 from castlist.contract.commands import DeleteVideo
 from castlist.contract.ids import event_id
-from castlist.ports.documents import Document
-from castlist.ports.errors import ObjectMissing
+from castlist.ports.errors import ObjectMissingError
 from castlist.ports.objects import Objects
-from castlist.service.operations import NoQuery
+from castlist.service.operations import Reply, operation, problem
 from castlist.service.problems import Problem
-from castlist.store.collections import APPEARANCES, PROFILES, VIDEOS
-from query_api import views
-from query_api.command_outbox import Commands
+from castlist.service.request_parsing import NoQuery
+from castlist.store.query import ANY, eq
+from castlist.store.records import ProfileRecord, VideoRecord
+from query_api.command_outbox import COMMANDED, CommandOutbox
+from query_api.endpoints.galleries import ensure_known
+from query_api.endpoints.replies import none, one, page
 from query_api.http.cursors import Order
 from query_api.http.parameters import Paged, VideoQuery
 from query_api.http.ranges import asked_part
-from query_api.http.responses import answer
-from query_api.read_model import Reading
+from query_api.http.rendering import json_response
+from query_api.read_model import ReadModel
+
+_FILE = "application/octet-stream"
 
 
 class Videos:
-    """GET /videos …"""
+    """/videos …"""
 
-    def __init__(self, reading: Reading, objects: Objects, commands: Commands) -> None:
-        self._reading, self._objects, self._commands = reading, objects, commands
+    def __init__(self, model: ReadModel, objects: Objects, commands: CommandOutbox) -> None:
+        self._model, self._objects, self._commands = model, objects, commands
 
+    @operation(
+        "GET",
+        "/videos",
+        tag="videos",
+        summary="Videos",
+        replies={**page("videos, the oldest first", resources.VideoPage), **none("gallery")},
+        query=VideoQuery,
+    )
     async def list_videos(self, _: Request, query: VideoQuery) -> Response:
-        """Videos, oldest first."""
-        where = query.model_dump(include={"gallery", "sha256", "external_id"}, exclude_none=True)
-        rows, cursor = await self._reading.page(VIDEOS, where, Order("created_at"), query.limit, query.cursor)
-        return answer({"items": [views.video(row) for row in rows], "next_cursor": cursor})
+        """List the videos that were put in, or find one by its bytes or by the id it was given elsewhere."""
+        where = ANY
+        if query.gallery is not None:
+            where &= eq(VideoRecord.gallery, query.gallery)
+        if query.sha256 is not None:
+            where &= eq(VideoRecord.sha256, query.sha256)
+        if query.external_id is not None:
+            where &= eq(VideoRecord.external_id, query.external_id)
+        order = Order(VideoRecord.created_at)
+        records, cursor = await self._model.page(self._model.store.videos, where, order, query.limit, query.cursor)
+        if not records:
+            await ensure_known(self._model.store, query.gallery)
+        return json_response({"items": self._model.videos(records), "next_cursor": cursor})
 
+    @operation("GET", "/videos/{video_id}", tag="videos", summary="A video", replies=one("video", resources.Video))
     async def get_video(self, request: Request, _: NoQuery) -> Response:
-        """One video."""
-        return answer(views.video(await self._video(request)))
+        """Show what is known of a video; its length and size once it was planned."""
+        return json_response(self._model.videos([await self._video(request)])[0])
 
+    @operation(
+        "GET",
+        "/videos/{video_id}/profiles",
+        tag="videos",
+        summary="Who is in a video",
+        replies={**page("people", resources.ProfilePage), **none("video")},
+        query=Paged,
+    )
     async def video_profiles(self, request: Request, query: Paged) -> Response:
-        """Who is in a video, each with the appearance in this video only."""
-        row = await self._video(request)
-        found = await self._reading.documents.find(APPEARANCES, {"video_id": row["_id"]}, fields=("profile_id",))
-        where = {"_id": {"$in": sorted(one["profile_id"] for one in found)}}
-        rows, cursor = await self._reading.page(PROFILES, where, Order("created_at"), query.limit, query.cursor)
-        return answer({"items": await self._reading.profiles(rows, row["_id"]), "next_cursor": cursor})
+        """List who is in a video, each with the appearance in this video only."""
+        video = await self._video(request)
+        where, order = await self._model.profiles_in(video.id), Order(ProfileRecord.created_at)
+        records, cursor = await self._model.page(self._model.store.profiles, where, order, query.limit, query.cursor)
+        return json_response({"items": await self._model.profiles(records, video.id), "next_cursor": cursor})
 
+    @operation(
+        "DELETE",
+        "/videos/{video_id}",
+        tag="videos",
+        summary="Delete a video",
+        replies={**COMMANDED, **none("video")},
+    )
     async def delete_video(self, request: Request, _: NoQuery) -> Response:
-        """Remove a video, its people from their profiles, its crops and records."""
-        row = await self._video(request)
+        """Remove a video, its people from their profiles, its crops and records; its file if it came by ingest."""
+        video = await self._video(request)
         command = DeleteVideo(
-            event_id=event_id("DeleteVideo", row["_id"], row["latest_epoch"]),
+            event_id=event_id("DeleteVideo", video.id, video.latest_epoch),
             occurred_at=now_utc(),
-            gallery=row["gallery"],
-            video_id=row["_id"],
+            gallery=video.gallery,
+            video_id=video.id,
         )
-        return await self._commands.accept(command, row["gallery"])
+        return await self._commands.accept(command, video.gallery)
 
+    @operation(
+        "GET",
+        "/videos/{video_id}/content",
+        tag="videos",
+        summary="The file",
+        replies={
+            200: Reply("The whole file.", media=_FILE),
+            206: Reply("The range of the file that was asked for.", media=_FILE),
+            304: Reply("The file has not changed."),
+            416: problem("The file has no such range."),
+            **none("video"),
+        },
+    )
     async def video_content(self, request: Request, _: NoQuery) -> Response:
-        """The file, or a range of it."""
-        row = await self._video(request)
-        stored = row["object"]
+        """Send the video's file, or a range of it."""
+        video = await self._video(request)
+        stored = video.object
         try:
-            info = await self._objects.head(stored["key"], bucket=stored["bucket"])
-        except ObjectMissing:
+            info = await self._objects.head(stored.key, bucket=stored.bucket)
+        except ObjectMissingError:
             raise Problem(404, "The file is not in S3 any more.") from None
         etag = f'"{info.etag}"'
         part = asked_part(request.headers, info.bytes, etag)
         # What others put into S3 may call itself anything; a browser must not run it as a page of ours.
-        media = info.content_type if info.content_type.startswith("video/") else "application/octet-stream"
+        media = info.content_type if info.content_type.startswith("video/") else _FILE
         headers = part.headers | {
             "Accept-Ranges": "bytes",
             "ETag": etag,
             "Cache-Control": "private, no-cache",
-            "Content-Disposition": f"inline; filename*=UTF-8''{quote(row['name'], safe='')}",
+            "Content-Disposition": f"inline; filename*=UTF-8''{quote(video.name, safe='')}",
             "X-Content-Type-Options": "nosniff",
         }
         if request.method == "HEAD" or part.start == part.end:
             return Response(status_code=part.status, headers=headers, media_type=media)
-        blocks = self._objects.read(
-            stored["key"], bucket=stored["bucket"], start=part.start, end=part.end, etag=info.etag
-        )
+        blocks = self._objects.read(stored.key, bucket=stored.bucket, start=part.start, end=part.end, etag=info.etag)
         return StreamingResponse(blocks, part.status, headers, media_type=media)
 
-    async def _video(self, request: Request) -> Document:
-        row = await self._reading.documents.get(VIDEOS, request.path_params["video_id"])
-        if row is None:
+    async def _video(self, request: Request) -> VideoRecord:
+        video = await self._model.store.videos.get(request.path_params["video_id"])
+        if video is None:
             raise Problem(404, "There is no such video.")
-        return row
+        return video

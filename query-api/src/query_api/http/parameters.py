@@ -4,35 +4,49 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from castlist.contract.values import Gallery, VideoId
-from castlist.service.operations import Query
-from query_api.schemas import Status
+from castlist.api.resources import Status
+from castlist.contract.values import GalleryId, VideoId
+from castlist.service.request_parsing import Query
 
 Limit = Annotated[int, Field(ge=1, le=500, description="rows a page")]
-Cursor = Annotated[str, Field(max_length=2048, description="`next_cursor` of the page before")]
+Text = Annotated[str, Field(min_length=1, max_length=256)]
+InGallery = Annotated[GalleryId | None, Field(description="only those of this gallery")]
+InVideo = Annotated[VideoId | None, Field(description="only those of this video")]
 
 
 class Paged(Query):
     """A list in pages."""
 
     limit: Limit = 50
-    cursor: Cursor | None = None
+    cursor: Annotated[
+        Annotated[str, Field(max_length=2048)] | None, Field(description="`next_cursor` of the page before")
+    ] = None
 
 
 class TaskQuery(Paged):
-    gallery: Gallery | None = None
-    status: Status | None = None
-    video_id: VideoId | None = None
+    """Which tasks."""
+
+    gallery: InGallery = None
+    status: Annotated[Status | None, Field(description="only those in this state")] = None
+    video_id: InVideo = None
 
 
 class ProfileQuery(Paged):
-    gallery: Gallery | None = None
-    video_id: VideoId | None = None
-    name: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    sort: Literal["created_at", "-created_at", "name"] = "created_at"
+    """Which people, in which order."""
+
+    gallery: InGallery = None
+    video_id: InVideo = None
+    name: Annotated[Text | None, Field(description="only those of exactly this name")] = None
+    sort: Annotated[
+        Literal["created_at", "-created_at", "name"], Field(description="the oldest, the newest, or by name")
+    ] = "created_at"
 
 
 class VideoQuery(Paged):
-    gallery: Gallery | None = None
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
-    external_id: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    """Which videos."""
+
+    gallery: InGallery = None
+    sha256: Annotated[
+        Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None, Field(description="only that with these bytes")
+    ] = None
+    external_id: Annotated[Text | None, Field(description="only those that were put in with it")] = None

@@ -5,7 +5,6 @@ The only module that knows motor: the swap to PyMongo's own asyncio API is this 
 
 import asyncio
 import contextlib
-import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -26,7 +25,8 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 
 from castlist.ports.documents import Change, Document, Documents, Where
-from castlist.ports.errors import AlreadyExists, Unavailable
+from castlist.ports.errors import AlreadyExistsError, UnavailableError
+from castlist.retry import pauses
 
 T = TypeVar("T")
 _BATCH = 5_000
@@ -52,18 +52,18 @@ def _translated(in_transaction: bool) -> Iterator[None]:
         if in_transaction and error.has_error_label("TransientTransactionError"):
             raise _Conflict(str(error)) from error
         if isinstance(error, DuplicateKeyError):
-            raise AlreadyExists(str(error)) from error
+            raise AlreadyExistsError(str(error)) from error
         if isinstance(error, BulkWriteError):
             details = error.details or {}
             codes = {e.get("code") for e in [*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())]}
             if _DUPLICATE in codes:
-                raise AlreadyExists(str(error)) from error
+                raise AlreadyExistsError(str(error)) from error
             if codes and codes <= _TRANSIENT_CODES:
-                raise Unavailable(f"MongoDB: {error}"[:500]) from error
+                raise UnavailableError(f"MongoDB: {error}"[:500]) from error
         if isinstance(error, ConnectionFailure | WTimeoutError | ExecutionTimeout):
-            raise Unavailable(f"MongoDB: {error}"[:500]) from error
+            raise UnavailableError(f"MongoDB: {error}"[:500]) from error
         if isinstance(error, OperationFailure) and error.code in _TRANSIENT_CODES:
-            raise Unavailable(f"MongoDB: {error}"[:500]) from error
+            raise UnavailableError(f"MongoDB: {error}"[:500]) from error
         raise
     except BSONError as error:  # a value that it has no form for
         raise TypeError(str(error)) from error
@@ -161,15 +161,14 @@ class MongoDocuments(Documents):
     async def transaction(self, body: Callable[[Documents], Awaitable[T]]) -> T:
         # Our own loop: the driver's `with_transaction` retries silently for two minutes.
         deadline = time.monotonic() + _TRANSACTION_PATIENCE
-        delay = 0.005
-        while True:
+        for pause in pauses(0.005, 0.5):
             try:
                 return await self._attempt(body)
             except _Conflict as conflict:
-                if time.monotonic() + delay > deadline:
-                    raise Unavailable(f"MongoDB: the transaction kept conflicting: {conflict}"[:500]) from conflict
-            await asyncio.sleep(delay * random.uniform(0.5, 1))
-            delay = min(delay * 2, 0.5)
+                if time.monotonic() + pause > deadline:
+                    raise UnavailableError(f"MongoDB: the transaction kept conflicting: {conflict}"[:500]) from conflict
+            await asyncio.sleep(pause)
+        raise AssertionError("pauses do not end")
 
     async def _attempt(self, body: Callable[[Documents], Awaitable[T]]) -> T:
         with _translated(True):
@@ -187,7 +186,7 @@ class MongoDocuments(Documents):
                     with _translated(True):
                         await session.commit_transaction()
                     break
-                except Unavailable as error:
+                except UnavailableError as error:
                     # Whether it was committed is unknown; committing again is safe, and says which.
                     if last or not getattr(error.__cause__, "has_error_label", lambda _: False)(
                         "UnknownTransactionCommitResult"

@@ -15,7 +15,7 @@ from aiobotocore.session import get_session
 from aiohttp import ClientError as HttpError
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from castlist.ports.errors import ObjectMissing, Unavailable
+from castlist.ports.errors import ObjectMissingError, UnavailableError
 from castlist.ports.objects import ObjectInfo, Objects, Upload
 
 PART = 8 * 1024 * 1024
@@ -31,9 +31,9 @@ _FILE_NAME = 255
 
 
 def _askable(bucket: str, key: str) -> None:
-    """ObjectMissing for what a URL cannot say: a step upwards would ask for another bucket's object."""
+    """ObjectMissingError for what a URL cannot say: a step upwards would ask for another bucket's object."""
     if not _BUCKET.fullmatch(bucket) or ".." in bucket or "\0" in key or {".", ".."} & set(key.split("/")):
-        raise ObjectMissing(f"{bucket}/{key}: there can be none")
+        raise ObjectMissingError(f"{bucket}/{key}: there can be none")
 
 
 @contextlib.contextmanager
@@ -44,17 +44,17 @@ def _translated(key: str, *, reading: bool = False) -> Iterator[None]:
         code = str(error.response.get("Error", {}).get("Code", ""))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code in _MISSING or (reading and code in _IMPOSSIBLE):
-            raise ObjectMissing(f"{key}: {code}") from error
+            raise ObjectMissingError(f"{key}: {code}") from error
         if reading and status == 500 and any(len(step.encode()) > _FILE_NAME for step in key.split("/")):
             # A server over a file system; waiting would not make its names longer.
-            raise ObjectMissing(f"{key}: {code}") from error
+            raise ObjectMissingError(f"{key}: {code}") from error
         if status >= 500 or code in {"SlowDown", "RequestTimeout", "InternalError"}:
-            raise Unavailable(f"S3: {error}") from error
+            raise UnavailableError(f"S3: {error}") from error
         raise
     except ParamValidationError as error:  # a bucket's name that is none, say: waiting would not help
-        raise ObjectMissing(f"{key}: {error}") from error
+        raise ObjectMissingError(f"{key}: {error}") from error
     except (TimeoutError, BotoCoreError, HttpError, OSError) as error:
-        raise Unavailable(f"S3: {error!r}") from error
+        raise UnavailableError(f"S3: {error!r}") from error
 
 
 def _info(key: str, head: dict[str, Any], size: int) -> ObjectInfo:
@@ -120,7 +120,7 @@ class S3Upload(Upload):
             self._done = True
             head = await self._client.head_object(Bucket=self._bucket, Key=self._key)
         if head["ContentLength"] != self._size:
-            raise Unavailable(f"S3: {self._key} has {head['ContentLength']} bytes, {self._size} were written")
+            raise UnavailableError(f"S3: {self._key} has {head['ContentLength']} bytes, {self._size} were written")
         return _info(self._key, head, self._size)
 
     async def abort(self) -> None:
@@ -135,7 +135,7 @@ class S3Upload(Upload):
         if self._id is not None and not self._done:
             self._done = True
             # Must not hide why the upload ended; what stays behind, `abort_stale_uploads` finds.
-            with contextlib.suppress(ObjectMissing, Unavailable, ClientError), _translated(self._key):
+            with contextlib.suppress(ObjectMissingError, UnavailableError, ClientError), _translated(self._key):
                 await self._client.abort_multipart_upload(Bucket=self._bucket, Key=self._key, UploadId=self._id)
 
 
@@ -174,7 +174,7 @@ class S3Objects(Objects):
             answer = await self._client.get_object(**asked)
             if etag is not None and answer["ETag"].strip('"') != etag:
                 answer["Body"].close()
-                raise ObjectMissing(f"{key}: is not {etag} any more")
+                raise ObjectMissingError(f"{key}: is not {etag} any more")
             async with answer["Body"] as body:
                 async for block in body.iter_chunks(_READ):
                     yield block
@@ -188,7 +188,7 @@ class S3Objects(Objects):
                     await asyncio.to_thread(file.write, block)
                     size += len(block)
         if size != info.bytes:
-            raise Unavailable(f"S3: {key} ended after {size} of {info.bytes} bytes")
+            raise UnavailableError(f"S3: {key} ended after {size} of {info.bytes} bytes")
         return info
 
     @asynccontextmanager
@@ -200,7 +200,7 @@ class S3Objects(Objects):
             await upload.abort()
 
     async def delete(self, key: str) -> None:
-        with contextlib.suppress(ObjectMissing), _translated(key):
+        with contextlib.suppress(ObjectMissingError), _translated(key):
             await self._client.delete_object(Bucket=self.bucket, Key=key)
 
     async def delete_prefix(self, prefix: str) -> int:

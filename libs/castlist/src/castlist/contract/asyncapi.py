@@ -1,18 +1,17 @@
-"""The contract as documents: a JSON Schema for each event, an AsyncAPI 3 document, and the flow as a picture.
+"""The contract as documents: a JSON Schema for each event, and an AsyncAPI 3 document.
 
-All of it follows from events.py and topics.py; `docs/generate.py` writes it down.
+All of it follows from events.py and topics.py; `docs.generate` writes it down.
 """
 
 import inspect
 from typing import Any
 
 from castlist.contract.events import Event
-from castlist.contract.topics import DAY, DEAD_RETENTION, TOPICS, Topic
+from castlist.contract.topics import DEAD_RETENTION, TOPICS, Topic
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 _FORMAT = "application/schema+json;version=draft-07"
-_OTHERS = "other systems"
-# What every dead letter carries beside the raw message; see `Publisher.bury`.
+# What every dead letter carries beside the raw message; see `Publisher.publish_dead_letter`.
 _DEAD_HEADERS = {
     "error": "why it could not be read",
     "topic": "where it lay",
@@ -130,51 +129,3 @@ def _operations(topic: Topic) -> dict[str, dict[str, Any]]:
 
 def _slug(who: str) -> str:
     return who.replace(" ", "-")
-
-
-def data_flow() -> str:
-    """Which service writes and reads what, as a Mermaid picture and a table."""
-    services = sorted({who for topic in TOPICS for who in (*topic.producers, *topic.consumers)} - {_OTHERS})
-    lines = ["flowchart LR"]
-    lines += [f"  {service}[{service}]" for service in services]
-    lines += ["  others([other systems])", "  mongodb[(MongoDB)]", "  s3[(S3)]"]
-    lines += [f"  {_id(topic.name)}{{{{{topic.name}}}}}" for topic in TOPICS]
-    for topic in TOPICS:
-        lines += [f"  {_node(who)} --> {_id(topic.name)}" for who in topic.producers]
-        lines += [f"  {_id(topic.name)} --> {_node(who)}" for who in topic.consumers]
-    lines += [f"  {service} -.- mongodb" for service in sorted({*services, "query-api"})]
-    lines += ["  ingest -.->|videos| s3", "  s3 -.->|videos| frame-workers", "  frame-workers -.->|crops| s3"]
-    lines += ["  s3 -.->|crops, videos| query-api"]
-    return "\n".join(
-        [
-            "# Who writes and reads what",
-            "",
-            "Generated from `castlist.contract.topics` by `python docs/generate.py`; drift fails a test.",
-            "",
-            "```mermaid",
-            *lines,
-            "```",
-            "",
-            "| topic | key | events | written by | read by | partitions | kept |",
-            "| --- | --- | --- | --- | --- | --- | --- |",
-            *(f"| {' | '.join(_cells(topic))} |" for topic in TOPICS),
-            "",
-            "`CHUNK_PARTITIONS` sets the partitions of `video.chunks` when it is created. Each topic has a",
-            f"`<topic>.dead` of one partition, kept {DEAD_RETENTION // DAY} days: the raw messages that its readers",
-            "could not read or work on, with the reason and where they lay in the headers. Events carry references,",
-            "encodings and small facts; videos and crops are in S3. The full description is",
-            "[asyncapi.yaml](asyncapi.yaml).",
-            "",
-        ]
-    )
-
-
-def _cells(topic: Topic) -> tuple[str, ...]:
-    events = ", ".join(f"[{kind.__name__}](events/{kind.__name__}.json)" for kind in topic.events)
-    written, read = ", ".join(topic.producers), ", ".join(topic.consumers)
-    kept = f"{topic.retention // DAY} days"
-    return f"`{topic.name}`", topic.keyed_by, events, written, read, str(topic.partitions), kept
-
-
-def _node(who: str) -> str:
-    return "others" if who == _OTHERS else who

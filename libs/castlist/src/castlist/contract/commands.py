@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
 from castlist.contract.events import Event
-from castlist.contract.values import Epoch, Gallery, MatchSettings, VideoId
+from castlist.contract.values import AnalysisSettings, DistanceSetting, Epoch, GalleryId, VideoId
 
 
 class RenameProfile(Event):
@@ -13,7 +13,7 @@ class RenameProfile(Event):
 
     event: Literal["RenameProfile"] = "RenameProfile"
     version: Literal[1] = 1
-    gallery: Gallery
+    gallery: GalleryId
     profile_id: str
     name: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None
 
@@ -23,7 +23,7 @@ class DeleteVideo(Event):
 
     event: Literal["DeleteVideo"] = "DeleteVideo"
     version: Literal[1] = 1
-    gallery: Gallery
+    gallery: GalleryId
     video_id: VideoId
 
 
@@ -32,9 +32,9 @@ class ChangeSettings(Event):
 
     event: Literal["ChangeSettings"] = "ChangeSettings"
     version: Literal[1] = 1
-    gallery: Gallery
-    settings: MatchSettings
-    across_video_distance: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = "auto"
+    gallery: GalleryId
+    settings: AnalysisSettings
+    across_video_distance: DistanceSetting = "auto"
 
 
 class CancelVideo(Event):

@@ -6,16 +6,15 @@ a producer may be newer than its consumers; a version that a consumer does not k
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from castlist.contract.values import (
+    AnalysisSettings,
     Count,
     Crop,
     Epoch,
-    Gallery,
+    GalleryId,
     Index,
-    MatchSettings,
-    Model,
     Moment,
     Segment,
     StoredObject,
@@ -24,8 +23,10 @@ from castlist.contract.values import (
 )
 
 
-class Event(Model):
+class Event(BaseModel):
     """What every message carries. `event_id` is derived: a consumer drops the ids it has seen."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     event: str
     version: int
@@ -40,7 +41,7 @@ class VideoUploaded(Event):
     version: Literal[1] = 1
     video_id: VideoId
     epoch: Epoch = 1
-    gallery: Gallery = "default"
+    gallery: GalleryId = "default"
     object: StoredObject
     name: Annotated[str, StringConstraints(max_length=1024)] | None = None
     bytes: Index | None = None
@@ -56,7 +57,7 @@ class ChunkPlanned(Event):
     version: Literal[1] = 1
     video_id: VideoId
     epoch: Epoch
-    gallery: Gallery
+    gallery: GalleryId
     object: StoredObject
     chunk: Index
     chunks: Count
@@ -64,7 +65,7 @@ class ChunkPlanned(Event):
     end: float | None
     window: Count
     """Finishing chunk i hands out chunk i + window: a long video never queues more than this ahead of others."""
-    settings: MatchSettings = MatchSettings()
+    settings: AnalysisSettings = AnalysisSettings()
 
 
 class VideoPlanned(Event):
@@ -74,7 +75,7 @@ class VideoPlanned(Event):
     version: Literal[1] = 1
     video_id: VideoId
     epoch: Epoch
-    gallery: Gallery
+    gallery: GalleryId
     chunks: Count
     duration: float
     width: Index
@@ -90,13 +91,13 @@ class FacesEncoded(Event):
     version: Literal[1] = 1
     video_id: VideoId
     epoch: Epoch
-    gallery: Gallery
+    gallery: GalleryId
     chunk: Index
     part: Index = 0
     parts: Count = 1
     frames: Index
     tracks: tuple[Track, ...]
-    faces_skipped: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")], Index] = {}  # noqa: RUF012 - pydantic copies it
+    faces_skipped: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")], Index] = {}
     warnings: tuple[str, ...] = ()
 
 
@@ -107,7 +108,7 @@ class ChunkFailed(Event):
     version: Literal[1] = 1
     video_id: VideoId
     epoch: Epoch
-    gallery: Gallery
+    gallery: GalleryId
     chunk: Index
     code: str
     message: str
@@ -120,7 +121,7 @@ class VideoRejected(Event):
     version: Literal[1] = 1
     video_id: VideoId
     epoch: Epoch
-    gallery: Gallery
+    gallery: GalleryId
     code: str
     message: str
 
@@ -132,7 +133,7 @@ class ChunkProgressed(Event):
     version: Literal[1] = 1
     video_id: VideoId
     epoch: Epoch
-    gallery: Gallery
+    gallery: GalleryId
     chunk: Index
     fraction: Annotated[float, Field(ge=0, le=1)]
 
@@ -144,14 +145,14 @@ class VideoPeopleFound(Event):
     version: Literal[1] = 1
     video_id: VideoId
     epoch: Epoch
-    gallery: Gallery
+    gallery: GalleryId
     people: Index
 
 
 class GalleryEvent(Event):
     """What a commit changed. Folding these by (gallery_version, index) gives what MongoDB holds."""
 
-    gallery: Gallery
+    gallery: GalleryId
     gallery_version: Index
     index: Index
 
@@ -233,7 +234,7 @@ class TaskFinished(Event):
 
     event: Literal["TaskFinished"] = "TaskFinished"
     version: Literal[1] = 1
-    gallery: Gallery
+    gallery: GalleryId
     task_id: str
     video_id: VideoId
     epoch: Epoch

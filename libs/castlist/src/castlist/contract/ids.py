@@ -27,7 +27,7 @@ def task_id(video_id: str, epoch: int) -> str:
     return derived("task", video_id, epoch)
 
 
-def attempt_key(video_id: str, epoch: int) -> str:
+def run_key(video_id: str, epoch: int) -> str:
     """`video:epoch`: one run over one video."""
     return f"{video_id}:{epoch}"
 
@@ -35,6 +35,11 @@ def attempt_key(video_id: str, epoch: int) -> str:
 def chunk_key(video_id: str, epoch: int, chunk: int) -> str:
     """`video:epoch:chunk`: one unit of work."""
     return f"{video_id}:{epoch}:{chunk}"
+
+
+def plan_key(video_id: str, epoch: int) -> str:
+    """`video:epoch:plan`: the planning of one run, as a unit of work."""
+    return f"{video_id}:{epoch}:plan"
 
 
 def person_key(video_id: str, epoch: int, n: int) -> str:

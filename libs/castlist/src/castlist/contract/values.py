@@ -1,21 +1,25 @@
-"""The values that events, records and answers are made of. Times in a video are seconds as a player shows them
-(presentation time minus the container's start); pixels are integers of the upright frame.
+"""The values that events, records and answers are made of: one form of each in all of them.
+
+Times in a video are seconds as a player shows them (presentation time minus the container's start). They are plain
+dataclasses: pydantic checks them where they come in from outside, and nobody pays for that inside.
 """
 
 import base64
 import math
 import struct
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
+from castlist.contract.box import Box, Pixels
 from castlist.contract.ids import GALLERY_PATTERN, ID_PATTERN
 
 ENCODING_SIZE = 128
 _ENCODING = struct.Struct(f"<{ENCODING_SIZE}f")
 VideoId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
-Gallery = Annotated[str, StringConstraints(pattern=GALLERY_PATTERN)]
+GalleryId = Annotated[str, StringConstraints(pattern=GALLERY_PATTERN)]
 # Whole numbers end where JSON's readers and MongoDB's int64 still agree on them.
 Epoch = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Index = Annotated[int, Field(ge=0, le=2**53 - 1)]
@@ -44,13 +48,12 @@ Encoding = Annotated[
 """128 little-endian float32 as base64; `castlist.contract.vectors` makes arrays of it."""
 
 
-class Model(BaseModel):
-    """A frozen value of the contract."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+DistanceSetting = Annotated[float, Field(gt=0, lt=1)] | Literal["auto"]
+"""Up to which distance persons of different videos are one; `auto` depends on the size of the gallery."""
 
 
-class StoredObject(Model):
+@dataclass(frozen=True, slots=True)
+class StoredObject:
     """An object in S3. `etag` is what it was when it was announced; a later change fails the task."""
 
     bucket: Annotated[str, StringConstraints(min_length=3, max_length=63)]
@@ -58,23 +61,16 @@ class StoredObject(Model):
     etag: str | None = None
 
 
-class Box(Model):
-    """A face in its upright frame, clipped to it, in pixels."""
-
-    left: Index
-    top: Index
-    width: Index
-    height: Index
-
-
-class FrameSize(Model):
+@dataclass(frozen=True, slots=True)
+class FrameSize:
     """An upright frame in square pixels."""
 
-    width: Index
-    height: Index
+    width: Pixels
+    height: Pixels
 
 
-class MatchSettings(Model):
+@dataclass(frozen=True, slots=True)
+class AnalysisSettings:
     """How faces are looked for in one task; fixed with its plan, so that a redo is the same."""
 
     detector: Literal["hog", "cnn"] = "hog"
@@ -84,7 +80,25 @@ class MatchSettings(Model):
     minimum_sightings: Annotated[int, Field(ge=1, le=100)] = 2
 
 
-class Sighting(Model):
+@dataclass(frozen=True, slots=True)
+class GallerySettings(AnalysisSettings):
+    """How faces are looked for and matched in a gallery."""
+
+    across_video_distance: DistanceSetting = "auto"
+
+    @classmethod
+    def of(cls, analysis: AnalysisSettings, across_video_distance: DistanceSetting) -> "GallerySettings":
+        """Both parts together."""
+        return cls(**asdict(analysis), across_video_distance=across_video_distance)
+
+    @property
+    def analysis(self) -> AnalysisSettings:
+        """The part that a task takes."""
+        return AnalysisSettings(**{field.name: getattr(self, field.name) for field in fields(AnalysisSettings)})
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
     """A face at one moment."""
 
     time: float
@@ -92,7 +106,8 @@ class Sighting(Model):
     score: float
 
 
-class EncodedFace(Model):
+@dataclass(frozen=True, slots=True)
+class EncodedFace:
     """One of a track's best faces, with its encoding."""
 
     time: float
@@ -102,7 +117,8 @@ class EncodedFace(Model):
     encoding: Encoding
 
 
-class Crop(Model):
+@dataclass(frozen=True, slots=True)
+class Crop:
     """The picture of a face: where it lies, and where in which frame it was cut."""
 
     key: str
@@ -112,7 +128,8 @@ class Crop(Model):
     quality: float
 
 
-class Track(Model):
+@dataclass(frozen=True, slots=True)
+class Track:
     """One face followed through the frames of a chunk."""
 
     track: Index
@@ -121,7 +138,8 @@ class Track(Model):
     crop: Crop
 
 
-class Segment(Model):
+@dataclass(frozen=True, slots=True, order=True)
+class Segment:
     """A stretch of video, in seconds."""
 
     start: float

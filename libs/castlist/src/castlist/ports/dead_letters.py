@@ -7,7 +7,7 @@ MAX_MESSAGE = 1_048_576
 _KEPT = 512 * 1024
 
 
-def buried(message: Message, reason: str) -> Message:
+def dead_letter(message: Message, reason: str) -> Message:
     """`message` as a dead letter; `partition` and `offset` are not known before it is there."""
     headers = (
         ("error", reason[:500].encode()),

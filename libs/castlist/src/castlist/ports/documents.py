@@ -37,11 +37,11 @@ class Documents(Protocol):
         ...
 
     async def insert(self, collection: str, document: Document) -> None:
-        """AlreadyExists if the `_id` or a unique key is taken."""
+        """AlreadyExistsError if the `_id` or a unique key is taken."""
         ...
 
     async def insert_many(self, collection: str, documents: Sequence[Document]) -> None:
-        """All or AlreadyExists (outside a transaction, those before the offending one stay)."""
+        """All or AlreadyExistsError (outside a transaction, those before the offending one stay)."""
         ...
 
     async def update(self, collection: str, where: Where, change: Change, *, upsert: bool = False) -> Document | None:
@@ -65,11 +65,11 @@ class Documents(Protocol):
     async def transaction(self, body: Callable[["Documents"], Awaitable[T]]) -> T:
         """Run `body` on a view whose writes happen together or not at all; on a write conflict it is run again, whole.
 
-        An exception from `body` undoes everything and is raised. A body that catches AlreadyExists must not go on: the
-        transaction is over by then. Not to be nested.
+        An exception from `body` undoes everything and is raised. A body that catches AlreadyExistsError must not go
+        on: the transaction is over by then. Not to be nested.
         """
         ...
 
     async def ping(self) -> None:
-        """Unavailable if a majority write cannot be expected to work now."""
+        """UnavailableError if a majority write cannot be expected to work now."""
         ...

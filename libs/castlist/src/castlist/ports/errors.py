@@ -1,17 +1,17 @@
-"""What the ports raise. What may heal by waiting is `Unavailable`; everything else is a bug or the caller's mistake."""
+"""What the ports raise. What may heal by waiting is `UnavailableError`; the rest are bugs or the caller's mistakes."""
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """A server is away or overloaded: try again later, nothing is known to be wrong with the request."""
 
 
-class AlreadyExists(Exception):
+class AlreadyExistsError(Exception):
     """A document with this `_id` (or another unique key) is there already."""
 
 
-class TooLarge(Exception):
+class MessageTooLargeError(Exception):
     """A message that the log does not take, now or later."""
 
 
-class ObjectMissing(Exception):
+class ObjectMissingError(Exception):
     """No object under this key, or not the version that was asked for."""

@@ -22,7 +22,7 @@ class Message:
 class Publisher(Protocol):
     """Writes to the log; returns when the brokers have it for good. Idempotent within a process.
 
-    TooLarge for a message over the log's limit. A message has a key or a value.
+    MessageTooLargeError for a message over the log's limit. A message has a key or a value.
     """
 
     async def publish(self, *events: Event) -> None:
@@ -37,7 +37,7 @@ class Publisher(Protocol):
         """(topic, key, value) each, as `publish_raw` in this order, but waiting only once."""
         ...
 
-    async def bury(self, message: Message, reason: str) -> None:
+    async def publish_dead_letter(self, message: Message, reason: str) -> None:
         """The raw message into its topic's dead letters, the reason and where it came from in the headers.
 
         One too large to be sent is cut, and a header `truncated_from` says how long it was.

@@ -37,22 +37,22 @@ class Objects(Protocol):
     async def put(self, key: str, data: bytes, content_type: str) -> ObjectInfo: ...
 
     async def get(self, key: str) -> bytes:
-        """ObjectMissing if there is none. For small objects."""
+        """ObjectMissingError if there is none. For small objects."""
         ...
 
     async def head(self, key: str, *, bucket: str | None = None) -> ObjectInfo:
-        """ObjectMissing if there is none."""
+        """ObjectMissingError if there is none."""
         ...
 
     def read(
         self, key: str, *, bucket: str | None = None, start: int = 0, end: int | None = None, etag: str | None = None
     ) -> AsyncIterator[bytes]:
-        """The bytes from start to end (exclusive, cut where the object ends); ObjectMissing if it is gone or is not
-        `etag` any more."""
+        """The bytes from start to end (exclusive, cut where the object ends); ObjectMissingError if it is gone or is
+        not `etag` any more."""
         ...
 
     async def fetch(self, key: str, path: Path, *, bucket: str | None = None, etag: str | None = None) -> ObjectInfo:
-        """Write the object to `path`; ObjectMissing as in `read`."""
+        """Write the object to `path`; ObjectMissingError as in `read`."""
         ...
 
     def upload(self, key: str, content_type: str) -> AbstractAsyncContextManager[Upload]:

@@ -30,7 +30,7 @@ class _AddContext(logging.Filter):
 
 
 class _RateLimit(logging.Filter):
-    """At most `burst` lines every ten seconds: aiokafka writes 170 a second while a broker is away."""
+    """At most `burst` lines every ten seconds: aiokafka writes hundreds a second while a broker is away."""
 
     def __init__(self, burst: int = 5) -> None:
         super().__init__()
@@ -58,7 +58,8 @@ def configure(service: str, level: str) -> None:
     handler.addFilter(_AddContext())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     limit = _RateLimit()
-    for noisy in ("conn", "client", "consumer.group_coordinator", "consumer.fetcher", "producer.sender"):
-        logging.getLogger(f"aiokafka.{noisy}").addFilter(limit)
-    for name in ("aiokafka.consumer.subscription_state", "botocore", "aiobotocore", "uvicorn.access", "httpx"):
+    # A logger's filters see its own lines only; `aiokafka` itself is what its client logs under.
+    for noisy in ("", ".cluster", ".conn", ".consumer.group_coordinator", ".consumer.fetcher", ".producer.sender"):
+        logging.getLogger(f"aiokafka{noisy}").addFilter(limit)
+    for name in ("aiokafka.consumer.subscription_state", "botocore", "aiobotocore", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)

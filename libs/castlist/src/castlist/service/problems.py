@@ -4,15 +4,17 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from castlist.ports.errors import Unavailable
+from castlist.api.resources import ProblemField
+from castlist.ports.errors import UnavailableError
 
 log = logging.getLogger(__name__)
-_TITLES = {
+
+TITLES = {
     400: "Bad request",
     404: "Not found",
     405: "Method not allowed",
@@ -27,13 +29,6 @@ _TITLES = {
 }
 
 
-class FieldError(BaseModel):
-    """What is wrong with one field of a request."""
-
-    field: str
-    message: str
-
-
 class Problem(Exception):
     """Ends a request as `application/problem+json`."""
 
@@ -43,20 +38,20 @@ class Problem(Exception):
         detail: str,
         *,
         kind: str | None = None,
-        errors: Sequence[FieldError] = (),
+        errors: Sequence[ProblemField] = (),
         headers: Mapping[str, str] | None = None,
         **extra: Any,
     ) -> None:
         super().__init__(detail)
         self.status, self.detail, self.errors = status, detail, errors
-        self.kind = kind or _TITLES.get(status, "Error").lower().replace(" ", "-")
+        self.kind = kind or kind_of(status)
         self.headers, self.extra = dict(headers or {}), extra
 
     def response(self) -> Response:
         """As the client gets it. The type's fragments are explained in docs/problems.md."""
         body = {
             "type": f"/docs/problems#{self.kind}",
-            "title": _TITLES.get(self.status, "Error"),
+            "title": TITLES.get(self.status, "Error"),
             "status": self.status,
             "detail": self.detail,
             **({"errors": [error.model_dump() for error in self.errors]} if self.errors else {}),
@@ -65,13 +60,24 @@ class Problem(Exception):
         return JSONResponse(body, self.status, self.headers, media_type="application/problem+json")
 
 
+def kind_of(status: int) -> str:
+    """The fragment of a problem's `type` where nothing more special is said."""
+    return TITLES.get(status, "Error").lower().replace(" ", "-")
+
+
+def problem_fields(error: ValidationError) -> list[ProblemField]:
+    """pydantic's findings as a problem's `errors`."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return [ProblemField(field=".".join(map(str, e["loc"])) or "body", message=e["msg"]) for e in found]
+
+
 async def _on_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
     return error.response()
 
 
 async def _on_unavailable(_: Request, error: Exception) -> Response:
-    log.warning("unavailable", extra={"reason": str(error)[:300]})
+    log.warning("request_unavailable", extra={"reason": str(error)[:300]})
     return Problem(503, f"A server is away: {error}"[:300], headers={"Retry-After": "2"}).response()
 
 
@@ -81,13 +87,13 @@ async def _on_http(_: Request, error: Exception) -> Response:
 
 
 async def _on_bug(_: Request, error: Exception) -> Response:
-    log.error("bug", exc_info=error)
+    log.error("request_failed", exc_info=error)
     return Problem(500, "A mistake of ours; it is in the log.").response()
 
 
 EXCEPTION_HANDLERS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
     Problem: _on_problem,
-    Unavailable: _on_unavailable,
+    UnavailableError: _on_unavailable,
     HTTPException: _on_http,
     Exception: _on_bug,
 }

@@ -1,124 +1,343 @@
-"""What lies in MongoDB: every collection with its indexes, declared in one place.
+"""Every collection of MongoDB, declared once: its record, who writes and reads it, its indexes, how long it is kept.
 
-| collection | `_id` | what |
-| --- | --- | --- |
-| videos | video | name, object, media facts, `latest_epoch`, `latest_task_id` |
-| tasks | task | one run over a video, with the settings of its plan; `status` never leaves a final state |
-| uploads | object key | objects being written, so that what a crash left can be found |
-| outbox | event | events to publish, written in the transaction that makes them true |
-| controls | event | which epoch a cancel without one meant, resolved once |
-| cancels | video:epoch | cancelled, whatever comes later |
-| plans | video:epoch | chunk boundaries, ETag, settings; the first one wins |
-| chunks | video:epoch:chunk(:part) | results received; a video is complete when the planned set is there |
-| attempts | video:epoch:chunk or :plan | strikes, and owners that vanished |
-| pending | video:epoch, or of a command or re-clustering | what waits for a gallery: until then it is not settled |
-| ledger | gallery:video:epoch | was committed |
-| galleries | gallery | `version` (compare-and-swap), settings, `distance` that its persons join up to |
-| persons | video:epoch:n | video persons, with the profile they belong to |
-| profiles | profile | name, founder |
-| appearances | profile:video | segments, crop |
-| redirects | profile | a retired id, and the video person that founded it |
-| suggestions | profile:profile | pairs that may be one person |
-| deleted | video | the last epoch of a deleted video: its id may come again, its epochs may not |
-| migrations | number | done steps |
-| owners | member id | nonce of the process that runs under a static Kafka member id |
+The services talk to each other through these as much as through topics; docs/data-flow.md draws both.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from castlist.contract.topics import GALLERY_COMMITS
+from castlist.store import records as r
+from castlist.store.query import Sort, ascending, descending, name_of
 
-VIDEOS = "videos"
-TASKS = "tasks"
-UPLOADS = "uploads"
-OUTBOX = "outbox"
-CONTROLS = "controls"
-CANCELS = "cancels"
-PLANS = "plans"
-CHUNKS = "chunks"
-ATTEMPTS = "attempts"
-PENDING = "pending"
-LEDGER = "ledger"
-GALLERIES = "galleries"
-PERSONS = "persons"
-PROFILES = "profiles"
-APPEARANCES = "appearances"
-REDIRECTS = "redirects"
-SUGGESTIONS = "suggestions"
-DELETED = "deleted"
-MIGRATIONS = "migrations"
-OWNERS = "owners"
-KAFKA_OWNER = "kafka"
-"""The document of `owners` that counts topics created: some of them anew means that Kafka has lost its data."""
+R = TypeVar("R", bound=r.Record)
 
-COLLECTIONS = (
-    VIDEOS,
-    TASKS,
-    UPLOADS,
-    OUTBOX,
-    CONTROLS,
-    CANCELS,
-    PLANS,
-    CHUNKS,
-    ATTEMPTS,
-    PENDING,
-    LEDGER,
-    GALLERIES,
-    PERSONS,
-    PROFILES,
-    APPEARANCES,
-    REDIRECTS,
-    SUGGESTIONS,
-    DELETED,
-    MIGRATIONS,
-    OWNERS,
-)
-
-_WEEK = 7 * 24 * 3600
+_DAY = 24 * 3600
+INGEST, WORKERS, AGGREGATOR, QUERY, ADMIN = "ingest", "frame-workers", "profile-aggregator", "query-api", "admin"
 
 
 @dataclass(frozen=True)
 class Index:
     """One index; `options` as MongoDB takes them."""
 
-    collection: str
-    keys: tuple[tuple[str, int], ...]
+    keys: tuple[Sort, ...]
     options: dict[str, Any] = field(default_factory=dict)
 
 
-INDEXES = (
-    Index(VIDEOS, (("gallery", 1), ("created_at", 1), ("_id", 1))),
-    Index(VIDEOS, (("gallery", 1), ("sha256", 1)), {"partialFilterExpression": {"sha256": {"$type": "string"}}}),
-    Index(
-        VIDEOS, (("gallery", 1), ("external_id", 1)), {"partialFilterExpression": {"external_id": {"$type": "string"}}}
+@dataclass(frozen=True)
+class Collection(Generic[R]):
+    """`owner` answers for what lies in it; `writers` write it as well, through `castlist.tasks` or the outbox.
+
+    `id`: what its ids are. `kept`: how long a record stays. `growth`: what the number of records grows with.
+    `kinds`: the types of its records, where there are several.
+    """
+
+    name: str
+    record: type[R]
+    id: str
+    owner: str
+    writers: tuple[str, ...]
+    readers: tuple[str, ...]
+    kept: str
+    growth: str
+    indexes: tuple[Index, ...] = ()
+    several: Any = None
+
+    @property
+    def kinds(self) -> Any:
+        """What a document of it is read as."""
+        return self.record if self.several is None else self.several
+
+
+def _index(*keys: Any, **options: Any) -> Index:
+    """On fields, upwards unless a key says otherwise."""
+    return Index(tuple(key if isinstance(key, tuple) else ascending(key) for key in keys), options)
+
+
+def _texts_only(member: Any) -> dict[str, Any]:
+    """An index of those records in which the field is text, and not null."""
+    return {"partialFilterExpression": {name_of(member): {"$type": "string"}}}
+
+
+VIDEOS = Collection(
+    name="videos",
+    record=r.VideoRecord,
+    id="video",
+    owner=INGEST,
+    writers=(WORKERS, AGGREGATOR),
+    readers=(QUERY,),
+    kept="until it is deleted",
+    growth="videos",
+    indexes=(
+        _index(r.VideoRecord.gallery, r.VideoRecord.created_at, r.VideoRecord.id),
+        _index(r.VideoRecord.gallery, r.VideoRecord.sha256, **_texts_only(r.VideoRecord.sha256)),
+        _index(r.VideoRecord.gallery, r.VideoRecord.external_id, **_texts_only(r.VideoRecord.external_id)),
+        _index(r.VideoRecord.created_at, r.VideoRecord.id),
     ),
-    Index(VIDEOS, (("created_at", 1), ("_id", 1))),
-    Index(TASKS, (("created_at", 1), ("_id", 1))),
-    Index(TASKS, (("gallery", 1), ("created_at", 1), ("_id", 1))),
-    Index(TASKS, (("video_id", 1), ("epoch", 1)), {"unique": True}),
-    Index(TASKS, (("status", 1), ("updated_at", 1))),
-    Index(TASKS, (("gallery", 1), ("status", 1), ("created_at", 1), ("_id", 1))),
-    Index(OUTBOX, (("published_at", 1), ("created_at", 1))),
-    Index(
-        OUTBOX,
-        (("published_at", 1),),
-        {"expireAfterSeconds": _WEEK, "name": "published_ttl"},
+)
+TASKS = Collection(
+    name="tasks",
+    record=r.TaskRecord,
+    id="task",
+    owner=AGGREGATOR,
+    writers=(INGEST, WORKERS),
+    readers=(QUERY,),
+    kept="as long as its video",
+    growth="runs over videos",
+    indexes=(
+        _index(r.TaskRecord.created_at, r.TaskRecord.id),
+        _index(r.TaskRecord.gallery, r.TaskRecord.created_at, r.TaskRecord.id),
+        _index(r.TaskRecord.video_id, r.TaskRecord.epoch, unique=True),
+        _index(r.TaskRecord.status, r.TaskRecord.updated_at),
+        _index(r.TaskRecord.gallery, r.TaskRecord.status, r.TaskRecord.created_at, r.TaskRecord.id),
     ),
-    Index(OUTBOX, (("key", 1),), {"name": "commands", "partialFilterExpression": {"topic": GALLERY_COMMITS.name}}),
-    Index(CHUNKS, (("attempt", 1),)),
-    Index(PENDING, (("gallery", 1), ("_id", 1))),
-    Index(PERSONS, (("gallery", 1), ("_id", 1))),
-    Index(PERSONS, (("video_id", 1),)),
-    Index(PERSONS, (("profile_id", 1),)),
-    Index(PROFILES, (("created_at", 1), ("_id", 1))),
-    Index(PROFILES, (("gallery", 1), ("created_at", 1), ("_id", 1))),
-    Index(PROFILES, (("gallery", 1), ("name", 1), ("_id", 1))),
-    Index(APPEARANCES, (("profile_id", 1), ("created_at", -1), ("_id", -1))),
-    Index(APPEARANCES, (("video_id", 1), ("profile_id", 1))),
-    Index(APPEARANCES, (("gallery", 1),)),
-    Index(SUGGESTIONS, (("gallery", 1), ("distance", 1))),
+)
+UPLOADS = Collection(
+    name="uploads",
+    record=r.UploadRecord,
+    id="object key",
+    owner=INGEST,
+    writers=(),
+    readers=(),
+    kept="while the upload runs; swept 10 minutes after its last sign of life",
+    growth="uploads under way",
+)
+CANCELS = Collection(
+    name="cancels",
+    record=r.CancelRecord,
+    id="run",
+    owner=AGGREGATOR,
+    writers=(INGEST,),
+    readers=(WORKERS,),
+    kept="for ever",
+    growth="cancelled runs",
+)
+RESOLVED_CANCELS = Collection(
+    name="resolved_cancels",
+    record=r.ResolvedCancelRecord,
+    id="event",
+    owner=AGGREGATOR,
+    writers=(WORKERS,),
+    readers=(),
+    kept="for ever",
+    growth="cancels without an epoch",
+)
+DELETED = Collection(
+    name="deleted",
+    record=r.DeletedVideoRecord,
+    id="video",
+    owner=AGGREGATOR,
+    writers=(),
+    readers=(INGEST, WORKERS),
+    kept="for ever",
+    growth="deleted videos",
+)
+PLANS = Collection(
+    name="plans",
+    record=r.PlanRecord,
+    id="run",
+    owner=WORKERS,
+    writers=(AGGREGATOR,),
+    readers=(),
+    kept="as long as its video",
+    growth="runs over videos",
+)
+CHUNKS = Collection(
+    name="chunks",
+    record=r.ChunkResultRecord,
+    id="run:chunk:part",
+    owner=AGGREGATOR,
+    writers=(),
+    readers=(WORKERS,),
+    kept="as long as its video, if the run was committed",
+    growth="seconds of video",
+    indexes=(_index(r.ChunkResultRecord.run),),
+)
+ATTEMPTS = Collection(
+    name="attempts",
+    record=r.AttemptsRecord,
+    id="run:chunk or run:plan",
+    owner=WORKERS,
+    writers=(),
+    readers=(),
+    kept="until the job's result is stored",
+    growth="jobs under way, and those that failed for good",
+)
+GALLERIES = Collection(
+    name="galleries",
+    record=r.GalleryRecord,
+    id="gallery",
+    owner=AGGREGATOR,
+    writers=(INGEST, WORKERS, ADMIN),
+    readers=(QUERY,),
+    kept="for ever",
+    growth="galleries",
+)
+PERSONS = Collection(
+    name="persons",
+    record=r.PersonRecord,
+    id="run:n",
+    owner=AGGREGATOR,
+    writers=(),
+    readers=(QUERY,),
+    kept="as long as its video, or until a newer run replaces it",
+    growth="people in videos",
+    indexes=(
+        _index(r.PersonRecord.gallery, r.PersonRecord.id),
+        _index(r.PersonRecord.video_id),
+        _index(r.PersonRecord.profile_id),
+    ),
+)
+PROFILES = Collection(
+    name="profiles",
+    record=r.ProfileRecord,
+    id="profile",
+    owner=AGGREGATOR,
+    writers=(),
+    readers=(QUERY,),
+    kept="while somebody is in it",
+    growth="people",
+    indexes=(
+        _index(r.ProfileRecord.created_at, r.ProfileRecord.id),
+        _index(r.ProfileRecord.gallery, r.ProfileRecord.created_at, r.ProfileRecord.id),
+        _index(r.ProfileRecord.gallery, r.ProfileRecord.name, r.ProfileRecord.id),
+    ),
+)
+APPEARANCES = Collection(
+    name="appearances",
+    record=r.AppearanceRecord,
+    id="profile:video",
+    owner=AGGREGATOR,
+    writers=(),
+    readers=(QUERY,),
+    kept="as long as its profile and its video",
+    growth="people in videos",
+    indexes=(
+        _index(
+            r.AppearanceRecord.profile_id,
+            descending(r.AppearanceRecord.created_at),
+            descending(r.AppearanceRecord.id),
+        ),
+        _index(r.AppearanceRecord.video_id, r.AppearanceRecord.profile_id),
+        _index(r.AppearanceRecord.gallery),
+    ),
+)
+REDIRECTS = Collection(
+    name="redirects",
+    record=r.RedirectRecord,
+    id="retired profile",
+    owner=AGGREGATOR,
+    writers=(),
+    readers=(QUERY,),
+    kept="for ever",
+    growth="profiles that were merged or emptied",
+)
+SUGGESTIONS = Collection(
+    name="suggestions",
+    record=r.SuggestionRecord,
+    id="two profiles",
+    owner=AGGREGATOR,
+    writers=(),
+    readers=(QUERY,),
+    kept="until the gallery is looked through again",
+    growth="profiles",
+    indexes=(_index(r.SuggestionRecord.gallery, r.SuggestionRecord.distance),),
+)
+PENDING = Collection(
+    name="pending",
+    record=r.PendingRecord,
+    id="run, or command:event, or recluster::gallery",
+    owner=AGGREGATOR,
+    writers=(),
+    readers=(QUERY,),
+    kept="until it is committed",
+    growth="what waits for galleries",
+    indexes=(_index(r.PendingRecord.gallery, r.PendingRecord.id),),
+    several=r.PendingVideo | r.PendingCommand | r.PendingRecluster,
+)
+LEDGER = Collection(
+    name="ledger",
+    record=r.LedgerRecord,
+    id="gallery:run, or gallery:command:event",
+    owner=AGGREGATOR,
+    writers=(),
+    readers=(QUERY,),
+    kept="for ever",
+    growth="runs and commands",
+)
+OUTBOX = Collection(
+    name="outbox",
+    record=r.OutboxRecord,
+    id="event",
+    owner=AGGREGATOR,
+    writers=(INGEST, QUERY),
+    readers=(),
+    kept="7 days after it was published",
+    growth="events of a week",
+    indexes=(
+        _index(r.OutboxRecord.published_at, r.OutboxRecord.created_at),
+        _index(r.OutboxRecord.published_at, expireAfterSeconds=7 * _DAY, name="published_ttl"),
+        _index(
+            r.OutboxRecord.key,
+            name="commands",
+            partialFilterExpression={name_of(r.OutboxRecord.topic): GALLERY_COMMITS.name},
+        ),
+    ),
+)
+MIGRATIONS = Collection(
+    name="migrations",
+    record=r.MigrationRecord,
+    id="number",
+    owner=ADMIN,
+    writers=(),
+    readers=(),
+    kept="for ever",
+    growth="versions",
+)
+INSTANCES = Collection(
+    name="instances",
+    record=r.InstanceRecord,
+    id="member id",
+    owner=AGGREGATOR,
+    writers=(),
+    readers=(),
+    kept="for ever",
+    growth="aggregators",
+)
+TOPICS = Collection(
+    name="topics",
+    record=r.TopicsRecord,
+    id="always `kafka`",
+    owner=ADMIN,
+    writers=(AGGREGATOR,),
+    readers=(),
+    kept="for ever",
+    growth="one record",
+)
+
+COLLECTIONS: tuple[Collection[Any], ...] = (
+    VIDEOS,
+    TASKS,
+    UPLOADS,
+    CANCELS,
+    RESOLVED_CANCELS,
+    DELETED,
+    PLANS,
+    CHUNKS,
+    ATTEMPTS,
+    GALLERIES,
+    PERSONS,
+    PROFILES,
+    APPEARANCES,
+    REDIRECTS,
+    SUGGESTIONS,
+    PENDING,
+    LEDGER,
+    OUTBOX,
+    MIGRATIONS,
+    INSTANCES,
+    TOPICS,
 )
 
 
@@ -132,6 +351,7 @@ class Database(Protocol):
 
 async def create(database: Database) -> None:
     """Create the collections and indexes that are missing."""
-    await database.create_collections(COLLECTIONS)
-    for index in INDEXES:
-        await database.create_index(index.collection, index.keys, **index.options)
+    await database.create_collections([collection.name for collection in COLLECTIONS])
+    for collection in COLLECTIONS:
+        for index in collection.indexes:
+            await database.create_index(collection.name, index.keys, **index.options)

@@ -4,30 +4,30 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from castlist.ports.documents import Documents
-from castlist.store.collections import GALLERIES, MIGRATIONS
+from castlist.store.query import set_once
+from castlist.store.records import MigrationRecord
+from castlist.store.store import Store
+from castlist.tasks.registration import ensure_gallery
 
 log = logging.getLogger(__name__)
 
 
-async def _default_gallery(documents: Documents, now: datetime) -> None:
+async def _default_gallery(store: Store, now: datetime) -> None:
     """The gallery that uploads without one go to is there from the start."""
-    await documents.update(
-        GALLERIES, {"_id": "default"}, {"$setOnInsert": {"version": 0, "created_at": now}}, upsert=True
-    )
+    await ensure_gallery(store, "default", now)
 
 
-STEPS: tuple[tuple[int, Callable[[Documents, datetime], Awaitable[None]]], ...] = ((1, _default_gallery),)
+STEPS: tuple[tuple[int, Callable[[Store, datetime], Awaitable[None]]], ...] = ((1, _default_gallery),)
 
 
-async def migrate(documents: Documents, now: datetime) -> list[int]:
+async def migrate(store: Store, now: datetime) -> list[int]:
     """Run the steps that are not recorded, in order; returns their numbers."""
-    done = {int(found["_id"]) for found in await documents.find(MIGRATIONS, {})}
+    done = {int(one.id) for one in await store.migrations.find()}
     ran: list[int] = []
     for number, step in STEPS:
         if number not in done:
-            await step(documents, now)
-            await documents.update(MIGRATIONS, {"_id": str(number)}, {"$setOnInsert": {"done_at": now}}, upsert=True)
+            await step(store, now)
+            await store.migrations.upsert(str(number), set_once(MigrationRecord.done_at, now))
             log.info("migrated", extra={"step": number})
             ran.append(number)
     return ran

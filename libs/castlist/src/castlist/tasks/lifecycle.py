@@ -2,16 +2,25 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 from castlist.contract.events import TaskFinished
-from castlist.contract.ids import attempt_key, event_id, task_id
-from castlist.ports.documents import Document, Documents
+from castlist.contract.ids import event_id, run_key, task_id
 from castlist.store import outbox
-from castlist.store.collections import CANCELS, OUTBOX, TASKS
+from castlist.store.query import Change, one_of, set_to, with_id, with_ids
+from castlist.store.records import OutboxRecord, Status, TaskError, TaskRecord
+from castlist.store.store import Store
 
-QUEUED, PROCESSING, DONE, FAILED, CANCELLED = "queued", "processing", "done", "failed", "cancelled"
-OPEN = (QUEUED, PROCESSING)
-FINAL = (DONE, FAILED, CANCELLED)
+FinalStatus = Literal["done", "failed", "cancelled"]
+
+QUEUED: Literal["queued"] = "queued"
+PROCESSING: Literal["processing"] = "processing"
+DONE: Literal["done"] = "done"
+FAILED: Literal["failed"] = "failed"
+CANCELLED: Literal["cancelled"] = "cancelled"
+OPEN: tuple[Status, ...] = (QUEUED, PROCESSING)
+FINAL: tuple[Status, ...] = (DONE, FAILED, CANCELLED)
+
 # Everything `error.code` of a task may say.
 ERROR_CODES = {
     "not_a_video": "The bytes are not a video in any container we know.",
@@ -28,84 +37,74 @@ ERROR_CODES = {
     "cancelled": "Somebody cancelled it.",
     "video_deleted": "The video was deleted.",
 }
+ON_REQUEST = TaskError("cancelled", "Cancelled on request.")
 
 
-def ending_of(status: str, code: str | None, message: str | None, now: datetime) -> Document:
-    error = {"code": code, "message": message} if code else None
-    done = {"progress": 1.0} if status == DONE else {}
-    return {"status": status, "error": error, "updated_at": now, "finished_at": now, **done}
+def ending(status: FinalStatus, error: TaskError | None, now: datetime) -> Change:
+    """What becomes of a task that ends."""
+    change = (
+        set_to(TaskRecord.status, status)
+        & set_to(TaskRecord.error, error)
+        & set_to(TaskRecord.updated_at, now)
+        & set_to(TaskRecord.finished_at, now)
+    )
+    return change & set_to(TaskRecord.progress, 1.0) if status == DONE else change
 
 
-def finished_event(task: Document, now: datetime) -> TaskFinished:
-    error = task["error"] or {}
+def finished_event(task: TaskRecord, status: FinalStatus, error: TaskError | None, now: datetime) -> TaskFinished:
+    """The event that says how a task ended."""
     return TaskFinished(
-        event_id=event_id("TaskFinished", task["_id"]),
+        event_id=event_id("TaskFinished", task.id),
         occurred_at=now,
-        gallery=task["gallery"],
-        task_id=task["_id"],
-        video_id=task["video_id"],
-        epoch=task["epoch"],
-        status=task["status"],
-        code=error.get("code"),
-        message=error.get("message"),
+        gallery=task.gallery,
+        task_id=task.id,
+        video_id=task.video_id,
+        epoch=task.epoch,
+        status=status,
+        code=error.code if error else None,
+        message=error.message if error else None,
     )
 
 
 async def finish_in(
-    tx: Documents,
-    video_id: str,
-    epoch: int,
-    status: str,
-    now: datetime,
-    code: str | None = None,
-    message: str | None = None,
+    transaction: Store, video_id: str, epoch: int, status: FinalStatus, now: datetime, error: TaskError | None = None
 ) -> bool:
     """End a task inside the caller's transaction, with its event; False if it had ended already, or is not there."""
-    task = await tx.update(
-        TASKS,
-        {"_id": task_id(video_id, epoch), "status": {"$in": list(OPEN)}},
-        {"$set": ending_of(status, code, message, now)},
-    )
+    open_task = with_id(task_id(video_id, epoch)) & one_of(TaskRecord.status, OPEN)
+    task = await transaction.tasks.update(open_task, ending(status, error, now))
     if task is not None:
-        await outbox.add(tx, finished_event(task, now), now)
+        await outbox.add(transaction, finished_event(task, status, error, now), now)
     return task is not None
 
 
 async def finish_all_in(
-    tx: Documents, attempts: Sequence[tuple[str, int]], status: str, now: datetime
-) -> tuple[list[tuple[str, int]], list[Document]]:
-    """End many tasks (of videos at epochs) inside the caller's transaction, or none of them.
+    transaction: Store, runs: Sequence[tuple[str, int]], status: FinalStatus, now: datetime
+) -> tuple[list[tuple[str, int]], list[OutboxRecord]]:
+    """End the tasks of many runs (video, epoch) inside the caller's transaction, or none of them.
 
     Returns those that had ended already or are not there (then nothing was written), and the events as they lie in
     the outbox.
     """
-    ids = {task_id(*attempt): attempt for attempt in attempts}
-    found = await tx.find(TASKS, {"_id": {"$in": sorted(ids)}, "status": {"$in": list(OPEN)}})
-    if missing := ids.keys() - {task["_id"] for task in found}:
+    ids = {task_id(*run): run for run in runs}
+    found = await transaction.tasks.find(with_ids(sorted(ids)) & one_of(TaskRecord.status, OPEN))
+    if missing := ids.keys() - {task.id for task in found}:
         return [ids[id] for id in sorted(missing)], []
-    ending = ending_of(status, None, None, now)
-    await tx.update_many(TASKS, {"_id": {"$in": sorted(ids)}}, {"$set": ending})
-    entries = [outbox.entry(finished_event({**task, **ending}, now), now) for task in found]
-    await tx.insert_many(OUTBOX, entries)
+    await transaction.tasks.update_many(with_ids(sorted(ids)), ending(status, None, now))
+    entries = [outbox.entry(finished_event(task, status, None, now), now) for task in found]
+    await transaction.outbox.insert_many(entries)
     return [], entries
 
 
 async def finish(
-    documents: Documents,
-    video_id: str,
-    epoch: int,
-    status: str,
-    now: datetime,
-    code: str | None = None,
-    message: str | None = None,
+    store: Store, video_id: str, epoch: int, status: FinalStatus, now: datetime, error: TaskError | None = None
 ) -> bool:
     """End a task; False if it had ended already, or is not there."""
-    return await documents.transaction(lambda tx: finish_in(tx, video_id, epoch, status, now, code, message))
+    return await store.transaction(lambda transaction: finish_in(transaction, video_id, epoch, status, now, error))
 
 
-async def is_wanted(documents: Documents, video_id: str, epoch: int) -> bool:
-    """Whether work on this attempt still makes sense: it is not cancelled, and its task has not ended."""
-    if await documents.get(CANCELS, attempt_key(video_id, epoch)) is not None:
+async def is_wanted(store: Store, video_id: str, epoch: int) -> bool:
+    """Whether work on this run still makes sense: it is not cancelled, and its task has not ended."""
+    if await store.cancels.get(run_key(video_id, epoch)) is not None:
         return False
-    task = await documents.get(TASKS, task_id(video_id, epoch))
-    return task is None or task["status"] in OPEN
+    task = await store.tasks.get(task_id(video_id, epoch))
+    return task is None or task.status in OPEN

@@ -14,8 +14,8 @@ from castlist.adapters.kafka.connection import OUTAGE, TIMEOUT_MS, stop_quietly,
 from castlist.contract.codec import encode
 from castlist.contract.events import Event
 from castlist.contract.topics import TOPICS, topic_of
-from castlist.ports.dead_letters import MAX_MESSAGE, buried, cut
-from castlist.ports.errors import TooLarge, Unavailable
+from castlist.ports.dead_letters import MAX_MESSAGE, cut, dead_letter
+from castlist.ports.errors import MessageTooLargeError, UnavailableError
 from castlist.ports.messages import Message, Publisher
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class KafkaPublisher(Publisher):
                     await within(producer.start(), TIMEOUT_MS / 1000)
                 except OUTAGE as error:
                     await stop_quietly(producer)
-                    raise Unavailable(f"Kafka: {error!r}") from error
+                    raise UnavailableError(f"Kafka: {error!r}") from error
                 self._producer = producer
             return self._producer
 
@@ -62,12 +62,12 @@ class KafkaPublisher(Publisher):
     async def publish_entries(self, entries: Sequence[tuple[str, bytes, bytes]]) -> None:
         await self._send([(topic, key, value, ()) for topic, key, value in entries])
 
-    async def bury(self, message: Message, reason: str) -> None:
-        log.warning("dead letter", extra={"topic": message.topic, "offset": message.offset, "reason": reason[:500]})
-        letter = buried(message, reason)
+    async def publish_dead_letter(self, message: Message, reason: str) -> None:
+        log.warning("dead_lettered", extra={"topic": message.topic, "offset": message.offset, "reason": reason[:500]})
+        letter = dead_letter(message, reason)
         try:
             await self.publish_raw(letter.topic, letter.key, letter.value, letter.headers)
-        except TooLarge:
+        except MessageTooLargeError:
             # What its producer compressed well can be larger than anything we may send.
             letter = cut(letter)
             await self.publish_raw(letter.topic, letter.key, letter.value, letter.headers)
@@ -81,7 +81,7 @@ class KafkaPublisher(Publisher):
                 acks = [await producer.send(t, v, k, headers=list(h)) for t, k, v, h in messages]
             await within(asyncio.gather(*acks), TIMEOUT_MS / 1000)
         except MessageSizeTooLargeError as error:
-            raise TooLarge(f"Kafka: {error}"[:500]) from error
+            raise MessageTooLargeError(f"Kafka: {error}"[:500]) from error
         except OUTAGE as error:
             # A sequence that was torn (broker without its data, fenced producer) never heals: start over. What was
             # sent twice that way carries the same event_id.
@@ -89,14 +89,14 @@ class KafkaPublisher(Publisher):
                 if self._producer is producer:
                     self._producer = None
             await stop_quietly(producer)
-            raise Unavailable(f"Kafka: {error!r}") from error
+            raise UnavailableError(f"Kafka: {error!r}") from error
 
     async def ping(self) -> None:
         producer = await self._ready()
         try:
             await within(producer.partitions_for(TOPICS[0].name), 3)
         except OUTAGE as error:
-            raise Unavailable(f"Kafka: {error!r}") from error
+            raise UnavailableError(f"Kafka: {error!r}") from error
 
     async def close(self) -> None:
         """Flush and disconnect."""

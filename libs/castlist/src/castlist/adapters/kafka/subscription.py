@@ -14,7 +14,7 @@ from aiokafka.errors import (
 
 from castlist.adapters.kafka.connection import OUTAGE, TIMEOUT_MS, stop_quietly, within
 from castlist.contract.topics import Topic
-from castlist.ports.errors import Unavailable
+from castlist.ports.errors import UnavailableError
 from castlist.ports.messages import Message, Subscription
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class KafkaSubscription(Subscription, ConsumerRebalanceListener):  # type: ignor
         try:
             batch = await self._consumer.getmany(timeout_ms=int(timeout * 1000), max_records=1)
         except OUTAGE as error:
-            raise Unavailable(f"Kafka: {error!r}") from error
+            raise UnavailableError(f"Kafka: {error!r}") from error
         for tp, records in batch.items():
             for record in records:
                 if tp in self._held:
@@ -62,9 +62,9 @@ class KafkaSubscription(Subscription, ConsumerRebalanceListener):  # type: ignor
         try:
             await within(self._consumer.commit({tp: message.offset + 1}), TIMEOUT_MS / 1000)
         except (CommitFailedError, IllegalStateError):
-            log.info("partition moved before its commit", extra={"topic": tp.topic, "partition": tp.partition})
+            log.info("partition_moved", extra={"topic": tp.topic, "partition": tp.partition})
         except OUTAGE as error:
-            raise Unavailable(f"Kafka: {error!r}") from error
+            raise UnavailableError(f"Kafka: {error!r}") from error
         if self._held.get(tp) == message.offset:
             del self._held[tp]
             with contextlib.suppress(IllegalStateError):
@@ -84,7 +84,7 @@ class KafkaSubscription(Subscription, ConsumerRebalanceListener):  # type: ignor
             starts = await self._consumer.beginning_offsets(partitions)
             done = {tp: await self._consumer.committed(tp) for tp in partitions}
         except OUTAGE as error:
-            raise Unavailable(f"Kafka: {error!r}") from error
+            raise UnavailableError(f"Kafka: {error!r}") from error
         return sum(ends[tp] - max(starts[tp], done[tp] or 0) for tp in partitions)
 
     def assigned(self) -> int:
@@ -113,7 +113,7 @@ def _consumer(bootstrap: str, topics: Sequence[Topic], group: str | None, member
 async def subscribe(
     bootstrap: str, topics: Sequence[Topic], group: str, member: str | None = None
 ) -> AsyncIterator[KafkaSubscription]:
-    """Be a member of `group` while inside. Unavailable if the brokers cannot be reached."""
+    """Be a member of `group` while inside. UnavailableError if the brokers cannot be reached."""
     consumer = _consumer(bootstrap, topics, group, member)
     subscription = KafkaSubscription(consumer)
     try:
@@ -122,7 +122,7 @@ async def subscribe(
     except BaseException as error:
         await stop_quietly(consumer)
         if isinstance(error, OUTAGE):
-            raise Unavailable(f"Kafka: {error!r}") from error
+            raise UnavailableError(f"Kafka: {error!r}") from error
         raise
     try:
         yield subscription
@@ -144,7 +144,7 @@ async def listen(bootstrap: str, topic: Topic) -> AsyncIterator[AsyncIterator[Me
     except BaseException as error:
         await stop_quietly(consumer)
         if isinstance(error, OUTAGE):
-            raise Unavailable(f"Kafka: {error!r}") from error
+            raise UnavailableError(f"Kafka: {error!r}") from error
         raise
 
     async def messages() -> AsyncIterator[Message]:
@@ -152,7 +152,7 @@ async def listen(bootstrap: str, topic: Topic) -> AsyncIterator[AsyncIterator[Me
             try:
                 record = await consumer.getone()
             except OUTAGE as error:
-                raise Unavailable(f"Kafka: {error!r}") from error
+                raise UnavailableError(f"Kafka: {error!r}") from error
             yield Message(record.topic, record.partition, record.offset, record.key, record.value)
 
     try:

@@ -11,7 +11,7 @@ from aiokafka.errors import (
 from castlist.adapters.kafka.connection import OUTAGE, TIMEOUT_MS, within
 from castlist.contract.topics import DEAD_RETENTION, TOPICS
 from castlist.ports.dead_letters import MAX_MESSAGE
-from castlist.ports.errors import Unavailable
+from castlist.ports.errors import UnavailableError
 
 
 async def create_topics(bootstrap: str, *, chunk_partitions: int, replication: int = 1) -> list[str]:
@@ -33,7 +33,7 @@ async def create_topics(bootstrap: str, *, chunk_partitions: int, replication: i
                     raise for_code(code)(f"topic {name} was not created")
         return [new.name for new in missing]
     except OUTAGE as error:
-        raise Unavailable(f"Kafka: {error!r}") from error
+        raise UnavailableError(f"Kafka: {error!r}") from error
     finally:
         with contextlib.suppress(*OUTAGE):
             await admin.close()

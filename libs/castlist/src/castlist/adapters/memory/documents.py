@@ -6,13 +6,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from castlist.adapters.memory.filters import matches, ordered, value
-from castlist.adapters.memory.updates import changed, founded, stored
+from castlist.adapters.memory.stored_values import stored
+from castlist.adapters.memory.updates import changed, founded
 from castlist.ports.documents import Change, Document, Documents, Where
-from castlist.ports.errors import AlreadyExists, Unavailable
-from castlist.store.collections import INDEXES
+from castlist.ports.errors import AlreadyExistsError, UnavailableError
+from castlist.store.collections import COLLECTIONS
 
 T = TypeVar("T")
 _PATIENCE = 1000
+_UNIQUE = {
+    collection.name: [index.keys for index in collection.indexes if index.options.get("unique")]
+    for collection in COLLECTIONS
+}
 _Table = dict[str, Document]
 _Place = tuple[str, str]
 
@@ -34,7 +39,7 @@ class _Transaction:
 
 
 class MemoryDocuments(Documents):
-    """`Documents` in dictionaries. A unique index of schema.py holds here too."""
+    """`Documents` in dictionaries. The unique indexes of `castlist.store.collections` hold here too."""
 
     def __init__(self) -> None:
         self._tables: dict[str, _Table] = {}
@@ -142,7 +147,7 @@ class MemoryDocuments(Documents):
             finally:
                 self._end(view._transaction)
             await asyncio.sleep(0)
-        raise Unavailable("the transaction kept conflicting")
+        raise UnavailableError("the transaction kept conflicting")
 
     async def ping(self) -> None:
         await self._turn()
@@ -171,9 +176,9 @@ class MemoryDocuments(Documents):
             raise _Conflict
 
     def _write(self, collection: str, id: str, document: Document | None) -> Document:
-        for index in INDEXES:
-            if document is not None and index.collection == collection and index.options.get("unique"):
-                where = {name: document.get(name) for name, _ in index.keys}
+        for keys in _UNIQUE.get(collection, ()):
+            if document is not None:
+                where = {name: document.get(name) for name, _ in keys}
                 if any(other["_id"] != id for other in self._matching(collection, where)):
                     self._refuse(f"{collection} has another document with {where}")
         if self._transaction is not None:
@@ -188,7 +193,7 @@ class MemoryDocuments(Documents):
     def _refuse(self, reason: str) -> None:
         if self._transaction is not None:
             self._transaction.failed = True
-        raise AlreadyExists(reason)
+        raise AlreadyExistsError(reason)
 
     def _commit(self, transaction: _Transaction) -> None:
         if transaction.failed:
@@ -203,7 +208,7 @@ class MemoryDocuments(Documents):
             for collection, id in transaction.written:
                 if (document := transaction.tables[collection].get(id)) is not None:
                     self._write(collection, id, document)
-        except AlreadyExists:
+        except AlreadyExistsError:
             self._tables.update(tables)
             raise _Conflict from None
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from castlist.adapters.memory.stored_values import stored
 from castlist.ports.documents import Document, Where
 
 _MISSING = object()
@@ -22,7 +23,7 @@ def _holds(document: Document, name: str, condition: Any) -> bool:
         return all(matches(document, one) for one in condition)
     if name.startswith("$"):
         raise ValueError(f"the port has no {name}")
-    found = list(_values(document, name.split(".")))
+    found, condition = list(_values(document, name.split("."))), stored(condition)
     if isinstance(condition, dict) and any(key.startswith("$") for key in condition):
         return all(_operator(operator)(found, wanted) for operator, wanted in condition.items())
     return _equal(found, condition)

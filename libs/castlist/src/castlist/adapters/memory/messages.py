@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from castlist.contract.codec import encode
 from castlist.contract.events import Event
 from castlist.contract.topics import TOPICS, Topic, topic_of
-from castlist.ports.dead_letters import MAX_MESSAGE, buried, cut
-from castlist.ports.errors import TooLarge
+from castlist.ports.dead_letters import MAX_MESSAGE, cut, dead_letter
+from castlist.ports.errors import MessageTooLargeError
 from castlist.ports.messages import Message, Publisher, Subscription
 
 _Place = tuple[str, int]
@@ -70,7 +70,7 @@ class MemoryLog:
     def append(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> None:
         """Write one message; keys decide partitions (not as Kafka does, but as steadily)."""
         if len(value or b"") > MAX_MESSAGE:
-            raise TooLarge(f"{len(value or b'')} bytes for {topic}")
+            raise MessageTooLargeError(f"{len(value or b'')} bytes for {topic}")
         number = zlib.crc32(key or b"") % len(self._partitions[topic])
         partition = self._partitions[topic][number]
         partition.append(Message(topic, number, len(partition), key, value, tuple(headers)))
@@ -128,11 +128,11 @@ class MemoryPublisher(Publisher):
         for topic, key, value in entries:
             self._log.append(topic, key, value, ())
 
-    async def bury(self, message: Message, reason: str) -> None:
-        letter = buried(message, reason)
+    async def publish_dead_letter(self, message: Message, reason: str) -> None:
+        letter = dead_letter(message, reason)
         try:
             self._log.append(letter.topic, letter.key, letter.value, letter.headers)
-        except TooLarge:
+        except MessageTooLargeError:
             letter = cut(letter)
             self._log.append(letter.topic, letter.key, letter.value, letter.headers)
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from castlist.ports.errors import ObjectMissing
+from castlist.ports.errors import ObjectMissingError
 from castlist.ports.objects import ObjectInfo, Objects, Upload
 
 PART = 8 * 1024 * 1024
@@ -69,9 +69,9 @@ class MemoryObjects(Objects):
     def _found(self, key: str, bucket: str | None, etag: str | None = None) -> _Object:
         found = self.buckets.get(bucket or self.bucket, {}).get(key)
         if found is None:
-            raise ObjectMissing(f"{key}: there is none")
+            raise ObjectMissingError(f"{key}: there is none")
         if etag is not None and found.info.etag != etag:
-            raise ObjectMissing(f"{key}: is not {etag} any more")
+            raise ObjectMissingError(f"{key}: is not {etag} any more")
         return found
 
     async def put(self, key: str, data: bytes, content_type: str) -> ObjectInfo:

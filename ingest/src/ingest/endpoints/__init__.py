@@ -1,0 +1,1 @@
+"""The operations, a resource a module."""

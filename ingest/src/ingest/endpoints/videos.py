@@ -1,0 +1,160 @@
+"""Putting videos in: uploaded, or announced where they are in S3 already."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from castlist.api.resources import ProblemField
+from castlist.contract.ids import uploaded_video_id
+from castlist.messaging.outbox_relay import OutboxRelay
+from castlist.ports.errors import ObjectMissingError, UnavailableError
+from castlist.ports.objects import Objects
+from castlist.service.metrics import UPLOADS
+from castlist.service.operations import operation, problem
+from castlist.service.problems import Problem
+from castlist.service.request_parsing import NoQuery
+from ingest.acceptance import Acceptance, Accepted
+from ingest.endpoints.answering import ACCEPTED, video_accepted
+from ingest.multipart_form import Form
+from ingest.settings import Settings
+from ingest.upload_stream import Uploads
+from ingest.video_details import Announcement, Details, clean_name, valid
+
+_JSON_LIMIT = 64 * 1024
+_DRAINED = 64 * 1024 * 1024
+_FORM_AROUND_FILE = 1024 * 1024
+_REFUSED = {
+    400: problem("The body cannot be read."),
+    408: problem("The body paused for too long."),
+    409: problem("The id stands for another object or gallery."),
+    413: problem("The file is larger than this installation takes."),
+    415: problem("The file is not a video, by its first bytes."),
+    422: problem("A field is missing, unknown or not valid."),
+    503: problem("S3 or MongoDB is away; try again after Retry-After."),
+}
+
+
+def _form_schema() -> dict[str, Any]:
+    schema = Details.model_json_schema()
+    properties = {"file": {"type": "string", "format": "binary"}, **schema["properties"]}
+    return {
+        "type": "object",
+        "required": ["file"],
+        "properties": properties,
+        "additionalProperties": False,
+        "example": {"file": "(the bytes of lobby.mp4)", "gallery": "newsroom"},
+    }
+
+
+@dataclass(frozen=True)
+class Videos:
+    """/videos"""
+
+    settings: Settings
+    objects: Objects
+    uploads: Uploads
+    acceptance: Acceptance
+    relay: OutboxRelay
+
+    @operation(
+        "POST",
+        "/videos",
+        tag="videos",
+        summary="Upload a video, or announce one that is in S3",
+        replies={**ACCEPTED, **_REFUSED},
+        body={"multipart/form-data": _form_schema(), "application/json": Announcement},
+    )
+    async def post_video(self, request: Request, _: NoQuery) -> Response:
+        """Put a video in. The answer comes when its object is in S3 and its task is recorded; the work on it follows.
+
+        The same bytes in the same gallery are the same video, also when two arrive at once; `again` starts a new task
+        on it, as does an upload whose latest task failed or was cancelled.
+        """
+        kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+        try:
+            if kind == "multipart/form-data":
+                accepted = await self._upload(request)
+            elif kind == "application/json":
+                accepted = await self._announce(request)
+            else:
+                raise Problem(415, "Send multipart/form-data with a file, or application/json with an object.")
+        except Problem as refused:
+            UPLOADS.labels("refused").inc()
+            await _drain(request)
+            return refused.response()
+        except UnavailableError:
+            UPLOADS.labels("unavailable").inc()
+            await _drain(request)
+            raise
+        except asyncio.CancelledError:  # a shutdown does that to requests that take long
+            UPLOADS.labels("unavailable").inc()
+            raise UnavailableError("ingest is about to stop") from None
+        except ClientDisconnect:
+            UPLOADS.labels("disconnected").inc()
+            return Response(status_code=400)
+        UPLOADS.labels("duplicate" if accepted.duplicate else "accepted").inc()
+        self.relay.wake()
+        return video_accepted(accepted, self.settings.public_query_url)
+
+    async def _upload(self, request: Request) -> Accepted:
+        most = self.settings.max_upload_bytes
+        if int(request.headers.get("content-length", 0)) > most + _FORM_AROUND_FILE:
+            raise Problem(413, f"The file is larger than {most} bytes.")
+        body = _patiently(request.stream(), self.settings.upload_idle_seconds)
+        form = Form(request.headers["content-type"], body)
+        received = await self.uploads.receive(form.file_chunks())
+        key, details = received.object.key, form.details
+        await self.uploads.meant_for(key, uploaded_video_id(details.gallery, received.sha256))
+        accepted = await self.acceptance.uploaded(received, self.settings.s3_bucket, details)
+        await self.uploads.settle(key, kept=accepted.video.object.key == key)
+        return accepted
+
+    async def _announce(self, request: Request) -> Accepted:
+        body = b""
+        async for chunk in _patiently(request.stream(), self.settings.upload_idle_seconds):
+            body += chunk
+            if len(body) > _JSON_LIMIT:
+                raise Problem(413, "The body is too large.")
+        try:
+            given = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise Problem(400, f"The body is not JSON: {error}") from None
+        announced = valid(Announcement, given)
+        try:
+            info = await self.objects.head(announced.object.key, bucket=announced.object.bucket)
+        except ObjectMissingError:
+            missing = ProblemField(field="object", message="there is no such object in S3")
+            raise Problem(422, "The object is not there.", errors=[missing]) from None
+        if announced.name is None:
+            announced = announced.model_copy(update={"name": clean_name(announced.object.key)})
+        return await self.acceptance.announced(announced.object.bucket, info, announced, announced.video_id)
+
+
+async def _patiently(body: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
+    """`body`, unless it pauses for so long; what we take to store its chunks does not count."""
+    while True:
+        try:
+            async with asyncio.timeout(seconds):
+                chunk = await anext(body, None)
+        except TimeoutError:
+            raise Problem(408, f"Nothing came for {seconds:g} s.") from None
+        if chunk is None:
+            return
+        yield chunk
+
+
+async def _drain(request: Request) -> None:
+    """Read on for a while, so that a client that is still sending gets to see the answer."""
+    with contextlib.suppress(ClientDisconnect, RuntimeError, TimeoutError):
+        async with asyncio.timeout(5):
+            left = _DRAINED
+            async for chunk in request.stream():
+                left -= len(chunk)
+                if left < 0:
+                    return

@@ -1,0 +1,49 @@
+"""Every event that the services log. A line's `message` is one of these names, for ever; what it is about are fields.
+
+docs/operating.md is generated from here, and a test holds the log calls to it. Lines of libraries are in their words.
+"""
+
+LOG_EVENTS = {
+    # All services.
+    "ready": "The process takes work.",
+    "server_unavailable": "`step` is tried again until Kafka, MongoDB or S3 is back.",
+    "round_postponed": "A periodic `step` is left out this time: a server is away.",
+    "round_failed": "A periodic `step` failed over a mistake of ours; it is done again at its next time.",
+    "request_unavailable": "A request was answered 503: a server is away.",
+    "request_failed": "A request was answered 500: a mistake of ours, with its traceback.",
+    "cannot_receive": "Kafka gives no messages of `topic`; asked again.",
+    "partition_moved": "Another process has the partition now; what was in hand of it is done again there.",
+    "handler_failed": "A mistake of ours about one message, with its traceback. See dead letters.",
+    "dead_lettered": "A message was put into its topic's dead letters, for the `reason`.",
+    "consumer_stuck": "Work waits, the servers are there, and nothing happens: the process exits with 75.",
+    "migrated": "MongoDB was brought up to the schema of migration `step`.",
+    # ingest
+    "upload_removed": "A file that no upload finished was taken out of S3.",
+    # frame-workers
+    "video_planned": "A video was probed and cut into `chunks`.",
+    "video_rejected": "A video cannot be worked through: its task fails with `code`.",
+    "video_conflict": "An announcement says otherwise than what is known of the video; it is passed over.",
+    "plan_cancelled": "A video was cancelled before it was planned.",
+    "object_fetched": "A video was fetched from S3 to the local disk.",
+    "chunk_processed": "A chunk was worked through: it `waited` and `took` so many seconds.",
+    "chunk_failed": "A chunk cannot be worked through: its task fails with `code`.",
+    "chunk_cancelled": "A chunk was given up: its run is not wanted any more.",
+    "attempt_failed": "One attempt at a job failed; it is tried again, a few times.",
+    "child_ready": "A worker's child process has loaded its models.",
+    "child_not_started": "A worker's child process did not come up; tried again.",
+    "encoder_chosen": "Faces are encoded with `encoder`, whose encodings are `from_dlib` away from dlib's own.",
+    "encoder_unusable": "The ONNX encoder cannot be used with `provider`; the next one is tried.",
+    "encoder_differs": "The ONNX encoder with `provider` is too far from dlib's; the next one is tried.",
+    "encoder_slow": "Faces are encoded with dlib's own encoder, which is slow.",
+    # profile-aggregator
+    "gallery_committed": "The people of some videos, or a command, are in the gallery now.",
+    "commit_failed": "A mistake of ours about `pending`, with its traceback; its task fails or its command is dropped.",
+    "maintenance_failed": "Re-clustering or suggestions of one `gallery` failed; again after half a minute.",
+    "result_repeated": "A chunk's result came again and was dropped.",
+    "result_unreadable": "The stored results of a run cannot be put together: its task fails.",
+    "people_pending_already": "The people of a run wait for their commit already.",
+    "announced_again": "A task got nowhere for a while; its work was announced again.",
+    "topics_lost": "Topics were missing in Kafka and made anew: the process exits with 77; work is announced again.",
+    "instance_taken": "Another aggregator runs under this AGGREGATOR_INSTANCE: the process exits with 76.",
+    "stopped_by_itself": "Faust stopped without being told to: the process exits with 71.",
+}

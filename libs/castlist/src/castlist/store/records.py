@@ -1,0 +1,415 @@
+"""What lies in MongoDB: one record a collection, and the parts of records that are read without the rest.
+
+Fields that a newer version wrote are passed over when a record is read, and stay in MongoDB when one is changed: a
+change names the fields that it is about. A field that comes later has a default, which stands for records of before.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from castlist.contract.values import AnalysisSettings, Crop, GallerySettings, Segment, StoredObject
+
+Status = Literal["queued", "processing", "done", "failed", "cancelled"]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A document; `id` is its `_id`."""
+
+    id: str = msgspec.field(name="_id")
+
+
+# --- videos and tasks -------------------------------------------------------------------------------------------------
+
+
+class VideoRecord(Record, frozen=True, kw_only=True):
+    """A stored object in a gallery. The media facts are there once it was planned; sizes are of the upright frame."""
+
+    gallery: str
+    name: str
+    bytes: int | None
+    sha256: str | None
+    object: StoredObject
+    duration: float | None = None
+    width: int | None = None
+    height: int | None = None
+    frame_rate: float | None = None
+    recorded_at: datetime | None
+    external_id: str | None
+    created_at: datetime
+    latest_epoch: int
+    latest_task_id: str
+    committed_epoch: int | None = None
+    """the run whose people are in the gallery"""
+
+
+class VideoName(Record, frozen=True, kw_only=True):
+    """Of a video: what it is called."""
+
+    name: str
+
+
+class CommittedEpoch(Record, frozen=True, kw_only=True):
+    """Of a video: the run whose people are in the gallery."""
+
+    committed_epoch: int | None = None
+
+
+class TaskError(msgspec.Struct, frozen=True):
+    """Why a task failed or was cancelled; `code` is one of `castlist.tasks.lifecycle.ERROR_CODES`."""
+
+    code: str
+    message: str
+
+
+class TaskRecord(Record, frozen=True, kw_only=True):
+    """One run over a video. `status` never leaves a final state; `settings` are those of its plan."""
+
+    video_id: str
+    video_name: str
+    gallery: str
+    epoch: int
+    status: Status
+    progress: float = 0.0
+    chunks_done: int = 0
+    chunks_planned: int | None = None
+    settings: AnalysisSettings | None = None
+    faces_skipped: dict[str, int] = {}
+    warnings: tuple[str, ...] = ()
+    error: TaskError | None = None
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    announced: int = 0
+    """how often the reconciler has announced its work again"""
+    announce_after: datetime | None = None
+    """not before then once more"""
+
+
+class UploadRecord(Record, frozen=True, kw_only=True):
+    """An object being written, by its key, so that what a crash leaves can be found.
+
+    `condemned`: the sweep is taking it away, and it cannot be accepted any more.
+    """
+
+    started_at: datetime
+    touched_at: datetime
+    video_id: str | None = None
+    condemned: bool = False
+
+
+class UploadStart(Record, frozen=True, kw_only=True):
+    """Of an upload: when it began."""
+
+    started_at: datetime
+
+
+class CancelRecord(Record, frozen=True, kw_only=True):
+    """A run that was cancelled, whatever comes later."""
+
+    at: datetime
+
+
+class ResolvedCancelRecord(Record, frozen=True, kw_only=True):
+    """Which epoch a cancel without one meant, by its event: resolved once."""
+
+    epoch: int
+    at: datetime
+
+
+class DeletedVideoRecord(Record, frozen=True, kw_only=True):
+    """A video that was deleted: its id may come again, its epochs may not. `object` is there until all is gone."""
+
+    latest_epoch: int
+    object: StoredObject | None = None
+    at: datetime
+
+
+# --- work on a run ----------------------------------------------------------------------------------------------------
+
+
+class ChunkSpan(msgspec.Struct, frozen=True):
+    """A chunk's part of the video in seconds; None is open."""
+
+    start: float | None
+    end: float | None
+
+
+class PlanRecord(Record, frozen=True, kw_only=True):
+    """How a run's video is cut; the first plan stands. `object` has the ETag that was planned with."""
+
+    gallery: str
+    object: StoredObject
+    chunks: tuple[ChunkSpan, ...]
+    settings: AnalysisSettings = AnalysisSettings()
+    window: int
+    duration: float
+    width: int
+    height: int
+    frame_rate: float
+    warnings: tuple[str, ...] = ()
+    created_at: datetime
+
+
+class ChunkResultRecord(Record, frozen=True, kw_only=True):
+    """A part of a chunk's result: `event` is the `FacesEncoded` as JSON."""
+
+    run: str
+    chunk: int
+    part: int
+    parts: int
+    event: str
+    at: datetime
+
+
+class ReceivedPart(Record, frozen=True, kw_only=True):
+    """Of a chunk's result: which part of how many it is."""
+
+    chunk: int
+    part: int
+    parts: int
+
+
+class AttemptsRecord(Record, frozen=True, kw_only=True):
+    """Attempts at a job (`run:chunk`, `run:plan`), recorded before the work starts."""
+
+    owner: str
+    running: bool = False
+    begun_at: datetime | None = None
+    attempts: int = 0
+    vanished: int = 0
+    strikes: int = 0
+    bugs: int = 0
+    message: str = ""
+
+
+# --- galleries --------------------------------------------------------------------------------------------------------
+
+
+class GalleryRecord(Record, frozen=True, kw_only=True):
+    """A namespace of people. Each commit compares and swaps `version`; `distance` is what persons join up to."""
+
+    version: int
+    created_at: datetime
+    settings: GallerySettings | None = None
+    distance: float | None = None
+    committed_at: datetime | None = None
+    suggestions_due: bool = False
+
+
+class PersonRecord(Record, frozen=True, kw_only=True):
+    """A video person: one person as found by one run (`run:n`). `profile_id` is there once it is committed.
+
+    `mean` is 128 little-endian float32; `places` are (time, left, top, width, height); `apart` numbers the persons of
+    the run that were seen together with this one.
+    """
+
+    gallery: str
+    video_id: str
+    epoch: int
+    n: int
+    mean: bytes
+    variance: float
+    faces: int
+    segments: tuple[tuple[float, float], ...]
+    seconds: float
+    first_seen: float
+    last_seen: float
+    crop: Crop | None
+    places: tuple[tuple[float, float, float, float, float], ...]
+    apart: tuple[int, ...]
+    name: str | None = None
+    profile_id: str | None = None
+
+
+class PersonEncoding(Record, frozen=True, kw_only=True):
+    """Of a person: what matching needs."""
+
+    video_id: str
+    epoch: int
+    mean: bytes
+    variance: float
+    apart: tuple[int, ...]
+    name: str | None = None
+    profile_id: str | None = None
+
+
+class PersonPresence(Record, frozen=True, kw_only=True):
+    """Of a person: when it is there, for an appearance."""
+
+    epoch: int
+    faces: int
+    segments: tuple[tuple[float, float], ...]
+    crop: Crop | None
+
+
+class PersonPlaces(Record, frozen=True, kw_only=True):
+    """Of a person: where it was, moment by moment."""
+
+    places: tuple[tuple[float, float, float, float, float], ...]
+
+
+class PersonProfile(Record, frozen=True, kw_only=True):
+    """Of a person: whose it is."""
+
+    profile_id: str | None = None
+
+
+class ProfileRecord(Record, frozen=True, kw_only=True):
+    """One person in a gallery. `founder` is the video person it was made for, `version` the commit that made it."""
+
+    gallery: str
+    name: str | None
+    created_at: datetime
+    updated_at: datetime
+    founder: str | None = None
+    version: int = 0
+    video_count: int
+
+
+class ProfileFounder(Record, frozen=True, kw_only=True):
+    """Of a profile or a redirect: who founded it, and when."""
+
+    founder: str | None = None
+    version: int = 0
+
+
+class AppearanceRecord(Record, frozen=True, kw_only=True):
+    """A profile in a video (`profile:video`): its segments, its one crop, its video persons there."""
+
+    gallery: str
+    profile_id: str
+    video_id: str
+    epoch: int
+    created_at: datetime
+    persons: tuple[str, ...]
+    segments: tuple[Segment, ...]
+    seconds: float
+    faces: int
+    first_seen: float
+    last_seen: float
+    crop: Crop | None
+
+
+class ShownAppearance(Record, frozen=True, kw_only=True):
+    """Of an appearance: what is shown of it."""
+
+    profile_id: str
+    video_id: str
+    created_at: datetime
+    segments: tuple[Segment, ...]
+    seconds: float
+    faces: int
+    first_seen: float
+    last_seen: float
+    crop: Crop | None
+
+
+class AppearanceProfile(Record, frozen=True, kw_only=True):
+    """Of an appearance: whose it is."""
+
+    profile_id: str
+
+
+class RedirectRecord(Record, frozen=True, kw_only=True):
+    """A retired profile's id: it leads to whoever holds its founder, or to `into` where the founder is gone."""
+
+    gallery: str
+    into: str | None
+    founder: str | None
+    version: int = 0
+    at: datetime | None = None
+
+
+class SuggestionRecord(Record, frozen=True, kw_only=True):
+    """Two profiles that may be one person, the smaller id first."""
+
+    gallery: str
+    profiles: tuple[str, str]
+    distance: float
+
+
+# --- what waits for a gallery, and what was done ----------------------------------------------------------------------
+
+
+class PendingRecord(Record, frozen=True, kw_only=True, tag_field="kind"):
+    """What waits for a gallery: until it is committed the gallery is not settled."""
+
+    gallery: str
+    created_at: datetime
+
+
+class PendingGallery(Record, frozen=True, kw_only=True):
+    """Of what is pending: the gallery it waits for."""
+
+    gallery: str
+
+
+class PendingVideo(PendingRecord, frozen=True, kw_only=True, tag="people"):
+    """The people of a run (its id), to be committed."""
+
+    video_id: str
+    epoch: int
+    persons: tuple[PersonRecord, ...]
+
+
+class PendingCommand(PendingRecord, frozen=True, kw_only=True, tag="command"):
+    """A command on the gallery, as JSON would hold it."""
+
+    name: str
+    command: dict[str, Any]
+
+
+class PendingRecluster(PendingRecord, frozen=True, kw_only=True, tag="recluster"):
+    """Who is to be clustered again: everybody behind `after` (None: nobody), and the components of `keys`."""
+
+    after: str | None
+    keys: tuple[str, ...]
+
+
+class LedgerRecord(Record, frozen=True, kw_only=True):
+    """What was committed: `gallery:run`, or `gallery:command:event`."""
+
+    at: datetime
+    failed: bool = False
+
+
+class OutboxRecord(Record, frozen=True, kw_only=True):
+    """An event to publish, by its id, written in the transaction that makes it true. `order` sorts those of one."""
+
+    topic: str
+    key: str
+    value: str
+    created_at: datetime
+    order: int
+    published_at: datetime | None = None
+
+
+class OutboxKey(Record, frozen=True, kw_only=True):
+    """Of an outbox entry: its key."""
+
+    key: str
+
+
+# --- the installation -------------------------------------------------------------------------------------------------
+
+
+class MigrationRecord(Record, frozen=True, kw_only=True):
+    """A migration that was run, by its number."""
+
+    done_at: datetime
+
+
+class InstanceRecord(Record, frozen=True, kw_only=True):
+    """Which process (its nonce) runs under a static Kafka member id."""
+
+    nonce: str
+
+
+class TopicsRecord(Record, frozen=True, kw_only=True):
+    """How often topics had to be created in Kafka, and for how many of these times their loss was made good."""
+
+    created: int = 0
+    made_good: int = 0

@@ -1,0 +1,136 @@
+"""Reading and writing records: `Store` has a table for each collection, on a connection or inside a transaction."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from castlist.ports.documents import Document, Documents
+from castlist.store import collections
+from castlist.store.collections import Collection
+from castlist.store.query import ANY, Change, Sort, Where, name_of, plain, with_id
+from castlist.store.records import Record
+
+R = TypeVar("R", bound=Record)
+V = TypeVar("V", bound=Record)
+T = TypeVar("T")
+
+
+class Table(Generic[R]):
+    """One collection, in records.
+
+    What `Documents` says of its methods holds: each write is majority-journaled when it returns. msgspec's
+    ValidationError for a document that is no such record.
+    """
+
+    def __init__(self, documents: Documents, collection: Collection[R]) -> None:
+        self._documents, self._name, self._kinds = documents, collection.name, collection.kinds
+
+    def _record(self, document: Document) -> R:
+        record: R = msgspec.convert(document, self._kinds)
+        return record
+
+    async def get(self, id: str) -> R | None:
+        """The record with this id."""
+        found = await self._documents.get(self._name, id)
+        return None if found is None else self._record(found)
+
+    async def find(self, where: Where = ANY, *, sort: Sequence[Sort] = (), limit: int = 0) -> list[R]:
+        """Whole records; `limit` 0 is all."""
+        found = await self._documents.find(self._name, where.filter, sort=sort, limit=limit)
+        return [self._record(one) for one in found]
+
+    async def find_parts(
+        self, part: type[V], where: Where = ANY, *, sort: Sequence[Sort] = (), limit: int = 0
+    ) -> list[V]:
+        """Of each record no more than `part` names; only that is read."""
+        fields = [name for name in part.__struct_encode_fields__ if name != "_id"]
+        found = await self._documents.find(self._name, where.filter, sort=sort, limit=limit, fields=fields)
+        return [msgspec.convert(one, part) for one in found]
+
+    async def ids(self, where: Where = ANY) -> list[str]:
+        """Of the matching records."""
+        return [str(one["_id"]) for one in await self._documents.find(self._name, where.filter, fields=["_id"])]
+
+    async def count(self, where: Where = ANY) -> int:
+        """How many match."""
+        return await self._documents.count(self._name, where.filter)
+
+    async def count_by(self, where: Where, member: Any) -> dict[Any, int]:
+        """How many match for each value of a field; values that none has are left out."""
+        return await self._documents.count_by(self._name, where.filter, name_of(member))
+
+    async def insert(self, record: R) -> None:
+        """AlreadyExistsError if its id, or another unique key, is taken."""
+        await self._documents.insert(self._name, plain(record))
+
+    async def insert_many(self, records: Iterable[R]) -> None:
+        """All or AlreadyExistsError (outside a transaction, those before the offending one stay)."""
+        await self._documents.insert_many(self._name, [plain(record) for record in records])
+
+    async def update(self, where: Where, change: Change, *, upsert: bool = False) -> R | None:
+        """Change one matching record and return it as it is afterwards; None if there is none."""
+        found = await self._documents.update(self._name, where.filter, change.update, upsert=upsert)
+        return None if found is None else self._record(found)
+
+    async def upsert(self, id: str, change: Change) -> R:
+        """Change the record with this id, or begin it with the change."""
+        found = await self.update(with_id(id), change, upsert=True)
+        assert found is not None
+        return found
+
+    async def update_many(self, where: Where, change: Change) -> int:
+        """Change all that match; how many there were."""
+        return await self._documents.update_many(self._name, where.filter, change.update)
+
+    async def update_each(self, changes: Mapping[str, Change]) -> None:
+        """A change for each id, in one call; those that are not there are passed over."""
+        await self._documents.update_each(self._name, {id: change.update for id, change in changes.items()})
+
+    async def replace(self, record: R) -> None:
+        """Put the record in the place of the one with its id, or insert it."""
+        await self._documents.replace(self._name, plain(record))
+
+    async def replace_many(self, records: Iterable[R]) -> None:
+        """The same for several."""
+        await self._documents.replace_many(self._name, [plain(record) for record in records])
+
+    async def delete(self, where: Where) -> int:
+        """Remove all that match; how many there were."""
+        return await self._documents.delete(self._name, where.filter)
+
+
+class Store:
+    """Every collection."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+        self.videos = Table(documents, collections.VIDEOS)
+        self.tasks = Table(documents, collections.TASKS)
+        self.uploads = Table(documents, collections.UPLOADS)
+        self.cancels = Table(documents, collections.CANCELS)
+        self.resolved_cancels = Table(documents, collections.RESOLVED_CANCELS)
+        self.deleted = Table(documents, collections.DELETED)
+        self.plans = Table(documents, collections.PLANS)
+        self.chunks = Table(documents, collections.CHUNKS)
+        self.attempts = Table(documents, collections.ATTEMPTS)
+        self.galleries = Table(documents, collections.GALLERIES)
+        self.persons = Table(documents, collections.PERSONS)
+        self.profiles = Table(documents, collections.PROFILES)
+        self.appearances = Table(documents, collections.APPEARANCES)
+        self.redirects = Table(documents, collections.REDIRECTS)
+        self.suggestions = Table(documents, collections.SUGGESTIONS)
+        self.pending = Table(documents, collections.PENDING)
+        self.ledger = Table(documents, collections.LEDGER)
+        self.outbox = Table(documents, collections.OUTBOX)
+        self.migrations = Table(documents, collections.MIGRATIONS)
+        self.instances = Table(documents, collections.INSTANCES)
+        self.topics = Table(documents, collections.TOPICS)
+
+    async def transaction(self, body: Callable[["Store"], Awaitable[T]]) -> T:
+        """Run `body` on a store whose writes happen together or not at all; see `Documents.transaction`."""
+        return await self._documents.transaction(lambda documents: body(Store(documents)))
+
+    async def ping(self) -> None:
+        """UnavailableError if a majority write cannot be expected to work now."""
+        await self._documents.ping()

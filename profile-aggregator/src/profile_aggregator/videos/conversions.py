@@ -1,0 +1,73 @@
+"""Between events, records and what identity computes with."""
+
+import numpy as np
+
+from castlist.contract.box import Box
+from castlist.contract.events import FacesEncoded
+from castlist.contract.ids import person_key
+from castlist.contract.values import Segment
+from castlist.contract.vectors import Vector, VectorFace
+from castlist.store.records import PersonEncoding, PersonPlaces, PersonPresence, PersonRecord
+from castlist_identity.appearance import Presence
+from castlist_identity.domain import GalleryPerson, SightedAt, Track, VideoPerson
+
+
+def tracks_of(found: FacesEncoded) -> list[Track]:
+    """The tracks of one chunk (or one part of it)."""
+    return [
+        Track(found.chunk, track.track, track.sightings, tuple(map(VectorFace.decoded, track.faces)), track.crop)
+        for track in found.tracks
+    ]
+
+
+def person_record(person: VideoPerson, gallery: str, video_id: str, epoch: int) -> PersonRecord:
+    """A video person as it is stored, pending or committed; its profile is not part of it yet."""
+    return PersonRecord(
+        id=person_key(video_id, epoch, person.n),
+        gallery=gallery,
+        video_id=video_id,
+        epoch=epoch,
+        n=person.n,
+        mean=np.asarray(person.mean, "<f4").tobytes(),
+        variance=float(person.variance),
+        faces=person.faces,
+        segments=tuple((segment.start, segment.end) for segment in person.segments),
+        seconds=person.seconds,
+        first_seen=person.first_seen,
+        last_seen=person.last_seen,
+        crop=person.crop,
+        places=tuple(
+            (place.time, place.box.left, place.box.top, place.box.width, place.box.height) for place in person.places
+        ),
+        apart=person.apart,
+    )
+
+
+def mean_of(stored: bytes) -> Vector:
+    """128 float32 as they are stored."""
+    return np.frombuffer(stored, "<f4").astype(np.float32)
+
+
+def gallery_person(person: PersonRecord | PersonEncoding) -> GalleryPerson:
+    """What matching needs of a stored person."""
+    return GalleryPerson(
+        key=person.id,
+        video=person.video_id,
+        mean=mean_of(person.mean),
+        variance=person.variance,
+        apart=frozenset(person_key(person.video_id, person.epoch, n) for n in person.apart),
+        name=person.name,
+    )
+
+
+def places_of(person: PersonRecord | PersonPlaces) -> tuple[SightedAt, ...]:
+    """Where the person was, moment by moment."""
+    return tuple(
+        SightedAt(time, Box(int(left), int(top), int(width), int(height)))
+        for time, left, top, width, height in person.places
+    )
+
+
+def presence_of(person: PersonRecord | PersonPresence) -> Presence:
+    """When the person is there, for its appearance."""
+    return Presence(person.faces, tuple(Segment(start, end) for start, end in person.segments), person.crop)

@@ -1,0 +1,427 @@
+"""The aggregator's handlers in memory: whatever fails, dies, comes twice or in another order, each ends the same."""
+
+import base64
+import itertools
+import random
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from castlist.contract import values
+from castlist.contract.box import Box
+from castlist.contract.commands import CancelVideo, ChangeSettings, DeleteVideo, RenameProfile
+from castlist.contract.events import (
+    ChunkFailed,
+    ChunkProgressed,
+    Event,
+    FacesEncoded,
+    VideoPlanned,
+    VideoRejected,
+    VideoUploaded,
+)
+from castlist.contract.ids import crop_key, event_id, run_key
+from castlist.store import kafka_topics, outbox
+from castlist.store.query import with_id
+from castlist.store.records import ChunkSpan, PlanRecord
+from castlist.tasks.registration import register
+from profile_aggregator.app import handlers
+from profile_aggregator.commits.committer import Committer
+from profile_aggregator.commits.gallery_cache import GalleryCache
+from profile_aggregator.reconciler import Reconciler
+from profile_aggregator.videos.handlers import VideoHandlers
+from testkit.faults import Faults, at_every_moment
+from testkit.in_memory import Handler, InMemory
+
+ADA, BO = 0.0, 5.0
+"""Where two people lie on the first axis of the space of encodings: far apart."""
+CHUNKS = 2
+
+
+class Aggregator:
+    """profile-aggregator on servers in memory; frame-workers are what the tests publish."""
+
+    def __init__(self, faults: Faults | None = None) -> None:
+        self.servers = InMemory(faults)
+        self._delivered: set[str] = set()
+        self.start()
+
+    def start(self) -> Mapping[type[Event], Handler]:
+        """A process; what the one before it remembered is gone."""
+        servers = self.servers
+        store, objects, publisher, clock = servers.store, servers.objects, servers.publisher, servers.clock
+        relay, galleries = servers.relay(), GalleryCache(store)
+        committer = Committer(store, objects, relay, galleries, clock, 10)
+        videos = VideoHandlers(store, objects, publisher, clock)
+        self.reconciler = Reconciler(store, objects, publisher, relay, videos, committer, clock, after=5.0)
+        return handlers(videos, committer)
+
+    async def deliver(self, *events: Event) -> None:
+        """Each of these events, and what follows from it in `gallery.commits`."""
+        for event in events:
+            await self.servers.deliver(self.start, event)
+            commits = self.servers.published("gallery.commits")
+            follows = [one for one in commits if one.event_id not in self._delivered]
+            self._delivered |= {one.event_id for one in follows}
+            await self.servers.deliver(self.start, *follows)
+
+    async def reconcile(self) -> None:
+        """One round of the reconciler, until it succeeds."""
+
+        async def once() -> None:
+            self.start()
+            await self.reconciler.run()
+
+        await self.servers.repeat(once)
+
+    async def put_in(self, video: str, *people: float) -> list[Event]:
+        """What is there once a video was planned (its records, its object, its crops), and the events about it."""
+        servers = self.servers
+        stored = servers.bucket.store(f"videos/{video}", b"bytes", "video/mp4")
+        reference = values.StoredObject(bucket="castlist", key=stored.key, etag=stored.etag)
+        uploaded = VideoUploaded(
+            event_id=event_id("VideoUploaded", video, 1),
+            occurred_at=servers.clock(), video_id=video, gallery="g", object=reference, name=f"{video}.mp4",
+        )  # fmt: skip
+        plan = PlanRecord(
+            id=run_key(video, 1), gallery="g", object=reference,
+            chunks=(ChunkSpan(None, 10.0), ChunkSpan(10.0, None)), window=4,
+            duration=20.0, width=640, height=480, frame_rate=25.0, warnings=("truncated",), created_at=servers.clock(),
+        )  # fmt: skip
+        await register(servers.stored, uploaded, servers.clock())
+        await servers.stored.plans.insert(plan)
+        planned = VideoPlanned(
+            event_id=event_id("VideoPlanned", plan.id), occurred_at=servers.clock(), video_id=video, epoch=1,
+            gallery="g", chunks=CHUNKS, duration=20.0, width=640, height=480, frame_rate=25.0, warnings=("truncated",),
+        )  # fmt: skip
+        return [uploaded, planned, *(self.encoded(video, chunk, people) for chunk in range(CHUNKS))]
+
+    def encoded(self, video: str, chunk: int, people: Iterable[float]) -> FacesEncoded:
+        """A chunk's result, whose crops are in S3: each of these people for two seconds."""
+        tracks = tuple(self._track(video, chunk, number, where) for number, where in enumerate(people))
+        return FacesEncoded(
+            event_id=event_id("FacesEncoded", video, chunk), occurred_at=self.servers.clock(), video_id=video, epoch=1,
+            gallery="g", chunk=chunk, frames=50, tracks=tracks, faces_skipped={"too_small": 1},
+        )  # fmt: skip
+
+    def _track(self, video: str, chunk: int, number: int, where: float) -> values.Track:
+        encoding = np.zeros(128, "<f4")
+        encoding[0] = where
+        box, start = Box(10 + 200 * number, 20, 80, 80), 10.0 * chunk
+        key = crop_key(video, 1, chunk, number)
+        self.servers.bucket.store(key, b"jpeg", "image/jpeg")
+        face = values.EncodedFace(start, box, 1.0, 0.9, base64.b64encode(encoding.tobytes()).decode())
+        return values.Track(
+            track=number,
+            sightings=tuple(values.Sighting(start + n / 5, box, 1.0) for n in range(10)),
+            faces=(face,),
+            crop=values.Crop(key, start, box, values.FrameSize(640, 480), 0.9),
+        )
+
+    async def clusters(self) -> list[list[str]]:
+        """Who is one person: the keys of the video persons in each profile."""
+        found: dict[str, list[str]] = {}
+        for person in await self.servers.stored.persons.find():
+            found.setdefault(str(person.profile_id), []).append(person.id)
+        assert found.keys() == set(await self.servers.stored.profiles.ids())
+        return sorted(sorted(keys) for keys in found.values())
+
+    async def statuses(self) -> dict[str, str]:
+        """How each video's task is."""
+        return {task.video_id: task.status for task in await self.servers.stored.tasks.find()}
+
+    async def left(self) -> dict[str, Any]:
+        """All there is once everything is published."""
+        await self.reconcile()
+        await self.servers.repeat(lambda: self.servers.relay().sweep(timedelta(0)))
+        return await self.servers.left()
+
+
+Scenario = Callable[[Aggregator], Awaitable[None]]
+
+
+async def two_videos(aggregator: Aggregator) -> None:
+    """Ada alone, and Ada with Bo."""
+    for video, people in (("a", [ADA]), ("b", [ADA, BO])):
+        await aggregator.deliver(*await aggregator.put_in(video, *people))
+
+
+def everywhere(scenario: Scenario, prepare: Scenario | None = None) -> Awaitable[int]:
+    """`scenario`, after what prepares it, with a fault at every moment."""
+
+    async def with_faults(faults: Faults) -> Any:
+        aggregator = Aggregator(faults)
+        if prepare is not None:
+            await prepare(aggregator)
+        faults.begin()
+        await scenario(aggregator)
+        left = await aggregator.left()
+        for task in left["documents"]["tasks"].values():
+            # Each round of the reconciler counts, and one may find the task done already.
+            task.pop("announced"), task.pop("announce_after", None)
+        return left
+
+    return at_every_moment(with_faults)
+
+
+# --- a video becomes people -------------------------------------------------------------------------------------------
+
+
+async def test_a_video_becomes_people_whatever_fails() -> None:
+    """Its task is done once, its people are in the gallery once, and each change is told once."""
+
+    async def first(aggregator: Aggregator) -> None:
+        await aggregator.deliver(*await aggregator.put_in("a", ADA))
+
+    async def second(aggregator: Aggregator) -> None:
+        await aggregator.deliver(*await aggregator.put_in("b", ADA, BO))
+        assert await aggregator.clusters() == [["a:1:0", "b:1:0"], ["b:1:1"]]
+        assert set((await aggregator.statuses()).values()) == {"done"}
+
+    assert await everywhere(second, prepare=first) > 100
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32))
+async def test_the_order_of_events_changes_nothing(seed: int) -> None:
+    """Those of three videos mixed at random, half of them twice: the same people, tasks, counts and warnings."""
+    chance = random.Random(seed)
+    aggregator, expected = Aggregator(), Aggregator()
+    cast = {"a": [ADA], "b": [ADA, BO], "c": [BO]}
+    events = [event for video, people in cast.items() for event in await aggregator.put_in(video, *people)]
+    events += chance.sample(events, len(events) // 2)
+    chance.shuffle(events)
+    for event in events:
+        await aggregator.deliver(event)
+    for video, people in cast.items():
+        await expected.deliver(*await expected.put_in(video, *people))
+    assert await aggregator.clusters() == await expected.clusters()
+    left, wanted = await aggregator.left(), await expected.left()
+    for collection in ("videos", "tasks", "ledger", "pending"):
+        assert left["documents"][collection] == wanted["documents"][collection], collection
+
+
+async def test_a_lost_plan_event_leaves_no_gap() -> None:
+    """VideoPlanned may be lost with Kafka's data: size, length, warnings and the beginning are those of the plan."""
+    aggregator, expected = Aggregator(), Aggregator()
+    uploaded, _, *results = await aggregator.put_in("a", ADA)
+    await aggregator.deliver(uploaded, *results)
+    await expected.deliver(*await expected.put_in("a", ADA))
+    left, wanted = await aggregator.left(), await expected.left()
+    for collection in ("videos", "tasks"):
+        assert left["documents"][collection] == wanted["documents"][collection]
+    (video,) = await aggregator.servers.stored.videos.find()
+    (task,) = await aggregator.servers.stored.tasks.find()
+    assert (video.duration, video.width, video.height, video.frame_rate) == (20.0, 640, 480, 25.0)
+    assert task.warnings == ("truncated",)
+    assert task.started_at is not None
+
+
+async def test_progress_is_shown_and_never_goes_back() -> None:
+    """Also where a chunk is tried again and tells of an earlier moment."""
+    aggregator = Aggregator()
+    uploaded, planned, first, second = await aggregator.put_in("a", ADA)
+    await aggregator.deliver(uploaded, planned)
+    shown = []
+    told = [(0, 0.5), (1, 0.9), (0, 0.1)]
+    for number, (chunk, fraction) in enumerate(told):
+        progressed = ChunkProgressed(
+            event_id=str(number), occurred_at=aggregator.servers.clock(), video_id="a", epoch=1, gallery="g",
+            chunk=chunk, fraction=fraction,
+        )  # fmt: skip
+        await aggregator.deliver(progressed)
+        (task,) = await aggregator.servers.stored.tasks.find()
+        shown.append(task.progress)
+    assert shown == sorted(shown)
+    await aggregator.deliver(first, second)
+    (task,) = await aggregator.servers.stored.tasks.find()
+    assert (task.progress, task.chunks_done, task.chunks_planned) == (1.0, CHUNKS, CHUNKS)
+
+
+# --- what comes to nothing --------------------------------------------------------------------------------------------
+
+
+def nothing_left_of(left: dict[str, Any], video: str) -> bool:
+    """Whether a run that came to nothing has left neither people nor crops nor results."""
+    documents = left["documents"]
+    found = [key for name in ("persons", "chunks", "pending") for key in documents[name] if key.startswith(video)]
+    return not found and not any(key.startswith(f"crops/{video}/") for key in left["objects"])
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["a chunk", "the video"])
+async def test_what_cannot_be_worked_through_fails_its_task_alone(whole: bool) -> None:
+    """With the reason; nothing stays of it, the others are done."""
+
+    async def scenario(aggregator: Aggregator) -> None:
+        uploaded, planned, first, _ = await aggregator.put_in("b", ADA, BO)
+        about: dict[str, Any] = {"occurred_at": aggregator.servers.clock(), "video_id": "b", "epoch": 1, "gallery": "g"}
+        reason: dict[str, Any] = {"event_id": "f", "code": "undecodable", "message": "No decoder."}
+        failed = VideoRejected(**about, **reason) if whole else ChunkFailed(**about, **reason, chunk=1)
+        await aggregator.deliver(uploaded, *([] if whole else [planned, first]), failed)
+        await aggregator.deliver(first)  # a result that comes late
+        (_, task) = await aggregator.servers.stored.tasks.find(sort=[("video_id", 1)])
+        assert (task.status, task.error and task.error.code) == ("failed", "undecodable")
+        await aggregator.reconcile()
+        assert nothing_left_of(await aggregator.servers.left(), "b")
+        assert await aggregator.clusters() == [["a:1:0"]]
+
+    async def prepare(aggregator: Aggregator) -> None:
+        await aggregator.deliver(*await aggregator.put_in("a", ADA))
+
+    assert await everywhere(scenario, prepare) > 100
+
+
+@settings(max_examples=40, deadline=None)
+@given(place=st.integers(0, 4), epoch=st.sampled_from([None, 1]), twice=st.booleans())
+async def test_a_cancel_may_come_at_any_time(place: int, epoch: int | None, twice: bool) -> None:
+    """Before the video, in the middle, or after it was done: a task that it ends leaves nothing, another one stays."""
+    aggregator = Aggregator()
+    events = await aggregator.put_in("a", ADA)
+    cancel = CancelVideo(event_id="c", occurred_at=aggregator.servers.clock(), video_id="a", epoch=epoch)
+    events[place:place] = [cancel] * (1 + twice)
+    await aggregator.deliver(*events)
+    left = await aggregator.left()
+    if place < 2 + CHUNKS:
+        assert await aggregator.statuses() == {"a": "cancelled"}
+        assert nothing_left_of(left, "a")
+    else:
+        assert await aggregator.statuses() == {"a": "done"}
+        assert await aggregator.clusters() == [["a:1:0"]]
+
+
+async def test_a_cancel_ends_the_same_whatever_fails() -> None:
+    """The results that were there go, with their crops."""
+
+    async def scenario(aggregator: Aggregator) -> None:
+        *events, last = await aggregator.put_in("a", ADA)
+        cancel = CancelVideo(event_id="c", occurred_at=aggregator.servers.clock(), video_id="a", epoch=1)
+        await aggregator.deliver(*events, cancel, last)
+        assert nothing_left_of(await aggregator.servers.left(), "a")
+
+    assert await everywhere(scenario) > 100
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+async def _named(aggregator: Aggregator, name: str, id: str) -> RenameProfile:
+    """The order to name Ada's profile."""
+    (ada,) = {person.profile_id for person in await aggregator.servers.stored.persons.find() if person.n == 0}
+    return RenameProfile(
+        event_id=id, occurred_at=aggregator.servers.clock(), gallery="g", profile_id=str(ada), name=name
+    )
+
+
+async def test_a_name_is_given_once_whatever_fails() -> None:
+    """Also where the command comes again after a later one."""
+
+    async def scenario(aggregator: Aggregator) -> None:
+        first, second = await _named(aggregator, "Ada", "1"), await _named(aggregator, "Ada Lovelace", "2")
+        await aggregator.deliver(first, second, first)
+        names = {profile.name for profile in await aggregator.servers.stored.profiles.find()}
+        assert names == {"Ada Lovelace", None}
+
+    assert await everywhere(scenario, prepare=two_videos) > 100
+
+
+async def test_a_deleted_video_is_gone_whatever_fails() -> None:
+    """Its people, appearances, crops, results, plan and file; what it shared with others is theirs alone."""
+
+    async def scenario(aggregator: Aggregator) -> None:
+        delete = DeleteVideo(event_id="d", occurred_at=aggregator.servers.clock(), gallery="g", video_id="b")
+        await aggregator.deliver(delete, delete)
+        await aggregator.reconcile()
+        left = await aggregator.servers.left()
+        assert await aggregator.clusters() == [["a:1:0"]]
+        assert nothing_left_of(left, "b")
+        assert [key for key in left["objects"] if key.startswith("videos/")] == ["videos/a"]
+        assert left["documents"]["videos"].keys() == {"a"}
+        assert [deleted["object"] for deleted in left["documents"]["deleted"].values()] == [None]
+        assert left["documents"]["plans"].keys() == {"a:1"}
+        assert {task["status"] for task in left["documents"]["tasks"].values()} == {"done"}
+
+    assert await everywhere(scenario, prepare=two_videos) > 100
+
+
+async def test_another_distance_is_set_once_whatever_fails() -> None:
+    """The settings are the gallery's, and a re-clustering is pending."""
+
+    async def scenario(aggregator: Aggregator) -> None:
+        change = ChangeSettings(
+            event_id="s", occurred_at=aggregator.servers.clock(), gallery="g",
+            settings=values.AnalysisSettings(smallest_face=40), across_video_distance=0.3,
+        )  # fmt: skip
+        await aggregator.deliver(change, change)
+        gallery = await aggregator.servers.stored.galleries.get("g")
+        assert gallery is not None
+        assert gallery.settings == values.GallerySettings(smallest_face=40, across_video_distance=0.3)
+        assert await aggregator.servers.stored.pending.ids() == ["recluster::g"]
+
+    assert await everywhere(scenario, prepare=two_videos) > 50
+
+
+# --- what was lost is announced again ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("known", range(4), ids=["uploaded", "planned", "a chunk", "all chunks"])
+async def test_what_kafka_lost_is_announced_again_whatever_fails(known: int) -> None:
+    """However far the video was: what its task lacks is published again, and only that."""
+
+    async def scenario(aggregator: Aggregator) -> None:
+        servers = aggregator.servers
+        events = await aggregator.put_in("a", ADA)
+        _, planned, *results = events
+        if known == 0:
+            await servers.stored.plans.delete(with_id("a:1"))
+        await servers.deliver(aggregator.start, *[planned, *results][: max(0, known)])
+        await kafka_topics.note_created(servers.stored)
+        await aggregator.reconcile()
+        chunks = {event.model_dump()["chunk"] for event in servers.published("video.chunks")}
+        uploads = [event for event in servers.published("video.uploaded") if isinstance(event, VideoUploaded)]
+        assert len(uploads) == (known == 0)
+        assert chunks == {0: set(), 1: {0, 1}, 2: {1}, 3: set()}[known]
+        await aggregator.deliver(*(results if known else ()))
+        assert await aggregator.clusters() == ([["a:1:0"]] if known else [])
+
+    assert await everywhere(scenario) > 50
+
+
+async def test_a_command_that_kafka_lost_is_published_again() -> None:
+    """It was lost before the aggregator read it; the outbox still has it."""
+    aggregator = Aggregator()
+    await two_videos(aggregator)
+    rename = await _named(aggregator, "Ada", "1")
+    entry = await outbox.add(aggregator.servers.stored, rename, aggregator.servers.clock())
+    await aggregator.servers.relay().sweep(timedelta(0))
+    aggregator._delivered.add(rename.event_id)
+    await kafka_topics.note_created(aggregator.servers.stored)
+    before = len(aggregator.servers.messages("gallery.commits"))
+    await aggregator.reconcile()
+    await aggregator.reconcile()
+    again = aggregator.servers.messages("gallery.commits")[before:]
+    assert [message.key for message in again] == [entry.key.encode()]
+
+
+async def test_a_stalled_task_is_announced_less_and_less_often() -> None:
+    """It may merely wait behind others."""
+    aggregator = Aggregator()
+    uploaded, *_ = await aggregator.put_in("a", ADA)
+    await aggregator.deliver(uploaded)
+    start = aggregator.servers.clock()
+    announced = []
+    for seconds in itertools.count(step=3):
+        if seconds > 200:
+            break
+        aggregator.servers.now = start + timedelta(seconds=seconds)
+        count = len(aggregator.servers.messages("video.chunks"))
+        await aggregator.reconcile()
+        if len(aggregator.servers.messages("video.chunks")) > count:
+            announced.append(seconds)
+    pauses = [after - before for before, after in itertools.pairwise(announced)]
+    assert len(pauses) > 2
+    assert pauses == sorted(pauses)
+    assert pauses[-1] > 2 * pauses[0]

@@ -1,0 +1,42 @@
+"""query-api on documents, objects and topics in memory."""
+
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+
+from castlist.adapters.memory import MemoryDocuments, MemoryLog, MemoryObjects
+from castlist.clock import now_utc
+from castlist.contract.topics import GALLERY_COMMITS
+from castlist.messaging.outbox_relay import OutboxRelay
+from castlist.service.openapi import openapi
+from castlist.service.operations import application
+from castlist.store.store import Store
+from query_api.app import API, endpoints
+from query_api.command_outbox import CommandOutbox
+
+
+@pytest.fixture
+def documents() -> MemoryDocuments:
+    """What lies in MongoDB."""
+    return MemoryDocuments()
+
+
+@pytest.fixture
+def store(documents: MemoryDocuments) -> Store:
+    """The same, in records."""
+    return Store(documents)
+
+
+@pytest.fixture
+def commands(store: Store) -> CommandOutbox:
+    """Where commands are left; nothing publishes them."""
+    return CommandOutbox(store, OutboxRelay(store, MemoryLog().publisher(), now_utc, [GALLERY_COMMITS]))
+
+
+@pytest.fixture
+async def client(store: Store, commands: CommandOutbox) -> AsyncIterator[httpx2.AsyncClient]:
+    """The service."""
+    app = application(openapi(API), endpoints(store, MemoryObjects(), commands), {})
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test") as client:
+        yield client

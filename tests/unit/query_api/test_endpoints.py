@@ -1,0 +1,86 @@
+"""What clients are told while the data changes under them, and about what does not exist."""
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from castlist.adapters.memory import MemoryDocuments
+from castlist.clock import now_utc
+from castlist.contract.ids import task_id
+from castlist.ports.documents import Document
+from castlist.store.query import eq
+from castlist.store.records import AppearanceRecord, RedirectRecord
+from castlist.store.store import Store
+from castlist.tasks import lifecycle
+from query_api.command_outbox import CommandOutbox
+from query_api.endpoints.tasks import Tasks
+from query_api.read_model import ReadModel
+from testkit.stored import Stored
+
+
+async def test_a_profile_merged_away_while_a_page_is_read_is_not_shown_without_appearances(
+    client: httpx2.AsyncClient, documents: MemoryDocuments, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list leaves it out; asked for alone, it leads to the one it was merged into."""
+    stored = Stored(store, "g")
+    video = await stored.video()
+    stays, goes = await stored.profile([video]), await stored.profile([video])
+    profile, find = await documents.get("profiles", goes), documents.find
+    appearances = await store.appearances.find(eq(AppearanceRecord.profile_id, goes))
+
+    async def merging_meanwhile(collection: str, *arguments: Any, **options: Any) -> list[Document]:
+        if collection == "appearances" and await documents.delete("profiles", {"_id": goes}):
+            await store.appearances.delete(eq(AppearanceRecord.profile_id, goes))
+            await store.redirects.insert(RedirectRecord(id=goes, gallery="g", founder=None, into=stays))
+        return await find(collection, *arguments, **options)
+
+    monkeypatch.setattr(documents, "find", merging_meanwhile)
+    page = (await client.get("/profiles", params={"gallery": "g"})).json()
+    assert [one["id"] for one in page["items"]] == [stays]
+
+    assert profile is not None
+    await documents.delete("redirects", {})
+    await documents.insert("profiles", profile)
+    await store.appearances.insert_many(appearances)
+    answer = await client.get(f"/profiles/{goes}")
+    assert (answer.status_code, answer.headers.get("location")) == (308, f"/profiles/{stays}")
+
+
+async def test_a_stream_without_news_is_kept_open_by_comments(store: Store, commands: CommandOutbox) -> None:
+    """Nothing is repeated as an event while nothing changes; comments come in between."""
+    video = await Stored(store, "g").video(status=lifecycle.QUEUED)
+    model = ReadModel(store, commands)
+    tasks = Tasks(model, look_every=0.001, comment_every=0.002)
+    task = await model.task(task_id(video, 1), now_utc())
+    assert task is not None
+    sent: list[bytes] = []
+    async for block in tasks._changes(task):
+        sent.append(block)
+        if len(sent) == 4:
+            await lifecycle.finish(store, video, 1, lifecycle.DONE, now_utc())
+    comments = [block.startswith(b":") for block in sent]
+    assert comments[:4] == [False, True, True, True]
+    assert comments[-1] is False
+    assert comments.count(False) == 2
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/profiles?gallery=nowhere",
+        "/videos?gallery=nowhere",
+        "/tasks?gallery=nowhere",
+        "/galleries/nowhere",
+        "/galleries/nowhere/settings",
+        "/galleries/nowhere/suggestions",
+    ],
+)
+async def test_a_gallery_that_does_not_exist_is_said_to_be_unknown(
+    client: httpx2.AsyncClient, store: Store, path: str
+) -> None:
+    """It is not the same as an empty one: a misspelt name would look like a gallery without people."""
+    await Stored(store, "somewhere").video()
+    answer = await client.get(path)
+    assert (answer.status_code, answer.json()["detail"]) == (404, "There is no gallery nowhere.")
+    assert (await client.get(path.replace("nowhere", "somewhere"))).status_code == 200
