@@ -13,7 +13,10 @@ PORTS = {"INGEST_PORT": 50001, "QUERY_PORT": 56667, "WORKERS_PORT": 50002, "AGGR
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of one stack. An address that is `None` belongs to a server that is started here."""
+    """Settings of one stack. An address that is `None` belongs to a server that is started here.
+
+    `asked`: the ports that were asked for; another one may be taken in the place of a default.
+    """
 
     home: Path
     cache: Path
@@ -24,6 +27,7 @@ class Config:
     s3_endpoint: str | None
     s3_access_key: str | None
     s3_secret_key: str | None
+    asked: frozenset[str] = frozenset(PORTS)
 
     @property
     def venv(self) -> Path:
@@ -75,6 +79,7 @@ def load_config() -> Config:
         s3_endpoint=env.get("S3_ENDPOINT") or None,
         s3_access_key=env.get("S3_ACCESS_KEY") or None,
         s3_secret_key=env.get("S3_SECRET_KEY") or None,
+        asked=frozenset(name for name in PORTS if env.get(name)),
     )
 
 

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deploy.commands.up import prepare, require_ports
+from deploy.commands.up import choose_ports, prepare, say
 from deploy.config import Config
 from deploy.errors import DeployError
-from deploy.supervision.background import bound, ended_by_sigterm, launch, temporary_stack
+from deploy.supervision.background import bound, ended_by_sigterm, launch, settings_of, temporary_stack
 from deploy.supervision.home import Home
-from deploy.supervision.stack import public_addresses
 from deploy.supervision.state import stage_of
 from deploy.supervision.supervisor import end_orphans
 
@@ -38,8 +37,7 @@ def demo(config: Config, keep: bool) -> int:
 
     clips = make_clips(config.cache)
     sheet = config.home / "demo.html"
-    with ended_by_sigterm(), _stack(config, keep) as stack:
-        urls = public_addresses(stack)
+    with ended_by_sigterm(), _stack(config, keep) as urls:
         _client(urls, "submit", "--gallery", GALLERY, "--watch", *map(str, clips))
         right = show(_settled_people(urls["QUERY_URL"]), expected())
         sheet.parent.mkdir(parents=True, exist_ok=True)
@@ -73,19 +71,19 @@ def show(people: list[dict[str, Any]], expected: dict[str, set[str]]) -> bool:
 
 
 @contextlib.contextmanager
-def _stack(config: Config, keep: bool) -> Iterator[Config]:
+def _stack(config: Config, keep: bool) -> Iterator[dict[str, str]]:
+    """The settings that lead to a stack."""
     if not keep:
         with temporary_stack(config, "demo") as stack:
-            yield stack
+            yield settings_of(stack)
         return
     home = Home(config.home)
     if stage_of(home)[0] != "ready":
         home.make()
         home.lock().close()
         end_orphans(home)
-        require_ports(config)
-        launch(config, home, [], left=True)
-    yield config
+        launch(choose_ports(config, home, say), home, [], left=True)
+    yield settings_of(config)
 
 
 def _client(urls: dict[str, str], *words: str, quiet: bool = False) -> None:

@@ -37,7 +37,7 @@ def right(api: Api, database: Database, submitted: dict[str, Any], gallery: str)
     assert [[a["video_id"] for a in p["appearances"]] for p in profiles] == [[submitted["video_id"]]] * 2
     assert database.persons.count_documents({"gallery": gallery}) == 2
     assert database.galleries.find_one({"_id": gallery})["version"] == 1
-    stored = [chunk["chunk"] for chunk in database.chunks.find({"run": f"{submitted['video_id']}:1"})]
+    stored = [chunk["chunk"] for chunk in database.chunks.find({"attempt": f"{submitted['video_id']}:1"})]
     assert sorted(stored) == list(range(task["chunks_planned"]))
 
 

@@ -13,7 +13,6 @@ from castlist.clock import now_utc
 from castlist.contract.topics import TOPICS
 from castlist.store import collections, migrations
 from castlist.store.collections import COLLECTIONS
-from castlist.store.store import Store
 
 pytestmark = pytest.mark.stack
 AT_ONCE = 4
@@ -26,7 +25,7 @@ async def test_collections_indexes_and_migrations_are_made_by_several_at_once() 
     try:
         for _ in range(2):
             await asyncio.gather(*(collections.create(one) for one in databases))
-            await asyncio.gather(*(migrations.migrate(Store(one), now_utc()) for one in databases))
+            await asyncio.gather(*(migrations.migrate(one, now_utc()) for one in databases))
         database = databases[0].database
         assert {collection.name for collection in COLLECTIONS} <= set(await database.list_collection_names())
         for collection in COLLECTIONS:

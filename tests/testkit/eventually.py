@@ -49,6 +49,13 @@ async def eventually_async(
         await asyncio.sleep(pause)
 
 
+def _what(check: Callable[[], Any]) -> str:
+    try:
+        return inspect.getsource(check).strip()
+    except TypeError:  # a partial, or something else without a source of its own
+        return repr(check)
+
+
 def _too_long(check: Callable[[], Any], patience: float, showing: Callable[[], object] | None) -> AssertionError:
     seen = f": {showing()}" if showing else ""
-    return AssertionError(f"not so within {patience} s: {inspect.getsource(check).strip()}{seen}")
+    return AssertionError(f"not so within {patience} s: {_what(check)}{seen}")

@@ -2,12 +2,13 @@
 
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from deploy.commands.up import require_ports
-from deploy.config import load_config
+from deploy.commands.up import choose_ports
+from deploy.config import PORTS, load_config
 from deploy.errors import DeployError
 from deploy.supervision.home import Home, Kept
 from deploy.supervision.ports import answers, free_port, holder, is_free
@@ -33,27 +34,45 @@ def test_free_ports_avoid_those_already_chosen() -> None:
         taken.add(port)
 
 
-def test_a_service_port_in_use_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A stack's folder."""
+    home = Home(tmp_path)
+    home.make()
+    return home
+
+
+def test_a_port_that_was_asked_for_and_is_in_use_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, home: Home) -> None:
     """It names the port, the service, who holds it and the setting that moves it."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         monkeypatch.setenv("INGEST_PORT", str(port))
-        for name in ("QUERY_PORT", "WORKERS_PORT", "AGGREGATOR_PORT"):
-            monkeypatch.setenv(name, str(free_port()))
-        with pytest.raises(DeployError) as raised:
-            require_ports(load_config())
-    message = str(raised.value)
-    assert f"port {port} of ingest is in use by process {os.getpid()}" in message
-    assert "set INGEST_PORT" in message
-    assert "\n" not in message
+        with pytest.raises(DeployError) as refused:
+            choose_ports(load_config(), home, lambda line: None)
+    message = str(refused.value)
+    assert message.startswith(f"port {port} of ingest is in use by process {os.getpid()} (")
+    assert message.endswith("set INGEST_PORT to another one")
 
 
-@pytest.mark.parametrize("value", ["0", "65536", "http", "-1"])
-def test_a_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    """The setting's name and value are in the message."""
-    monkeypatch.setenv("QUERY_PORT", value)
-    with pytest.raises(DeployError, match=f"QUERY_PORT is '{value}'"):
-        load_config()
+def test_a_default_port_in_use_gives_way_to_a_free_one(monkeypatch: pytest.MonkeyPatch, home: Home) -> None:
+    """Which is said, and kept for the next time; where the default is free again, it is the default again."""
+    lines: list[str] = []
+    for setting in PORTS:
+        monkeypatch.delenv(setting, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        free = {name: free_port() for name in PORTS}
+        config = replace(load_config(), ports={**free, "QUERY_PORT": port})
+        first = choose_ports(config, home, lines.append)
+        second = choose_ports(config, home, lines.append)
+    assert first == second
+    assert first.ports["QUERY_PORT"] not in (port, *free.values())
+    assert {name: port for name, port in first.ports.items() if name != "QUERY_PORT"} == {
+        name: port for name, port in free.items() if name != "QUERY_PORT"
+    }
+    assert lines[0].endswith(f"this stack takes {first.ports['QUERY_PORT']}")
+    assert f"port {port} of query-api is in use by process {os.getpid()} (" in lines[0]
+    assert choose_ports(config, home, lines.append).ports == config.ports
 
 
 def test_a_home_keeps_its_ports_and_keys(tmp_path: Path) -> None:

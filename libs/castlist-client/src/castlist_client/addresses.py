@@ -1,4 +1,4 @@
-"""Where the two services are, as far as the environment and a `.env` in the working folder say."""
+"""Where the two services are: as the environment says, a `.env` in the working folder, or the stack of this home."""
 
 import os
 from collections.abc import Mapping
@@ -8,12 +8,16 @@ INGEST_PORT, QUERY_PORT = "50001", "56667"
 
 
 def settings(folder: Path = Path()) -> Mapping[str, str]:
-    """The environment, and below it the `NAME=value` lines of `.env`: what is set in the environment wins."""
-    lines: list[str] = []
-    if (path := folder / ".env").is_file():
-        lines = path.read_text("utf-8").splitlines()
+    """The environment, and below it `.env`, and below that what a stack wrote into its `CASTLIST_HOME`/env."""
+    given = _lines(folder / ".env") | os.environ
+    return _lines(folder / (given.get("CASTLIST_HOME") or ".castlist") / "env") | given
+
+
+def _lines(path: Path) -> dict[str, str]:
+    """The `NAME=value` lines of a file; none where there is no file."""
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
     pairs = (line.strip().removeprefix("export ").partition("=") for line in lines if not line.lstrip().startswith("#"))
-    return {name.strip(): value.strip().strip("'\"") for name, equals, value in pairs if equals} | os.environ
+    return {name.strip(): value.strip().strip("'\"") for name, equals, value in pairs if equals}
 
 
 def ingest_url(given: Mapping[str, str]) -> str:

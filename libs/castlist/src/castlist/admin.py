@@ -31,7 +31,7 @@ async def init(settings: Settings) -> None:
     store = Store(documents)
     try:
         await collections.create(documents)
-        await migrations.migrate(store, now_utc())
+        await migrations.migrate(documents, now_utc())
         await ensure_topics(settings, store)
     finally:
         documents.close()

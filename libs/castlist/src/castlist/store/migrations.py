@@ -1,9 +1,12 @@
 """Numbered steps that bring an older database up to date. Each may be run twice; each is recorded once done."""
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
+from castlist.ports.documents import Document, Documents
+from castlist.ports.errors import AlreadyExistsError
 from castlist.store.query import set_once
 from castlist.store.records import MigrationRecord
 from castlist.store.store import Store
@@ -12,21 +15,48 @@ from castlist.tasks.registration import ensure_gallery
 log = logging.getLogger(__name__)
 
 
-async def _default_gallery(store: Store, now: datetime) -> None:
+async def _default_gallery(documents: Documents, now: datetime) -> None:
     """The gallery that uploads without one go to is there from the start."""
-    await ensure_gallery(store, "default", now)
+    await ensure_gallery(Store(documents), "default", now)
 
 
-STEPS: tuple[tuple[int, Callable[[Store, datetime], Awaitable[None]]], ...] = ((1, _default_gallery),)
+async def _names_of_0_1_0(documents: Documents, now: datetime) -> None:
+    """What was called otherwise before 0.1.0: `controls`, `owners`, and the commands in `pending`."""
+    for control in await documents.find("controls", {}):
+        await _keep(documents, "resolved_cancels", control)
+        await documents.delete("controls", {"_id": control["_id"]})
+    for owner in await documents.find("owners", {}):
+        if owner["_id"] == "kafka":
+            created = owner.get("creations", 0)
+            made_good = created - (1 if owner.get("topics_created") else 0)
+            await _keep(documents, "topics", {"_id": "kafka", "created": created, "made_good": made_good})
+        else:
+            await _keep(documents, "instances", owner)
+        await documents.delete("owners", {"_id": owner["_id"]})
+    commands = {"$in": ["RenameProfile", "DeleteVideo", "ChangeSettings"]}
+    for pending in await documents.find("pending", {"kind": commands}):
+        command: Document = {**pending, "kind": "command", "name": pending["kind"]}
+        await documents.replace("pending", command)
 
 
-async def migrate(store: Store, now: datetime) -> list[int]:
+async def _keep(documents: Documents, collection: str, document: Document) -> None:
+    """What another process has moved already may have changed since."""
+    with contextlib.suppress(AlreadyExistsError):
+        await documents.insert(collection, document)
+
+
+Step = Callable[[Documents, datetime], Awaitable[None]]
+STEPS: tuple[tuple[int, Step], ...] = ((1, _default_gallery), (2, _names_of_0_1_0))
+
+
+async def migrate(documents: Documents, now: datetime) -> list[int]:
     """Run the steps that are not recorded, in order; returns their numbers."""
+    store = Store(documents)
     done = {int(one.id) for one in await store.migrations.find()}
     ran: list[int] = []
     for number, step in STEPS:
         if number not in done:
-            await step(store, now)
+            await step(documents, now)
             await store.migrations.upsert(str(number), set_once(MigrationRecord.done_at, now))
             log.info("migrated", extra={"step": number})
             ran.append(number)

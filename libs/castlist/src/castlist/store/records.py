@@ -154,9 +154,9 @@ class PlanRecord(Record, frozen=True, kw_only=True):
 
 
 class ChunkResultRecord(Record, frozen=True, kw_only=True):
-    """A part of a chunk's result: `event` is the `FacesEncoded` as JSON."""
+    """A part of a chunk's result: `event` is the `FacesEncoded` as JSON. In MongoDB its run is called `attempt`."""
 
-    run: str
+    run: str = msgspec.field(name="attempt")
     chunk: int
     part: int
     parts: int
