@@ -29,7 +29,7 @@ def test(config: Config, faults: bool, arguments: list[str]) -> int:
     failed = []
     if not arguments:
         failed = [name for name, words in STATIC.items() if _run(name, words, {})]
-    # A stack that somebody's environment points to is not for tests that kill and delete.
+    # A stack that the environment points to is not for tests that kill and delete.
     for name in ("KAFKA_BOOTSTRAP", "MONGO_URL", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY", "QUERY_URL"):
         os.environ.pop(name, None)
     own = config.without_given_servers()

@@ -18,7 +18,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 def free_port(taken: set[int] | None = None) -> int:
-    """A port nobody listens on at loopback, and not in `taken`.
+    """A port that is free at loopback, and not in `taken`.
 
     It lies below the range from which outgoing connections take theirs: one of them could have it by the time the
     server is restarted.

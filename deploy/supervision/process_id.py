@@ -17,7 +17,7 @@ class ProcessId:
 
     @classmethod
     def of(cls, pid: int) -> "ProcessId | None":
-        """Whoever has `pid` now; None when nobody does, or only a corpse not yet collected."""
+        """The process that has `pid` now; None when there is none, or one that has ended and was not collected yet."""
         try:
             # The command's name, in parentheses, may hold blanks and parentheses itself.
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -25,7 +25,7 @@ LONGEST_START = 120.0
 
 
 class StopRequestedError(Exception):
-    """Somebody asked us to stop."""
+    """We were asked to stop."""
 
 
 class Supervisor:

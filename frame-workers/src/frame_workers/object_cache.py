@@ -1,6 +1,6 @@
 """Objects on the local disk: fetched once per machine, kept while there is room, shared by all processes here.
 
-What is in use carries a shared file lock, so nobody evicts it; the kernel drops the locks of a process that dies.
+What is in use carries a shared file lock, so no process evicts it; the kernel drops the locks of a process that dies.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ class ObjectCache:
         while True:
             with contextlib.suppress(FileNotFoundError):
                 return await _lock(path, os.O_RDONLY, fcntl.LOCK_SH)
-            # Whoever gets this lock fetches; the others find the file when they get it.
+            # The process that gets this lock fetches; the others find the file when they get it.
             fetching = path.with_suffix(".lock")
             lock = await _lock(fetching, os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX)
             try:
@@ -86,7 +86,7 @@ class ObjectCache:
         log.info("object_fetched", extra={"key": stored.key, "bytes": info.bytes})
 
     def _evict(self, room: int) -> None:
-        """Remove files that nobody uses, the least recently used first, until the rest is at most `room` bytes."""
+        """Remove files that are not in use, the least recently used first, until the rest is at most `room` bytes."""
         files: list[tuple[float, int, Path]] = []
         for path in self._folder.iterdir():
             if not path.suffix:
@@ -102,7 +102,7 @@ class ObjectCache:
 
 
 def _remove_abandoned(part: Path) -> None:
-    """Remove half a file, unless somebody is fetching the other half."""
+    """Remove half a file, unless a process is fetching the other half."""
     fetching = part.with_suffix(".lock")
     lock = os.open(fetching, os.O_RDWR | os.O_CREAT, 0o600)
     try:

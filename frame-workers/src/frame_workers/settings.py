@@ -21,7 +21,7 @@ class Settings(Shared):
     encoder: Annotated[
         Literal["onnx", "dlib"], Field(description="what computes encodings; dlib's own is the slow reference")
     ] = "onnx"
-    fetched_bytes: Annotated[int, Field(ge=0, description="disk for fetched videos that nobody is using")] = 20 * 2**30
+    fetched_bytes: Annotated[int, Field(ge=0, description="disk for fetched videos that are not in use")] = 20 * 2**30
     largest_video_bytes: Annotated[int, Field(ge=1, description="a larger object is refused")] = 20 * 2**30
     longest_video_seconds: Annotated[float, Field(gt=0, description="a longer video is refused")] = 24 * 3600.0
     job_seconds: Annotated[float, Field(gt=0, description="what any job may take before its child is killed")] = 60.0

@@ -46,7 +46,8 @@ def test_a_port_that_was_asked_for_and_is_in_use_is_one_clear_line(monkeypatch: 
     """It names the port, the service, who holds it and the setting that moves it."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        monkeypatch.setenv("INGEST_PORT", str(port))
+        for setting in PORTS:
+            monkeypatch.setenv(setting, str(free_port() if setting != "INGEST_PORT" else port))
         with pytest.raises(DeployError) as refused:
             choose_ports(load_config(), home, lambda line: None)
     message = str(refused.value)

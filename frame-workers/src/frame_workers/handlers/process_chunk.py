@@ -130,7 +130,7 @@ class ProcessChunk:
 
     @retry_while_unavailable
     async def _report(self, chunk: ChunkPlanned, result: ChunkResult) -> None:
-        """The crops, then what was found: whoever hears of a face finds its picture."""
+        """The crops, then what was found: a consumer that hears of a face finds its picture."""
         at_once = asyncio.Semaphore(_CROPS_AT_ONCE)
 
         async def put(key: str, jpeg: bytes) -> None:

@@ -40,7 +40,7 @@ class ChildLostError(Exception):
 
 
 class JobError(Exception):
-    """The job raised what nobody foresaw; the child lives. Its text says what and where."""
+    """The job raised an unforeseen error; the child lives. Its text says what and where."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What parent and children say to each other: jobs, results, and why there is none.
 
-It goes as JSON and not as pickle, because a child reads hostile bytes: whoever took it over must not get further than
-its process. The parent checks what comes back against these models.
+It goes as JSON and not as pickle, because a child reads hostile bytes: an attacker who took it over must not get
+further than its process. The parent checks what comes back against these models.
 """
 
 from collections.abc import Callable

@@ -26,5 +26,5 @@ def ingest_url(given: Mapping[str, str]) -> str:
 
 
 def query_url(given: Mapping[str, str]) -> str:
-    """The same of query-api."""
+    """Where `given` says that query-api is; this machine's default port otherwise."""
     return given.get("QUERY_URL") or f"http://127.0.0.1:{given.get('QUERY_PORT') or QUERY_PORT}"

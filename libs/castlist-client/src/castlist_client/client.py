@@ -177,7 +177,7 @@ class Client:
     # --- who is where -------------------------------------------------------------------------------------------------
 
     def profiles(self, gallery: str) -> AsyncIterator[Profile]:
-        """Everybody in a gallery, the oldest profile first."""
+        """The people of a gallery, the oldest profile first."""
         return self._all("/profiles", Profile, gallery=gallery)
 
     async def profile(self, profile_id: str) -> Profile:
@@ -189,7 +189,7 @@ class Client:
         return self._all(f"/profiles/{_segment(profile_id)}/appearances", Appearance)
 
     def people(self, video_id: str) -> AsyncIterator[Profile]:
-        """Everybody in a video, each with the appearance in that video only."""
+        """The people of a video, each with the appearance in that video only."""
         return self._all(f"/videos/{_segment(video_id)}/profiles", Profile)
 
     def videos(self, gallery: str) -> AsyncIterator[Video]:

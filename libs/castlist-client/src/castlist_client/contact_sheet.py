@@ -27,7 +27,7 @@ class ContactSheet:
 
 
 async def write(client: Client, gallery: str, out: Path, progress: Callable[[int, int], None]) -> ContactSheet:
-    """Everybody in `gallery` into `out`; whom we saw most comes first. `progress` is told people done, and all people.
+    """The people of `gallery` into `out`, those seen longest first. `progress` gets people done, and all people.
 
     One person's pictures are held in memory at a time. OSError if the file cannot be written.
     """

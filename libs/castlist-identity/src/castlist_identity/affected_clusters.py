@@ -11,7 +11,7 @@ from castlist_identity.neighbour_index import person_distance_matrix, person_dis
 from castlist_identity.partition import partition
 
 SLICE = 64
-"""How many persons' neighbours are held at once: with a distance that is too large these may be everybody."""
+"""How many persons' neighbours are held at once: with a distance that is too large these may be all."""
 
 
 def renamed(member: GalleryPerson, name: str | None) -> GalleryPerson:
@@ -136,7 +136,7 @@ class AffectedClusters:
         return {key for key in seeds if self._present(key)}
 
     def component(self, seed: str, bound: int | None) -> set[str] | None:
-        """Everybody connected with the seed: by distance, by decision, or by a profile they share up to now.
+        """All persons connected with the seed: by distance, by decision, or by a profile they share up to now.
 
         None where that is more persons than the bound allows.
         """

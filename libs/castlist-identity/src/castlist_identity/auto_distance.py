@@ -1,4 +1,4 @@
-"""The distance a gallery matches with when nobody set one.
+"""The distance a gallery matches with when none was set.
 
 In a small gallery the next stranger is far away; the more people there are, the nearer the nearest look-alike is, and
 chains of look-alikes grow into one component. So the distance takes steps down, at sizes that depend on nothing but

@@ -1,4 +1,4 @@
-"""How alike the people of a gallery are, learnt from those who were seen together. Pure; nobody labels anything.
+"""How alike the people of a gallery are, learnt from those who were seen together. Pure; it needs no labels.
 
 Two persons of one frame are two people whatever their encodings say (an impostor pair, as biometrics has it), so the D²
 between such persons is a sample of how far apart the people of this gallery are. What comes of it depends on the set of
@@ -31,8 +31,8 @@ fewer than SURE² independent pairs."""
 LEAST = 0.86
 """A spread above it counts as none: what chance makes of strangers, and less than a step."""
 FLOOR, GRID = 0.34, 0.02
-"""Below FLOOR recall loses more than precision gains, however alike people are. On a GRID because everybody has to be
-reconsidered whenever the distance changes."""
+"""Below FLOOR recall loses more than precision gains, however alike people are. On a GRID because all persons have to
+be reconsidered whenever the distance changes."""
 _SHARED = np.array([0, 1, 4, 4, 4])
 """Four times the correlation of the D² of two pairs that have 0, 1, 2… people in common; half of what makes a D²
 large is how unusual each of the two people is."""
@@ -63,7 +63,7 @@ class ImpostorPair:
 def impostor_pair(persons: Iterable[GalleryPerson]) -> ImpostorPair | None:
     """The pair that stands for a video: of its persons who were seen together those with the median D².
 
-    One for each video, so that a crowd does not outvote the others; of two middle ones the farther. None where nobody
+    One for each video, so that a crowd does not outvote the others; of two middle ones the farther. None where no two
     was seen together.
     """
     ordered = sorted(persons, key=lambda person: person.key)

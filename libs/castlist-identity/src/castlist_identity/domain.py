@@ -19,7 +19,7 @@ Matrix = npt.NDArray[np.float64]
 
 
 class SightedAt(NamedTuple):
-    """Where somebody was at one moment: seconds from the start of the video, and the face."""
+    """Where a person was at one moment: seconds from the start of the video, and the face."""
 
     time: float
     box: Box
@@ -60,7 +60,7 @@ class VideoPerson:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoPeople:
-    """A video's persons, and how many sightings belong to nobody, by reason."""
+    """A video's persons, and how many sightings belong to no person, by reason."""
 
     people: tuple[VideoPerson, ...]
     skipped: Mapping[str, int]
@@ -70,7 +70,7 @@ class VideoPeople:
 class GalleryPerson:
     """What matching needs to know of a video person that is, or is to be, in a gallery.
 
-    `apart` holds the keys of persons that it was seen together with. `name` is what somebody called this person by
+    `apart` holds the keys of persons that it was seen together with. `name` is what this person was called by
     hand (all persons a profile has when it is named carry the name from then on); two names never share a profile.
     """
 

@@ -74,7 +74,7 @@ class Gallery:
         return self._together.spread(self._videos_after(change))
 
     def component(self, key: str) -> frozenset[str]:
-        """Everybody connected with this person, up to now: by distance, by decision or by a shared profile."""
+        """All persons connected with this one, up to now: by distance, by decision or by a shared profile."""
         return frozenset(AffectedClusters(self, GalleryChange()).component(key, None) or ())
 
     def propose(
@@ -91,7 +91,7 @@ class Gallery:
         component of more persons is not clustered: who is new joins the nearest profile, and the diff says
         which persons to reconsider later without a bound. `clustered` are clusters to take over as they are, of persons
         that stay; who shared a profile with them and is in none of them goes on as before. Raises KeyError where the
-        change removes, names or reconsiders somebody unknown, ValueError where it inserts a key that stays.
+        change removes, names or reconsiders an unknown person, ValueError where it inserts a key that stays.
         """
         after = AffectedClusters(self, change)
         clusters, unsettled = (
@@ -149,7 +149,7 @@ class Gallery:
         return {member.key: set(keys) for member, keys in zip(asked, found, strict=True)}
 
     def _videos_after(self, change: GalleryChange) -> dict[str, list[GalleryPerson]]:
-        """Everybody who will be in the videos that somebody leaves or comes to."""
+        """All persons of the videos that a person leaves or comes to."""
         videos = {self.members[key].video for key in change.removed} | {member.video for member in change.inserted}
         after = {video: [self.members[k] for k in self.persons_of(video) - change.removed] for video in videos}
         for member in change.inserted:

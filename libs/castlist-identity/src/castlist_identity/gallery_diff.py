@@ -53,7 +53,7 @@ class GalleryDiff:
     """What to write, and what to say. Everything is sorted; what did not change is not mentioned.
 
     `created`: new profiles. `appeared`: (inserted person, profile). `moved`: persons that stay and change profile.
-    `left`: (removed person, the profile it was in). `merged`, `split`: see there. `emptied`: profiles with nobody left.
+    `left`: (removed person, the profile it was in). `merged`, `split`: see there. `emptied`: profiles left empty.
     `profiles`: the persons of every profile whose set of persons changed; none for one that retired or is empty.
     `names`: the names of profiles that changed. `appearances`: the persons of every changed (profile, video); none
     where the profile is no longer in the video. `founders`: ids, retired ones too, with another founder than before.
@@ -157,7 +157,7 @@ def _rank(profile: str, before: GallerySnapshot, change: GalleryChange) -> Profi
 
 
 def _name(members: Iterable[GalleryPerson]) -> str | None:
-    """The name its persons carry. There may be several only where somebody put two names together by hand."""
+    """The name its persons carry. There may be several only where two names were put together by hand."""
     names = Counter(member.name for member in members if member.name is not None)
     return min(names, key=lambda name: (-names[name], name), default=None)
 
@@ -179,7 +179,7 @@ def _holder(
 def _founders(
     before: GallerySnapshot, change: GalleryChange, persons: Mapping[str, Sequence[str]]
 ) -> dict[str, str | None]:
-    """Another founder for each id, in use or retired, whose founder leaves: its heir, else somebody it was with."""
+    """Another founder for each id, in use or retired, whose founder leaves: its successor, or another person."""
 
     def survivors(profile: str) -> list[str]:
         successor_of = (change.lineage.successor_of.get(key, key) for key in before.persons.get(profile, ()))

@@ -1,6 +1,6 @@
 """What is still to be clustered again in a gallery, and in which batches. Pure.
 
-A new distance concerns everybody, and a component past the bound waits until there is time for it. Both are worked
+A new distance concerns all persons, and a component past the bound waits until there is time for it. Both are worked
 off between the commits of videos; what is left is stored with the gallery, so that a crash loses nothing of it.
 """
 
@@ -21,7 +21,7 @@ MOVES = 1_500
 
 @dataclass(frozen=True, slots=True)
 class ReclusterBacklog:
-    """Everybody whose key is greater than `after` (None: nobody), and the components of the persons in `keys`."""
+    """The persons whose key is greater than `after` (None: none), and the components of those in `keys`."""
 
     after: str | None
     keys: frozenset[str] = frozenset()
@@ -32,7 +32,7 @@ class ReclusterBacklog:
         return self.after is None and not self.keys
 
 
-EVERYBODY = ReclusterBacklog("")
+ALL_PERSONS = ReclusterBacklog("")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

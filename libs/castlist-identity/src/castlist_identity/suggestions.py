@@ -1,7 +1,7 @@
 """Pairs of profiles that may be one person, for a person to decide: what no distance can serve.
 
-Photographs of somebody years apart lie further from each other than strangers begin. What gives them away is that
-they are each other's nearest, with nobody else nearly as near.
+Photographs of one person years apart lie further from each other than strangers begin. What gives them away is that
+they are each other's nearest, with no other nearly as near.
 """
 
 from collections import Counter
@@ -51,13 +51,13 @@ def suggestions(
 ) -> list[Suggestion]:
     """Profiles that are each other's nearest within `reach`, by a margin on both sides; the nearest pair first.
 
-    Not those that were seen together, nor those that somebody said are two. Two names may well be one person.
+    Not those that were seen together, nor those that a person said are two. Two names may well be one person.
     """
     parted = _parted(profiles, links or PairConstraints())
     points = {profile: summary(profile, persons) for profile, persons in sorted(profiles.items()) if persons}
     index = NeighbourIndex()
     index.add(points.values())
-    # Itself, those it is parted from, and two more: all it takes. Everybody within reach may be half of the gallery.
+    # Itself, those it is parted from, and two more: all it takes. All within reach may be half of the gallery.
     kept_apart = Counter(profile for profile, _ in parted)
     crowded = {profile for profile, count in kept_apart.items() if count > CANDIDATES - 3}
     near = dict(zip(points, index.nearest(list(points.values()), CANDIDATES), strict=True))

@@ -39,7 +39,7 @@ class PeopleSettings:
 def people_of_video(tracks: Iterable[Track], settings: PeopleSettings | None = None) -> VideoPeople:
     """Who is in a video: a function of the set of its tracks, whatever order they come in.
 
-    Faces whose encoding is not finite are ignored. Sightings of weak tracks that fit nobody are counted under why
+    Faces whose encoding is not finite are ignored. Sightings of weak tracks that fit no person are counted under why
     they are weak: `too_small`, `low_score`, `too_few_sightings`, or `not_encoded` where no face was encoded.
     """
     rules = settings or PeopleSettings()
@@ -137,7 +137,7 @@ def _attach(
     apart: frozenset[tuple[int, int]],
     rules: PeopleSettings,
 ) -> list[list[int]]:
-    """For each person the weak tracks that join it: the nearest pairs first, nobody to whom they were seen together."""
+    """For each person the weak tracks that join it: the nearest pairs first, none that they were seen together with."""
     joined: list[list[int]] = [[] for _ in groups]
     if not groups:
         return joined

@@ -11,7 +11,7 @@ from castlist_identity.profile_ids import Lineage, lineage
 
 @dataclass(frozen=True, slots=True)
 class VideoUpdate:
-    """One video's people as of now: nobody where it is deleted.
+    """One video's people as of now: none where it is deleted.
 
     `places` are those of the persons that come and, where the video is done again, of the persons that go: they say
     who became whom.
@@ -23,7 +23,7 @@ class VideoUpdate:
 
 
 def change_for_updates(gallery: Gallery, arrivals: Iterable[VideoUpdate]) -> GalleryChange:
-    """One change for a batch of videos, each at most once; everybody they had before is superseded.
+    """One change for a batch of videos, each at most once; all they had before are superseded.
 
     A person that replaces another inherits its profile's vote, its name and the decisions people took about it.
     """

@@ -1,4 +1,4 @@
-"""Where a picture has changed since it was last looked at: nobody appears where nothing changes."""
+"""Where a picture has changed since it was last looked at: no face appears where nothing changes."""
 
 from collections.abc import Sequence
 

@@ -100,7 +100,7 @@ class FaceTracker:
         return distinct([*found, *self._detector.within(frame.gray, regions)])
 
     def _look_back(self, track: Track) -> None:
-        """Give a new track the sightings it had before anybody looked there: who comes and goes has few others."""
+        """Give a new track the sightings it had before its region was looked at: who comes and goes has few others."""
         earlier: list[tuple[Frame, Sighting]] = []
         (first,) = track.sightings
         box = first.box
@@ -128,7 +128,7 @@ class FaceTracker:
         return not likeness.is_due(frame.time) or likeness.holds(frame, sighting)
 
     def _part(self, track: Track) -> Track:
-        """End the track where somebody else took its place; what lies between the two is neither's best face."""
+        """End the track where another face took its place; what lies between the two is neither's best face."""
         ended, begun = self._tracker.part(track)
         self._best[ended.index].forget_since(begun.sightings[0].time - TRANSITION)
         self._finish([ended])

@@ -43,12 +43,12 @@ class Geometry:
 
     @property
     def width(self) -> int:
-        """Of the upright frame."""
+        """Pixels of the upright frame."""
         return self.scaled_height if self.rotation in (90, 270) else self.scaled_width
 
     @property
     def height(self) -> int:
-        """Of the upright frame."""
+        """Pixels of the upright frame."""
         return self.scaled_width if self.rotation in (90, 270) else self.scaled_height
 
     def upright(self, image: NDArray[np.uint8], scaled: tuple[int, int] | None = None) -> NDArray[np.uint8]:

@@ -13,8 +13,8 @@ import av.logging
 
 from castlist_vision.media_errors import NotAVideoError, NoVideoStreamError
 
-# Only demuxers of real containers: playlists and `concat` files would open other files and addresses for whoever
-# sends them, and picture demuxers would make a video of every photograph.
+# Only demuxers of real containers: playlists and `concat` files would open other files and addresses for who sends
+# them, and picture demuxers would make a video of every photograph.
 _CONTAINERS = "mov,mp4,matroska,webm,mpegts,mpeg,avi,flv,gif,asf,ogg,mxf"
 _STILL_BRANDS = {"avif", "heic", "heix", "mif1"}
 

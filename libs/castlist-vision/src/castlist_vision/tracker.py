@@ -69,7 +69,7 @@ class Tracker:
         return lost
 
     def end_all(self) -> list[Track]:
-        """End and return all tracks: after a cut nobody is where they were."""
+        """End and return all tracks: after a cut no face is where it was."""
         ended, self._alive = self._alive, []
         return ended
 

@@ -54,7 +54,7 @@ class CommitDocuments:
 
 
 def needed_persons(diff: GalleryDiff) -> frozenset[str]:
-    """The stored persons that `documents_of` needs: everybody in a changed appearance."""
+    """The stored persons that `documents_of` needs: those in a changed appearance."""
     inserted = {member.key for member in diff.change.inserted}
     return frozenset(key for keys in diff.appearances.values() for key in keys if key not in inserted)
 

@@ -23,8 +23,8 @@ from castlist_identity.auto_distance import distance_for
 from castlist_identity.gallery import Gallery
 from castlist_identity.gallery_diff import GalleryChange, GalleryDiff
 from castlist_identity.reclustering import (
+    ALL_PERSONS,
     BOUND,
-    EVERYBODY,
     ClusteredComponent,
     ReclusterBacklog,
     ReclusterBatch,
@@ -103,7 +103,7 @@ class CommitPlanner:
         distance = distance_for(setting, people, spread)
         backlog = None
         if distance != known.distance:
-            backlog = EVERYBODY if people else ReclusterBacklog(None)
+            backlog = ALL_PERSONS if people else ReclusterBacklog(None)
         elif diff.unsettled:
             so_far = backlog_of(await self._store.pending.get(recluster_id(gallery)))
             backlog = ReclusterBacklog(so_far.after, so_far.keys | diff.unsettled)

@@ -70,7 +70,7 @@ async def write(transaction: Store, plan: CommitPlan, now: datetime) -> list[Out
         await _remember_backlog(transaction, plan, now)
     entries = [outbox.entry(event, now, order) for order, event in enumerate(plan.documents.events)]
     await transaction.outbox.insert_many(entries)
-    return entries + finished  # whoever hears that a task is done has heard of its people
+    return entries + finished  # a consumer that hears that a task is done has heard of its people
 
 
 async def _finish(transaction: Store, videos: Sequence[PendingVideo], now: datetime) -> list[OutboxRecord]:

@@ -86,7 +86,7 @@ class Committer:
         return bool(pending)
 
     async def recluster(self, gallery: str) -> bool:
-        """Reconsider the next batch of who is to be reconsidered; False once nobody is.
+        """Cluster the next batch of the backlog again; False once nothing is left of it.
 
         A large component is clustered while others commit, and again if they touched it. UnavailableError if a
         server is away; safe to repeat, and to leave off at any time.

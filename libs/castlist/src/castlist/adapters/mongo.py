@@ -41,7 +41,7 @@ __all__ = ["MongoDocuments", "connect"]
 
 
 class _Conflict(Exception):
-    """The server undid the transaction because of somebody else's: run the body again."""
+    """The server undid the transaction because of another one: run the body again."""
 
 
 @contextlib.contextmanager

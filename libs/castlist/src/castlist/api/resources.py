@@ -290,7 +290,7 @@ class Suggestion(Resource):
 
 
 class Suggestions(Resource):
-    """The nearest pair first."""
+    """Pairs of profiles that may be one person, the nearest first."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -26,7 +26,7 @@ def decode(topic: Topic, value: bytes | None) -> Event:
     except ValueError as error:
         raise UndecodableMessageError(f"not JSON: {error}") from None
     except RecursionError:
-        raise UndecodableMessageError("not JSON that anybody means: nested too deeply") from None
+        raise UndecodableMessageError("not JSON that can be read: nested too deeply") from None
     if not isinstance(body, dict):
         raise UndecodableMessageError("not a JSON object")
     name, version = body.get("event"), body.get("version")

@@ -206,7 +206,7 @@ class ProfilesMerged(GalleryEvent):
 
 
 class ProfileRemoved(GalleryEvent):
-    """Nobody is left in this profile."""
+    """This profile has no person left."""
 
     event: Literal["ProfileRemoved"] = "ProfileRemoved"
     version: Literal[1] = 1

@@ -9,7 +9,7 @@ _NAMESPACE = uuid.UUID("6f1c1f4e-5b0a-5e0e-9d0c-6d1f4a5c7e21")
 ID_PATTERN = r"^[A-Za-z0-9._-]{1,128}$"
 GALLERY_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 OWN_UPLOADS = "videos/"
-"""Objects under this prefix of our bucket came through ingest; others belong to whoever announced them."""
+"""Objects under this prefix of our bucket came through ingest; others belong to the system that announced them."""
 
 
 def derived(*parts: str | int) -> str:

@@ -1,7 +1,7 @@
 """The values that events, records and answers are made of: one form of each in all of them.
 
 Times in a video are seconds as a player shows them (presentation time minus the container's start). They are plain
-dataclasses: pydantic checks them where they come in from outside, and nobody pays for that inside.
+dataclasses: pydantic checks them where they come in from outside, and not inside.
 """
 
 import base64

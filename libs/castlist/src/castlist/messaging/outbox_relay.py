@@ -18,7 +18,7 @@ from castlist.store.records import OutboxRecord
 from castlist.store.store import Store
 
 LEFT_BEHIND = timedelta(seconds=2)
-"""After so long nobody else is about to publish an entry."""
+"""After so long no other process is about to publish an entry."""
 _ROUND = 1.0
 _BATCH = 200
 
@@ -34,7 +34,7 @@ class OutboxRelay:
         self._written = asyncio.Event()
 
     def wake(self) -> None:
-        """Something was written into the outbox. A hint: what nobody told of is found a little later."""
+        """Something was written into the outbox. A hint: without it, it is found a little later."""
         self._written.set()
 
     async def run(self) -> None:

@@ -51,7 +51,7 @@ class Subscription(Protocol):
     """Messages of some topics for one member of a group, one at a time for each partition.
 
     A partition whose message was handed out gives no further one until that was committed; after a rebalance or a crash
-    it is handed out again, to whoever owns the partition then.
+    it is handed out again, to the member that owns the partition then.
     """
 
     async def receive(self, timeout: float) -> Message | None:
@@ -59,5 +59,5 @@ class Subscription(Protocol):
         ...
 
     async def commit(self, message: Message) -> None:
-        """Done with this one. Without effect if the partition has moved to somebody else."""
+        """Done with this one. Without effect if the partition has moved to another member."""
         ...

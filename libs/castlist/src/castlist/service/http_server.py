@@ -17,7 +17,7 @@ class _WithoutSignals(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave them to whoever has them."""
+        """Leave them to the process's own handlers."""
         yield
 
 

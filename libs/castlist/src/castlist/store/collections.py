@@ -196,7 +196,7 @@ PROFILES = Collection(
     owner=AGGREGATOR,
     writers=(),
     readers=(QUERY,),
-    kept="while somebody is in it",
+    kept="while a person is in it",
     growth="people",
     indexes=(
         _index(r.ProfileRecord.created_at, r.ProfileRecord.id),

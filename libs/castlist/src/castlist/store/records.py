@@ -314,7 +314,7 @@ class AppearanceProfile(Record, frozen=True, kw_only=True):
 
 
 class RedirectRecord(Record, frozen=True, kw_only=True):
-    """A retired profile's id: it leads to whoever holds its founder, or to `into` where the founder is gone."""
+    """A retired profile's id: it leads to the profile that holds its founder, or to `into` if the founder is gone."""
 
     gallery: str
     into: str | None
@@ -363,7 +363,7 @@ class PendingCommand(PendingRecord, frozen=True, kw_only=True, tag="command"):
 
 
 class PendingRecluster(PendingRecord, frozen=True, kw_only=True, tag="recluster"):
-    """Who is to be clustered again: everybody behind `after` (None: nobody), and the components of `keys`."""
+    """Which persons are to be clustered again: all behind `after` (None: none), and the components of `keys`."""
 
     after: str | None
     keys: tuple[str, ...]

@@ -49,7 +49,7 @@ class Table(Generic[R]):
         return [msgspec.convert(one, part) for one in found]
 
     async def ids(self, where: Where = ANY) -> list[str]:
-        """Of the matching records."""
+        """The ids of the matching records."""
         return [str(one["_id"]) for one in await self._documents.find(self._name, where.filter, fields=["_id"])]
 
     async def count(self, where: Where = ANY) -> int:
@@ -92,7 +92,7 @@ class Table(Generic[R]):
         await self._documents.replace(self._name, plain(record))
 
     async def replace_many(self, records: Iterable[R]) -> None:
-        """The same for several."""
+        """`replace` for several records."""
         await self._documents.replace_many(self._name, [plain(record) for record in records])
 
     async def delete(self, where: Where) -> int:

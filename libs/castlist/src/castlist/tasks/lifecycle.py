@@ -34,7 +34,7 @@ ERROR_CODES = {
     "worker_vanished": "The workers on it vanished ten times.",
     "internal": "A mistake of ours; the message says where.",
     "superseded": "A newer task on the same video took over.",
-    "cancelled": "Somebody cancelled it.",
+    "cancelled": "It was cancelled on request.",
     "video_deleted": "The video was deleted.",
 }
 ON_REQUEST = TaskError("cancelled", "Cancelled on request.")

@@ -1,4 +1,4 @@
-"""Chunks of a stored plan as the events that hand them out: first by the planner, again by whoever redoes it."""
+"""Chunks of a stored plan as the events that hand them out: by the planner, and again by a process that redoes it."""
 
 from collections.abc import Iterable
 from datetime import datetime

@@ -132,12 +132,12 @@ async def subscribe(
 
 @asynccontextmanager
 async def listen(bootstrap: str, topic: Topic) -> AsyncIterator[AsyncIterator[Message]]:
-    """Every message of `topic` from now on, whoever else reads it too. In place before the block is entered."""
+    """Every message of `topic` from now on, beside all other readers. In place before the block is entered."""
     consumer = _consumer(bootstrap, [topic], None, None)
     try:
         await within(consumer.start(), 30)
         async with asyncio.timeout(30):  # a topic that is not there would be waited for without end
-            while not consumer.assignment():  # noqa: ASYNC110 - aiokafka tells nobody
+            while not consumer.assignment():  # noqa: ASYNC110 - aiokafka has no event for it
                 await asyncio.sleep(0.02)
         for tp in consumer.assignment():
             await within(consumer.position(tp), 10)

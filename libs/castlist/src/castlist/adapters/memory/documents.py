@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from castlist.adapters.memory.filters import matches, ordered, value
-from castlist.adapters.memory.stored_values import stored
+from castlist.adapters.memory.stored_values import copied, stored
 from castlist.adapters.memory.updates import changed, founded
 from castlist.ports.documents import Change, Document, Documents, Where
 from castlist.ports.errors import AlreadyExistsError, UnavailableError
@@ -23,7 +23,7 @@ _Place = tuple[str, str]
 
 
 class _Conflict(Exception):
-    """Somebody else wrote what this transaction wants to write: run its body again."""
+    """Another transaction wrote what this one wants to write: run its body again."""
 
 
 class _Transaction:
@@ -49,7 +49,7 @@ class MemoryDocuments(Documents):
     async def get(self, collection: str, id: str) -> Document | None:
         await self._turn()
         found = self._table(collection).get(id)
-        return None if found is None else stored(found)
+        return None if found is None else copied(found)
 
     async def find(
         self,
@@ -62,7 +62,7 @@ class MemoryDocuments(Documents):
     ) -> list[Document]:
         await self._turn()
         found = ordered(self._matching(collection, where), sort)[: limit or None]
-        return [_projected(stored(one), fields) for one in found]
+        return [copied(_projected(one, fields)) for one in found]
 
     async def count(self, collection: str, where: Where) -> int:
         await self._turn()
@@ -85,6 +85,7 @@ class MemoryDocuments(Documents):
 
     async def update(self, collection: str, where: Where, change: Change, *, upsert: bool = False) -> Document | None:
         await self._turn()
+        where = stored(dict(where))
         while found := self._matching(collection, where):
             id = found[0]["_id"]
             await self._free(collection, id)
@@ -100,7 +101,7 @@ class MemoryDocuments(Documents):
 
     async def update_many(self, collection: str, where: Where, change: Change) -> int:
         await self._turn()
-        count = 0
+        where, count = stored(dict(where)), 0
         for found in self._matching(collection, where):
             await self._free(collection, found["_id"])
             current = self._table(collection).get(found["_id"])
@@ -162,7 +163,11 @@ class MemoryDocuments(Documents):
         return tables.setdefault(collection, {})
 
     def _matching(self, collection: str, where: Where) -> list[Document]:
-        return [document for document in self._table(collection).values() if matches(document, where)]
+        if where.keys() == {"_id"} and isinstance(where["_id"], str):
+            found = self._table(collection).get(where["_id"])
+            return [] if found is None else [found]
+        wanted = stored(dict(where))
+        return [document for document in self._table(collection).values() if matches(document, wanted)]
 
     async def _free(self, collection: str, id: str) -> None:
         """Outside of transactions: wait for the one that holds the document. In one: it conflicts."""
@@ -188,7 +193,7 @@ class MemoryDocuments(Documents):
             del self._table(collection)[id]
             return {}
         self._table(collection)[id] = document
-        return dict(stored(document))
+        return dict(copied(document))
 
     def _refuse(self, reason: str) -> None:
         if self._transaction is not None:

@@ -5,14 +5,16 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from castlist.adapters.memory.stored_values import stored
 from castlist.ports.documents import Document, Where
 
 _MISSING = object()
 
 
 def matches(document: Document, where: Where) -> bool:
-    """Whether `document` fulfils all of `where`. ValueError for an operator that the port does not have."""
+    """Whether `document` fulfils all of `where`, whose values have the form in which they are stored.
+
+    ValueError for an operator that the port does not have.
+    """
     return all(_holds(document, name, condition) for name, condition in where.items())
 
 
@@ -23,7 +25,7 @@ def _holds(document: Document, name: str, condition: Any) -> bool:
         return all(matches(document, one) for one in condition)
     if name.startswith("$"):
         raise ValueError(f"the port has no {name}")
-    found, condition = list(_values(document, name.split("."))), stored(condition)
+    found = list(_values(document, name.split(".")))
     if isinstance(condition, dict) and any(key.startswith("$") for key in condition):
         return all(_operator(operator)(found, wanted) for operator, wanted in condition.items())
     return _equal(found, condition)

@@ -53,7 +53,7 @@ class MemoryLog:
 
     @asynccontextmanager
     async def listen(self, topic: Topic) -> AsyncIterator[AsyncIterator[Message]]:
-        """Every message of `topic` from now on, whoever else reads it too."""
+        """Every message of `topic` from now on, beside all other readers."""
         positions = [len(partition) for partition in self._partitions[topic.name]]
 
         async def messages() -> AsyncIterator[Message]:

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from castlist.adapters.memory.filters import matches
-from castlist.adapters.memory.stored_values import stored
+from castlist.adapters.memory.stored_values import copied, stored
 from castlist.ports.documents import Change, Document, Where
 
 
 def changed(document: Document, change: Change, *, inserting: bool = False) -> Document:
     """`document` after `change`. ValueError for an operator that the port does not have."""
-    result: Document = stored(document)
+    result: Document = copied(document)
     for operator, fields in change.items():
         if operator == "$setOnInsert" and not inserting:
             continue
