@@ -9,7 +9,8 @@ faults:
 lint:
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy libs/castlist/src libs/castlist-client/src libs/castlist-vision/src libs/castlist-identity/src ingest/src frame-workers/src profile-aggregator/src query-api/src deploy
+	.venv/bin/mypy libs/castlist/src libs/castlist-client/src libs/castlist-vision/src libs/castlist-identity/src ingest/src frame-workers/src profile-aggregator/src query-api/src deploy docs tests
+	.venv/bin/mypy bench
 
 format:
 	.venv/bin/ruff check --fix .

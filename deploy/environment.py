@@ -23,25 +23,28 @@ MEMBERS = [
 ]
 
 
-def ensure_environment(config: Config) -> Path:
-    """The interpreter of `.venv`, made or brought up to the lock where it differs from it.
+def ensure_environment(config: Config, folder: Path | None = None, base: Path | None = None) -> Path:
+    """The interpreter of an environment, made or brought up to the lock where it differs from it.
 
-    Raises `DeployError`: no network, a wrong hash, an environment that cannot be made.
+    `folder` is `.venv` unless given, `base` the Python that runs. Raises `DeployError`: no network, a wrong hash, an
+    environment that cannot be made.
     """
-    python = config.venv / "bin" / "python"
-    stamp = config.venv / "castlist-lock.sha256"
+    folder = folder or config.venv
+    python = folder / "bin" / "python"
+    stamp = folder / "castlist-lock.sha256"
     wanted = _wanted()
     if python.exists() and stamp.exists() and stamp.read_text() == wanted:
         return python
     with cache_locked(config.cache):
         if python.exists() and stamp.exists() and stamp.read_text() == wanted:
             return python
-        print("environment: installing the locked packages into .venv …", file=sys.stderr, flush=True)
+        print(f"environment: installing the locked packages into {folder.name} …", file=sys.stderr, flush=True)
         uv = find_uv(config.cache)
         stamp.unlink(missing_ok=True)
         if not python.exists():
             # `sys.executable` may be a shim, or that of an environment the user has activated.
-            _uv([uv, "venv", "-q", "--allow-existing", "--python", _base_python(), str(config.venv)], "environment")
+            base_python = str(base or _base_python())
+            _uv([uv, "venv", "-q", "--allow-existing", "--python", base_python, str(folder)], "environment")
         target = ["--python", str(python)]
         _uv([uv, "pip", "sync", *target, "--require-hashes", "requirements.lock"], "packages of requirements.lock")
         links = [word for member in MEMBERS for word in ("-e", f"./{member}")]

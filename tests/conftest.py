@@ -6,10 +6,12 @@ skips what needs one.
 
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the deploy folder is a package of the repository's root
@@ -18,8 +20,19 @@ from testkit.api import Api  # noqa: E402
 from testkit.database import Database, connect  # noqa: E402
 from testkit.running_stack import ADDRESSES, RunningStack  # noqa: E402
 
+settings.register_profile("sample", max_examples=10, deadline=None)
+if os.environ.get("CASTLIST_TEST_SAMPLE"):
+    settings.load_profile("sample")
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name in ("e2e", "chaos"):
+            item.add_marker(pytest.mark.services)
+    if os.environ.get("CASTLIST_TEST_SAMPLE"):
+        keep = _sample(items)
+        config.hook.pytest_deselected(items=[item for item in items if item not in keep])
+        items[:] = [item for item in items if item in keep]
     no_stack = pytest.mark.skip(reason="needs the stack: `python3 deploy test`")
     long = pytest.mark.skip(reason="long: `python3 deploy test --faults`")
     # Under `deploy test` nothing that needs the stack is skipped: without one it has to fail.
@@ -29,6 +42,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(no_stack)
         if item.get_closest_marker("faults") and item.get_closest_marker("slow") and not _faults():
             item.add_marker(long)
+
+
+def _sample(items: list[pytest.Item]) -> set[pytest.Item]:
+    """Every test, but of those with many parameters three: the first, the last, and one between."""
+    cases: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        cases[item.nodeid.partition("[")[0]].append(item)
+    return {case for found in cases.values() for case in (found[0], found[len(found) // 2], found[-1])}
 
 
 def _faults() -> bool:

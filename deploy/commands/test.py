@@ -1,14 +1,20 @@
-"""`test`: style, types, and every test on a fresh stack of its own."""
+"""`test`: style, types, and every test on a fresh stack of its own, on each Python that is supported and here."""
 
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 
+from deploy.commands.pythons import SUPPORTED, find_python, running_version
 from deploy.commands.up import prepare
 from deploy.config import ROOT, Config
-from deploy.environment import MEMBERS
+from deploy.environment import MEMBERS, ensure_environment
 from deploy.supervision.background import bound, ended_by_sigterm, settings_of, temporary_stack
 
 TYPED = [*(f"{member}/src" for member in MEMBERS), "deploy", "docs", "tests"]
@@ -18,6 +24,13 @@ STATIC = {
     "mypy": ["mypy", *TYPED],
     "mypy bench": ["mypy", "bench"],  # by itself: its modules are named like packages of ours
 }
+# What runs at the same time: tests of the stack's own services, which kill them; those with services of their own; and
+# those that need servers at most.
+SERVICES = ["-m", "services", "tests"]
+OWN_SERVICES = ["-m", "not services", "tests/integration"]
+UNITS = ["tests/unit", "tests/contract"]
+_RUNNING: set["subprocess.Popen[bytes]"] = set()
+_STOPPING = threading.Event()
 
 
 def test(config: Config, faults: bool, arguments: list[str]) -> int:
@@ -28,21 +41,21 @@ def test(config: Config, faults: bool, arguments: list[str]) -> int:
     prepare(config)
     failed = []
     if not arguments:
-        failed = [name for name, words in STATIC.items() if _run(name, words, {})]
+        failed = [name for name, words in STATIC.items() if _run(name, sys.executable, words, {})]
     # A stack that the environment points to is not for tests that kill and delete.
     for name in ("KAFKA_BOOTSTRAP", "MONGO_URL", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY", "QUERY_URL"):
         os.environ.pop(name, None)
-    own = config.without_given_servers()
     os.environ["WORKERS"] = "2"
-    with ended_by_sigterm(), temporary_stack(own, "test") as stack:
+    with ended_by_sigterm(), temporary_stack(config.without_given_servers(), "test") as stack:
         env = {
             **settings_of(stack),
             "CASTLIST_TEST_STACK": "1",
             "CASTLIST_TEST_HOME": str(stack.home),
             **({"CASTLIST_FAULTS": "1"} if faults else {}),
         }
-        if _run("pytest", ["pytest", *arguments], env):
-            failed.append("pytest")
+        failed_tests = _all_tests(config, faults, env) if not arguments else _pytest(arguments, env)
+        if failed_tests:
+            failed += failed_tests
             logs = config.home / "test-logs"
             shutil.rmtree(logs, ignore_errors=True)
             shutil.copytree(stack.home / "logs", logs)
@@ -52,10 +65,75 @@ def test(config: Config, faults: bool, arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
-def _run(name: str, words: list[str], env: dict[str, str]) -> int:
+def _all_tests(config: Config, faults: bool, env: dict[str, str]) -> list[str]:
+    """All lanes at once, or one after the other where faults take the servers away; the names of what failed."""
+    lanes: list[Callable[[int | None], list[str]]] = [
+        lambda output: _pytest(SERVICES, env, output),
+        lambda output: _pytest(OWN_SERVICES, env, output),
+        lambda output: _units(config, env, output),
+    ]
+    if faults:
+        return [name for lane in lanes for name in lane(None)]
+    first, *others = lanes
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(len(others)))
+        running = [pool.submit(lane, stack.enter_context(_shown_afterwards())) for lane in others]
+        try:
+            return [*first(None), *(name for lane in running for name in lane.result())]
+        except BaseException:
+            _STOPPING.set()
+            for process in list(_RUNNING):
+                process.terminate()
+            raise
+
+
+def _units(config: Config, env: dict[str, str], output: int | None) -> list[str]:
+    """Units and contract, on this Python and a sample of them on the others."""
+    failed = _pytest(UNITS, env, output)
+    missing = []
+    for version in SUPPORTED:
+        if version == running_version():
+            continue
+        base = find_python(version)
+        if base is None:
+            missing.append(version)
+            continue
+        python = ensure_environment(config, config.home / "environments" / version, base)
+        name, sample = f"pytest on Python {version}", {**env, "CASTLIST_TEST_SAMPLE": "1"}
+        if _run(name, str(python), ["pytest", "-q", *UNITS], sample, output):
+            failed.append(name)
+    if missing:
+        print(f"not on this machine, so not tested: Python {', '.join(missing)}", flush=True)
+    return failed
+
+
+def _pytest(arguments: list[str], env: dict[str, str], output: int | None = None) -> list[str]:
+    name = f"pytest {' '.join(arguments)}"
+    return [name] if _run(name, sys.executable, ["pytest", *arguments], env, output) else []
+
+
+@contextmanager
+def _shown_afterwards() -> Iterator[int]:
+    """Where output goes that is shown in the end."""
+    with tempfile.TemporaryFile() as file:
+        try:
+            yield file.fileno()
+        finally:
+            file.seek(0)
+            sys.stdout.flush()
+            shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.flush()
+
+
+def _run(name: str, python: str, words: list[str], env: dict[str, str], output: int | None = None) -> int:
+    if _STOPPING.is_set():
+        return 1
     started = time.monotonic()
-    print(f"── {name}", flush=True)
-    running = subprocess.Popen(bound([sys.executable, "-m", *words]), cwd=ROOT, env={**os.environ, **env})
+    _say(f"── {name}", output)
+    running = subprocess.Popen(
+        bound([python, "-m", *words]), cwd=ROOT, env={**os.environ, **env}, stdout=output, stderr=output
+    )
+    _RUNNING.add(running)
     try:
         code = running.wait()
     except KeyboardInterrupt:
@@ -63,7 +141,14 @@ def _run(name: str, words: list[str], env: dict[str, str]) -> int:
         running.terminate()
         running.wait()
         raise
-    print(
-        f"── {name}: {'passed' if code == 0 else f'failed ({code})'} in {time.monotonic() - started:.0f} s", flush=True
-    )
+    finally:
+        _RUNNING.discard(running)
+    verdict = "passed" if code == 0 else f"failed ({code})"
+    _say(f"── {name}: {verdict} in {time.monotonic() - started:.0f} s", output)
     return code
+
+
+def _say(line: str, output: int | None) -> None:
+    print(line, flush=True)
+    if output is not None:
+        os.write(output, f"{line}\n".encode())

@@ -27,17 +27,20 @@ from castlist.store.store import Store
 BOTH = ["memory", pytest.param("real", marks=pytest.mark.stack)]
 
 
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    """The name of a database with our collections and unique indexes; one for many tests, since making it is slow."""
+@pytest.fixture(scope="session")
+def database() -> Iterator[Any]:
+    """A database with our collections and unique indexes; one for many tests, since making it is slow.
+
+    Its client waits for no journal: that is for clearing it quickly.
+    """
     name = f"contract-{uuid.uuid4().hex[:12]}"
-    with MongoClient[dict[str, Any]](os.environ["MONGO_URL"]) as client:
+    with MongoClient[dict[str, Any]](os.environ["MONGO_URL"], w=1, journal=False) as client:
         for collection in COLLECTIONS:
             made = client[name].create_collection(collection.name)
             for index in collection.indexes:
                 if index.options.get("unique"):
                     made.create_index(list(index.keys), **index.options)
-        yield name
+        yield client[name]
         client.drop_database(name)
 
 
@@ -47,9 +50,10 @@ async def documents(request: pytest.FixtureRequest) -> AsyncIterator[Documents]:
     if request.param == "memory":
         yield MemoryDocuments()
         return
-    real = mongo.connect(os.environ["MONGO_URL"], request.getfixturevalue("database"))
+    database = request.getfixturevalue("database")
     for collection in COLLECTIONS:
-        await real.delete(collection.name, {})
+        database[collection.name].delete_many({})
+    real = mongo.connect(os.environ["MONGO_URL"], database.name)
     yield real
     real.close()
 

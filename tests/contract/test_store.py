@@ -41,6 +41,7 @@ from castlist.store.query import (
     within,
 )
 from castlist.store.records import (
+    AppearanceRecord,
     CommittedEpoch,
     GalleryRecord,
     PendingCommand,
@@ -51,6 +52,7 @@ from castlist.store.records import (
     PersonRecord,
     ProfileRecord,
     Record,
+    ShownAppearance,
     TaskError,
     TaskRecord,
     VideoName,
@@ -254,7 +256,7 @@ async def test_a_kind_of_pending_that_is_not_known_is_an_error(documents: Docume
 PARTS = [
     kind
     for _, kind in inspect.getmembers(records, inspect.isclass)
-    if issubclass(kind, Record) and kind not in (Record, PendingRecord, *(kind for _, kind in KINDS))
+    if issubclass(kind, Record) and kind not in (Record, PendingRecord, ShownAppearance, *(kind for _, kind in KINDS))
 ]
 
 
@@ -284,6 +286,16 @@ async def test_a_part_says_what_its_record_says(store: Store, part: type[Record]
             await table_of(store, collection).replace(record)
             (found,) = await table_of(store, collection).find_parts(part, with_id(record.id))
             assert found == part(**{name: getattr(record, name) for name in names})
+
+
+async def test_what_is_shown_of_an_appearance_is_what_is_stored(documents: Documents, store: Store) -> None:
+    """It is passed on as it is, so its parts are not typed."""
+    for appearance in some(AppearanceRecord, 3):
+        await store.appearances.replace(appearance)
+        (found,) = await store.appearances.find_parts(ShownAppearance, with_id(appearance.id))
+        stored = await documents.get("appearances", appearance.id)
+        assert stored is not None
+        assert {**stored, **plain(found)} == stored
 
 
 def is_part(part: type[Record], whole: type[Record]) -> bool:

@@ -17,7 +17,7 @@ from testkit.eventually import eventually
 from testkit.running_stack import RunningStack, connected, whole_topic
 from testkit.synthetic import SyntheticVideo, expected_videos, submit
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.services]
 
 
 async def test_redelivered_and_reordered_events_change_nothing(stack: RunningStack, database: Database) -> None:

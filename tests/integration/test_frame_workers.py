@@ -33,7 +33,7 @@ from testkit.api import new_gallery
 from testkit.eventually import eventually_async
 from testkit.running_stack import RunningStack, connected, whole_topic
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.services]
 GROUPS = {VIDEO_UPLOADED: "frame-workers.plan", VIDEO_CHUNKS: "frame-workers"}
 # Every frame is looked at for the tiniest faces: seconds of video take minutes.
 SLOW = values.GallerySettings(samples_per_second=30, smallest_face=20)

@@ -14,7 +14,7 @@ from testkit.eventually import eventually
 from testkit.running_stack import RunningStack, connected
 from testkit.synthetic import SyntheticVideo, expected_videos, submit
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.services]
 
 
 async def choose(stack: RunningStack, database: Database, gallery: str, choice: Any) -> None:

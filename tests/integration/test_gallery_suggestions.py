@@ -12,7 +12,7 @@ from testkit.eventually import eventually
 from testkit.running_stack import RunningStack, connected
 from testkit.synthetic import SyntheticVideo, submit
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.services]
 
 
 def between(person: int, view: int) -> Any:

@@ -25,12 +25,18 @@ from castlist.store.store import Store, Table
 from castlist.tasks import lifecycle
 from query_api.command_outbox import CommandOutbox
 from query_api.http.cursors import Order
-from query_api.http.rendering import Json, shown
+from query_api.http.rendering import Json, renderer
 
 R = TypeVar("R", bound=Record)
 NEWEST = 100
 """How many appearances a profile shows in a list."""
 NEWEST_FIRST = Order(AppearanceRecord.created_at, -1)
+
+_task = renderer(resources.Task, "people", "error", "eta_seconds")
+_profile = renderer(resources.Profile, "appearances")
+_appearance = renderer(resources.Appearance, "video_name", "crop")
+_crop = renderer(resources.CropPicture, "url")
+_video = renderer(resources.Video)
 
 
 class ReadModel:
@@ -62,12 +68,11 @@ class ReadModel:
             in_videos = one_of(AppearanceRecord.video_id, done)
             people = await self.store.appearances.count_by(in_videos, AppearanceRecord.video_id)
         return [
-            shown(
-                resources.Task,
+            _task(
                 task,
-                people=people.get(task.video_id, 0) if task.status == lifecycle.DONE else None,
-                error=task.error and {"code": task.error.code, "message": task.error.message},
-                eta_seconds=_eta(task, now),
+                people.get(task.video_id, 0) if task.status == lifecycle.DONE else None,
+                task.error and {"code": task.error.code, "message": task.error.message},
+                _eta(task, now),
             )
             for task in records
         ]
@@ -99,11 +104,7 @@ class ReadModel:
         for one, view in zip(found, await self.appearances(found), strict=True):
             of[one.profile_id].append((one.created_at, one.id, view))
         return [
-            shown(
-                resources.Profile,
-                profile,
-                appearances=[view for _, _, view in sorted(of[profile.id], key=_age, reverse=True)[:NEWEST]],
-            )
+            _profile(profile, [view for _, _, view in sorted(of[profile.id], key=_age, reverse=True)[:NEWEST]])
             for profile in records
             if profile.id in of
         ]
@@ -122,12 +123,7 @@ class ReadModel:
         """Appearances as shown."""
         names = await self._names({one.video_id for one in records})
         return [
-            shown(
-                resources.Appearance,
-                one,
-                video_name=names.get(one.video_id, ""),
-                crop=one.crop and shown(resources.CropPicture, one.crop, url=f"/{one.crop.key}"),
-            )
+            _appearance(one, names.get(one.video_id, ""), one.crop and _crop(one.crop, f"/{one.crop.key}"))
             for one in records
         ]
 
@@ -157,7 +153,7 @@ class ReadModel:
 
     def videos(self, records: Sequence[VideoRecord]) -> list[Json]:
         """Videos as shown."""
-        return [shown(resources.Video, video) for video in records]
+        return [_video(video) for video in records]
 
     async def galleries(self, ids: Sequence[str]) -> list[Json]:
         """Galleries as shown."""

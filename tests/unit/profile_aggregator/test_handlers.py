@@ -182,7 +182,7 @@ async def test_a_video_becomes_people_whatever_fails() -> None:
         assert await aggregator.clusters() == [["a:1:0", "b:1:0"], ["b:1:1"]]
         assert set((await aggregator.statuses()).values()) == {"done"}
 
-    assert await everywhere(second, prepare=first) > 10
+    assert await everywhere(second, prepare=first)
 
 
 @settings(max_examples=25, deadline=None)
@@ -272,7 +272,7 @@ async def test_what_cannot_be_worked_through_fails_its_task_alone(whole: bool) -
     async def prepare(aggregator: Aggregator) -> None:
         await aggregator.deliver(*await aggregator.put_in("a", ADA))
 
-    assert await everywhere(scenario, prepare) > 10
+    assert await everywhere(scenario, prepare)
 
 
 @settings(max_examples=40, deadline=None)
@@ -302,7 +302,7 @@ async def test_a_cancel_ends_the_same_whatever_fails() -> None:
         await aggregator.deliver(*events, cancel, last)
         assert nothing_left_of(await aggregator.servers.left(), "a")
 
-    assert await everywhere(scenario) > 10
+    assert await everywhere(scenario)
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
@@ -325,7 +325,7 @@ async def test_a_name_is_given_once_whatever_fails() -> None:
         names = {profile.name for profile in await aggregator.servers.stored.profiles.find()}
         assert names == {"Ada Lovelace", None}
 
-    assert await everywhere(scenario, prepare=two_videos) > 10
+    assert await everywhere(scenario, prepare=two_videos)
 
 
 async def test_a_deleted_video_is_gone_whatever_fails() -> None:
@@ -344,7 +344,7 @@ async def test_a_deleted_video_is_gone_whatever_fails() -> None:
         assert left["documents"]["plans"].keys() == {"a:1"}
         assert {task["status"] for task in left["documents"]["tasks"].values()} == {"done"}
 
-    assert await everywhere(scenario, prepare=two_videos) > 10
+    assert await everywhere(scenario, prepare=two_videos)
 
 
 async def test_another_distance_is_set_once_whatever_fails() -> None:
@@ -361,7 +361,7 @@ async def test_another_distance_is_set_once_whatever_fails() -> None:
         assert gallery.settings == values.GallerySettings(smallest_face=40, across_video_distance=0.3)
         assert await aggregator.servers.stored.pending.ids() == ["recluster::g"]
 
-    assert await everywhere(scenario, prepare=two_videos) > 10
+    assert await everywhere(scenario, prepare=two_videos)
 
 
 # --- what was lost is announced again ---------------------------------------------------------------------------------
@@ -387,7 +387,7 @@ async def test_what_kafka_lost_is_announced_again_whatever_fails(known: int) -> 
         await aggregator.deliver(*(results if known else ()))
         assert await aggregator.clusters() == ([["a:1:0"]] if known else [])
 
-    assert await everywhere(scenario) > 10
+    assert await everywhere(scenario)
 
 
 async def test_a_command_that_kafka_lost_is_published_again() -> None:

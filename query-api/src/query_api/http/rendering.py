@@ -1,10 +1,10 @@
 """Records as clients see them: JSON of the shapes in `castlist.api.resources`, written fast (a test compares).
 
-A resource's field is taken from the record's field of that name, unless it is given. What is plain (boxes, segments,
-sizes) orjson writes as it is.
+What is plain (boxes, segments, sizes) orjson writes as it is.
 """
 
-import functools
+import operator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,23 +24,24 @@ def instant(value: datetime | None) -> str | None:
     return value.replace(tzinfo=None).isoformat() + "Z"
 
 
-@functools.cache
-def _fields(model: type[BaseModel]) -> tuple[tuple[str, bool], ...]:
-    """Each field's name, and whether it is an instant."""
-    return tuple((name, AwareDatetime in _parts(field.annotation)) for name, field in model.model_fields.items())
+def renderer(model: type[BaseModel], *given: str) -> Callable[..., Json]:
+    """A function from a record to the JSON document of `model`. It takes the values of the `given` fields behind the
+    record, in that order; the other fields are the record's of the same name."""
+    own = tuple(name for name in model.model_fields if name not in given)
+    instants = tuple(name for name in own if AwareDatetime in _parts(model.model_fields[name].annotation))
+    values_of, names = operator.attrgetter(*own), own + given
+
+    def render(record: Any, *values: Any) -> Json:
+        document = dict(zip(names, values_of(record) + values, strict=True))
+        for name in instants:
+            document[name] = instant(document[name])
+        return document
+
+    return render
 
 
 def _parts(annotation: Any) -> tuple[Any, ...]:
     return (annotation, *getattr(annotation, "__args__", ()))
-
-
-def shown(model: type[BaseModel], record: Any, **given: Any) -> Json:
-    """The JSON document of `model` for a record."""
-    document: Json = {}
-    for name, is_instant in _fields(model):
-        value = given[name] if name in given else getattr(record, name)
-        document[name] = instant(value) if is_instant else value
-    return document
 
 
 def json_response(body: Any, status: int = 200) -> Response:

@@ -293,18 +293,28 @@ class AppearanceRecord(Record, frozen=True, kw_only=True):
     crop: Crop | None
 
 
+class ShownCrop(msgspec.Struct, frozen=True):
+    """A crop as it is shown: what is passed on is left as it is."""
+
+    key: str
+    time: float
+    box: dict[str, int]
+    frame: dict[str, int]
+    quality: float
+
+
 class ShownAppearance(Record, frozen=True, kw_only=True):
-    """Of an appearance: what is shown of it."""
+    """Of an appearance: what is shown of it. A page of 100 profiles reads 500 of these and passes them on."""
 
     profile_id: str
     video_id: str
     created_at: datetime
-    segments: tuple[Segment, ...]
+    segments: list[dict[str, float]]
     seconds: float
     faces: int
     first_seen: float
     last_seen: float
-    crop: Crop | None
+    crop: ShownCrop | None
 
 
 class AppearanceProfile(Record, frozen=True, kw_only=True):
