@@ -20,7 +20,9 @@ _ELSEWHERE = (*ADDRESSES, "S3_ACCESS_KEY", "S3_SECRET_KEY", "QUERY_URL")
 
 @contextlib.contextmanager
 def own_stack(purpose: str, workers: int) -> Iterator[RunningStack]:
-    """A stack with so many slots while inside. What its supervisor tells goes to stderr; Ctrl-C and SIGTERM end it.
+    """A stack with so many slots while inside, named by the environment. Ctrl-C and SIGTERM end it.
+
+    What its supervisor tells goes to stderr.
 
     Exits with 2, and the reason on stderr, where it cannot be started.
     """
@@ -35,6 +37,7 @@ def own_stack(purpose: str, workers: int) -> Iterator[RunningStack]:
         except DeployError as error:
             print(f"bench: a stack of its own cannot be started: {error}", file=sys.stderr)
             sys.exit(2)
+        os.environ.update(read_dotenv(Home(running.home).env))
         yield RunningStack.of(running.home, settings_of(running))
 
 
@@ -53,6 +56,5 @@ def servers(purpose: str) -> Iterator[None]:
         "(`python3 deploy up`), first `. .castlist/env`.",
         file=sys.stderr,
     )
-    with own_stack(purpose, 1) as stack:
-        os.environ.update(read_dotenv(Home(stack.home).env))
+    with own_stack(purpose, 1):
         yield

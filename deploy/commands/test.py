@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from deploy.commands.pythons import SUPPORTED, find_python, running_version
 from deploy.commands.up import prepare
@@ -29,6 +30,7 @@ STATIC = {
 SERVICES = ["-m", "services", "tests"]
 OWN_SERVICES = ["-m", "not services", "tests/integration"]
 UNITS = ["tests/unit", "tests/contract"]
+Lane = Callable[[int | None], list[str]]
 _RUNNING: set["subprocess.Popen[bytes]"] = set()
 _STOPPING = threading.Event()
 
@@ -67,11 +69,8 @@ def test(config: Config, faults: bool, arguments: list[str]) -> int:
 
 def _all_tests(config: Config, faults: bool, env: dict[str, str]) -> list[str]:
     """All lanes at once, or one after the other where faults take the servers away; the names of what failed."""
-    lanes: list[Callable[[int | None], list[str]]] = [
-        lambda output: _pytest(SERVICES, env, output),
-        lambda output: _pytest(OWN_SERVICES, env, output),
-        lambda output: _units(config, env, output),
-    ]
+    lanes: list[Lane] = [partial(_pytest, words, env) for words in (SERVICES, OWN_SERVICES, UNITS)]
+    lanes.append(partial(_other_pythons, config, env))
     if faults:
         return [name for lane in lanes for name in lane(None)]
     first, *others = lanes
@@ -87,23 +86,18 @@ def _all_tests(config: Config, faults: bool, env: dict[str, str]) -> list[str]:
             raise
 
 
-def _units(config: Config, env: dict[str, str], output: int | None) -> list[str]:
-    """Units and contract, on this Python and a sample of them on the others."""
-    failed = _pytest(UNITS, env, output)
-    missing = []
-    for version in SUPPORTED:
-        if version == running_version():
-            continue
-        base = find_python(version)
-        if base is None:
-            missing.append(version)
-            continue
-        python = ensure_environment(config, config.home / "environments" / version, base)
-        name, sample = f"pytest on Python {version}", {**env, "CASTLIST_TEST_SAMPLE": "1"}
-        if _run(name, str(python), ["pytest", "-q", *UNITS], sample, output):
-            failed.append(name)
-    if missing:
+def _other_pythons(config: Config, env: dict[str, str], output: int | None) -> list[str]:
+    """A sample of units and contract on each other Python that is supported; those that are not here are named."""
+    found = {version: find_python(version) for version in SUPPORTED if version != running_version()}
+    if missing := [version for version, base in found.items() if base is None]:
         print(f"not on this machine, so not tested: Python {', '.join(missing)}", flush=True)
+    failed = []
+    for version, base in found.items():
+        if base is not None:
+            python = ensure_environment(config, config.home / "environments" / version, base)
+            name, sample = f"pytest on Python {version}", {**env, "CASTLIST_TEST_SAMPLE": "1"}
+            if _run(name, str(python), ["pytest", "-q", *UNITS], sample, output):
+                failed.append(name)
     return failed
 
 

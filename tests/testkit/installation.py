@@ -23,9 +23,12 @@ from castlist.adapters.s3 import S3Objects
 from castlist.clock import now_utc
 from castlist.contract.commands import CancelVideo
 from castlist.contract.events import ChunkFailed
-from castlist.contract.ids import event_id
+from castlist.contract.ids import crops_prefix, event_id, run_key
 from castlist.contract.topics import TOPICS
 from castlist.service.settings import Settings
+from castlist.store.query import eq
+from castlist.store.records import ChunkResultRecord
+from castlist.store.store import Store
 from castlist.tasks.registration import register
 from testkit import database
 from testkit.api import Api
@@ -34,7 +37,7 @@ from testkit.running_stack import RunningStack, connected, whole_topic
 from testkit.synthetic import SyntheticVideo, submit
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-VERSIONS = sorted(folder for folder in DATA.iterdir() if (folder / "answers.json").exists())
+VERSIONS = sorted(found.parent for found in DATA.glob("*/answers.json"))
 """The installations that we have."""
 NEWSROOM = (
     SyntheticVideo("lobby", "newsroom", [[1, 2], [1]]),
@@ -101,10 +104,19 @@ async def fill(stack: RunningStack) -> None:
             await eventually_async(partial(api.is_settled, gallery))
         api.http.delete(f"{api.query}/videos/gone").raise_for_status()
         await eventually_async(lambda: api.is_settled("newsroom"))
+        await eventually_async(partial(_nothing_under, objects, crops_prefix(GONE.video_id, 1)))
         await register(store, WAITING.uploaded(), now_utc())
         await WAITING.store_plan(store)
         await publisher.publish(WAITING.planned(), WAITING.encoded()[0])
-        await eventually_async(lambda: api.get("/tasks?gallery=archive&status=processing").json()["items"])
+        await eventually_async(partial(_half_way, store))
+
+
+async def _half_way(store: Store) -> bool:
+    return bool(await store.chunks.find(eq(ChunkResultRecord.run, run_key(WAITING.video_id, 1))))
+
+
+async def _nothing_under(objects: S3Objects, prefix: str) -> bool:
+    return not await objects.list(prefix)
 
 
 def _done(api: Api, video: SyntheticVideo) -> bool:

@@ -16,6 +16,9 @@ from scenes_of_people import Scenes
 SETS = 20
 
 
+pytestmark = pytest.mark.slow
+
+
 @cache
 def scenes() -> list[Scenes]:
     return [Scenes(seed) for seed in range(SETS)]

@@ -35,6 +35,7 @@ from castlist_identity.gallery import Gallery
 from castlist_identity.gallery_diff import GalleryChange
 from castlist_identity.partition import partition
 
+pytestmark = pytest.mark.slow
 Videos = dict[str, list[GalleryPerson]]
 
 
