@@ -85,6 +85,18 @@ async def test_a_crash_costs_its_own_job_and_no_neighbour(pool: Pool) -> None:
     assert (await neighbour)["value"] == "well"
 
 
+async def test_a_closed_pool_starts_nothing() -> None:
+    """A job that still runs when the slots close is lost, and nobody waits for another process."""
+    async with Pool(1, stub_command()) as pool:
+        job = asyncio.create_task(run(pool, do="sleep", seconds=60))
+        await asyncio.sleep(0.3)
+    with pytest.raises(ChildLostError):
+        await job
+    with pytest.raises(UnavailableError):
+        await run(pool, do="echo")
+    assert [child.pid for child in pool.children] == [None]
+
+
 async def test_a_job_that_takes_too_long_is_killed(pool: Pool) -> None:
     """Also where it gives no sign of life."""
     with pytest.raises(ChildLostError) as lost:

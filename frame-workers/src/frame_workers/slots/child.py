@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -71,6 +72,7 @@ class Child(JobRunner):
         self._command, self._on_ready = command, on_ready
         self._process: asyncio.subprocess.Process | None = None
         self._starting: asyncio.Task[None] | None = None
+        self._closed = False
         self.facts: JobMessage = {}
 
     @property
@@ -84,7 +86,9 @@ class Child(JobRunner):
         return self.pid is not None and (self._starting is None or self._starting.done())
 
     def start(self) -> None:
-        """Begin to start it, unless it is there or starting."""
+        """Begin to start it, unless it is there or starting. UnavailableError once it was ended for good."""
+        if self._closed:
+            raise UnavailableError("the slots are closed")
         if self._starting is None or (self._starting.done() and self.pid is None):
             self._starting = asyncio.create_task(self._start())
 
@@ -115,7 +119,8 @@ class Child(JobRunner):
         process = self._process
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                process.kill()
+                # not process.kill(), which looks first whether it has exited, and then nobody learns with what status
+                os.kill(process.pid, signal.SIGKILL)
             await process.wait()
 
     async def _started(self) -> asyncio.subprocess.Process:
@@ -180,10 +185,12 @@ class Child(JobRunner):
     async def _replace(self, reason: str) -> None:
         CHILD_RESTARTS.labels(reason).inc()
         await self.kill()
-        self.start()
+        if not self._closed:
+            self.start()
 
     async def close(self) -> None:
-        """End it for good."""
+        """End it for good: a job that still runs on it is lost, and starts no other."""
+        self._closed = True
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
