@@ -113,7 +113,7 @@ def test_a_refused_file_does_not_hold_up_the_others(stack: RunningStack, tmp_pat
 def test_a_cancelled_task_has_its_own_exit_code(stack: RunningStack, api: Api) -> None:
     """For who watches it; cancelling what is cancelled is fine, what is done is refused, and unknown is wrong usage."""
     gallery = new_gallery("client")
-    _, submitted = castlist(stack, "submit", str(clips.minute()), "-g", gallery)
+    _, submitted = castlist(stack, "submit", str(clips.long(20)), "-g", gallery)
     task = submitted["files"][0]["task_id"]
     watching = start(stack, "watch", task)
     eventually(lambda: api.task(task)["status"] == "processing")

@@ -87,14 +87,24 @@ async def test_a_crash_costs_its_own_job_and_no_neighbour(pool: Pool) -> None:
 
 async def test_a_closed_pool_starts_nothing() -> None:
     """A job that still runs when the slots close is lost, and nobody waits for another process."""
-    async with Pool(1, stub_command()) as pool:
-        job = asyncio.create_task(run(pool, do="sleep", seconds=60))
-        await asyncio.sleep(0.3)
+    at_work = asyncio.Event()
+    async with Pool(1, stub_command()) as pool, pool.slot("v") as child:
+        job = asyncio.create_task(child.run({"do": "sleep", "seconds": 60}, AMPLE, lambda _: at_work.set()))
+        await at_work.wait()
     with pytest.raises(ChildLostError):
+        await job
+    assert child.pid is None
+
+
+async def test_a_job_that_waits_for_a_closed_child_is_refused() -> None:
+    """It need not wait any longer."""
+    async with Pool(1, stub_command()) as pool:
+        job = asyncio.create_task(run(pool, do="echo"))
+        await asyncio.sleep(0)
+    with pytest.raises(UnavailableError):
         await job
     with pytest.raises(UnavailableError):
         await run(pool, do="echo")
-    assert [child.pid for child in pool.children] == [None]
 
 
 async def test_a_job_that_takes_too_long_is_killed(pool: Pool) -> None:

@@ -130,6 +130,10 @@ class Child(JobRunner):
             await asyncio.shield(self._starting)
         except (OSError, KeyError, TimeoutError, asyncio.IncompleteReadError, GarbledMessageError) as error:
             raise UnavailableError(f"a worker child does not start: {error!r}") from error
+        except asyncio.CancelledError:
+            if self._starting.cancelled():
+                raise UnavailableError("the slots are closed") from None
+            raise
         assert self._process is not None
         return self._process
 
