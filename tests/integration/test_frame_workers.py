@@ -338,6 +338,7 @@ async def test_what_is_not_a_video_is_rejected(world: World, data: bytes, code: 
     (rejected,) = await eventually_async(lambda: world.of(events.VideoRejected, uploaded.video_id))
     assert rejected.code == code if code else rejected.code in lifecycle.ERROR_CODES
     assert rejected.message
+    await world.acknowledged(VIDEO_UPLOADED)
     assert await world.store.attempts.get(ids.plan_key(uploaded.video_id, 1)) is None
 
 
