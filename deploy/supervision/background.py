@@ -39,6 +39,7 @@ def launch(config: Config, home: Home, arguments: list[str], left: bool = False)
         "CASTLIST_CACHE": str(config.cache),
         **{name: str(port) for name, port in config.ports.items()},
     }
+    log.touch(0o600)
     with log.open("ab") as output:
         running = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd=ROOT, env=env

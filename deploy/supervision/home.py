@@ -11,6 +11,9 @@ from typing import Any, TextIO
 from deploy.errors import DeployError
 from deploy.supervision.ports import free_port, is_free
 
+FOR_OTHERS = 0o077
+"""The bits of a mode that say what other users may do."""
+
 
 @dataclass(frozen=True)
 class Home:
@@ -39,9 +42,17 @@ class Home:
         return self.root / "env"
 
     def make(self) -> None:
-        for folder in (self.root, self.data, self.logs, self.run):
-            folder.mkdir(parents=True, exist_ok=True)
-        self.run.chmod(0o700)
+        """Make what is missing, for our user alone.
+
+        A home that others could read, as those of earlier versions, is closed to them with all that is in it.
+        """
+        self.root.mkdir(0o700, parents=True, exist_ok=True)
+        for folder in (self.data, self.logs, self.run):
+            folder.mkdir(0o700, exist_ok=True)
+        if self.root.stat().st_mode & FOR_OTHERS:
+            for path in (self.data, self.logs, self.run, self.state, self.env, self.root / "lock"):
+                _close(path)
+            self.root.chmod(0o700)  # last: one who is interrupted begins again
 
     def lock(self) -> TextIO:
         """Held for as long as the returned file is open. Raises `DeployError` when another supervisor holds it."""
@@ -52,6 +63,16 @@ class Home:
             file.close()
             raise DeployError(f"a stack is running in {self.root} already: `down` stops it") from None
         return file
+
+
+def _close(path: Path) -> None:
+    """Take from all others what they may do with `path` and what is below it; links are left as they are."""
+    if path.is_symlink() or not path.exists():
+        return
+    path.chmod(path.stat().st_mode & ~FOR_OTHERS)
+    if path.is_dir():
+        for inner in path.iterdir():
+            _close(inner)
 
 
 @dataclass
@@ -81,13 +102,13 @@ class Kept:
         return port
 
     def save(self, home: Home) -> None:
-        write_atomically(home.run / "kept.json", json.dumps(vars(self), indent=1), 0o600)
+        write_atomically(home.run / "kept.json", json.dumps(vars(self), indent=1))
 
 
-def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
-    """Replace `path`; a reader sees the old text or the new one."""
+def write_atomically(path: Path, text: str) -> None:
+    """Replace `path`, for our user alone; a reader sees the old text or the new one."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
     os.replace(partial, path)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from deploy.errors import DeployError
-from deploy.supervision.home import Home, write_atomically
+from deploy.supervision.home import FOR_OTHERS, Home, write_atomically
 from deploy.supervision.process import CHILD, Process, Spec, rotate
 from deploy.supervision.process_id import ProcessId
 from deploy.supervision.stack import Stack
@@ -43,6 +43,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Until SIGTERM, SIGINT or SIGHUP. Raises `DeployError` when the stack does not come up; nothing is left."""
+        os.umask(FOR_OTHERS)  # for the servers and services too: what they store and log is nobody else's to read
         self._home.make()
         with self._home.lock(), self._signals():
             try:
@@ -161,4 +162,4 @@ def end_orphans(home: Home) -> None:
 def write_env(home: Home, env: dict[str, str]) -> None:
     """`CASTLIST_HOME/env`: the stack's settings, for a shell to source. It holds the store's keys."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted(env.items())]
-    write_atomically(home.env, "\n".join(lines) + "\n", 0o600)
+    write_atomically(home.env, "\n".join(lines) + "\n")

@@ -119,6 +119,15 @@ def test_starts_in_order_and_stops_everything_on_sigterm(supervise: Callable[...
     assert running.state()["stage"] == "stopped"
 
 
+def test_what_the_stack_writes_is_for_its_user_alone(supervise: Callable[..., SupervisorProcess]) -> None:
+    """The home, and what its processes put there, whatever they think of modes."""
+    supervisor = supervise()
+    supervisor.wait_ready()
+    paths = [supervisor.home, *supervisor.home.rglob("*")]
+    assert len(paths) > 8
+    assert [path.name for path in paths if path.stat().st_mode & 0o077] == []
+
+
 def test_no_child_survives_a_killed_supervisor(supervise: Callable[..., SupervisorProcess]) -> None:
     """`kill -9` leaves it no time: the kernel ends its children; `status` sees that nothing runs, `up` works again."""
     running = supervise()
