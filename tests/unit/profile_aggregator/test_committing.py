@@ -14,6 +14,7 @@ from castlist.adapters.memory import MemoryDocuments, MemoryLog, MemoryObjects, 
 from castlist.clock import now_utc
 from castlist.contract import commands, events, values
 from castlist.contract.box import Box
+from castlist.contract.ids import crop_key
 from castlist.contract.topics import PROFILE_EVENTS
 from castlist.contract.values import Crop, DistanceSetting, FrameSize, Segment
 from castlist.contract.vectors import Vector
@@ -33,6 +34,7 @@ from castlist_identity import auto_distance, reclustering
 from castlist_identity.domain import VideoPerson
 from castlist_identity.partition import partition
 from profile_aggregator.commits import commit_planner
+from profile_aggregator.commits.commit_planner import CommitPlan, CommitPlanner
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.maintenance import GalleryMaintenance
@@ -58,13 +60,14 @@ class World:
     def __init__(self) -> None:
         self.store = Store(MemoryDocuments())
         self.log = MemoryLog()
+        self.objects = MemoryObjects("castlist")
         self.start()
 
     def start(self) -> None:
         """As after a crash: what is not in MongoDB is lost."""
         self.galleries = GalleryCache(self.store)
         relay = OutboxRelay(self.store, MemoryPublisher(self.log), now_utc, [PROFILE_EVENTS])
-        self.committer = Committer(self.store, MemoryObjects("castlist"), relay, self.galleries, now_utc, 10)
+        self.committer = Committer(self.store, self.objects, relay, self.galleries, now_utc, 10)
         self.maintenance = GalleryMaintenance(self.store, self.galleries, self.committer, now_utc)
 
     async def found(self, video: str, *means: Vector, together: bool = False) -> None:
@@ -341,3 +344,44 @@ async def test_a_broken_gallery_does_not_hold_up_the_others(world: World) -> Non
     await world.maintenance.round()
     assert await store.suggestions.count(eq(SuggestionRecord.gallery, GALLERY)) == 1
     assert await store.pending.ids() == [waiting.id]
+
+
+@pytest.mark.parametrize("broken", ["memory", "publishing"])
+async def test_what_goes_wrong_after_a_commit_has_won_takes_nothing_back(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """The task stays done, its crops stay, and the next commit goes on from what MongoDB holds."""
+
+    def fails(*_: Any) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    crop = crop_key("a", 1, 0, 0)
+    world.objects.store(crop, b"jpeg", "image/jpeg")
+    with monkeypatch.context() as patch:
+        target = CommitPlan if broken == "memory" else MemoryPublisher
+        patch.setattr(target, "succeeded" if broken == "memory" else "publish_entries", fails)
+        await world.commit("a", at(0.0))
+    assert [task.status for task in await world.store.tasks.find()] == ["done"]
+    assert await world.objects.get(crop) == b"jpeg"
+    await world.commit("b", at(0.1))
+    assert await world.clusters() == [("a:1:0", "b:1:0")]
+
+
+async def test_what_another_process_has_done_is_not_taken_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that fails over a video whose people another one has committed meanwhile leaves what it shows."""
+    crop = crop_key("a", 1, 0, 0)
+    world.objects.store(crop, b"jpeg", "image/jpeg")
+    await world.found("a", at(0.0))
+    slow, plan_of = world.committer, CommitPlanner.for_batch
+
+    async def overtaken(*given: Any) -> Any:
+        monkeypatch.setattr(CommitPlanner, "for_batch", plan_of)
+        world.start()
+        await world.committer.commit(GALLERY)
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(CommitPlanner, "for_batch", overtaken)
+    await slow.commit(GALLERY)
+    assert [task.status for task in await world.store.tasks.find()] == ["done"]
+    assert await world.objects.get(crop) == b"jpeg"
+    assert await world.pending() == 0

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from castlist.contract.commands import DeleteVideo
-from castlist.contract.ids import crops_prefix
+from castlist.contract.ids import crops_prefix, task_id
 from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.ports.errors import AlreadyExistsError, UnavailableError
 from castlist.ports.objects import Objects
@@ -22,6 +22,7 @@ from castlist.store.query import ascending, eq, not_of_kind, with_id, with_ids
 from castlist.store.records import (
     CommittedEpoch,
     LedgerRecord,
+    OutboxRecord,
     PendingRecluster,
     PendingRecord,
     PendingVideo,
@@ -104,10 +105,12 @@ class Committer:
             if not batch.large or (clustered is not None and clustered.members == members):
                 try:
                     plan = await self._planner.for_recluster(gallery, batch, backlog, cached, clustered)
-                    await self._carry_out(plan)
-                    await self._published(gallery)
+                    entries = await self._write(plan)
                 except (StaleGalleryError, AlreadyExistsError):
                     self._galleries.forget(gallery)
+                    return True
+                await self._follow(plan, entries)
+                await self._published(gallery)
                 return True
             distance, links = known.distance, known.links
         self._clustered[gallery] = await asyncio.to_thread(cluster_component, members, distance, links)
@@ -123,7 +126,8 @@ class Committer:
             started = time.monotonic()
             try:
                 cached = await self._galleries.current(gallery)
-                await self._carry_out(await self._planner.for_batch(gallery, batch, cached))
+                plan = await self._planner.for_batch(gallery, batch, cached)
+                entries = await self._write(plan)
             except (StaleGalleryError, AlreadyExistsError) as stale:
                 if attempts > _PATIENCE:
                     raise UnavailableError(f"gallery {gallery} keeps changing: {stale!r}"[:300]) from stale
@@ -133,7 +137,7 @@ class Committer:
                 continue
             except TaskEndedError as ended:
                 COMMITS.labels("ended").inc()
-                await self._drop(ended.pending)
+                await self._give_up(ended.pending)
                 batch = [one for one in batch if one.id != ended.pending.id]
                 continue
             except UnavailableError:
@@ -143,19 +147,28 @@ class Committer:
                 self._galleries.forget(gallery)
                 await self._isolate(gallery, batch)
                 return
+            # It has won: nothing that goes wrong from here on may undo it, or fail a task that is done.
             COMMIT_SECONDS.observe(time.monotonic() - started)
             COMMITTED_VIDEOS.inc(len(batch))
+            await self._follow(plan, entries)
             await self._clean_up(batch)
             return
 
-    async def _carry_out(self, plan: CommitPlan) -> None:
-        """Write the plan and publish what it says. StaleGalleryError, TaskEndedError, AlreadyExistsError undo it."""
+    async def _write(self, plan: CommitPlan) -> list[OutboxRecord]:
+        """The transaction, and nothing else. StaleGalleryError, TaskEndedError, AlreadyExistsError undo it."""
         try:
-            entries = await self._store.transaction(lambda transaction: write(transaction, plan, self._clock()))
+            return await self._store.transaction(lambda transaction: write(transaction, plan, self._clock()))
         except UnavailableError:
             self._galleries.forget(plan.gallery)  # whether it was written is unknown
             raise
-        await asyncio.to_thread(plan.succeeded)
+
+    async def _follow(self, plan: CommitPlan, entries: Sequence[OutboxRecord]) -> None:
+        """What is in memory follows a commit that has won, and its events go out."""
+        try:
+            await asyncio.to_thread(plan.succeeded)
+        except Exception:
+            log.exception("commit_not_followed", extra={"gallery": plan.gallery})
+            self._galleries.forget(plan.gallery)  # half changed; MongoDB has it all
         COMMITS.labels("done").inc()
         log.info(
             "gallery_committed",
@@ -172,8 +185,12 @@ class Committer:
         self._publishing[plan.gallery] = asyncio.create_task(self._relay.publish(entries))
 
     async def _published(self, gallery: str) -> None:
+        """What could not be published is in the outbox."""
         if (publishing := self._publishing.pop(gallery, None)) is not None:
-            await publishing
+            try:
+                await publishing
+            except Exception as error:
+                log.warning("publishing_postponed", extra={"gallery": gallery, "reason": repr(error)[:200]})
 
     async def _isolate(self, gallery: str, batch: Sequence[PendingRecord]) -> None:
         """Something about this batch fails: halve it until it is one video, whose task fails."""
@@ -192,7 +209,7 @@ class Committer:
             return
         now = self._clock()
         await lifecycle.finish(self._store, one.video_id, one.epoch, lifecycle.FAILED, now, _NOT_COMMITTED)
-        await self._drop(one)
+        await self._give_up(one)
 
     async def _admissible(self, pending: Sequence[PendingRecord]) -> list[PendingRecord]:
         """What of `pending` is still to be committed: not in the ledger, and no newer epoch is there or beside it."""
@@ -215,11 +232,16 @@ class Committer:
     async def _supersede(self, one: PendingVideo) -> None:
         now = self._clock()
         await lifecycle.finish(self._store, one.video_id, one.epoch, lifecycle.CANCELLED, now, _SUPERSEDED)
-        await self._drop(one)
+        await self._give_up(one)
 
-    async def _drop(self, one: PendingVideo) -> None:
-        """Nothing of it reaches a profile; its crops go first, so that a crash in between leaves the reminder."""
-        await self._objects.delete_prefix(crops_prefix(one.video_id, one.epoch))
+    async def _give_up(self, one: PendingVideo) -> None:
+        """Nothing of it reaches a profile; its crops go first, so that a crash in between leaves the reminder.
+
+        What a task shows that is done all the same, by another process or in spite of an error, stays.
+        """
+        task = await self._store.tasks.get(task_id(one.video_id, one.epoch))
+        if task is None or task.status != lifecycle.DONE:
+            await self._objects.delete_prefix(crops_prefix(one.video_id, one.epoch))
         await self._store.pending.delete(with_id(one.id))
 
     async def _clean_up(self, batch: Sequence[PendingRecord]) -> None:

@@ -38,6 +38,8 @@ LOG_EVENTS = {
     # profile-aggregator
     "gallery_committed": "The people of some videos, or a command, are in the gallery now.",
     "commit_failed": "A mistake of ours about `pending`, with its traceback; its task fails or its command is dropped.",
+    "commit_not_followed": "A commit won, and a mistake of ours came after it; `gallery` is read from MongoDB again.",
+    "publishing_postponed": "What commits to `gallery` say is in the outbox; publishing it is tried again.",
     "maintenance_failed": "Re-clustering or suggestions of one `gallery` failed; again after half a minute.",
     "result_repeated": "A chunk's result came again and was dropped.",
     "result_unreadable": "The stored results of a run cannot be put together: its task fails.",
