@@ -19,6 +19,7 @@ from castlist.contract.topics import BY_NAME, TOPICS, topic_of
 from castlist.messaging.delivery import deliver
 from castlist.messaging.liveness import Liveness
 from castlist.messaging.outbox_relay import OutboxRelay
+from castlist.ports.documents import Documents
 from castlist.ports.errors import UnavailableError
 from castlist.ports.messages import Message
 from castlist.store.collections import COLLECTIONS
@@ -41,11 +42,15 @@ Job = Callable[[JobMessage], JobMessage]
 
 
 class InMemory:
-    """The servers. Each process that is made with `faults` may fail at any call."""
+    """The servers. Each process that is made with `faults` may fail at any call.
 
-    def __init__(self, faults: Faults | None = None) -> None:
+    `documents`: those of a real server in the place of those in memory.
+    """
+
+    def __init__(self, faults: Faults | None = None, documents: Documents | None = None) -> None:
         self.faults = faults or Faults()
-        self._documents, self._objects, self._log = MemoryDocuments(), MemoryObjects("castlist"), MemoryLog()
+        self._documents: Documents = documents or MemoryDocuments()
+        self._objects, self._log = MemoryObjects("castlist"), MemoryLog()
         self.documents, self.objects = self.faults.around(self._documents), self.faults.around(self._objects)
         self.publisher = self.faults.around(self._log.publisher())
         self.store = Store(self.documents)

@@ -13,7 +13,7 @@ from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.ports.messages import Publisher
 from castlist.ports.objects import Objects
 from castlist.store import kafka_topics
-from castlist.store.query import ascending, below, eq, not_of_kind, one_of, set_to, with_id, with_ids
+from castlist.store.query import ascending, at_least, below, eq, not_of_kind, one_of, set_to, with_id, with_ids
 from castlist.store.records import (
     ChunkResultRecord,
     OutboxKey,
@@ -76,7 +76,8 @@ class Reconciler:
 
     async def _republish_commands(self) -> None:
         """Commands that were published and not carried out go back into the outbox; the next sweep publishes them."""
-        published = await self._store.outbox.find_parts(OutboxKey, eq(OutboxRecord.topic, GALLERY_COMMITS.name))
+        commands = eq(OutboxRecord.topic, GALLERY_COMMITS.name) & at_least(OutboxRecord.key, "")  # by its index
+        published = await self._store.outbox.find_parts(OutboxKey, commands)
         ledger = {command_ledger_key(one.key, one.id): one.id for one in published}
         carried_out = await self._store.ledger.ids(with_ids(sorted(ledger)))
         lost = sorted(set(ledger.values()) - {ledger[one] for one in carried_out})

@@ -56,8 +56,8 @@ def _index(*keys: Any, **options: Any) -> Index:
 
 
 def _texts_only(member: Any) -> dict[str, Any]:
-    """An index of those records in which the field is text, and not null."""
-    return {"partialFilterExpression": {name_of(member): {"$type": "string"}}}
+    """An index of those records in which the field is text, and not null. (With `$type` no equality would use it.)"""
+    return {"partialFilterExpression": {name_of(member): {"$gte": ""}}}
 
 
 VIDEOS = Collection(
@@ -71,8 +71,13 @@ VIDEOS = Collection(
     growth="videos",
     indexes=(
         _index(r.VideoRecord.gallery, r.VideoRecord.created_at, r.VideoRecord.id),
-        _index(r.VideoRecord.gallery, r.VideoRecord.sha256, **_texts_only(r.VideoRecord.sha256)),
-        _index(r.VideoRecord.gallery, r.VideoRecord.external_id, **_texts_only(r.VideoRecord.external_id)),
+        _index(r.VideoRecord.sha256, r.VideoRecord.created_at, r.VideoRecord.id, **_texts_only(r.VideoRecord.sha256)),
+        _index(
+            r.VideoRecord.external_id,
+            r.VideoRecord.created_at,
+            r.VideoRecord.id,
+            **_texts_only(r.VideoRecord.external_id),
+        ),
         _index(r.VideoRecord.created_at, r.VideoRecord.id),
     ),
 )
@@ -90,6 +95,7 @@ TASKS = Collection(
         _index(r.TaskRecord.gallery, r.TaskRecord.created_at, r.TaskRecord.id),
         _index(r.TaskRecord.video_id, r.TaskRecord.epoch, unique=True),
         _index(r.TaskRecord.status, r.TaskRecord.updated_at),
+        _index(r.TaskRecord.status, r.TaskRecord.created_at, r.TaskRecord.id),
         _index(r.TaskRecord.gallery, r.TaskRecord.status, r.TaskRecord.created_at, r.TaskRecord.id),
     ),
 )
@@ -132,6 +138,7 @@ DELETED = Collection(
     readers=(INGEST, WORKERS),
     kept="for ever",
     growth="deleted videos",
+    indexes=(_index(r.DeletedVideoRecord.object),),
 )
 PLANS = Collection(
     name="plans",
@@ -152,7 +159,16 @@ CHUNKS = Collection(
     readers=(WORKERS,),
     kept="as long as its video, if the run was committed",
     growth="seconds of video",
-    indexes=(_index(r.ChunkResultRecord.run),),
+    indexes=(
+        # All that is asked at every result: answered without reading one.
+        _index(
+            r.ChunkResultRecord.run,
+            r.ChunkResultRecord.chunk,
+            r.ChunkResultRecord.part,
+            r.ChunkResultRecord.parts,
+            r.ChunkResultRecord.id,
+        ),
+    ),
 )
 ATTEMPTS = Collection(
     name="attempts",
@@ -173,6 +189,7 @@ GALLERIES = Collection(
     readers=(QUERY,),
     kept="for ever",
     growth="galleries",
+    indexes=(_index(r.GalleryRecord.suggestions_due, partialFilterExpression={"suggestions_due": True}),),
 )
 PERSONS = Collection(
     name="persons",
@@ -201,6 +218,7 @@ PROFILES = Collection(
     indexes=(
         _index(r.ProfileRecord.created_at, r.ProfileRecord.id),
         _index(r.ProfileRecord.gallery, r.ProfileRecord.created_at, r.ProfileRecord.id),
+        _index(r.ProfileRecord.name, r.ProfileRecord.id),
         _index(r.ProfileRecord.gallery, r.ProfileRecord.name, r.ProfileRecord.id),
     ),
 )
@@ -232,6 +250,7 @@ REDIRECTS = Collection(
     readers=(QUERY,),
     kept="for ever",
     growth="profiles that were merged or emptied",
+    indexes=(_index(r.RedirectRecord.gallery),),
 )
 SUGGESTIONS = Collection(
     name="suggestions",
@@ -242,7 +261,10 @@ SUGGESTIONS = Collection(
     readers=(QUERY,),
     kept="until the gallery is looked through again",
     growth="profiles",
-    indexes=(_index(r.SuggestionRecord.gallery, r.SuggestionRecord.distance),),
+    indexes=(
+        _index(r.SuggestionRecord.gallery, r.SuggestionRecord.distance),
+        _index(r.SuggestionRecord.profiles),
+    ),
 )
 PENDING = Collection(
     name="pending",
@@ -253,7 +275,10 @@ PENDING = Collection(
     readers=(QUERY,),
     kept="until it is committed",
     growth="what waits for galleries",
-    indexes=(_index(r.PendingRecord.gallery, r.PendingRecord.id),),
+    indexes=(
+        _index(r.PendingRecord.gallery, r.PendingRecord.created_at, r.PendingRecord.id),
+        _index(r.PendingRecord.created_at),
+    ),
     several=r.PendingVideo | r.PendingCommand | r.PendingRecluster,
 )
 LEDGER = Collection(

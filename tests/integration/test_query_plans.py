@@ -1,0 +1,298 @@
+"""Every query that the services make of MongoDB is answered from an index."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from castlist.adapters import mongo
+from castlist.adapters.mongo import MongoDocuments
+from castlist.contract.commands import CancelVideo
+from castlist.contract.events import ChunkFailed, ChunkPlanned, ChunkProgressed, Event, VideoUploaded
+from castlist.contract.ids import task_id
+from castlist.service.openapi import openapi
+from castlist.service.operations import application
+from castlist.store import collections, kafka_topics, migrations
+from castlist.store.query import eq, set_to, with_id
+from castlist.store.records import (
+    ChunkResultRecord,
+    PendingCommand,
+    PendingVideo,
+    ProfileRecord,
+    ReceivedPart,
+    SuggestionRecord,
+    TaskError,
+    TaskRecord,
+    UploadRecord,
+)
+from castlist.store.store import Store
+from castlist.tasks import lifecycle
+from frame_workers.handlers.cancel_run import CancelRun
+from frame_workers.handlers.plan_video import PlanVideo
+from frame_workers.handlers.process_chunk import ProcessChunk
+from frame_workers.slots.protocol import ChunkResult, JobMessage, JobRejectedError, PlanResult, Span
+from ingest import app as ingest_app
+from ingest.acceptance import Acceptance
+from ingest.endpoints.tasks import Tasks
+from ingest.endpoints.videos import Videos
+from ingest.settings import Settings
+from ingest.upload_stream import Uploads
+from ingest.upload_sweeper import sweep_uploads
+from profile_aggregator.app import handlers
+from profile_aggregator.commits.committer import Committer
+from profile_aggregator.commits.gallery_cache import GalleryCache
+from profile_aggregator.commits.maintenance import GalleryMaintenance
+from profile_aggregator.reconciler import Reconciler
+from profile_aggregator.videos.handlers import VideoHandlers
+from query_api import app as query_app
+from query_api.command_outbox import CommandOutbox
+from testkit.in_memory import InlineSlots, InMemory
+from testkit.recorded_queries import Query, RecordedQueries, call_sites, reads_all, shortened, stages
+from testkit.source import SERVICES
+from testkit.stored import START, Stored
+from testkit.synthetic import SyntheticVideo
+
+pytestmark = pytest.mark.stack
+
+TINY = {
+    "uploads": "as many as uploads run at once",
+    "migrations": "as many as there are steps",
+    "instances": "as many as there are aggregators",
+    "topics": "one record",
+}
+"""Collections that may be read through, and why."""
+ONCE = "migrations.py"
+"""What brings an older database up to date reads it through, once."""
+TEXT = b"text"
+MP4 = b"\0\0\0\x18ftypisom" + bytes(5000)
+
+
+@pytest.fixture
+async def recorded() -> AsyncIterator[tuple[RecordedQueries, MongoDocuments]]:
+    """A database of the test's own with all its indexes, and the same with its queries noted."""
+    documents = mongo.connect(os.environ["MONGO_URL"], f"queries-{uuid.uuid4().hex[:12]}")
+    await collections.create(documents)
+    yield RecordedQueries(documents), documents
+    await documents.database.client.drop_database(documents.database.name)
+    documents.close()
+
+
+def job(order: JobMessage) -> JobMessage:
+    """What a child would answer: two chunks without a face; text is no video."""
+    if Path(order["path"]).read_bytes() == TEXT:
+        raise JobRejectedError("not_a_video", "This is text.")
+    if "chunk" in order:
+        return ChunkResult(tracks=(), jpegs={}, frames=75, faces_skipped={}, warnings=()).message()
+    spans = (Span(start=None, end=10.0), Span(start=10.0, end=None))
+    return PlanResult(chunks=spans, duration=20.0, width=640, height=480, frame_rate=25.0, warnings=()).message()
+
+
+class Services:
+    """All four, in this process, on one database."""
+
+    def __init__(self, documents: RecordedQueries, folder: Path) -> None:
+        self.servers = InMemory(documents=documents)
+        self._done: set[str] = set()
+        servers = self.servers
+        store, objects, publisher, clock = servers.store, servers.objects, servers.publisher, servers.clock
+        self.store, self.relay = store, servers.relay()
+        galleries = GalleryCache(store)
+        committer = Committer(store, objects, self.relay, galleries, clock, 10)
+        videos = VideoHandlers(store, objects, publisher, clock)
+        self.maintenance = GalleryMaintenance(store, galleries, committer, clock)
+        self.reconciler = Reconciler(store, objects, publisher, self.relay, videos, committer, clock, after=5.0)
+        self.aggregator = handlers(videos, committer)
+        worker, slots = servers.worker(folder), InlineSlots(job)
+        self.worker = {
+            VideoUploaded: PlanVideo(worker, slots, 4).handle,
+            ChunkPlanned: ProcessChunk(worker, slots).handle,
+            CancelVideo: CancelRun(worker).handle,
+        }
+        settings = Settings(public_query_url="http://query.example")
+        acceptance = Acceptance(store, clock)
+        uploads = Uploads(store, objects, clock, settings.max_upload_bytes)
+        ingest = [
+            Videos(settings, objects, uploads, acceptance, self.relay),
+            Tasks(store, acceptance, self.relay, settings.public_query_url),
+        ]
+        query = query_app.endpoints(store, objects, CommandOutbox(store, self.relay))
+        self.ingest = _client(application(openapi(ingest_app.API), ingest, {}))
+        self.query = _client(application(openapi(query_app.API), query, {}))
+
+    async def handle(self, *events: Event) -> None:
+        """Each in every service that takes it."""
+        for event in events:
+            for table in (self.worker, self.aggregator):
+                if type(event) in table:
+                    await table[type(event)](event)
+
+    async def work_off(self) -> None:
+        """Everything that is in the topics or comes to be in them."""
+        topics = ("video.uploaded", "video.chunks", "face.encodings", "gallery.commits", "video.control")
+        while True:
+            await self.relay.sweep(timedelta(0))
+            waiting = [one for name in topics for one in self.servers.published(name) if one.event_id not in self._done]
+            if not waiting:
+                return
+            self._done |= {one.event_id for one in waiting}
+            await self.handle(*waiting)
+
+
+def _client(app: Any) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test")
+
+
+async def put_in(services: Services, video: SyntheticVideo) -> None:
+    """A video with the results of its chunks."""
+    await services.aggregator[VideoUploaded](video.uploaded())
+    await video.store_plan(services.store)
+    for event in (video.planned(), *video.encoded()):
+        await services.aggregator[type(event)](event)
+
+
+async def videos_come(services: Services) -> None:
+    """Through ingest and from others; twice, stopped, again, given up, and late."""
+    ingest, store = services.ingest, services.store
+
+    async def post() -> httpx2.Response:
+        form = {"gallery": "up", "external_id": "x"}
+        return await ingest.post("/videos", data=form, files={"file": ("lobby.mp4", MP4)})
+
+    accepted = (await post()).json()
+    await post()
+    assert (await ingest.post(f"/tasks/{accepted['task_id']}/cancel")).status_code == 202
+    await ingest.post(f"/tasks/{accepted['task_id']}/retry")
+    for key, content in (("shelf/a", b"bytes"), ("shelf/b", TEXT)):
+        services.servers.bucket.store(key, content, "video/mp4")
+        await ingest.post("/videos", json={"object": {"bucket": "castlist", "key": key}, "gallery": "up"})
+    await services.work_off()
+    lost = accepted["video_id"]
+    await store.tasks.update(
+        with_id(task_id(lost, 2)),
+        set_to(TaskRecord.status, "failed") & set_to(TaskRecord.error, TaskError("object_missing", "Gone.")),
+    )
+    assert (await post()).status_code == 202
+    now = services.servers.clock()
+    await store.uploads.insert(UploadRecord(id="videos/stale", started_at=now, touched_at=now))
+    await sweep_uploads(store, services.servers.objects, now + timedelta(days=1))
+    await services.work_off()
+
+    for video in ("failed", "cancelled", "open"):
+        made = SyntheticVideo(video, "g", [[9], [9]])
+        await services.aggregator[VideoUploaded](made.uploaded())
+        await made.store_plan(store)
+        await services.handle(made.planned(), made.encoded()[0])
+    run: dict[str, Any] = {"occurred_at": now, "epoch": 1, "gallery": "g"}
+    await services.handle(
+        ChunkProgressed(event_id="p", video_id="open", chunk=1, fraction=0.5, **run),
+        ChunkFailed(event_id="f", video_id="failed", chunk=1, code="undecodable", message="No decoder.", **run),
+        CancelVideo(event_id="c", occurred_at=now, video_id="cancelled"),
+    )
+
+
+async def people_come_and_go(services: Services) -> None:
+    """Found, found again by a newer run, named, matched at another distance, looked through, and deleted."""
+    store, query = services.store, services.query
+    for video, chunks in (("a", [[1], [1]]), ("b", [[1, 2], [2]]), ("c", [[3], [3]])):
+        await put_in(services, SyntheticVideo(video, "g", chunks))
+        await services.work_off()
+    await put_in(services, SyntheticVideo("a", "g", [[1], [1, 4]], epoch=2))
+    await services.work_off()
+    late = SyntheticVideo("a", "g", [[1], [1]], epoch=1)
+    await store.pending.insert(PendingVideo(id="a:1", gallery="g", created_at=START, video_id="a", epoch=1, persons=()))
+    await store.ledger.delete(with_id(f"g:a:{late.epoch}"))
+    await store.pending.insert(PendingVideo(id="b:1", gallery="g", created_at=START, video_id="b", epoch=1, persons=()))
+    broken = PendingCommand(id="command:x", gallery="g", created_at=START, name="RenameProfile", command={})
+    await store.pending.insert(broken)
+    await services.reconciler.run()
+    (profile, *_) = await store.profiles.find(eq(ProfileRecord.gallery, "g"))
+    assert (await query.patch(f"/profiles/{profile.id}", json={"name": "Ada"})).status_code == 202
+    await query.patch("/galleries/g/settings", json={"across_video_distance": 0.9})
+    await query.patch("/galleries/g/settings", json={"smallest_face": 40})
+    await services.work_off()
+    await lifecycle.finish(store, "open", 1, "failed", services.servers.clock())
+    await store.suggestions.insert(SuggestionRecord(id="old", gallery="g", profiles=("p", "q"), distance=0.5))
+    while await services.maintenance.round():
+        pass
+    assert (await query.delete("/videos/c")).status_code == 202
+    await services.work_off()
+    await services.reconciler.run()
+
+
+async def all_is_read(services: Services) -> None:
+    """Each operation of query-api, each list by each of its parameters, alone and in one gallery, page by page."""
+    await services.store.profiles.update(eq(ProfileRecord.gallery, "g"), set_to(ProfileRecord.name, "Ada"))
+    profile = (await services.store.profiles.find(eq(ProfileRecord.gallery, "g")))[0].id
+    gone = await Stored(services.store, "g").retired("b:1:0", None)
+    for path in (
+        "/tasks", f"/tasks/{task_id('a', 1)}", f"/tasks/{task_id('a', 1)}/events", "/profiles", f"/profiles/{profile}",
+        f"/profiles/{gone}", f"/profiles/{profile}/appearances", "/videos", "/videos/a", "/videos/a/profiles",
+        "/galleries", "/galleries/g", "/galleries/g/suggestions", "/galleries/g/settings",
+    ):  # fmt: skip
+        answer = await services.query.get(path)
+        assert answer.status_code < 500, path
+    narrowed = {
+        "/tasks": [{"status": "done"}, {"video_id": "a"}, {"status": "done", "video_id": "a"}],
+        "/profiles": [
+            {"name": "Ada"}, {"video_id": "a"}, {"sort": "name"}, {"sort": "-created_at"},
+            {"name": "Ada", "sort": "-created_at"},
+        ],
+        "/videos": [{"sha256": 64 * "a"}, {"external_id": "x"}, {"sha256": 64 * "a", "external_id": "x"}],
+        "/profiles/" + profile + "/appearances": [],
+        "/videos/b/profiles": [],
+        "/galleries": [],
+    }  # fmt: skip
+    for path, choices in narrowed.items():
+        for choice in [{}, *choices]:
+            for where in [choice, choice | {"gallery": "g"}] if path.count("/") == 1 else [choice]:
+                page = (await services.query.get(path, params={**where, "limit": 1})).json()
+                if page.get("next_cursor"):
+                    await services.query.get(path, params={**where, "limit": 1, "cursor": page["next_cursor"]})
+
+
+async def test_every_query_of_every_service_uses_an_index(
+    recorded: tuple[RecordedQueries, MongoDocuments], tmp_path: Path
+) -> None:
+    """A round over all endpoints, handlers and loops; MongoDB then says how it answers each query that they made."""
+    queries, documents = recorded
+    await migrations.migrate(queries, START)
+    services = Services(queries, tmp_path)
+    await videos_come(services)
+    await people_come_and_go(services)
+    await all_is_read(services)
+    await kafka_topics.note_created(services.store)
+    await services.reconciler.run()
+
+    made = {query.site for query in queries.queries}
+    missed = [
+        shortened((path, lines[0]))
+        for path, lines in call_sites((*SERVICES, "castlist"))
+        if not any((path, line) in made for line in lines)
+    ]
+    assert not missed, f"queries that this round does not make: {missed}"
+
+    distinct = {str(query): query for query in queries.queries}.values()
+    asked = [one for one in distinct if one.collection not in TINY and Path(one.site[0]).name != ONCE]
+    reading = [str(query) for query in asked if reads_all(await explained(documents, query), query)]
+    assert not reading, "\n".join(reading)
+
+
+async def explained(documents: MongoDocuments, query: Query) -> dict[str, Any]:
+    """MongoDB's plan for a query."""
+    answer = await documents.database.command("explain", query.command(), verbosity="queryPlanner")
+    return dict(answer["queryPlanner"])
+
+
+async def test_what_is_asked_at_every_result_reads_no_result(
+    recorded: tuple[RecordedQueries, MongoDocuments],
+) -> None:
+    """A result is up to a megabyte; which parts of a run are there is said by the index alone."""
+    queries, documents = recorded
+    await Store(queries).chunks.find_parts(ReceivedPart, eq(ChunkResultRecord.run, "v:1"))
+    plan = await explained(documents, queries.queries[0])
+    assert "FETCH" not in [stage["stage"] for stage in stages(plan["winningPlan"])]
