@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings
 from castlist.contract import asyncapi
 from castlist.contract.codec import encode
 from castlist.contract.topics import TOPICS, topic_of
+from castlist.contract.video_warnings import WARNING_CODES
 from castlist.ports.dead_letters import cut, dead_letter
 from castlist.ports.messages import Message
 from castlist.service.problems import TITLES, kind_of
@@ -156,7 +157,17 @@ def test_every_problem_of_a_request_is_explained() -> None:
 
 def test_every_error_code_of_a_task_is_explained() -> None:
     """docs/problems.md lists exactly the codes that `error.code` may say, with their meaning."""
-    assert dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", _problems(), re.MULTILINE)) == ERROR_CODES
+    assert _table("## Of a task") == ERROR_CODES
+
+
+def test_every_warning_of_a_task_is_explained() -> None:
+    """docs/problems.md lists exactly the codes that a warning may have, with their meaning."""
+    assert _table("## Warnings") == WARNING_CODES
+
+
+def _table(heading: str) -> dict[str, str]:
+    section = _problems().split(f"\n{heading}\n")[1].split("\n## ")[0]
+    return dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE))
 
 
 def _problems() -> str:

@@ -16,6 +16,7 @@ from castlist.contract.values import (
     Sighting,
     StoredObject,
     Track,
+    VideoWarning,
 )
 from castlist.contract.vectors import encode_vector
 
@@ -68,7 +69,7 @@ _VALUES: dict[str, Any] = {
     "width": 640,
     "height": 480,
     "frame_rate": 25.0,
-    "warnings": ("truncated",),
+    "warnings": (VideoWarning("truncated", "The file ends early.", 31.2, None),),
     "frames": 375,
     "tracks": (TRACK,),
     "faces_skipped": {"small": 3},

@@ -3,11 +3,14 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, TypeVar
 
 from castlist.api import resources
 from castlist.contract.ids import appearance_key
+from castlist.contract.values import VideoWarning
+from castlist.contract.video_warnings import as_warning
 from castlist.store.query import Where, eq, one_of, with_id, with_ids
 from castlist.store.records import (
     AppearanceProfile,
@@ -32,7 +35,7 @@ NEWEST = 100
 """How many appearances a profile shows in a list."""
 NEWEST_FIRST = Order(AppearanceRecord.created_at, -1)
 
-_task = renderer(resources.Task, "people", "error", "eta_seconds")
+_task = renderer(resources.Task, "people", "error", "eta_seconds", "warnings")
 _profile = renderer(resources.Profile, "appearances")
 _appearance = renderer(resources.Appearance, "video_name", "crop")
 _crop = renderer(resources.CropPicture, "url")
@@ -73,6 +76,7 @@ class ReadModel:
                 people.get(task.video_id, 0) if task.status == lifecycle.DONE else None,
                 task.error and {"code": task.error.code, "message": task.error.message},
                 _eta(task, now),
+                [_warning(one) for one in task.warnings],
             )
             for task in records
         ]
@@ -175,6 +179,10 @@ class ReadModel:
             }
             for id in ids
         ]
+
+
+def _warning(told: VideoWarning | str) -> Json:
+    return {name: value for name, value in asdict(as_warning(told)).items() if value is not None}
 
 
 def _eta(task: TaskRecord, now: datetime) -> float | None:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from castlist.contract import asyncapi, commands, values, vectors
 from castlist.contract import events as e
-from castlist.contract.codec import UndecodableMessageError, decode, encode
+from castlist.contract.codec import UndecodableMessageError, decode, decode_stored, encode
 from castlist.contract.topics import BY_NAME, TOPICS, VIDEO_UPLOADED, Topic, topic_of
+from castlist.contract.video_warnings import WARNING_CODES
 from testkit.any_event import models
 from testkit.examples import example, examples
 
@@ -169,6 +170,27 @@ def test_an_encoding_is_128_finite_numbers(encoding: Any) -> None:
     body["tracks"][0]["faces"][0]["encoding"] = encoding
     with pytest.raises(UndecodableMessageError, match="encoding"):
         decode(BY_NAME["face.encodings"], json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("kind", [e.VideoPlanned, e.FacesEncoded])
+def test_warnings_were_codes_in_version_1(kind: type[e.Event]) -> None:
+    """Such a message, in a topic or stored, is read as the present one: each code with its sentence, without times."""
+    event: Any = example(kind)
+    body = {**json.loads(encode(event)), "version": 1, "warnings": ["truncated", "of another time"]}
+    expected = event.model_copy(
+        update={
+            "warnings": (
+                values.VideoWarning("truncated", WARNING_CODES["truncated"]),
+                values.VideoWarning("of another time", "of another time"),
+            )
+        }
+    )
+    assert decode(topic_of(event), json.dumps(body).encode()) == expected
+    assert decode_stored(kind, json.dumps(body)) == expected
+    with pytest.raises(UndecodableMessageError, match="warnings"):
+        decode(topic_of(event), json.dumps({**body, "warnings": "truncated"}).encode())
+    with pytest.raises(UndecodableMessageError, match="version 0"):
+        decode(topic_of(event), json.dumps({**body, "version": 0}).encode())
 
 
 def test_a_vector_survives_to_the_bit() -> None:

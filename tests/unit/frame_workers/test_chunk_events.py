@@ -7,6 +7,7 @@ from castlist.contract import events, values
 from castlist.contract.box import Box
 from castlist.contract.codec import encode
 from castlist.contract.ids import crops_prefix
+from castlist.contract.video_warnings import warning
 from frame_workers.handlers.chunk_events import PART_BYTES, faces_encoded, jpegs_of
 from frame_workers.slots.protocol import ChunkResult
 
@@ -33,7 +34,9 @@ def track(index: int, sightings: int) -> values.Track:
 def result(*tracks: values.Track) -> ChunkResult:
     """What a child found."""
     jpegs = {track.crop.key: base64.b64encode(b"jpeg %d" % track.track).decode() for track in tracks}
-    return ChunkResult(tracks=tracks, jpegs=jpegs, frames=75, faces_skipped={"low_score": 2}, warnings=("truncated",))
+    return ChunkResult(
+        tracks=tracks, jpegs=jpegs, frames=75, faces_skipped={"low_score": 2}, warnings=(warning("truncated", 3.0),)
+    )
 
 
 def test_a_large_result_comes_in_parts_that_add_up() -> None:

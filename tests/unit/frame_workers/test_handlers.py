@@ -14,6 +14,7 @@ from castlist.contract.box import Box
 from castlist.contract.commands import CancelVideo
 from castlist.contract.events import ChunkFailed, ChunkPlanned, Event, FacesEncoded, VideoRejected, VideoUploaded
 from castlist.contract.ids import chunk_key, run_key
+from castlist.contract.video_warnings import warning
 from castlist.store.query import set_to, with_id
 from castlist.store.records import AttemptsRecord, ChunkResultRecord, GalleryRecord
 from castlist.tasks import cancels, lifecycle
@@ -37,7 +38,7 @@ def analyse(order: JobMessage) -> JobMessage:
         edges = [None, 10.0, 20.0, None]
         spans = tuple(Span(start=start, end=end) for start, end in itertools.pairwise(edges))
         return PlanResult(
-            chunks=spans, duration=30.0, width=640, height=480, frame_rate=25.0, warnings=("truncated",)
+            chunks=spans, duration=30.0, width=640, height=480, frame_rate=25.0, warnings=(warning("truncated", 3.0),)
         ).message()
     box, key = Box(1, 2, 80, 80), f"{order['crops_prefix']}0.jpg"
     track = values.Track(

@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import json
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from castlist.contract import values
 from castlist.contract.box import Box
+from castlist.contract.codec import encode
 from castlist.contract.commands import CancelVideo, ChangeSettings, DeleteVideo, RenameProfile
 from castlist.contract.events import (
     ChunkFailed,
@@ -25,9 +27,10 @@ from castlist.contract.events import (
     VideoUploaded,
 )
 from castlist.contract.ids import crop_key, event_id, run_key
+from castlist.contract.video_warnings import as_warning, warning
 from castlist.store import kafka_topics, outbox
-from castlist.store.query import with_id
-from castlist.store.records import ChunkSpan, PlanRecord
+from castlist.store.query import set_to, with_id
+from castlist.store.records import ChunkResultRecord, ChunkSpan, PlanRecord
 from castlist.tasks.registration import register
 from profile_aggregator.app import handlers
 from profile_aggregator.commits.committer import Committer
@@ -40,6 +43,7 @@ from testkit.in_memory import Handler, InMemory
 ADA, BO = 0.0, 5.0
 """Where two people lie on the first axis of the space of encodings: far apart."""
 CHUNKS = 2
+WARNINGS = (warning("truncated", 3.0),)
 
 
 class Aggregator:
@@ -90,13 +94,13 @@ class Aggregator:
         plan = PlanRecord(
             id=run_key(video, 1), gallery="g", object=reference,
             chunks=(ChunkSpan(None, 10.0), ChunkSpan(10.0, None)), window=4,
-            duration=20.0, width=640, height=480, frame_rate=25.0, warnings=("truncated",), created_at=servers.clock(),
+            duration=20.0, width=640, height=480, frame_rate=25.0, warnings=WARNINGS, created_at=servers.clock(),
         )  # fmt: skip
         await register(servers.stored, uploaded, servers.clock())
         await servers.stored.plans.insert(plan)
         planned = VideoPlanned(
             event_id=event_id("VideoPlanned", plan.id), occurred_at=servers.clock(), video_id=video, epoch=1,
-            gallery="g", chunks=CHUNKS, duration=20.0, width=640, height=480, frame_rate=25.0, warnings=("truncated",),
+            gallery="g", chunks=CHUNKS, duration=20.0, width=640, height=480, frame_rate=25.0, warnings=WARNINGS,
         )  # fmt: skip
         return [uploaded, planned, *(self.encoded(video, chunk, people) for chunk in range(CHUNKS))]
 
@@ -217,8 +221,23 @@ async def test_a_lost_plan_event_leaves_no_gap() -> None:
     (video,) = await aggregator.servers.stored.videos.find()
     (task,) = await aggregator.servers.stored.tasks.find()
     assert (video.duration, video.width, video.height, video.frame_rate) == (20.0, 640, 480, 25.0)
-    assert task.warnings == ("truncated",)
+    assert task.warnings == WARNINGS
     assert task.started_at is not None
+
+
+async def test_results_and_plans_of_version_1_are_read() -> None:
+    """Their warnings are codes: a run that was half-way when the installation was upgraded ends like any other."""
+    aggregator = Aggregator()
+    uploaded, _, first, *rest = await aggregator.put_in("a", ADA)
+    stored = aggregator.servers.stored
+    await stored.plans.update(with_id("a:1"), set_to(PlanRecord.warnings, ("truncated",)))
+    await aggregator.deliver(uploaded, first)
+    body = {**json.loads(encode(first)), "version": 1, "warnings": ["truncated", "older"]}
+    await stored.chunks.update(with_id("a:1:0:0"), set_to(ChunkResultRecord.event, json.dumps(body)))
+    await aggregator.deliver(*rest)
+    (task,) = await stored.tasks.find()
+    assert [as_warning(one).code for one in task.warnings] == ["truncated", "older"]
+    assert task.status == "done"
 
 
 async def test_progress_is_shown_and_never_goes_back() -> None:

@@ -10,6 +10,7 @@ import pytest
 from castlist.api import resources
 from castlist.contract.ids import task_id
 from castlist.contract.values import AnalysisSettings
+from castlist.contract.video_warnings import WARNING_CODES, warning
 from castlist.store.query import ANY, set_to
 from castlist.store.records import AppearanceRecord, TaskError, VideoRecord
 from castlist.store.store import Store
@@ -55,7 +56,12 @@ async def test_every_answer_is_what_its_model_describes(client: httpx2.AsyncClie
     await store.appearances.update(ANY, set_to(AppearanceRecord.crop, None))
     settings = AnalysisSettings(detector="cnn")
     await stored.change_task(
-        video, status="failed", error=TaskError("internal", "m"), finished_at=NOW, settings=settings
+        video,
+        status="failed",
+        error=TaskError("internal", "m"),
+        finished_at=NOW,
+        settings=settings,
+        warnings=("truncated", warning("gap", 1.5, 3.0), warning("truncated", 31.2)),
     )
     for path, model in of_video.items():
         await holds(client, path, model)
@@ -72,6 +78,18 @@ async def test_a_task_is_what_its_model_describes_in_each_state(
     task = (await client.get(path)).json()
     assert (task["people"] is not None) == (status == "done")
     assert (task["eta_seconds"] is not None) == (status == "processing")
+
+
+async def test_a_warning_of_before_is_shown_as_a_code(client: httpx2.AsyncClient, store: Store) -> None:
+    """0.1.0 stored the code alone; times are there only where they are known."""
+    stored = Stored(store, "g")
+    video = await stored.video(status="done")
+    await stored.change_task(video, warnings=("truncated", warning("gap", 1.5, 3.0)))
+    shown = (await client.get(f"/tasks/{task_id(video, 1)}")).json()["warnings"]
+    assert shown == [
+        {"code": "truncated", "message": WARNING_CODES["truncated"]},
+        {"code": "gap", "message": WARNING_CODES["gap"], "start": 1.5, "end": 3.0},
+    ]
 
 
 def test_an_instant_is_given_in_utc_with_z() -> None:

@@ -11,6 +11,7 @@ from castlist.contract.errors import PermanentError
 from castlist.contract.events import Event, VideoPlanned, VideoRejected, VideoUploaded
 from castlist.contract.ids import event_id, plan_key, run_key, task_id
 from castlist.contract.values import AnalysisSettings, StoredObject
+from castlist.contract.video_warnings import as_warning
 from castlist.ports.errors import AlreadyExistsError, ObjectMissingError
 from castlist.retry import retry_while_unavailable
 from castlist.service.json_logging import about
@@ -156,7 +157,7 @@ class PlanVideo:
             width=plan.width,
             height=plan.height,
             frame_rate=plan.frame_rate,
-            warnings=plan.warnings,
+            warnings=tuple(map(as_warning, plan.warnings)),
         )
         first = range(min(plan.window, len(plan.chunks)))
         chunks = chunks_planned(plan, uploaded.video_id, uploaded.epoch, first, now)

@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 
 from castlist.contract.values import Crop, Track
+from castlist.contract.video_warnings import warning
 from castlist.service.json_logging import configure
 from castlist_vision import chunk_pipeline
 from castlist_vision.chunk_plan import Chunk, plan_chunks
@@ -51,7 +52,7 @@ def planner(options: dict[str, Any]) -> tuple[JobMessage, Job]:
             width=found.width,
             height=found.height,
             frame_rate=found.frame_rate,
-            warnings=("truncated",) if found.truncated else (),
+            warnings=(warning("truncated", start=found.duration),) if found.truncated else (),
         ).message()
 
     return {}, job

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from castlist.contract.values import AnalysisSettings, Track
+from castlist.contract.values import AnalysisSettings, Track, VideoWarning
 
 JobMessage = dict[str, Any]
 Progress = Callable[[float], None]
@@ -59,7 +59,7 @@ class PlanResult(JobModel):
     width: int
     height: int
     frame_rate: float
-    warnings: tuple[str, ...]
+    warnings: tuple[VideoWarning, ...]
 
 
 class ChunkJob(JobModel):
@@ -80,4 +80,4 @@ class ChunkResult(JobModel):
     jpegs: dict[str, str]
     frames: int
     faces_skipped: dict[str, int]
-    warnings: tuple[str, ...]
+    warnings: tuple[VideoWarning, ...]

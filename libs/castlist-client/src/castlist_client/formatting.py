@@ -72,7 +72,7 @@ def outcome(task: Task) -> str:
     """How a task stands, in a few words."""
     if task.status == "done":
         found = "nobody in it" if task.people == 0 else count(task.people or 0, "person", "people")
-        return " · ".join(["done", found, *map(printable, task.warnings)])
+        return " · ".join(["done", found, *(printable(one.code) for one in task.warnings)])
     if task.status == "processing":
         left = f" · {length(task.eta_seconds)} left" if task.eta_seconds else ""
         return f"{task.progress:.0%}{left}"

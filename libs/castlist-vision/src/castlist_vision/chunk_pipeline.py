@@ -7,7 +7,8 @@ from pathlib import Path
 
 import cv2
 
-from castlist.contract.values import AnalysisSettings
+from castlist.contract.values import AnalysisSettings, VideoWarning
+from castlist.contract.video_warnings import warning
 from castlist_vision.chunk_plan import Chunk
 from castlist_vision.decode import ChunkDecoder
 from castlist_vision.detector import FaceDetector
@@ -29,7 +30,7 @@ class ChunkResult:
     tracks: tuple[FoundTrack, ...]
     frames: int
     faces_skipped: dict[str, int]
-    warnings: tuple[str, ...]
+    warnings: tuple[VideoWarning, ...]
 
 
 def analyse_chunk(
@@ -63,7 +64,7 @@ def analyse_chunk(
     tracker.cut()
     progress(1.0)
     tracks = tuple(sorted(tracker.found, key=lambda track: track.index))
-    warnings = ("truncated",) if decoder.damaged else ()
+    warnings = (warning("damaged"),) if decoder.damaged else ()
     return ChunkResult(tracks, decoder.frames, dict(sorted(tracker.skipped.items())), warnings)
 
 

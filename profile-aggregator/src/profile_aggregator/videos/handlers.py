@@ -10,9 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from pydantic import ValidationError
-
-from castlist.contract.codec import encode
+from castlist.contract.codec import UndecodableMessageError, decode_stored, encode
 from castlist.contract.commands import CancelVideo
 from castlist.contract.events import (
     ChunkFailed,
@@ -25,6 +23,7 @@ from castlist.contract.events import (
 )
 from castlist.contract.ids import chunk_key, crops_prefix, event_id, ledger_key, run_key, task_id
 from castlist.contract.values import AnalysisSettings
+from castlist.contract.video_warnings import as_warning, summed_up
 from castlist.ports.errors import AlreadyExistsError
 from castlist.ports.messages import Publisher
 from castlist.ports.objects import Objects
@@ -214,18 +213,19 @@ class VideoHandlers:
         order = [ascending(ChunkResultRecord.chunk), ascending(ChunkResultRecord.part)]
         stored = await self._store.chunks.find(eq(ChunkResultRecord.run, plan.id), sort=order)
         try:
-            results = [FacesEncoded.model_validate_json(one.event) for one in stored]
-        except ValidationError as error:
+            results = [decode_stored(FacesEncoded, one.event) for one in stored]
+        except UndecodableMessageError as error:
             # Only a mistake of ours can store such a thing; it must not stop the stream for every other video.
             log.exception("result_unreadable")
-            message = f"A stored result cannot be read: {error.error_count()} errors."
+            message = f"A stored result cannot be read: {error}"
             await self._fail(video_id, epoch, TaskError("internal", message))
             return None
         if sum(result.frames for result in results) == 0:
             await self._fail(video_id, epoch, _UNREADABLE)
             return None
         people = await asyncio.to_thread(_people, results, plan.settings)
-        warnings = sorted({*plan.warnings, *(warning for result in results for warning in result.warnings)})
+        of_chunks = summed_up(one for result in results for one in result.warnings)
+        warnings = [*map(as_warning, plan.warnings), *of_chunks]
         told = set_to(TaskRecord.faces_skipped, _skipped(results, people)) & add_each(TaskRecord.warnings, warnings)
         await self._store.tasks.update(_open(video_id, epoch), told)
         await self._note_media_facts(video_id, plan)  # the event that says the same may be late, or lost

@@ -7,7 +7,15 @@ that a newer service adds are kept by an older client.
 from dataclasses import asdict
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_type_hints
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, create_model
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    create_model,
+    model_serializer,
+)
 
 from castlist.contract import values
 from castlist.contract.box import Box
@@ -83,6 +91,22 @@ class TaskError(Resource):
     message: str
 
 
+class TaskWarning(Resource):
+    """What of the video was not read as it should be; the codes are listed in docs/problems.md.
+
+    `start` and `end` are seconds of the video, and are left out where it has no place in it.
+    """
+
+    code: str
+    message: str
+    start: float | None = None
+    end: float | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialize(self).items() if value is not None}
+
+
 class Task(Resource):
     """One run over one video. A task never leaves a final state: `done`, `failed` or `cancelled`."""
 
@@ -93,7 +117,10 @@ class Task(Resource):
                 "status": "processing", "progress": 0.4125, "chunks_done": 5, "chunks_planned": 12, "people": None,
                 "settings": {"detector": "hog", "samples_per_second": 5.0, "smallest_face": 57,
                              "in_video_distance": 0.38, "minimum_sightings": 2},
-                "faces_skipped": {"too_small": 3}, "warnings": [], "error": None, "created_at": _MADE,
+                "faces_skipped": {"too_small": 3},
+                "warnings": [{"code": "truncated", "message": "The file ends early: these are the people of its "
+                              "readable part.", "start": 31.2}],
+                "error": None, "created_at": _MADE,
                 "started_at": _BEGUN, "finished_at": None, "eta_seconds": 14.2,
             }
         }
@@ -113,7 +140,7 @@ class Task(Resource):
         AnalysisSettings | None, Field(description="how its faces are looked for; null until planned")
     ] = None
     faces_skipped: dict[str, int]
-    warnings: list[str]
+    warnings: list[TaskWarning]
     error: TaskError | None
     created_at: AwareDatetime
     started_at: AwareDatetime | None

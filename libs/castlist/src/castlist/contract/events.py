@@ -1,7 +1,8 @@
 """The contract: every message on every topic.
 
 Facts are named in the past tense; commands, in the imperative, are in commands.py. Unknown fields are ignored, so that
-a producer may be newer than its consumers; a version that a consumer does not know is dead-lettered.
+a producer may be newer than its consumers; a version that a consumer does not know is dead-lettered. Older versions are
+brought up to the present one in codec.py.
 """
 
 from typing import Annotated, Literal
@@ -20,6 +21,7 @@ from castlist.contract.values import (
     StoredObject,
     Track,
     VideoId,
+    VideoWarning,
 )
 
 
@@ -72,7 +74,7 @@ class VideoPlanned(Event):
     """A video was probed and cut into chunks: this many results make it complete."""
 
     event: Literal["VideoPlanned"] = "VideoPlanned"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     video_id: VideoId
     epoch: Epoch
     gallery: GalleryId
@@ -81,14 +83,14 @@ class VideoPlanned(Event):
     width: Index
     height: Index
     frame_rate: float
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[VideoWarning, ...] = ()
 
 
 class FacesEncoded(Event):
     """The faces of one chunk; large results come as `parts` numbered parts, in any order."""
 
     event: Literal["FacesEncoded"] = "FacesEncoded"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     video_id: VideoId
     epoch: Epoch
     gallery: GalleryId
@@ -98,7 +100,7 @@ class FacesEncoded(Event):
     frames: Index
     tracks: tuple[Track, ...]
     faces_skipped: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")], Index] = {}
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[VideoWarning, ...] = ()
 
 
 class ChunkFailed(Event):

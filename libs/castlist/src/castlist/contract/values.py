@@ -138,6 +138,19 @@ class Track:
     crop: Crop
 
 
+@dataclass(frozen=True, slots=True)
+class VideoWarning:
+    """What of a video was not read as it should be, and where; without times: in all of it, or nobody knows where.
+
+    `code` is one of `castlist.contract.video_warnings.WARNING_CODES`, or what a newer version says.
+    """
+
+    code: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    message: Annotated[str, StringConstraints(max_length=1000)]
+    start: float | None = None
+    end: float | None = None
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Segment:
     """A stretch of video, in seconds."""

@@ -2,6 +2,7 @@
 
 Fields that a newer version wrote are passed over when a record is read, and stay in MongoDB when one is changed: a
 change names the fields that it is about. A field that comes later has a default, which stands for records of before.
+Warnings were codes alone in 0.1.0: `castlist.contract.video_warnings.as_warning` reads both.
 """
 
 from datetime import datetime
@@ -9,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from castlist.contract.values import AnalysisSettings, Crop, GallerySettings, Segment, StoredObject
+from castlist.contract.values import AnalysisSettings, Crop, GallerySettings, Segment, StoredObject, VideoWarning
 
 Status = Literal["queued", "processing", "done", "failed", "cancelled"]
 
@@ -76,7 +77,7 @@ class TaskRecord(Record, frozen=True, kw_only=True):
     chunks_planned: int | None = None
     settings: AnalysisSettings | None = None
     faces_skipped: dict[str, int] = {}
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[VideoWarning | str, ...] = ()
     error: TaskError | None = None
     created_at: datetime
     updated_at: datetime
@@ -149,7 +150,7 @@ class PlanRecord(Record, frozen=True, kw_only=True):
     width: int
     height: int
     frame_rate: float
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[VideoWarning | str, ...] = ()
     created_at: datetime
 
 

@@ -1,0 +1,61 @@
+"""What a task that read a video has to say about it: the warnings, their codes, and how those of many chunks add up."""
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from castlist.contract.values import VideoWarning
+
+WARNING_CODES = {
+    "truncated": "The file ends early: these are the people of its readable part.",
+    "damaged": "The file is damaged here: what could be decoded was looked at, and nobody is followed across.",
+    "gap": "For a while no picture is shown here: nobody is followed across.",
+    "clock_restarted": "The file's clock starts over or leaps here: what follows counts from the frame before.",
+    "track_not_read": "The file has another track of pictures, which was not looked at.",
+    "pictures_lost": "Fewer pictures could be decoded than the file holds.",
+}
+"""Everything that `code` may say, with its sentence."""
+MOST_OF_A_CODE = 20
+"""More places than this are told as fewer, longer ones."""
+_CODE_LENGTH = 64
+
+
+def warning(
+    code: str, start: float | None = None, end: float | None = None, message: str | None = None
+) -> VideoWarning:
+    """A warning of one of WARNING_CODES, with its sentence unless another is given; times in seconds of the video."""
+    return VideoWarning(code, WARNING_CODES[code] if message is None else message, start, end)
+
+
+def as_warning(told: VideoWarning | str) -> VideoWarning:
+    """A warning as it is told now; before, it was a code alone."""
+    if isinstance(told, VideoWarning):
+        return told
+    return VideoWarning(told[:_CODE_LENGTH], WARNING_CODES.get(told, told[:_CODE_LENGTH]))
+
+
+def summed_up(warnings: Iterable[VideoWarning]) -> tuple[VideoWarning, ...]:
+    """Each thing once, in order of code and time: stretches that meet are one, and at most MOST_OF_A_CODE are left."""
+    result: list[VideoWarning] = []
+    for (code, message), alike in groupby(sorted(set(warnings), key=_order), lambda one: (one.code, one.message)):
+        places: list[tuple[float, float]] = []
+        whole = False
+        for one in alike:
+            if one.start is None:
+                whole = True
+                continue
+            end = one.start if one.end is None else max(one.start, one.end)
+            if places and one.start <= places[-1][1]:
+                places[-1] = places[-1][0], max(places[-1][1], end)
+            else:
+                places.append((one.start, end))
+        while len(places) > MOST_OF_A_CODE:
+            nearest = min(range(1, len(places)), key=lambda i: places[i][0] - places[i - 1][1])
+            places[nearest - 1 : nearest + 1] = [(places[nearest - 1][0], places[nearest][1])]
+        if whole:
+            result.append(VideoWarning(code, message))
+        result += [VideoWarning(code, message, start, end) for start, end in places]
+    return tuple(result)
+
+
+def _order(one: VideoWarning) -> tuple[str, str, float]:
+    return one.code, one.message, float("-inf") if one.start is None else one.start
