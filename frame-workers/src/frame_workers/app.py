@@ -7,19 +7,23 @@ import os
 import signal
 import sys
 import uuid
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from itertools import chain
 from typing import Any
 
 from starlette.applications import Starlette
 
 from castlist.adapters import mongo, s3
+from castlist.adapters.kafka.observer import KafkaObserver
 from castlist.adapters.kafka.publisher import KafkaPublisher
 from castlist.adapters.kafka.subscription import KafkaSubscription, listen, subscribe
 from castlist.clock import now_utc
 from castlist.contract.topics import VIDEO_CHUNKS, VIDEO_CONTROL, VIDEO_UPLOADED
-from castlist.messaging.consumer import Consumer, listen_for_ever
-from castlist.messaging.liveness import Liveness, watchdog
+from castlist.messaging.consumer import Consumer, Listener
+from castlist.messaging.liveness import Liveness, Watchdog
 from castlist.ports.errors import UnavailableError
+from castlist.ports.messages import Partition, ReadPosition
 from castlist.retry import retry_while_unavailable
 from castlist.service.health import health_routes
 from castlist.service.http_server import make_server
@@ -62,9 +66,10 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as background:
         enter = stack.enter_async_context
         documents = mongo.connect(settings.mongo_url, settings.mongo_database)
-        publisher = KafkaPublisher(settings.kafka_bootstrap)
+        publisher, observer = KafkaPublisher(settings.kafka_bootstrap), KafkaObserver(settings.kafka_bootstrap)
         stack.callback(documents.close)
         stack.push_async_callback(publisher.close)
+        stack.push_async_callback(observer.close)
         objects = await enter(s3.connect(*settings.s3))
         store = Store(documents)
         context = WorkerContext(
@@ -89,6 +94,21 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
             if not joined.is_set() or not all(subscription.joined for subscription in subscriptions):
                 raise UnavailableError("not a member of its groups yet")
 
+        async def servers() -> None:
+            await asyncio.gather(publisher.ping(), documents.ping(), objects.ping())
+
+        cancels = Listener(
+            lambda: listen(settings.kafka_bootstrap, VIDEO_CONTROL), VIDEO_CONTROL, CancelRun(context).handle
+        )
+
+        async def positions() -> Mapping[Partition, ReadPosition]:
+            found = [await cancels.positions(), *[await one.positions() for one in subscriptions]]
+            return dict(chain.from_iterable(one.items() for one in found))
+
+        liveness = context.liveness
+        watchdog = Watchdog(
+            liveness, positions, observer, servers, idle_limit=settings.stuck_seconds, busy_limit=BUSY_LIMIT
+        )
         checks = {
             "kafka": publisher.ping,
             "mongodb": documents.ping,
@@ -96,6 +116,7 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
             "groups": taking_work,
             "children": chunk_slots.check,
             "planner": plan_slots.check,
+            "messages": watchdog.check,
         }
         health = make_server(
             Starlette(routes=health_routes(checks), exception_handlers=EXCEPTION_HANDLERS),
@@ -104,19 +125,9 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
             install_signals=False,
         )
 
-        async def servers() -> None:
-            await asyncio.gather(publisher.ping(), documents.ping(), objects.ping())
-
-        async def waiting() -> int:
-            return sum([await subscription.behind() for subscription in subscriptions])
-
-        listening = asyncio.Event()
-        cancels = listen_for_ever(
-            lambda: listen(settings.kafka_bootstrap, VIDEO_CONTROL), VIDEO_CONTROL, CancelRun(context).handle, listening
-        )
         serving = background.create_task(health.serve())
-        tasks = [background.create_task(cancels)]
-        await listening.wait()  # nothing is taken before a cancel of it would be heard
+        tasks = [background.create_task(cancels.run())]
+        await cancels.ready.wait()  # nothing is taken before a cancel of it would be heard
 
         @retry_while_unavailable
         async def join(topic: Any, group: str) -> KafkaSubscription:
@@ -127,9 +138,7 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
         subscriptions += [uploads, chunks]
         joined.set()
 
-        liveness = context.liveness
-        watching = watchdog(liveness, waiting, servers, settings.stuck_seconds, BUSY_LIMIT)
-        tasks.append(background.create_task(watching))
+        tasks.append(background.create_task(watchdog.run()))
         planning = PlanVideo(context, plan_slots, window=max(4, 2 * settings.workers))
         processing = ProcessChunk(context, chunk_slots)
         log.info("ready", extra={"slots": settings.workers})

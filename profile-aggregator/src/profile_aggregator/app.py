@@ -5,7 +5,6 @@ Reads top-down as the pipeline; only this module constructs adapters.
 
 import asyncio
 import logging
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
@@ -15,6 +14,7 @@ from starlette.applications import Starlette
 
 from castlist import admin
 from castlist.adapters import mongo, s3
+from castlist.adapters.kafka.observer import KafkaObserver
 from castlist.adapters.kafka.publisher import KafkaPublisher
 from castlist.clock import now_utc
 from castlist.contract.commands import CancelVideo, ChangeSettings, DeleteVideo, RenameProfile
@@ -35,11 +35,11 @@ from castlist.contract.topics import (
     VIDEO_CONTROL,
     VIDEO_UPLOADED,
 )
-from castlist.messaging.liveness import watchdog
+from castlist.messaging.liveness import Watchdog
 from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.ports.errors import UnavailableError
+from castlist.ports.messages import Partition, ReadPosition
 from castlist.retry import retry_while_unavailable
-from castlist.service.exit_codes import ExitCode
 from castlist.service.health import health_routes
 from castlist.service.http_server import make_server
 from castlist.service.periodic import every
@@ -91,7 +91,7 @@ async def main(settings: Settings) -> None:
     """Run until told to stop; ends the process itself."""
     async with AsyncExitStack() as stack:
         documents = mongo.connect(settings.mongo_url, settings.mongo_database)
-        publisher = KafkaPublisher(settings.kafka_bootstrap)
+        publisher, observer = KafkaPublisher(settings.kafka_bootstrap), KafkaObserver(settings.kafka_bootstrap)
         objects = await stack.enter_async_context(s3.connect(*settings.s3))
 
         store = Store(documents)
@@ -102,7 +102,8 @@ async def main(settings: Settings) -> None:
         maintenance = GalleryMaintenance(store, galleries, committer, now_utc)
         reconciler = Reconciler(store, objects, publisher, relay, videos, committer, now_utc, settings.reannounce_after)
 
-        topics = await retry_while_unavailable(kafka_topics.known)(store)  # nothing can be done without MongoDB
+        await retry_while_unavailable(admin.ensure_topics)(settings, store)
+        topics = await retry_while_unavailable(kafka_topics.known)(store)
         app, state = faust_app.make_app(settings, topics.created), AgentState()
         table = handlers(videos, committer)
 
@@ -120,19 +121,29 @@ async def main(settings: Settings) -> None:
         async def servers() -> None:
             await asyncio.gather(publisher.ping(), documents.ping(), objects.ping())
 
-        async def waiting() -> int:
-            return faust_app.waiting(app)
+        async def positions() -> Mapping[Partition, ReadPosition]:
+            if faust_app.has_partitions(app):
+                return faust_app.positions(app, state.liveness.is_at_work)
+            found = await observer.acknowledged(faust_app.GROUP, TOPICS)
+            return {partition: ReadPosition(offset) for partition, offset in found.items()}
 
         async def reconcile() -> None:
-            if created := await admin.ensure_topics(settings, store):
-                log.error("topics_lost", extra={"topics": created})
-                os._exit(ExitCode.TOPICS_LOST)
+            if missing := await admin.missing_topics(settings):
+                lifecycle.leave_lost_log(missing)
             await reconciler.run()
 
         async def ensure_ours() -> None:
-            await lifecycle.ensure_ours(store, settings.aggregator_instance)
+            await lifecycle.ensure_ours(store, settings.aggregator_instance, topics.created)
 
-        checks = {"kafka": publisher.ping, "mongodb": documents.ping, "s3": objects.ping, "faust": assigned}
+        patience = lifecycle.PATIENCE
+        watchdog = Watchdog(state.liveness, positions, observer, servers, idle_limit=patience, busy_limit=patience)
+        checks = {
+            "kafka": publisher.ping,
+            "mongodb": documents.ping,
+            "s3": objects.ping,
+            "faust": assigned,
+            "messages": watchdog.check,
+        }
         health = make_server(
             Starlette(routes=health_routes(checks), exception_handlers=EXCEPTION_HANDLERS),
             settings.bind_host,
@@ -140,13 +151,12 @@ async def main(settings: Settings) -> None:
             install_signals=False,
         )
         await retry_while_unavailable(lifecycle.claim_instance)(store, settings.aggregator_instance)
-        patience = lifecycle.PATIENCE
         loops = (
             health.serve(),
             every(RECONCILE_EVERY, reconcile, "reconciler"),
             every(PAUSE, maintenance.round, "maintenance"),
             every(_WATCH_EVERY, ensure_ours, "instance"),
-            watchdog(state.liveness, waiting, servers, patience, patience, _WATCH_EVERY),
+            watchdog.run(),
         )
         background: list[asyncio.Task[None]] = []
 

@@ -36,6 +36,7 @@ ADAPTERS = {
     "castlist.adapters.s3.connect",
     "castlist.adapters.s3.S3Objects",
     "castlist.adapters.kafka.publisher.KafkaPublisher",
+    "castlist.adapters.kafka.observer.KafkaObserver",
     "castlist.adapters.kafka.subscription.subscribe",
     "castlist.adapters.kafka.subscription.listen",
 }

@@ -7,7 +7,7 @@ import asyncio
 import sys
 
 from castlist.adapters import mongo, s3
-from castlist.adapters.kafka.topics import create_topics
+from castlist.adapters.kafka.topics import create_topics, topics_missing
 from castlist.clock import now_utc
 from castlist.service.json_logging import configure
 from castlist.service.settings import Settings
@@ -17,10 +17,18 @@ from castlist.store.store import Store
 
 async def ensure_topics(settings: Settings, store: Store) -> list[str]:
     """Create the topics that are missing, and remember that some were: what they held is to be announced again."""
-    created = await create_topics(settings.kafka_bootstrap, chunk_partitions=settings.chunk_partitions)
-    if created:
-        await kafka_topics.note_created(store)
-    return created
+    missing = await missing_topics(settings)
+    if missing:
+        await kafka_topics.note_created(
+            store
+        )  # first: to have noted what then fails costs no more than an announcement
+        await create_topics(settings.kafka_bootstrap, chunk_partitions=settings.chunk_partitions)
+    return missing
+
+
+async def missing_topics(settings: Settings) -> list[str]:
+    """The names of the topics that are not there. Besides at the first start, that is a Kafka that lost its data."""
+    return await topics_missing(settings.kafka_bootstrap)
 
 
 async def init(settings: Settings) -> None:

@@ -33,7 +33,7 @@ async def consume(stream: Stream, topic: Topic, handle: Handle, publisher: Publi
             await asyncio.Event().wait()  # parked: the shutdown must not find this one acknowledged
         raw = received.message
         message = Message(raw.topic, raw.partition, raw.offset, raw.key, raw.value)
-        with state.liveness.at_work():
+        with state.liveness.at_work(topic.name):
             try:
                 await retry_while_unavailable(deliver)(message, topic, handle, publisher)
             except asyncio.CancelledError:

@@ -1,16 +1,22 @@
 """Faust as it is used here: as transport only, at least once, without tables, topics or servers of its own.
 
 The only module that knows Faust. What it touches of Faust's privates was read in faust-streaming 0.15.3, to which the
-workspace is pinned: `Consumer._committed_offset`, `Consumer.force_commit`.
+workspace is pinned: `Consumer._committed_offset`, `_read_offset`, `_thread`, `perform_seek`, `force_commit`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import faust
 
+from castlist.adapters.kafka.connection import patiently
 from castlist.contract.topics import Topic
+from castlist.ports.messages import Partition, ReadPosition
 from profile_aggregator.settings import Settings
+
+log = logging.getLogger(__name__)
+GROUP = "castlist-aggregator"
 
 
 class Stream(Protocol):
@@ -27,13 +33,13 @@ def make_app(settings: Settings, topics_created: int) -> Any:
     """
     brokers = [f"kafka://{address}" for address in settings.kafka_bootstrap.split(",")]
     return faust.App(
-        "castlist-aggregator",
+        GROUP,
         broker=brokers,
         datadir=settings.castlist_home / "faust",
         key_serializer="raw",
         value_serializer="raw",
         consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=f"castlist-aggregator-{settings.aggregator_instance}-{topics_created}",
+        consumer_group_instance_id=f"{GROUP}-{settings.aggregator_instance}-{topics_created}",
         agent_supervisor="mode.CrashingSupervisor",
         processing_guarantee="at_least_once",
         broker_commit_interval=1,
@@ -67,15 +73,43 @@ def has_partitions(app: Any) -> bool:
     return bool(app.consumer and app.consumer.assignment())
 
 
-def waiting(app: Any) -> int:
-    """Messages in our partitions that were not committed yet, as far as known."""
+def positions(app: Any, is_busy: Callable[[str], bool]) -> Mapping[Partition, ReadPosition]:
+    """Up to where our partitions are committed. `is_busy` tells whether an agent has a message of a topic in hand."""
     consumer = app.consumer
-    total = 0
-    for partition in consumer.assignment():
-        high = consumer.highwater(partition) or 0
-        committed = consumer._committed_offset[partition]
-        total += max(0, high - (committed or 0)) if high else 0
-    return total
+    return {
+        (tp.topic, tp.partition): ReadPosition(consumer._committed_offset.get(tp), is_busy(tp.topic))
+        for tp in consumer.assignment()
+    }
+
+
+def mend(app: Any) -> None:
+    """Before the start: what Faust does in a Kafka that has lost its data.
+
+    Offsets of the lost log may be committed in the new one: aiokafka repeats a commit until its topic is there again.
+    Faust takes a committed offset for the least that it will hand out, and drops what comes below it without a word;
+    aiokafka begins anew where the offset is beyond the log's end. Together they read a partition and hear nothing.
+    """
+    consumer = app.consumer
+    create, seek = consumer._thread._create_consumer, consumer.perform_seek
+
+    def create_patient(*args: Any, **options: Any) -> Any:
+        return patiently(create(*args, **options))
+
+    async def seek_within_the_log() -> None:
+        await seek()
+        committed = {tp: offset for tp, offset in consumer._committed_offset.items() if offset}
+        ends = await consumer.highwaters(*committed)
+        for tp, offset in committed.items():
+            if offset > ends[tp]:
+                log.error("position_lost", extra={"topic": tp.topic, "partition": tp.partition, "offset": offset})
+                consumer._committed_offset[tp] = consumer._read_offset[tp] = None
+        # Faust seeks only where something is committed; elsewhere what it has just thrown away would be passed over.
+        assigned = consumer._thread._consumer.assignment()
+        if anew := [tp for tp in assigned if not consumer._committed_offset.get(tp)]:
+            await consumer._thread.seek_to_beginning(*anew)
+
+    consumer._thread._create_consumer = create_patient
+    consumer.perform_seek = seek_within_the_log
 
 
 def forbid_commits(app: Any) -> None:

@@ -6,15 +6,16 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from castlist.service.exit_codes import ExitCode
+from castlist.store import kafka_topics
 from castlist.store.query import set_to
 from castlist.store.records import InstanceRecord
 from castlist.store.store import Store
 from profile_aggregator.stream.agent_loop import AgentState
-from profile_aggregator.stream.faust_app import forbid_commits
+from profile_aggregator.stream.faust_app import forbid_commits, mend
 
 log = logging.getLogger(__name__)
 NONCE = uuid.uuid4().hex
@@ -28,12 +29,24 @@ async def claim_instance(store: Store, instance: str) -> None:
     await store.instances.upsert(instance, set_to(InstanceRecord.nonce, NONCE))
 
 
-async def ensure_ours(store: Store, instance: str) -> None:
-    """Exit hard when another process runs under our member id."""
+async def ensure_ours(store: Store, instance: str, topics_created: int) -> None:
+    """Exit hard when another process runs under our member id, or has made topics anew since we were started."""
     owner = await store.instances.get(instance)
     if owner is not None and owner.nonce != NONCE:
         log.error("instance_taken", extra={"instance": instance})
         os._exit(ExitCode.OWNED_ELSEWHERE)
+    if (await kafka_topics.known(store)).created > topics_created:
+        leave_lost_log([])
+
+
+def leave_lost_log(missing: Sequence[str]) -> None:
+    """Exit hard: our positions are of a log that is gone.
+
+    Before anybody makes the topics anew. Until then Kafka refuses what we would still commit; and aiokafka, which
+    repeats that without end, would get it accepted as soon as they are there.
+    """
+    log.error("topics_lost", extra={"topics": missing})
+    os._exit(ExitCode.TOPICS_LOST)
 
 
 async def run(app: Any, state: AgentState, ready: Callable[[], Awaitable[None]]) -> None:
@@ -41,6 +54,7 @@ async def run(app: Any, state: AgentState, ready: Callable[[], Awaitable[None]])
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     app.finalize()
+    mend(app)
     await app.start()
     # After the start: Faust's worker is not used, and nothing else may take the signals over.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -5,7 +5,7 @@ Whatever the handlers do, the loop goes on receiving: Kafka takes the work away 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from castlist.contract.topics import Topic
 from castlist.messaging.delivery import Handle, deliver
 from castlist.messaging.liveness import Liveness
 from castlist.ports.errors import UnavailableError
-from castlist.ports.messages import Message, Publisher, Subscription
+from castlist.ports.messages import Listened, Message, Partition, Publisher, ReadPosition, Subscription
 from castlist.retry import retry_while_unavailable
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ _TRIES = 3
 _POLL = 0.5
 _PAUSE = 1.0
 
-Listen = Callable[[], AbstractAsyncContextManager[AsyncIterator[Message]]]
+Listen = Callable[[], AbstractAsyncContextManager[Listened]]
 
 
 class Handler(Protocol):
@@ -79,7 +79,7 @@ class Consumer:
             await asyncio.gather(*unfinished, return_exceptions=True)
 
     async def _take(self, message: Message) -> None:
-        with self._liveness.at_work():
+        with self._liveness.at_work(self._topic.name):
             await deliver(message, self._topic, self._handle, self._publisher, keep_unreadable=self._keep_unreadable)
             await retry_while_unavailable(self._subscription.commit)(message)
 
@@ -99,21 +99,35 @@ class Consumer:
             await asyncio.sleep(_PAUSE)
 
 
-async def listen_for_ever(listen: Listen, topic: Topic, handle: Handle, ready: asyncio.Event) -> None:
-    """Hand every event of `topic` to `handle`, beside all groups; `ready` is set when nothing can be missed any more.
+class Listener:
+    """Hands every event of `topic` to `handle`, beside all groups; `ready` is set when nothing can be missed any more.
 
     What is published while Kafka is away is missed. Unreadable messages are passed over: a group's readers keep them.
     """
 
-    @retry_while_unavailable
-    async def listen_once() -> None:
-        async with listen() as messages:
-            ready.set()
-            async for message in messages:
-                try:
-                    event = decode(topic, message.value)
-                except PermanentError:
-                    continue
-                await handle(event)
+    def __init__(self, listen: Listen, topic: Topic, handle: Handle) -> None:
+        self._listen, self._topic, self._handle = listen, topic, handle
+        self._messages: Listened | None = None
+        self.ready = asyncio.Event()
 
-    await listen_once()
+    async def run(self) -> None:
+        """For ever; outages are waited out."""
+        await retry_while_unavailable(self._listen_once)()
+
+    async def positions(self) -> Mapping[Partition, ReadPosition]:
+        """Where it stands."""
+        return {} if self._messages is None else await self._messages.positions()
+
+    async def _listen_once(self) -> None:
+        async with self._listen() as messages:
+            self._messages = messages
+            self.ready.set()
+            try:
+                async for message in messages:
+                    try:
+                        event = decode(self._topic, message.value)
+                    except PermanentError:
+                        continue
+                    await self._handle(event)
+            finally:
+                self._messages = None

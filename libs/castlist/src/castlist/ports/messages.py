@@ -1,6 +1,6 @@
 """The log of messages: the part of Kafka that a service relies on."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,6 +17,22 @@ class Message:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...] = field(default=())
+
+
+Partition = tuple[str, int]
+"""A topic, and the number of one of its partitions."""
+
+
+@dataclass(frozen=True)
+class ReadPosition:
+    """Where a reader stands in a partition.
+
+    `offset`: of the next message that it has not dealt with; None while that is not known. `in_hand`: it is at work,
+    so that it may take its time.
+    """
+
+    offset: int | None
+    in_hand: bool = False
 
 
 class Publisher(Protocol):
@@ -60,4 +76,33 @@ class Subscription(Protocol):
 
     async def commit(self, message: Message) -> None:
         """Done with this one. Without effect if the partition has moved to another member."""
+        ...
+
+    async def positions(self) -> Mapping[Partition, ReadPosition]:
+        """Of the partitions that are ours; where we have none, of all of the topics', as the group has them."""
+        ...
+
+
+class Listened(Protocol):
+    """Every message of a topic from a moment on, beside all other readers."""
+
+    def __aiter__(self) -> AsyncIterator[Message]:
+        return self
+
+    async def __anext__(self) -> Message: ...
+
+    async def positions(self) -> Mapping[Partition, ReadPosition]:
+        """Of all partitions of the topic."""
+        ...
+
+
+class LogObserver(Protocol):
+    """Looks at the log from outside, whatever our readers believe."""
+
+    async def bounds(self, partitions: Iterable[Partition]) -> Mapping[Partition, tuple[int, int]]:
+        """Of each partition the offset of its first message, and of the one that comes next."""
+        ...
+
+    async def has_message(self, partition: Partition, offset: int) -> bool:
+        """Whether a message lies at `offset` or behind it: what is there may also be marks of transactions."""
         ...

@@ -11,9 +11,12 @@ class ExitCode(IntEnum):
     CANCELLED = 72, "a handler was cancelled in the middle of a message"
     NOT_DRAINED = 73, "what was in hand at a SIGTERM did not end in time; it is done again"
     NOT_COMMITTED = 74, "offsets could not be committed at a SIGTERM; some messages are done again"
-    STUCK = 75, "there was work, every server was there, and nothing happened"
+    STUCK = 75, "messages waited in a partition of its own, or one in hand did not end, though every server was there"
     OWNED_ELSEWHERE = 76, "another aggregator runs under the same AGGREGATOR_INSTANCE"
-    TOPICS_LOST = 77, "Kafka had lost topics: they were created anew, and positions in the old ones mean nothing"
+    TOPICS_LOST = (
+        77,
+        "Kafka had lost topics: they are created anew at the next start, and positions in the old ones mean nothing",
+    )
 
     meaning: str
 

@@ -15,7 +15,8 @@ LOG_EVENTS = {
     "partition_moved": "Another process has the partition now; what was in hand of it is done again there.",
     "handler_failed": "A mistake of ours about one message, with its traceback. See dead letters.",
     "dead_lettered": "A message was put into its topic's dead letters, for the `reason`.",
-    "consumer_stuck": "Work waits, the servers are there, and nothing happens: the process exits with 75.",
+    "consumer_stuck": "Messages wait at `offset` of `topic` and `partition`, or one in hand does not end, though the "
+    "servers are there: the process exits with 75.",
     "migrated": "MongoDB was brought up to the schema of migration `step`.",
     # ingest
     "upload_removed": "A file that no upload finished was taken out of S3.",
@@ -45,7 +46,8 @@ LOG_EVENTS = {
     "result_unreadable": "The stored results of a run cannot be put together: its task fails.",
     "people_pending_already": "The people of a run wait for their commit already.",
     "announced_again": "A task got nowhere for a while; its work was announced again.",
-    "topics_lost": "Topics were missing in Kafka and made anew: the process exits with 77; work is announced again.",
+    "topics_lost": "Kafka has lost topics: the process exits with 77; they are made anew, and work is announced again.",
+    "position_lost": "The group's `offset` is of a log that Kafka has lost; the partition is read from its beginning.",
     "instance_taken": "Another aggregator runs under this AGGREGATOR_INSTANCE: the process exits with 76.",
     "stopped_by_itself": "Faust stopped without being told to: the process exits with 71.",
 }

@@ -10,7 +10,7 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import DefaultPartitioner, murmur2
 
-from castlist.adapters.kafka.connection import OUTAGE, TIMEOUT_MS, stop_quietly, within
+from castlist.adapters.kafka.connection import OUTAGE, TIMEOUT_MS, patiently, stop_quietly, within
 from castlist.contract.codec import encode
 from castlist.contract.events import Event
 from castlist.contract.topics import TOPICS, topic_of
@@ -32,15 +32,17 @@ class KafkaPublisher(Publisher):
     async def _ready(self) -> AIOKafkaProducer:
         async with self._lock:
             if self._producer is None:
-                producer = AIOKafkaProducer(
-                    bootstrap_servers=self._bootstrap,
-                    acks="all",
-                    enable_idempotence=True,
-                    request_timeout_ms=TIMEOUT_MS,
-                    max_request_size=MAX_MESSAGE,
-                    compression_type="gzip",
-                    linger_ms=0,
-                    partitioner=partition_for,
+                producer = patiently(
+                    AIOKafkaProducer(
+                        bootstrap_servers=self._bootstrap,
+                        acks="all",
+                        enable_idempotence=True,
+                        request_timeout_ms=TIMEOUT_MS,
+                        max_request_size=MAX_MESSAGE,
+                        compression_type="gzip",
+                        linger_ms=0,
+                        partitioner=partition_for,
+                    )
                 )
                 try:
                     await within(producer.start(), TIMEOUT_MS / 1000)

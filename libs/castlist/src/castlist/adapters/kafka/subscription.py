@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -12,10 +12,10 @@ from aiokafka.errors import (
     IllegalStateError,
 )
 
-from castlist.adapters.kafka.connection import OUTAGE, TIMEOUT_MS, stop_quietly, within
+from castlist.adapters.kafka.connection import OUTAGE, TIMEOUT_MS, patiently, stop_quietly, within
 from castlist.contract.topics import Topic
 from castlist.ports.errors import UnavailableError
-from castlist.ports.messages import Message, Subscription
+from castlist.ports.messages import Listened, Message, Partition, ReadPosition, Subscription
 
 log = logging.getLogger(__name__)
 
@@ -71,41 +71,70 @@ class KafkaSubscription(Subscription, ConsumerRebalanceListener):  # type: ignor
                 self._consumer.seek(tp, message.offset + 1)
                 self._consumer.resume(tp)
 
-    async def behind(self) -> int:
-        """Messages that our group has not acknowledged, as the brokers count them: in our partitions, or in all of the
-        topics' where we have none (a consumer that fell out of its group has none)."""
+    async def positions(self) -> Mapping[Partition, ReadPosition]:
+        """A consumer that fell out of its group has no partitions."""
+        held = {(tp.topic, tp.partition): ReadPosition(offset, in_hand=True) for tp, offset in self._held.items()}
+        if self._consumer.assignment():
+            return {**await positions_of(self._consumer), **held}
+        partitions = [
+            TopicPartition(topic, partition)
+            for topic in self._consumer.subscription()
+            for partition in self._consumer.partitions_for_topic(topic) or ()
+        ]
         try:
-            partitions = self._consumer.assignment() or {
-                TopicPartition(topic, partition)
-                for topic in self._consumer.subscription()
-                for partition in self._consumer.partitions_for_topic(topic) or ()
-            }
-            ends = await self._consumer.end_offsets(partitions)
-            starts = await self._consumer.beginning_offsets(partitions)
-            done = {tp: await self._consumer.committed(tp) for tp in partitions}
+            async with asyncio.timeout(TIMEOUT_MS / 1000):
+                return {(tp.topic, tp.partition): ReadPosition(await self._consumer.committed(tp)) for tp in partitions}
         except OUTAGE as error:
             raise UnavailableError(f"Kafka: {error!r}") from error
-        return sum(ends[tp] - max(starts[tp], done[tp] or 0) for tp in partitions)
 
-    def assigned(self) -> int:
-        """How many partitions are ours now."""
-        return len(self._consumer.assignment())
+
+class KafkaListened(Listened):
+    """What comes after all partitions were asked for their ends."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+
+    async def __anext__(self) -> Message:
+        try:
+            record = await self._consumer.getone()
+        except OUTAGE as error:
+            raise UnavailableError(f"Kafka: {error!r}") from error
+        return Message(record.topic, record.partition, record.offset, record.key, record.value)
+
+    async def positions(self) -> Mapping[Partition, ReadPosition]:
+        return await positions_of(self._consumer)
+
+
+async def positions_of(consumer: AIOKafkaConsumer) -> Mapping[Partition, ReadPosition]:
+    """Where a consumer stands in the partitions that are assigned to it."""
+
+    async def position(tp: TopicPartition) -> int | None:
+        try:
+            return int(await within(consumer.position(tp), 1))
+        except (IllegalStateError, TimeoutError):  # it moved away, or the brokers have not said yet where it begins
+            return None
+
+    assigned = sorted(consumer.assignment())
+    offsets = await asyncio.gather(*map(position, assigned))
+    return {(tp.topic, tp.partition): ReadPosition(offset) for tp, offset in zip(assigned, offsets, strict=True)}
 
 
 def _consumer(bootstrap: str, topics: Sequence[Topic], group: str | None, member: str | None) -> AIOKafkaConsumer:
-    return AIOKafkaConsumer(
-        *([] if group else [topic.name for topic in topics]),
-        bootstrap_servers=bootstrap,
-        group_id=group,
-        client_id=f"castlist-{member or group or 'broadcast'}",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest" if group else "latest",
-        session_timeout_ms=6_000,
-        heartbeat_interval_ms=1_000,
-        rebalance_timeout_ms=6_000,
-        max_poll_interval_ms=600_000,
-        request_timeout_ms=TIMEOUT_MS,
-        metadata_max_age_ms=10_000,
+    return patiently(
+        AIOKafkaConsumer(
+            *([] if group else [topic.name for topic in topics]),
+            bootstrap_servers=bootstrap,
+            group_id=group,
+            client_id=f"castlist-{member or group or 'broadcast'}",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest" if group else "latest",
+            session_timeout_ms=6_000,
+            heartbeat_interval_ms=1_000,
+            rebalance_timeout_ms=6_000,
+            max_poll_interval_ms=600_000,
+            request_timeout_ms=TIMEOUT_MS,
+            metadata_max_age_ms=10_000,
+        )
     )
 
 
@@ -131,7 +160,7 @@ async def subscribe(
 
 
 @asynccontextmanager
-async def listen(bootstrap: str, topic: Topic) -> AsyncIterator[AsyncIterator[Message]]:
+async def listen(bootstrap: str, topic: Topic) -> AsyncIterator[Listened]:
     """Every message of `topic` from now on, beside all other readers. In place before the block is entered."""
     consumer = _consumer(bootstrap, [topic], None, None)
     try:
@@ -146,16 +175,7 @@ async def listen(bootstrap: str, topic: Topic) -> AsyncIterator[AsyncIterator[Me
         if isinstance(error, OUTAGE):
             raise UnavailableError(f"Kafka: {error!r}") from error
         raise
-
-    async def messages() -> AsyncIterator[Message]:
-        while True:
-            try:
-                record = await consumer.getone()
-            except OUTAGE as error:
-                raise UnavailableError(f"Kafka: {error!r}") from error
-            yield Message(record.topic, record.partition, record.offset, record.key, record.value)
-
     try:
-        yield messages()
+        yield KafkaListened(consumer)
     finally:
         await stop_quietly(consumer)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from castlist.contract.codec import encode
@@ -11,13 +11,19 @@ from castlist.contract.events import Event
 from castlist.contract.topics import TOPICS, Topic, topic_of
 from castlist.ports.dead_letters import MAX_MESSAGE, cut, dead_letter
 from castlist.ports.errors import MessageTooLargeError
-from castlist.ports.messages import Message, Publisher, Subscription
+from castlist.ports.messages import (
+    Listened,
+    LogObserver,
+    Message,
+    Partition,
+    Publisher,
+    ReadPosition,
+    Subscription,
+)
 
-_Place = tuple[str, int]
 
-
-class MemoryLog:
-    """The declared topics and their dead letters."""
+class MemoryLog(LogObserver):
+    """The declared topics and their dead letters. Nothing is ever removed from them."""
 
     def __init__(self, topics: Sequence[Topic] = TOPICS) -> None:
         self._partitions: dict[str, list[list[Message]]] = {}
@@ -52,20 +58,15 @@ class MemoryLog:
             self._rebalance(joined)
 
     @asynccontextmanager
-    async def listen(self, topic: Topic) -> AsyncIterator[AsyncIterator[Message]]:
+    async def listen(self, topic: Topic) -> AsyncIterator[Listened]:
         """Every message of `topic` from now on, beside all other readers."""
-        positions = [len(partition) for partition in self._partitions[topic.name]]
+        yield MemoryListened(self, topic, [len(partition) for partition in self._partitions[topic.name]])
 
-        async def messages() -> AsyncIterator[Message]:
-            while True:
-                news = self._news
-                for number, partition in enumerate(self._partitions[topic.name]):
-                    while positions[number] < len(partition):
-                        positions[number] += 1
-                        yield partition[positions[number] - 1]
-                await news.wait()
+    async def bounds(self, partitions: Iterable[Partition]) -> Mapping[Partition, tuple[int, int]]:
+        return {(topic, number): (0, len(self._partitions[topic][number])) for topic, number in partitions}
 
-        yield messages()
+    async def has_message(self, partition: Partition, offset: int) -> bool:
+        return self.at(partition, offset) is not None
 
     def append(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> None:
         """Write one message; keys decide partitions (not as Kafka does, but as steadily)."""
@@ -86,13 +87,13 @@ class MemoryLog:
         """Set when something changes after this was asked for."""
         return self._news
 
-    def at(self, place: _Place, offset: int) -> Message | None:
+    def at(self, place: Partition, offset: int) -> Message | None:
         """The message at `offset`, or None if it is not written yet."""
         partition = self._partitions[place[0]][place[1]]
         return partition[offset] if offset < len(partition) else None
 
     def _rebalance(self, group: "_Group") -> None:
-        assigned: dict[int, set[_Place]] = {id(member): set() for member in group.members}
+        assigned: dict[int, set[Partition]] = {id(member): set() for member in group.members}
         for topic in sorted({topic for member in group.members for topic in member.topics}):
             readers = [member for member in group.members if topic in member.topics]
             for number in range(len(self._partitions[topic])):
@@ -104,8 +105,27 @@ class MemoryLog:
 
 class _Group:
     def __init__(self) -> None:
-        self.committed: dict[_Place, int] = {}
+        self.committed: dict[Partition, int] = {}
         self.members: list[MemorySubscription] = []
+
+
+class MemoryListened(Listened):
+    """Reads from where the topic ended."""
+
+    def __init__(self, log: MemoryLog, topic: Topic, offsets: list[int]) -> None:
+        self._log, self._topic, self._offsets = log, topic, offsets
+
+    async def __anext__(self) -> Message:
+        while True:
+            news = self._log.news
+            for number, offset in enumerate(self._offsets):
+                if (message := self._log.at((self._topic.name, number), offset)) is not None:
+                    self._offsets[number] += 1
+                    return message
+            await news.wait()
+
+    async def positions(self) -> Mapping[Partition, ReadPosition]:
+        return {(self._topic.name, number): ReadPosition(offset) for number, offset in enumerate(self._offsets)}
 
 
 class MemoryPublisher(Publisher):
@@ -145,10 +165,10 @@ class MemorySubscription(Subscription):
 
     def __init__(self, log: MemoryLog, group: _Group, topics: Sequence[str]) -> None:
         self._log, self._group, self.topics = log, group, tuple(topics)
-        self._assigned: list[_Place] = []
-        self._held: dict[_Place, int] = {}
+        self._assigned: list[Partition] = []
+        self._held: dict[Partition, int] = {}
 
-    def assign(self, places: set[_Place]) -> None:
+    def assign(self, places: set[Partition]) -> None:
         """Own these partitions from now on; what is held elsewhere is forgotten."""
         self._assigned = sorted(places)
         self._held = {place: offset for place, offset in self._held.items() if place in places}
@@ -180,3 +200,9 @@ class MemorySubscription(Subscription):
             del self._held[place]
             self._group.committed[place] = message.offset + 1
             self._log.tell()
+
+    async def positions(self) -> Mapping[Partition, ReadPosition]:
+        return {
+            place: ReadPosition(self._group.committed.get(place, 0), in_hand=place in self._held)
+            for place in self._assigned
+        }
