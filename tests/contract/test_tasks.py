@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from castlist.contract.bounds import WHOLE
 from castlist.contract.codec import decode
 from castlist.contract.commands import CancelVideo
 from castlist.contract.errors import PermanentError
@@ -262,6 +263,15 @@ async def test_uploading_a_deleted_video_again_goes_on_after_its_last_epoch(stor
     assert [(one.created, one.task.id) for one in made] == [(True, task_id("v", 4)), (False, task_id("v", 4))]
     (event,) = await events_of(store, VideoUploaded)
     assert (event.epoch, event.event_id) == (4, event_id("VideoUploaded", "v", 4))
+
+
+async def test_there_is_no_epoch_after_the_last(store: Store) -> None:
+    """A video that was deleted with the largest epoch there is does not come again; the message could not be read."""
+    await store.deleted.insert(DeletedVideoRecord(id="v", latest_epoch=WHOLE, at=NOW))
+    for announce in (False, True):
+        with pytest.raises(PermanentError, match="epoch"):
+            await registration.register(store, uploaded(epoch=WHOLE), NOW, announce=announce)
+    assert await store.videos.count() == await store.outbox.count() == 0
 
 
 async def test_a_stored_video_is_announced_as_it_was(store: Store) -> None:

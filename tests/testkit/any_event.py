@@ -71,6 +71,8 @@ def _plain(kind: Any, metadata: Sequence[Any]) -> st.SearchStrategy[Any]:
     low = next((one.ge if isinstance(one, Ge) else one.gt for one in metadata if isinstance(one, Ge | Gt)), None)
     high = next((one.le if isinstance(one, Le) else one.lt for one in metadata if isinstance(one, Le | Lt)), None)
     if kind is int:
+        if any(isinstance(one, Lt) for one in metadata):
+            high -= 1  # type: ignore[operator]
         return st.integers(low, high) if metadata else _INT64  # type: ignore[arg-type]
     if kind is float:
         numbers: st.SearchStrategy[float] = st.floats(

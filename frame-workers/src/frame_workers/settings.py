@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from castlist.contract.bounds import LONGEST_VIDEO
 from castlist.service.settings import Settings as Shared
 
 
@@ -23,7 +24,9 @@ class Settings(Shared):
     ] = "onnx"
     fetched_bytes: Annotated[int, Field(ge=0, description="disk for fetched videos that are not in use")] = 20 * 2**30
     largest_video_bytes: Annotated[int, Field(ge=1, description="a larger object is refused")] = 20 * 2**30
-    longest_video_seconds: Annotated[float, Field(gt=0, description="a longer video is refused")] = 24 * 3600.0
+    longest_video_seconds: Annotated[float, Field(gt=0, le=LONGEST_VIDEO, description="a longer video is refused")] = (
+        24 * 3600.0
+    )
     job_seconds: Annotated[float, Field(gt=0, description="what any job may take before its child is killed")] = 60.0
     job_seconds_per_second: Annotated[
         float, Field(ge=0, description="what it may take on top, for each second of video in it")

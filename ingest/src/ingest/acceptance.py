@@ -6,6 +6,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from castlist.contract.bounds import WHOLE
 from castlist.contract.commands import CancelVideo
 from castlist.contract.events import VideoUploaded
 from castlist.contract.ids import derived, event_id, task_id, uploaded_video_id
@@ -71,10 +72,10 @@ class Acceptance:
             )
             try:
                 made = await register(self._store, uploaded, self._clock(), announce=True)
-            except VideoConflictError:
+            except VideoConflictError as conflict:
                 video = await self._store.videos.get(video_id)  # another upload of the same bytes was first
                 if video is None:
-                    raise
+                    raise Problem(409, f"{conflict}.") from None
             else:
                 return Accepted(made.video, made.task, made.created, duplicate=not made.created)
         if video.gallery != details.gallery or (sha256 is None and not _is(video.object, stored)):
@@ -95,6 +96,8 @@ class Acceptance:
         return task
 
     async def _next(self, video: VideoRecord, epoch: int, instead_of: StoredObject | None = None) -> Accepted:
+        if epoch > WHOLE:
+            raise Problem(409, f"There is no epoch after {WHOLE}, which this video has reached.")
         now = self._clock()
         event = announcement(video, epoch, now)
         made = await register(self._store, event, now, announce=True, instead_of=instead_of)

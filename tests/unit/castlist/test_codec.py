@@ -135,6 +135,8 @@ BAD = {
     "epoch 0": (_uploaded(epoch=0), "epoch"),
     "an epoch larger than MongoDB's": (_uploaded(epoch=2**63), "epoch"),
     "half an epoch": (_uploaded(epoch=1.5), "epoch"),
+    "a hash that is none": (_uploaded(sha256="ab" * 40), "sha256"),
+    "a long etag": (_uploaded(object={"bucket": "castlist", "key": "k", "etag": "e" * 257}), "object.etag"),
     "no object": (_uploaded(object=None), "object"),
     "an object without a key": (_uploaded(object={"bucket": "castlist"}), "object.key"),
     "a time that is none": (_uploaded(occurred_at="yesterday"), "occurred_at"),
@@ -151,6 +153,70 @@ def test_the_error_says_what_is_wrong(value: bytes | None, reason: str) -> None:
     assert reason in str(refused.value)
 
 
+def _encoded(**changes: Any) -> bytes:
+    return json.dumps(json.loads(encode(example(e.FacesEncoded))) | changes).encode()
+
+
+def _track(**changes: Any) -> bytes:
+    (track,) = json.loads(encode(example(e.FacesEncoded)))["tracks"]
+    return _encoded(tracks=[track | changes])
+
+
+def _sighting(**changes: Any) -> bytes:
+    (track,) = json.loads(encode(example(e.FacesEncoded)))["tracks"]
+    return _encoded(tracks=[track | {"sightings": [track["sightings"][0] | changes]}])
+
+
+def _failed(**changes: Any) -> bytes:
+    return json.dumps(json.loads(encode(example(e.ChunkFailed))) | changes).encode()
+
+
+TOO_LARGE = {
+    "a message that compressed well": (_failed(message="a" * 17_000_000), "too large: 17000"),
+    "something unknown that compressed well": (_failed(of_the_future="a" * 17_000_000), "too large: 17000"),
+    "a reason": (_failed(message="a" * 2_001), "message"),
+    "a code": (_failed(code="a" * 65), "code"),
+    "a chunk's number": (_encoded(chunk=20_000), "chunk"),
+    "a part's number": (_encoded(part=1_000), "part"),
+    "parts": (_encoded(parts=20_000_000), "parts"),
+    "frames": (_encoded(frames=2**31), "frames"),
+    "warnings": (_encoded(warnings=["a"] * 201), "warnings"),
+    "a warning": (_encoded(warnings=["a" * 65]), "warnings"),
+    "reasons of what was skipped": (_encoded(faces_skipped={f"r{n}": 1 for n in range(65)}), "faces_skipped"),
+    "what was skipped": (_encoded(faces_skipped={"small": 2**31}), "faces_skipped"),
+    "a time": (_sighting(time=1e308), "tracks.0.sightings.0.time"),
+    "a time before all": (_sighting(time=-1e308), "tracks.0.sightings.0.time"),
+    "an endless time": (_sighting(time=float("inf")), "invalid FacesEncoded"),
+    "a score": (_sighting(score=1e9), "tracks.0.sightings.0.score"),
+    "a box": (_sighting(box={"left": 2**40, "top": 0, "width": 1, "height": 1}), "tracks.0.sightings.0.box.left"),
+    "a track's number": (_track(track=100_000), "tracks.0.track"),
+    "a crop's key": (
+        _track(crop={**json.loads(_track())["tracks"][0]["crop"], "key": "a" * 1025}),
+        "tracks.0.crop.key",
+    ),
+}
+
+
+@pytest.mark.parametrize(("value", "reason"), TOO_LARGE.values(), ids=TOO_LARGE.keys())
+def test_what_is_too_large_is_refused(value: bytes, reason: str) -> None:
+    """With the field that is, before anything works on it."""
+    with pytest.raises(UndecodableMessageError) as refused:
+        decode(BY_NAME["face.encodings"], value)
+    assert reason in str(refused.value)
+
+
+def test_the_largest_are_read() -> None:
+    """An epoch that is a moment, the last chunk, the last part, the longest reason, times of two days."""
+    last = {"epoch": 2**53 - 1, "chunk": 19_999}
+    for value in (
+        _failed(message="a" * 2_000, **last),
+        _encoded(part=999, parts=1_000, frames=2**31 - 1, **last),
+        _sighting(time=48 * 3600.0),
+        _sighting(time=-24 * 3600.0),
+    ):
+        assert encode(decode(BY_NAME["face.encodings"], value))
+
+
 @pytest.mark.parametrize(
     "encoding",
     [
@@ -160,12 +226,13 @@ def test_the_error_says_what_is_wrong(value: bytes | None, reason: str) -> None:
         vectors.encode_vector(np.zeros(128, dtype="<f4"))[:-4],
         vectors.encode_vector(np.full(128, np.nan, dtype="<f4")),
         vectors.encode_vector(np.full(128, np.inf, dtype="<f4")),
+        vectors.encode_vector(np.full(128, 3e38, dtype="<f4")),
         7,
         None,
     ],
 )
 def test_an_encoding_is_128_finite_numbers(encoding: Any) -> None:
-    """Everything else is refused: a NaN would spoil every distance it meets."""
+    """Of some size: a NaN would spoil every distance it meets, and the squares of large ones are infinite."""
     body = json.loads(encode(example(e.FacesEncoded)))
     body["tracks"][0]["faces"][0]["encoding"] = encoding
     with pytest.raises(UndecodableMessageError, match="encoding"):

@@ -8,10 +8,12 @@ from typing import Any
 import httpx2
 import pytest
 
+from castlist.contract.bounds import WHOLE
 from castlist.ports.errors import UnavailableError
 from castlist.service.openapi import openapi
 from castlist.service.operations import application
-from castlist.store.records import TaskError, UploadRecord
+from castlist.store.query import ANY, set_to
+from castlist.store.records import DeletedVideoRecord, TaskError, TaskRecord, UploadRecord
 from castlist.tasks import lifecycle
 from ingest.acceptance import Acceptance
 from ingest.app import API
@@ -159,6 +161,20 @@ async def test_a_retry_ends_the_same_whatever_fails() -> None:
         return left
 
     assert await at_every_moment(scenario)
+
+
+async def test_a_video_at_its_last_epoch_is_not_run_again() -> None:
+    """Another system may take moments for epochs, and the largest there is: what cannot be asked for is a 409."""
+    ingest = Ingest()
+    accepted = await ingest.upload()
+    stored = ingest.servers.stored
+    await stored.tasks.update(ANY, set_to(TaskRecord.epoch, WHOLE) & set_to(TaskRecord.status, lifecycle.FAILED))
+    again = await ingest.request("POST", f"/tasks/{accepted['task_id']}/retry")
+    assert (again.status_code, "epoch" in again.json()["detail"]) == (409, True)
+    await stored.videos.delete(ANY)
+    await stored.deleted.insert(DeletedVideoRecord(id=accepted["video_id"], latest_epoch=WHOLE, at=ingest.servers.now))
+    anew = await ingest.request("POST", "/videos", data={"gallery": "g"}, files={"file": ("lobby.mp4", VIDEO)})
+    assert (anew.status_code, "epoch" in anew.json()["detail"]) == (409, True)
 
 
 async def test_bytes_that_s3_lost_are_brought_back_by_the_next_upload() -> None:

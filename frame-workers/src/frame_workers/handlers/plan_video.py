@@ -10,7 +10,7 @@ from dataclasses import replace
 from castlist.contract.errors import PermanentError
 from castlist.contract.events import Event, VideoPlanned, VideoRejected, VideoUploaded
 from castlist.contract.ids import event_id, plan_key, run_key, task_id
-from castlist.contract.values import AnalysisSettings, StoredObject
+from castlist.contract.values import AnalysisSettings, StoredObject, in_short
 from castlist.contract.video_warnings import as_warning
 from castlist.ports.errors import AlreadyExistsError, ObjectMissingError
 from castlist.retry import retry_while_unavailable
@@ -174,7 +174,7 @@ class PlanVideo:
                 epoch=uploaded.epoch,
                 gallery=uploaded.gallery,
                 code=rejected.code,
-                message=str(rejected),
+                message=in_short(str(rejected)),
             )
         )
         if rejected.dead_letter:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from castlist.contract.errors import PermanentError
 from castlist.contract.events import ChunkFailed, ChunkPlanned, Event
 from castlist.contract.ids import chunk_key, crops_prefix, event_id, run_key, task_id
+from castlist.contract.values import in_short
 from castlist.ports.errors import ObjectMissingError
 from castlist.retry import retry_while_unavailable
 from castlist.service.json_logging import about
@@ -155,7 +156,7 @@ class ProcessChunk:
                 gallery=chunk.gallery,
                 chunk=chunk.chunk,
                 code=failure.code,
-                message=failure.message,
+                message=in_short(failure.message),
             )
         )
         if failure.dead_letter:

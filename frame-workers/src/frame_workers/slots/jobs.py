@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 
+from castlist.contract.bounds import FASTEST
 from castlist.contract.values import Crop, Track
 from castlist.contract.video_warnings import warning
 from castlist.service.json_logging import configure
@@ -51,7 +52,7 @@ def planner(options: dict[str, Any]) -> tuple[JobMessage, Job]:
             duration=found.duration,
             width=found.width,
             height=found.height,
-            frame_rate=found.frame_rate,
+            frame_rate=min(found.frame_rate, FASTEST),
             warnings=(warning("truncated", start=found.duration),) if found.truncated else (),
         ).message()
 

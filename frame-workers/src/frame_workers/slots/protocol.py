@@ -5,11 +5,14 @@ further than its process. The parent checks what comes back against these models
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from castlist.contract.values import AnalysisSettings, Track, VideoWarning
+from castlist.contract.bounds import MOST_CHUNKS, MOST_REASONS, MOST_TRACKS
+from castlist.contract.box import Pixels
+from castlist.contract.events import Warnings
+from castlist.contract.values import AnalysisSettings, Code, Duration, FrameRate, Seconds, Tally, Track
 
 JobMessage = dict[str, Any]
 Progress = Callable[[float], None]
@@ -47,19 +50,19 @@ class PlanJob(JobModel):
 class Span(JobModel):
     """A chunk's part of the video in seconds; None is open."""
 
-    start: float | None
-    end: float | None
+    start: Seconds | None
+    end: Seconds | None
 
 
 class PlanResult(JobModel):
     """What the file is, and its chunks. Sizes are of the upright frame, times in seconds."""
 
-    chunks: tuple[Span, ...]
-    duration: float
-    width: int
-    height: int
-    frame_rate: float
-    warnings: tuple[VideoWarning, ...]
+    chunks: Annotated[tuple[Span, ...], Field(min_length=1, max_length=MOST_CHUNKS)]
+    duration: Duration
+    width: Pixels
+    height: Pixels
+    frame_rate: FrameRate
+    warnings: Warnings
 
 
 class ChunkJob(JobModel):
@@ -76,8 +79,8 @@ class ChunkJob(JobModel):
 class ChunkResult(JobModel):
     """What is in a chunk. `jpegs` are base64, by the keys of the tracks' crops; `faces_skipped` counts sightings."""
 
-    tracks: tuple[Track, ...]
+    tracks: Annotated[tuple[Track, ...], Field(max_length=MOST_TRACKS)]
     jpegs: dict[str, str]
-    frames: int
-    faces_skipped: dict[str, int]
-    warnings: tuple[VideoWarning, ...]
+    frames: Tally
+    faces_skipped: Annotated[dict[Code, Tally], Field(max_length=MOST_REASONS)]
+    warnings: Warnings

@@ -5,8 +5,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-# Whole numbers end where JSON's readers and MongoDB's int64 still agree on them.
-Pixels = Annotated[int, Field(ge=0, le=2**53 - 1)]
+from castlist.contract.bounds import MOST_PIXELS
+
+Pixels = Annotated[int, Field(ge=0, le=MOST_PIXELS)]
 
 
 @dataclass(frozen=True, slots=True, order=True)

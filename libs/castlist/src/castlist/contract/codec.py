@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from castlist.contract.bounds import LARGEST_EVENT
 from castlist.contract.errors import PermanentError
 from castlist.contract.events import Event
 from castlist.contract.topics import Topic
@@ -27,6 +28,9 @@ def encode(event: Event) -> bytes:
 
 def decode(topic: Topic, value: bytes | None) -> Event:
     """The event in `value`; UndecodableMessageError if `topic` carries no such event, or in no version we know."""
+    if len(value or b"") > LARGEST_EVENT:
+        # Kafka's limit is on what was compressed, which may be a thousand times smaller.
+        raise UndecodableMessageError(f"too large: {len(value or b'')} bytes; at most {LARGEST_EVENT} are read")
     try:
         body: Any = json.loads(value or b"")
     except ValueError as error:

@@ -1,11 +1,9 @@
 """Commands: messages that ask for something. They are named in the imperative."""
 
-from typing import Annotated, Literal
-
-from pydantic import StringConstraints
+from typing import Literal
 
 from castlist.contract.events import Event
-from castlist.contract.values import AnalysisSettings, DistanceSetting, Epoch, GalleryId, VideoId
+from castlist.contract.values import AnalysisSettings, DistanceSetting, Epoch, GalleryId, PersonName, ProfileId, VideoId
 
 
 class RenameProfile(Event):
@@ -14,8 +12,8 @@ class RenameProfile(Event):
     event: Literal["RenameProfile"] = "RenameProfile"
     version: Literal[1] = 1
     gallery: GalleryId
-    profile_id: str
-    name: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None
+    profile_id: ProfileId
+    name: PersonName | None
 
 
 class DeleteVideo(Event):

@@ -9,20 +9,40 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from castlist.contract.bounds import MOST_PERSONS, MOST_REASONS, MOST_SEGMENTS, MOST_TRACKS, MOST_WARNINGS
+from castlist.contract.box import Pixels
 from castlist.contract.values import (
     AnalysisSettings,
-    Count,
+    ChunkCount,
+    ChunkIndex,
+    Code,
     Crop,
+    Duration,
     Epoch,
+    ExternalId,
+    FrameRate,
     GalleryId,
-    Index,
     Moment,
+    PartCount,
+    PartIndex,
+    PersonKey,
+    PersonName,
+    ProfileId,
+    Seconds,
     Segment,
+    Sentence,
+    Sha256,
     StoredObject,
+    Tally,
+    TaskId,
     Track,
     VideoId,
+    VideoName,
     VideoWarning,
+    Whole,
 )
+
+Warnings = Annotated[tuple[VideoWarning, ...], Field(max_length=MOST_WARNINGS)]
 
 
 class Event(BaseModel):
@@ -45,11 +65,11 @@ class VideoUploaded(Event):
     epoch: Epoch = 1
     gallery: GalleryId = "default"
     object: StoredObject
-    name: Annotated[str, StringConstraints(max_length=1024)] | None = None
-    bytes: Index | None = None
-    sha256: str | None = None
+    name: VideoName | None = None
+    bytes: Whole | None = None
+    sha256: Sha256 | None = None
     recorded_at: Moment | None = None
-    external_id: Annotated[str, StringConstraints(max_length=256)] | None = None
+    external_id: ExternalId | None = None
 
 
 class ChunkPlanned(Event):
@@ -61,11 +81,11 @@ class ChunkPlanned(Event):
     epoch: Epoch
     gallery: GalleryId
     object: StoredObject
-    chunk: Index
-    chunks: Count
-    start: float | None
-    end: float | None
-    window: Count
+    chunk: ChunkIndex
+    chunks: ChunkCount
+    start: Seconds | None
+    end: Seconds | None
+    window: ChunkCount
     """Finishing chunk i hands out chunk i + window: a long video never queues more than this ahead of others."""
     settings: AnalysisSettings = AnalysisSettings()
 
@@ -78,12 +98,12 @@ class VideoPlanned(Event):
     video_id: VideoId
     epoch: Epoch
     gallery: GalleryId
-    chunks: Count
-    duration: float
-    width: Index
-    height: Index
-    frame_rate: float
-    warnings: tuple[VideoWarning, ...] = ()
+    chunks: ChunkCount
+    duration: Duration
+    width: Pixels
+    height: Pixels
+    frame_rate: FrameRate
+    warnings: Warnings = ()
 
 
 class FacesEncoded(Event):
@@ -94,13 +114,13 @@ class FacesEncoded(Event):
     video_id: VideoId
     epoch: Epoch
     gallery: GalleryId
-    chunk: Index
-    part: Index = 0
-    parts: Count = 1
-    frames: Index
-    tracks: tuple[Track, ...]
-    faces_skipped: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")], Index] = {}
-    warnings: tuple[VideoWarning, ...] = ()
+    chunk: ChunkIndex
+    part: PartIndex = 0
+    parts: PartCount = 1
+    frames: Tally
+    tracks: Annotated[tuple[Track, ...], Field(max_length=MOST_TRACKS)]
+    faces_skipped: Annotated[dict[Code, Tally], Field(max_length=MOST_REASONS)] = {}
+    warnings: Warnings = ()
 
 
 class ChunkFailed(Event):
@@ -111,9 +131,9 @@ class ChunkFailed(Event):
     video_id: VideoId
     epoch: Epoch
     gallery: GalleryId
-    chunk: Index
-    code: str
-    message: str
+    chunk: ChunkIndex
+    code: Code
+    message: Sentence
 
 
 class VideoRejected(Event):
@@ -124,8 +144,8 @@ class VideoRejected(Event):
     video_id: VideoId
     epoch: Epoch
     gallery: GalleryId
-    code: str
-    message: str
+    code: Code
+    message: Sentence
 
 
 class ChunkProgressed(Event):
@@ -136,7 +156,7 @@ class ChunkProgressed(Event):
     video_id: VideoId
     epoch: Epoch
     gallery: GalleryId
-    chunk: Index
+    chunk: ChunkIndex
     fraction: Annotated[float, Field(ge=0, le=1)]
 
 
@@ -148,21 +168,21 @@ class VideoPeopleFound(Event):
     video_id: VideoId
     epoch: Epoch
     gallery: GalleryId
-    people: Index
+    people: Tally
 
 
 class GalleryEvent(Event):
     """What a commit changed. Folding these by (gallery_version, index) gives what MongoDB holds."""
 
     gallery: GalleryId
-    gallery_version: Index
-    index: Index
+    gallery_version: Whole
+    index: Tally
 
 
 class ProfileCreated(GalleryEvent):
     event: Literal["ProfileCreated"] = "ProfileCreated"
     version: Literal[1] = 1
-    profile_id: str
+    profile_id: ProfileId
 
 
 class PersonAppeared(GalleryEvent):
@@ -170,13 +190,13 @@ class PersonAppeared(GalleryEvent):
 
     event: Literal["PersonAppeared"] = "PersonAppeared"
     version: Literal[1] = 1
-    profile_id: str
+    profile_id: ProfileId
     video_id: VideoId
     epoch: Epoch
-    persons: tuple[str, ...]
-    segments: tuple[Segment, ...]
-    seconds: float
-    faces: Index
+    persons: Annotated[tuple[PersonKey, ...], Field(max_length=MOST_PERSONS)]
+    segments: Annotated[tuple[Segment, ...], Field(max_length=MOST_SEGMENTS)]
+    seconds: Duration
+    faces: Whole
     crop: Crop
 
 
@@ -185,16 +205,16 @@ class PersonMoved(GalleryEvent):
 
     event: Literal["PersonMoved"] = "PersonMoved"
     version: Literal[1] = 1
-    person: str
+    person: PersonKey
     video_id: VideoId
-    from_profile: str
-    to_profile: str
+    from_profile: ProfileId
+    to_profile: ProfileId
 
 
 class AppearanceRemoved(GalleryEvent):
     event: Literal["AppearanceRemoved"] = "AppearanceRemoved"
     version: Literal[1] = 1
-    profile_id: str
+    profile_id: ProfileId
     video_id: VideoId
 
 
@@ -203,8 +223,8 @@ class ProfilesMerged(GalleryEvent):
 
     event: Literal["ProfilesMerged"] = "ProfilesMerged"
     version: Literal[1] = 1
-    retired: str
-    into: str
+    retired: ProfileId
+    into: ProfileId
 
 
 class ProfileRemoved(GalleryEvent):
@@ -212,7 +232,7 @@ class ProfileRemoved(GalleryEvent):
 
     event: Literal["ProfileRemoved"] = "ProfileRemoved"
     version: Literal[1] = 1
-    profile_id: str
+    profile_id: ProfileId
 
 
 class ProfileSplit(GalleryEvent):
@@ -220,15 +240,15 @@ class ProfileSplit(GalleryEvent):
 
     event: Literal["ProfileSplit"] = "ProfileSplit"
     version: Literal[1] = 1
-    profile_id: str
-    into: str
+    profile_id: ProfileId
+    into: ProfileId
 
 
 class ProfileRenamed(GalleryEvent):
     event: Literal["ProfileRenamed"] = "ProfileRenamed"
     version: Literal[1] = 1
-    profile_id: str
-    name: str | None
+    profile_id: ProfileId
+    name: PersonName | None
 
 
 class TaskFinished(Event):
@@ -237,9 +257,9 @@ class TaskFinished(Event):
     event: Literal["TaskFinished"] = "TaskFinished"
     version: Literal[1] = 1
     gallery: GalleryId
-    task_id: str
+    task_id: TaskId
     video_id: VideoId
     epoch: Epoch
     status: Literal["done", "failed", "cancelled"]
-    code: str | None = None
-    message: str | None = None
+    code: Code | None = None
+    message: Sentence | None = None

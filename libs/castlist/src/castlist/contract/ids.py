@@ -8,6 +8,7 @@ _NAMESPACE = uuid.UUID("6f1c1f4e-5b0a-5e0e-9d0c-6d1f4a5c7e21")
 # No colon: the ids below are joined with it.
 ID_PATTERN = r"^[A-Za-z0-9._-]{1,128}$"
 GALLERY_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+PERSON_PATTERN = r"^[A-Za-z0-9._-]{1,128}:[1-9][0-9]{0,15}:[0-9]{1,16}$"
 OWN_UPLOADS = "videos/"
 """Objects under this prefix of our bucket came through ingest; others belong to the system that announced them."""
 

@@ -13,24 +13,71 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
+from castlist.contract.bounds import (
+    ENCODING_LIMIT,
+    FASTEST,
+    LAST_SECOND,
+    LONGEST_MESSAGE,
+    MOST_CHUNKS,
+    MOST_FACES,
+    MOST_PARTS,
+    MOST_SIGHTINGS,
+    MOST_TRACKS,
+    WHOLE,
+)
 from castlist.contract.box import Box, Pixels
-from castlist.contract.ids import GALLERY_PATTERN, ID_PATTERN
+from castlist.contract.ids import GALLERY_PATTERN, ID_PATTERN, PERSON_PATTERN
 
 ENCODING_SIZE = 128
 _ENCODING = struct.Struct(f"<{ENCODING_SIZE}f")
+# An id with a pattern says its length there; other texts say how many characters they have at most.
 VideoId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 GalleryId = Annotated[str, StringConstraints(pattern=GALLERY_PATTERN)]
-# Whole numbers end where JSON's readers and MongoDB's int64 still agree on them.
-Epoch = Annotated[int, Field(ge=1, le=2**31 - 1)]
-Index = Annotated[int, Field(ge=0, le=2**53 - 1)]
-Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+ProfileId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
+TaskId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
+PersonKey = Annotated[str, StringConstraints(pattern=PERSON_PATTERN)]
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")]
+"""A word for programs: why something failed, was left out, or is to be warned of."""
+Sentence = Annotated[str, StringConstraints(max_length=LONGEST_MESSAGE)]
+"""What is said to people; who writes it cuts it (`in_short`)."""
+ObjectKey = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+VideoName = Annotated[str, StringConstraints(max_length=1024)]
+ExternalId = Annotated[str, StringConstraints(max_length=256)]
+PersonName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{64}$", to_lower=True)]
+Epoch = Annotated[int, Field(ge=1, le=WHOLE)]
+Whole = Annotated[int, Field(ge=0, le=WHOLE)]
+"""A number of bytes, or of commits."""
+Tally = Annotated[int, Field(ge=0, le=2**31 - 1)]
+"""How many frames, faces or sightings: a sum of as many as there are chunks is a `Whole` still."""
+ChunkIndex = Annotated[int, Field(ge=0, lt=MOST_CHUNKS)]
+ChunkCount = Annotated[int, Field(ge=1, le=MOST_CHUNKS)]
+PartIndex = Annotated[int, Field(ge=0, lt=MOST_PARTS)]
+PartCount = Annotated[int, Field(ge=1, le=MOST_PARTS)]
+TrackIndex = Annotated[int, Field(ge=0, lt=MOST_TRACKS)]
+Seconds = Annotated[float, Field(ge=-LAST_SECOND, le=LAST_SECOND)]
+"""A moment of a video. Before 0 is what comes before the container's start."""
+Duration = Annotated[float, Field(ge=0, le=2 * LAST_SECOND)]
+FrameRate = Annotated[float, Field(ge=0, le=FASTEST)]
+Score = Annotated[float, Field(ge=-1_000, le=1_000)]
+Quality = Annotated[float, Field(ge=0, le=1)]
+
+
+def in_short(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """The text, or so much of its beginning as fits; what UTF-8 has no form for is replaced."""
+    text = text.encode(errors="replace").decode()
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _checked_encoding(text: str) -> str:
     raw = base64.b64decode(text, validate=True)
-    if len(raw) != _ENCODING.size or not all(map(math.isfinite, _ENCODING.unpack(raw))):
-        raise ValueError(f"an encoding is {ENCODING_SIZE} finite float32")
+    if len(raw) != _ENCODING.size or not _near_zero(_ENCODING.unpack(raw)):
+        raise ValueError(f"an encoding is {ENCODING_SIZE} float32 from -{ENCODING_LIMIT} to {ENCODING_LIMIT}")
     return text
+
+
+def _near_zero(numbers: tuple[float, ...]) -> bool:
+    return all(map(math.isfinite, numbers)) and max(map(abs, numbers)) <= ENCODING_LIMIT
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -43,9 +90,14 @@ def _in_utc(moment: datetime) -> datetime:
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 """A point in time, whatever zone it was given in."""
 Encoding = Annotated[
-    str, AfterValidator(_checked_encoding), Field(json_schema_extra={"contentEncoding": "base64", "maxLength": 684})
+    str,
+    StringConstraints(max_length=4 * -(-_ENCODING.size // 3)),
+    AfterValidator(_checked_encoding),
+    Field(json_schema_extra={"contentEncoding": "base64"}),
 ]
-"""128 little-endian float32 as base64; `castlist.contract.vectors` makes arrays of it."""
+"""128 little-endian float32, none further from 0 than ENCODING_LIMIT, as base64.
+
+`castlist.contract.vectors` makes arrays of it."""
 
 
 DistanceSetting = Annotated[float, Field(gt=0, lt=1)] | Literal["auto"]
@@ -57,8 +109,8 @@ class StoredObject:
     """An object in S3. `etag` is what it was when it was announced; a later change fails the task."""
 
     bucket: Annotated[str, StringConstraints(min_length=3, max_length=63)]
-    key: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-    etag: str | None = None
+    key: ObjectKey
+    etag: Annotated[str, StringConstraints(max_length=256)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +153,19 @@ class GallerySettings(AnalysisSettings):
 class Sighting:
     """A face at one moment."""
 
-    time: float
+    time: Seconds
     box: Box
-    score: float
+    score: Score
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedFace:
     """One of a track's best faces, with its encoding."""
 
-    time: float
+    time: Seconds
     box: Box
-    score: float
-    quality: float
+    score: Score
+    quality: Quality
     encoding: Encoding
 
 
@@ -121,20 +173,20 @@ class EncodedFace:
 class Crop:
     """The picture of a face: where it lies, and where in which frame it was cut."""
 
-    key: str
-    time: float
+    key: ObjectKey
+    time: Seconds
     box: Box
     frame: FrameSize
-    quality: float
+    quality: Quality
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
     """One face followed through the frames of a chunk."""
 
-    track: Index
-    sightings: tuple[Sighting, ...]
-    faces: tuple[EncodedFace, ...]
+    track: TrackIndex
+    sightings: Annotated[tuple[Sighting, ...], Field(max_length=MOST_SIGHTINGS)]
+    faces: Annotated[tuple[EncodedFace, ...], Field(max_length=MOST_FACES)]
     crop: Crop
 
 
@@ -147,13 +199,13 @@ class VideoWarning:
 
     code: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     message: Annotated[str, StringConstraints(max_length=1000)]
-    start: float | None = None
-    end: float | None = None
+    start: Seconds | None = None
+    end: Seconds | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Segment:
     """A stretch of video, in seconds."""
 
-    start: float
-    end: float
+    start: Seconds
+    end: Seconds

@@ -1,8 +1,9 @@
 """How a message that cannot be read lies in its dead letters: raw, with the reason in its headers."""
 
+from castlist.contract.bounds import LARGEST_EVENT
 from castlist.ports.messages import Message
 
-MAX_MESSAGE = 1_048_576
+MAX_MESSAGE = LARGEST_EVENT
 """Bytes; the log takes none that is larger."""
 _KEPT = 512 * 1024
 
@@ -10,7 +11,7 @@ _KEPT = 512 * 1024
 def dead_letter(message: Message, reason: str) -> Message:
     """`message` as a dead letter; `partition` and `offset` are not known before it is there."""
     headers = (
-        ("error", reason[:500].encode()),
+        ("error", reason[:500].encode(errors="replace")),
         ("topic", message.topic.encode()),
         ("partition", str(message.partition).encode()),
         ("offset", str(message.offset).encode()),

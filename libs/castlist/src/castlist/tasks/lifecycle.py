@@ -6,6 +6,7 @@ from typing import Literal
 
 from castlist.contract.events import TaskFinished
 from castlist.contract.ids import event_id, run_key, task_id
+from castlist.contract.values import in_short
 from castlist.store import outbox
 from castlist.store.query import Change, one_of, set_to, with_id, with_ids
 from castlist.store.records import OutboxRecord, Status, TaskError, TaskRecord
@@ -62,7 +63,7 @@ def finished_event(task: TaskRecord, status: FinalStatus, error: TaskError | Non
         epoch=task.epoch,
         status=status,
         code=error.code if error else None,
-        message=error.message if error else None,
+        message=in_short(error.message) if error else None,
     )
 
 

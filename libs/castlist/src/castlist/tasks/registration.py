@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from castlist.contract.bounds import WHOLE
 from castlist.contract.errors import PermanentError
 from castlist.contract.events import VideoUploaded
 from castlist.contract.ids import event_id, run_key, task_id
@@ -102,6 +103,8 @@ def _after_deletion(uploaded: VideoUploaded, last: int, announce: bool) -> Video
         raise VideoConflictError(
             f"video {uploaded.video_id} was deleted; to have it again, announce it with epoch {last + 1}"
         )
+    if last == WHOLE:
+        raise VideoConflictError(f"video {uploaded.video_id} was deleted, and there is no epoch after {last}")
     again = {"epoch": last + 1, "event_id": event_id("VideoUploaded", uploaded.video_id, last + 1)}
     return uploaded.model_copy(update=again)
 
