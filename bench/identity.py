@@ -13,10 +13,11 @@ import argparse
 import json
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from labelled import Answer, Labels
@@ -26,6 +27,7 @@ from castlist_identity import video_people
 from castlist_identity.auto_distance import auto_distance
 from castlist_identity.domain import GalleryPerson, Track, VideoPerson
 from castlist_identity.partition import partition
+from castlist_identity.told_apart import ToldApart
 from castlist_identity.video_people import PeopleSettings, people_of_video
 
 Tracks = Mapping[str, Sequence[Track]]
@@ -89,15 +91,15 @@ def _best(track: Track, count: int) -> tuple[Any, ...]:
 @contextmanager
 def _patched(rules: Rules) -> Iterator[None]:
     """Rules that have no setting, because only this bench switches them off."""
-    together, attach = video_people.seen_together, video_people._attach
-    if not rules.seen_together:
-        video_people.seen_together = lambda tracks: frozenset()
-    if not rules.weak_tracks:
-        video_people._attach = lambda weak, means, groups, *rest: [[] for _ in groups]
-    try:
+    with ExitStack() as stack:
+        if not rules.seen_together:
+            nobody = ToldApart([], [], 0)
+            stack.enter_context(patch.object(video_people, "ToldApart", lambda *_: nobody))
+        if not rules.weak_tracks:
+            stack.enter_context(
+                patch.object(video_people, "_attach", lambda weak, means, groups, *_: [[] for _ in groups])
+            )
         yield
-    finally:
-        video_people.seen_together, video_people._attach = together, attach
 
 
 def on_clips(tracks: Tracks, labels: Labels) -> Callable[[Rules], Score]:

@@ -10,7 +10,8 @@ from castlist.contract.box import Box
 from castlist.contract.values import Crop, FrameSize, Segment, Sighting
 from castlist.contract.vectors import Vector, VectorFace
 from castlist_identity.domain import Track
-from castlist_identity.video_people import PeopleSettings, people_of_video, seen_together
+from castlist_identity.told_apart import ToldApart
+from castlist_identity.video_people import PeopleSettings, people_of_video
 
 LEFT, RIGHT = Box(10, 20, 80, 80), Box(300, 20, 80, 80)
 
@@ -69,24 +70,46 @@ def test_average_link_does_not_chain() -> None:
     assert groups(tracks) == [(0.15, 10), (0.62, 5)]
 
 
-def test_twins_seen_together_are_two() -> None:
-    """However alike: two boxes in one frame that do not overlap are two people, and each says so of the other."""
-    found = people_of_video([track(0, [at(0.0)]), track(1, [at(0.01)], box=RIGHT)])
+def test_two_who_are_seen_together_are_two() -> None:
+    """Two boxes in one frame that do not overlap, and encodings that may differ: each says of the other that it is
+    somebody else."""
+    found = people_of_video([track(0, [at(0.0)]), track(1, [at(0.31)], box=RIGHT)])
     assert [person.apart for person in found.people] == [(1,), (0,)]
 
 
+def test_one_person_twice_in_a_picture_is_one() -> None:
+    """In a mirror, a split screen, her own tile: nearer to each other than any two people are."""
+    tracks = [track(0, [at(0.0)]), track(1, [at(0.29)], box=RIGHT), track(2, [at(0.1)], start=30)]
+    (person,) = people_of_video(tracks).people
+    assert person.faces == 15
+    assert person.apart == ()
+
+
+def test_one_person_twice_is_told_apart_from_a_stranger_twice() -> None:
+    """Two people and their images: two persons, apart, however many boxes each of them has."""
+    boxes = [Box(100 * i, 0, 80, 80) for i in range(4)]
+    tracks = [track(i, [at(0.5 * (i % 2) + 0.1 * (i // 2))], box=box) for i, box in enumerate(boxes)]
+    found = people_of_video(tracks)
+    assert [(person.faces, person.apart) for person in found.people] == [(10, (1,)), (10, (0,))]
+
+
+def test_who_has_no_encoding_and_is_seen_together_is_somebody_else() -> None:
+    """Nothing says that it is the same person twice."""
+    tracks = [track(0, [at(0.0)]), track(1, [], box=RIGHT)]
+    assert len(ToldApart(tracks, [at(0.0), None], 0.38)) == 1
+
+
 def test_overlapping_boxes_in_one_frame_may_be_one_face() -> None:
-    """One face detected twice is one person."""
-    shifted = Box(50, 40, 80, 80)
-    tracks = [track(0, [at(0.0)]), track(1, [at(0.01)], box=shifted)]
-    assert seen_together(tracks) == frozenset()
-    assert len(groups(tracks)) == 1
+    """One face detected twice says nothing of two people."""
+    shifted, means = Box(50, 40, 80, 80), [at(0.0), at(0.9)]
+    assert len(ToldApart([track(0, [at(0.0)]), track(1, [at(0.9)], box=shifted)], means, 0.38)) == 0
+    assert len(ToldApart([track(0, [at(0.0)]), track(1, [at(0.9)], box=RIGHT)], means, 0.38)) == 1
 
 
 def test_seen_together_reaches_over_clusters() -> None:
-    """A third track joins the nearer twin; the twins stay two although it lies between them."""
-    tracks = [track(0, [at(0.0)]), track(1, [at(0.1)], box=RIGHT), track(2, [at(0.04)], start=30)]
-    assert groups(tracks) == [(0.02, 10), (0.1, 5)]
+    """A third track joins the nearer of two; they stay two although it lies between them."""
+    tracks = [track(0, [at(0.0)]), track(1, [at(0.39)], box=RIGHT), track(2, [at(0.1)], start=30)]
+    assert groups(tracks) == [(0.05, 10), (0.39, 5)]
 
 
 def test_a_weak_track_joins_without_moving_its_person() -> None:
@@ -126,8 +149,8 @@ def test_two_weak_tracks_of_one_frame_do_not_share_a_person() -> None:
     """The nearer one joins; the other was seen beside it and is counted."""
     tracks = [
         track(0, [at(0.0)]),
-        track(1, [at(0.1)], start=10, count=1),
-        track(2, [at(0.05)], start=10, count=1, box=RIGHT),
+        track(1, [at(0.21)], start=10, count=1),
+        track(2, [at(-0.2)], start=10, count=1, box=RIGHT),
     ]
     found = people_of_video(tracks)
     assert [person.faces for person in found.people] == [6]
@@ -136,8 +159,10 @@ def test_two_weak_tracks_of_one_frame_do_not_share_a_person() -> None:
 
 def test_a_weak_track_seen_beside_its_nearest_goes_to_nobody_there() -> None:
     """Weak tracks respect who was in the frame with them."""
-    found = people_of_video([track(0, [at(0.0)]), track(1, [at(0.01)], count=1, box=RIGHT)])
-    assert [person.faces for person in found.people] == [5]
+    found = people_of_video([
+        track(0, [at(0.0)]), track(1, [at(0.39)], count=1, box=RIGHT), track(2, [at(0.1)], start=20)
+    ])  # fmt: skip
+    assert [person.faces for person in found.people] == [10]
 
 
 def test_variance_is_the_mean_squared_distance_and_capped() -> None:

@@ -7,7 +7,7 @@ is cut by a chunk border, or by a scene, is two tracks here, and clustering puts
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from functools import cached_property
 from statistics import median
 
 import numpy as np
@@ -15,19 +15,23 @@ import numpy as np
 from castlist.contract.box import Box
 from castlist.contract.values import Crop, Segment, Sighting
 from castlist.contract.vectors import Vector, VectorFace
-from castlist_identity.average_link import NEVER, average_link, pairwise, squared_distances
+from castlist_identity.average_link import squared_distances
 from castlist_identity.domain import SightedAt, Track, VideoPeople, VideoPerson
+from castlist_identity.told_apart import ToldApart
+from castlist_identity.track_clusters import cluster_tracks
 
 
 @dataclass(frozen=True, slots=True)
 class PeopleSettings:
     """Which tracks may found a person, and how near two of them must be.
 
-    `distance` is Euclidean, over track means. `min_width` is in pixels and met by the median of a track's sightings,
-    `min_score` by the best of them. `segment_gap` is in seconds. `places_per_second` thins what is kept of sightings.
+    `distance` is Euclidean, over track means; two tracks in one frame are one person (in a mirror, say) up to `twice`.
+    `min_width` is in pixels and met by the median of a track's sightings, `min_score` by the best of them.
+    `segment_gap` is in seconds. `places_per_second` thins what is kept of sightings.
     """
 
     distance: float = 0.38
+    twice: float = 0.30
     min_sightings: int = 2
     min_score: float = 0.3
     min_width: float = 50.0
@@ -45,37 +49,31 @@ def people_of_video(tracks: Iterable[Track], settings: PeopleSettings | None = N
     rules = settings or PeopleSettings()
     ordered = sorted(tracks, key=lambda track: (track.chunk, track.index))
     faces = [_usable(track) for track in ordered]
+    means = [_mean(usable) if usable else None for usable in faces]
     weaknesses = [_weakness(track, usable, rules) for track, usable in zip(ordered, faces, strict=True)]
-    apart = seen_together(ordered)
+    apart = ToldApart(ordered, means, min(rules.twice, rules.distance))
     founders = [i for i, weakness in enumerate(weaknesses) if weakness is None]
-    groups = _persons(founders, faces, apart, rules)
+    groups = cluster_tracks(founders, means, apart, rules.distance)
     moments = [_mean_and_variance([face for i in group for face in faces[i]], rules) for group in groups]
     weak = [i for i, weakness in enumerate(weaknesses) if weakness is not None]
-    joined = _attach(weak, [mean for mean, _ in moments], groups, faces, apart, rules)
+    joined = _attach(weak, [mean for mean, _ in moments], groups, means, apart, rules)
     people = [
         _Found([ordered[i] for i in group], [ordered[i] for i in joined[p]], group + joined[p], *moments[p])
         for p, group in enumerate(groups)
     ]
     people.sort(key=lambda person: person.order)
-    taken = {i for person in people for i in person.tracks}
+    person_of = np.full(len(ordered), -1, dtype=np.int64)
+    for n, person in enumerate(people):
+        person_of[person.tracks] = n
     skipped: Counter[str] = Counter()
     for i, weakness in enumerate(weaknesses):
-        if weakness is not None and i not in taken:
+        if weakness is not None and person_of[i] < 0:
             skipped[weakness] += len(ordered[i].sightings)
-    return VideoPeople(tuple(_person(n, people, apart, rules) for n in range(len(people))), dict(skipped))
-
-
-def seen_together(tracks: Sequence[Track]) -> frozenset[tuple[int, int]]:
-    """Pairs (i, j), i < j, of tracks that were in one frame at two places: these are two people.
-
-    Boxes that overlap may be one face detected twice and say nothing.
-    """
-    frames: dict[float, list[tuple[int, Box]]] = defaultdict(list)
-    for i, track in enumerate(tracks):
-        for sighting in track.sightings:
-            frames[round(sighting.time, 4)].append((i, sighting.box))
-    pairs = (pair for present in frames.values() if len(present) > 1 for pair in combinations(present, 2))
-    return frozenset((i, j) for (i, one), (j, other) in pairs if i != j and not one.shared(other))
+    others: dict[int, list[int]] = defaultdict(list)
+    for n, other in apart.between(person_of).tolist():
+        others[n].append(other)
+    found = tuple(_person(n, person, others[n], rules) for n, person in enumerate(people))
+    return VideoPeople(found, dict(skipped))
 
 
 def segments_of(times: Iterable[float], gap: float) -> tuple[Segment, ...]:
@@ -114,49 +112,35 @@ def _weakness(track: Track, faces: Sequence[VectorFace], rules: PeopleSettings) 
     return None if faces else "not_encoded"
 
 
-def _persons(
-    founders: Sequence[int],
-    faces: Sequence[Sequence[VectorFace]],
-    apart: frozenset[tuple[int, int]],
-    rules: PeopleSettings,
-) -> list[list[int]]:
-    """Clusters of founding tracks, as positions of tracks."""
-    distances = np.sqrt(pairwise([_mean(faces[i]) for i in founders]))
-    position = {track: i for i, track in enumerate(founders)}
-    for one, other in apart:
-        if one in position and other in position:
-            distances[position[one], position[other]] = distances[position[other], position[one]] = NEVER
-    return [[founders[i] for i in cluster] for cluster in average_link(distances, rules.distance)]
-
-
 def _attach(
     weak: Sequence[int],
-    means: Sequence[Vector],
+    centres: Sequence[Vector],
     groups: Sequence[Sequence[int]],
-    faces: Sequence[Sequence[VectorFace]],
-    apart: frozenset[tuple[int, int]],
+    means: Sequence[Vector | None],
+    apart: ToldApart,
     rules: PeopleSettings,
 ) -> list[list[int]]:
-    """For each person the weak tracks that join it: the nearest pairs first, none that they were seen together with."""
+    """For each person the weak tracks that join it: the nearest pairs first, none that somebody in it is apart from."""
     joined: list[list[int]] = [[] for _ in groups]
     if not groups:
         return joined
-    rows = np.array(means, dtype=np.float64)
+    person_of = np.full(len(means), -1, dtype=np.int64)
+    for p, group in enumerate(groups):
+        person_of[list(group)] = p
+    rows = np.array(centres, dtype=np.float64)
     near: list[tuple[float, int, int]] = []
     for i in weak:
-        if faces[i]:
-            distances = np.sqrt(squared_distances(_mean(faces[i]).astype(np.float64), rows))
+        if (mean := means[i]) is not None:
+            distances = np.sqrt(squared_distances(mean.astype(np.float64), rows))
             near += [(float(distances[p]), i, p) for p in np.nonzero(distances <= rules.distance)[0].tolist()]
-    settled: set[int] = set()
     for _, i, p in sorted(near):
-        together = any((min(i, j), max(i, j)) in apart for j in (*groups[p], *joined[p]))
-        if i not in settled and not together:
+        if person_of[i] < 0 and p not in person_of[apart.others(i)]:
             joined[p].append(i)
-            settled.add(i)
+            person_of[i] = p
     return joined
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Found:
     founding: list[Track]
     attached: list[Track]
@@ -164,7 +148,7 @@ class _Found:
     mean: Vector
     variance: float
 
-    @property
+    @cached_property
     def sightings(self) -> list[Sighting]:
         return sorted(
             (sighting for track in (*self.founding, *self.attached) for sighting in track.sightings),
@@ -177,16 +161,10 @@ class _Found:
         return first.time, first.box, min(self.tracks)
 
 
-def _person(n: int, people: Sequence[_Found], apart: frozenset[tuple[int, int]], rules: PeopleSettings) -> VideoPerson:
-    found = people[n]
+def _person(n: int, found: _Found, apart: Sequence[int], rules: PeopleSettings) -> VideoPerson:
     sightings = found.sightings
     segments = segments_of((sighting.time for sighting in sightings), rules.segment_gap)
     crop = best_crop(track.crop for track in found.founding) or best_crop(track.crop for track in found.attached)
-    others = (
-        m
-        for m, other in enumerate(people)
-        if m != n and any((min(i, j), max(i, j)) in apart for i in found.tracks for j in other.tracks)
-    )
     return VideoPerson(
         n=n,
         mean=found.mean,
@@ -198,7 +176,7 @@ def _person(n: int, people: Sequence[_Found], apart: frozenset[tuple[int, int]],
         last_seen=sightings[-1].time,
         crop=crop,
         places=_thinned(sightings, rules.places_per_second),
-        apart=tuple(others),
+        apart=tuple(apart),
     )
 
 
