@@ -160,8 +160,8 @@ async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
     await _administer(bootstrap, "create", names)
     publisher = KafkaPublisher(bootstrap)
 
-    def subscribe(topics: list[Topic], group: str, member: str | None = None) -> Any:
-        return subscription.subscribe(bootstrap, topics, f"{group}-{mark}", member)
+    def subscribe(topics: list[Topic], group: str, member: str | None = None, **ahead: int) -> Any:
+        return subscription.subscribe(bootstrap, topics, f"{group}-{mark}", member, **ahead)
 
     async def lies_there(topic: str) -> list[Message]:
         async with subscription.subscribe(bootstrap, [_topic(topic)], f"reader-{uuid.uuid4().hex}") as reader:

@@ -68,9 +68,10 @@ async def test_keyless_and_empty_messages_are_messages(log: Log) -> None:
 
 
 async def test_one_message_of_a_partition_at_a_time(log: Log) -> None:
-    """What was handed out holds its partition back, and that one only, until it is committed."""
+    """Where none may be ahead, what was handed out holds its partition back, and that one only, until it is
+    committed."""
     await _publish(log, "a0", "a1", key="a")
-    async with log.subscribe([log.topics[0]], "g") as subscription:
+    async with log.subscribe([log.topics[0]], "g", ahead=1) as subscription:
         first = await _next(subscription)
         assert await subscription.receive(0.5) is None
         await _spread(log, 40)
@@ -80,6 +81,30 @@ async def test_one_message_of_a_partition_at_a_time(log: Log) -> None:
         await subscription.commit(first)
         second = await _next(subscription)
     assert (second.value, second.partition) == (b"a1", first.partition)
+
+
+async def test_messages_behind_one_that_takes_long_are_handed_out(log: Log) -> None:
+    """In their order, up to a bound; they are done in any order, and come again only from the first that is not."""
+    await _publish(log, *(f"m{n}" for n in range(8)))
+    async with log.subscribe([log.topics[0]], "g", ahead=5) as subscription:
+        held = [await _next(subscription) for _ in range(5)]
+        assert [message.value for message in held] == [b"m0", b"m1", b"m2", b"m3", b"m4"]
+        assert await subscription.receive(0.5) is None
+        for message in (held[3], held[1]):
+            await subscription.commit(message)
+            assert not subscription.holds(message)
+        assert await subscription.receive(0.5) is None
+        await subscription.commit(held[0])
+        following = [await _next(subscription) for _ in range(2)]
+        assert [message.value for message in following] == [b"m5", b"m6"]
+        assert subscription.holds(held[2])
+    async with log.subscribe([log.topics[0]], "g") as subscription:
+        again = [await _next(subscription) for _ in range(6)]
+        assert [message.value for message in again] == [f"m{n}".encode() for n in range(2, 8)]
+        for message in reversed(again):
+            await subscription.commit(message)
+    async with log.subscribe([log.topics[0]], "g") as subscription:
+        assert await subscription.receive(2) is None
 
 
 async def test_what_was_not_committed_comes_again(log: Log) -> None:
@@ -97,7 +122,7 @@ async def test_what_was_not_committed_comes_again(log: Log) -> None:
 async def test_committing_twice_or_late_changes_nothing(log: Log) -> None:
     """A second commit of a message, and one of a message before, do not let the held one go."""
     await _publish(log, "a", "b", "c")
-    async with log.subscribe([log.topics[0]], "g") as subscription:
+    async with log.subscribe([log.topics[0]], "g", ahead=1) as subscription:
         first = await _next(subscription)
         await subscription.commit(first)
         await subscription.commit(first)
@@ -166,11 +191,12 @@ async def test_what_is_held_survives_a_rebalance(log: Log) -> None:
     are handed out there; committing one that moved has no effect; in the end each is done."""
     await _spread(log, 40)
     total = 40
-    async with log.subscribe([log.topics[0]], "g") as one:
+    async with log.subscribe([log.topics[0]], "g", ahead=1) as one:
         held = [await _next(one) for _ in range(4)]
-        async with log.subscribe([log.topics[0]], "g") as two:
+        async with log.subscribe([log.topics[0]], "g", ahead=1) as two:
             moved = await _handed_out(one, two)
             assert moved, "the second member never got a partition"
+            assert {m.partition for m in held if not one.holds(m)} == {m.partition for m in moved}
             for message in moved:
                 assert message.offset == next(m.offset for m in held if m.partition == message.partition)
             for message in held:

@@ -16,7 +16,8 @@ from castlist.adapters.memory import MemoryDocuments, MemoryLog, MemoryObjects
 from castlist.contract.codec import decode, encode
 from castlist.contract.events import Event
 from castlist.contract.topics import BY_NAME, TOPICS, topic_of
-from castlist.messaging.delivery import deliver
+from castlist.messaging.delivery import PostponedError, deliver
+from castlist.messaging.fair_queue import Turn
 from castlist.messaging.liveness import Liveness
 from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.ports.documents import Documents
@@ -121,6 +122,8 @@ class InMemory:
                     handled = True
                 except UnavailableError:
                     assert not waits, "the consumer would take it for a mistake of ours"
+                except PostponedError:
+                    assert waits, "only what the consumer delivers is postponed"
                 except DiedError:
                     self.faults.restart()
                     handlers = start()
@@ -143,7 +146,7 @@ class InMemory:
             objects=self.objects,
             publisher=self.publisher,
             cache=ObjectCache(cache, 0, self.objects),
-            attempts=Attempts(self.store, f"process {next(self._processes)}", self.clock, pause=0.0),
+            attempts=Attempts(self.store, f"process {next(self._processes)}", self.clock),
             running=RunningJobs(),
             liveness=Liveness(),
             clock=self.clock,
@@ -170,10 +173,12 @@ class InlineSlots(Slots):
 
     def __init__(self, job: Job) -> None:
         self._job = job
+        self.given: list[tuple[Turn, Bounds]] = []
+        """for whom each job was, and what it was allowed to take"""
 
     @asynccontextmanager
-    async def slot(self, video: str) -> AsyncIterator[JobRunner]:
-        yield _Inline(self)
+    async def slot(self, turn: Turn) -> AsyncIterator[JobRunner]:
+        yield _Inline(self, turn)
 
     async def run(self, order: JobMessage) -> JobMessage:
         """The result of one job."""
@@ -182,10 +187,13 @@ class InlineSlots(Slots):
 
 
 class _Inline(JobRunner):
-    def __init__(self, slots: InlineSlots) -> None:
-        self._slots = slots
+    cpu_seconds = 0.0
+
+    def __init__(self, slots: InlineSlots, turn: Turn) -> None:
+        self._slots, self._turn = slots, turn
 
     async def run(self, order: JobMessage, bounds: Bounds, progress: Callable[[float], None]) -> JobMessage:
+        self._slots.given.append((self._turn, bounds))
         return await self._slots.run(order)
 
     async def kill(self) -> None:

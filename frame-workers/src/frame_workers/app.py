@@ -41,8 +41,9 @@ from frame_workers.settings import Settings
 from frame_workers.slots.pool import Pool
 
 log = logging.getLogger(__name__)
-BUSY_LIMIT = 3600.0
-"""Seconds without any sign of life while work is in hand: longer than any job may take."""
+PLANNERS = 2
+"""So that a file that is slow to plan holds up nobody else."""
+_AHEAD_OF_SLOTS = 2  # messages of one gallery: their files are fetched while the slots are at work
 _FAREWELL = 2.0
 
 
@@ -86,7 +87,7 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
 
         chunk_slots = await enter(Pool(settings.workers, _chunk_child(settings), on_change=show_encoders))
         # A child of its own: a plan waits for no chunk, and a file that kills its reader kills no chunk.
-        plan_slots = await enter(Pool(1, _child("plan", longest_seconds=settings.longest_video_seconds)))
+        plan_slots = await enter(Pool(PLANNERS, _child("plan", longest_seconds=settings.longest_video_seconds)))
 
         subscriptions: list[KafkaSubscription] = []
 
@@ -107,7 +108,7 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
 
         liveness = context.liveness
         watchdog = Watchdog(
-            liveness, positions, observer, servers, idle_limit=settings.stuck_seconds, busy_limit=BUSY_LIMIT
+            liveness, positions, observer, servers, idle_limit=settings.stuck_seconds, busy_limit=busy_limit(settings)
         )
         checks = {
             "kafka": publisher.ping,
@@ -144,14 +145,28 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
         log.info("ready", extra={"slots": settings.workers})
         consumers = (
             # The aggregator reads video.uploaded too, and keeps what cannot be read.
-            Consumer(uploads, VIDEO_UPLOADED, planning, publisher, liveness, keep_unreadable=False),
-            Consumer(chunks, VIDEO_CHUNKS, processing, publisher, liveness),
+            Consumer(
+                uploads,
+                VIDEO_UPLOADED,
+                planning,
+                publisher,
+                liveness,
+                each=PLANNERS + _AHEAD_OF_SLOTS,
+                keep_unreadable=False,
+            ),
+            Consumer(chunks, VIDEO_CHUNKS, processing, publisher, liveness, each=settings.workers + _AHEAD_OF_SLOTS),
         )
         await asyncio.gather(*(consumer.run(stopping, settings.drain_seconds) for consumer in consumers))
         for task in tasks:
             task.cancel()
         health.should_exit = True  # cancelled, it would log that as an error
         await serving
+
+
+def busy_limit(settings: Settings) -> float:
+    """Seconds without any sign of life while work is in hand: a plan gives none before its bound ends it; a chunk that
+    is worked on gives one every second."""
+    return 2 * settings.job_seconds
 
 
 def _chunk_child(settings: Settings) -> list[str]:

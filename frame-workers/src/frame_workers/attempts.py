@@ -4,13 +4,13 @@ A strike is a child that died or overran its bounds under a living parent; three
 vanished (killed, or its partition went elsewhere) is counted apart, up to ten. Servers that are away never count.
 """
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TypeVar
 
+from castlist.messaging.delivery import PostponedError
 from castlist.ports.errors import UnavailableError
 from castlist.store.query import Change, add, eq, set_to, with_id
 from castlist.store.records import AttemptsRecord
@@ -22,7 +22,6 @@ T = TypeVar("T")
 
 STRIKES = 3
 VANISHED = 10
-_PAUSE = 0.5
 
 
 class AttemptsExhaustedError(Exception):
@@ -36,31 +35,36 @@ class AttemptsExhaustedError(Exception):
 class Attempts:
     """Runs jobs under a record each. `owner` names this process, this start of it."""
 
-    def __init__(self, store: Store, owner: str, clock: Callable[[], datetime], pause: float = _PAUSE) -> None:
-        self._store, self._owner, self._clock, self._pause = store, owner, clock, pause
+    def __init__(self, store: Store, owner: str, clock: Callable[[], datetime]) -> None:
+        self._store, self._owner, self._clock = store, owner, clock
+
+    async def failed(self, key: str) -> int:
+        """How often it was tried without success."""
+        record = await self._store.attempts.get(key)
+        return _tries(record) if record is not None else 0
 
     async def run(self, key: str, job: Callable[[], Awaitable[T]]) -> T:
-        """What `job` returns, trying again after strikes. Raises AttemptsExhaustedError, and what `job` raises.
+        """What `job` returns. After a strike PostponedError: whoever holds a slot gives it back, and tries again in
+        another turn; AttemptsExhaustedError when that was the last. Raises what else `job` raises.
 
         The record stays until `forget`: until the result is published, vanishing counts.
         """
-        while True:
-            record = await self._begin(key)
-            if (exhausted := _exhausted(record)) is not None:
+        record = await self._begin(key)
+        if (exhausted := _exhausted(record)) is not None:
+            await self._release(key)
+            raise exhausted
+        try:
+            return await job()
+        except ChildLostError as lost:
+            message = f"{lost.reason.replace('_', ' ')}: {lost}"
+            record = await self._count(key, message, add(AttemptsRecord.strikes, 1))
+        except JobError as error:
+            record = await self._count(key, str(error), add(AttemptsRecord.bugs, 1))
+        except BaseException:  # rejected, cancelled, a server away: no strike
+            with contextlib.suppress(UnavailableError):
                 await self._release(key)
-                raise exhausted
-            try:
-                return await job()
-            except ChildLostError as lost:
-                message = f"{lost.reason.replace('_', ' ')}: {lost}"
-                await self._count(key, message, add(AttemptsRecord.strikes, 1))
-            except JobError as error:
-                await self._count(key, str(error), add(AttemptsRecord.bugs, 1))
-            except BaseException:  # rejected, cancelled, a server away: no strike
-                with contextlib.suppress(UnavailableError):
-                    await self._release(key)
-                raise
-            await asyncio.sleep(self._pause)
+            raise
+        raise _exhausted(record) or PostponedError(_tries(record))
 
     async def forget(self, key: str) -> None:
         """The job is done, and its result is safe."""
@@ -78,15 +82,19 @@ class Attempts:
             & add(AttemptsRecord.vanished, int(vanished)),
         )
 
-    async def _count(self, key: str, message: str, what: Change) -> None:
+    async def _count(self, key: str, message: str, what: Change) -> AttemptsRecord:
         log.warning("attempt_failed", extra={"job": key, "reason": message})
         change = what & set_to(AttemptsRecord.running, False) & set_to(AttemptsRecord.message, message)
         # The owner for the case that the record is gone: it is then begun by this very change.
-        await self._store.attempts.upsert(key, change & set_to(AttemptsRecord.owner, self._owner))
+        return await self._store.attempts.upsert(key, change & set_to(AttemptsRecord.owner, self._owner))
 
     async def _release(self, key: str) -> None:
         ours = with_id(key) & eq(AttemptsRecord.owner, self._owner)
         await self._store.attempts.update(ours, set_to(AttemptsRecord.running, False))
+
+
+def _tries(record: AttemptsRecord) -> int:
+    return record.strikes + record.bugs + record.vanished
 
 
 def _exhausted(record: AttemptsRecord) -> AttemptsExhaustedError | None:

@@ -27,10 +27,13 @@ class Settings(Shared):
     longest_video_seconds: Annotated[float, Field(gt=0, le=LONGEST_VIDEO, description="a longer video is refused")] = (
         24 * 3600.0
     )
-    job_seconds: Annotated[float, Field(gt=0, description="what any job may take before its child is killed")] = 60.0
-    job_seconds_per_second: Annotated[
-        float, Field(ge=0, description="what it may take on top, for each second of video in it")
-    ] = 10.0
+    job_cpu_seconds: Annotated[
+        float,
+        Field(gt=0, description="CPU that any job may take before its child is killed; ten times that with `cnn`"),
+    ] = 600.0
+    job_seconds: Annotated[
+        float, Field(gt=0, description="time that it may take, for whatever reason; ten times that with `cnn`")
+    ] = 3600.0
     child_memory_bytes: Annotated[int, Field(gt=0, description="a larger child is killed")] = 2 * 2**30
     drain_seconds: Annotated[float, Field(ge=0, description="what running chunks get after SIGTERM")] = 5.0
     stuck_seconds: Annotated[

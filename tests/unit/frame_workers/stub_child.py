@@ -26,6 +26,10 @@ def job(order: JobMessage, progress: Progress) -> JobMessage:
             for step in range(int(order["seconds"] * 20)):
                 time.sleep(0.05)
                 progress(step / order["seconds"] / 20)
+        case "burn":
+            began = time.process_time()
+            while time.process_time() - began < order["seconds"]:
+                pass
         case "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
         case "refuse":

@@ -4,15 +4,16 @@ import pytest
 from prometheus_client import REGISTRY
 
 from castlist.service.metrics import ENCODER
-from frame_workers.app import show_encoders
+from frame_workers.app import busy_limit, show_encoders
+from frame_workers.settings import Settings
 from frame_workers.slots.child import Child
 from frame_workers.slots.pool import Pool
 
 
 @pytest.fixture
 def pool() -> Pool:
-    """Three slots whose children have not started."""
-    return Pool(3, ["nobody"])
+    """Two slots, and the one that is lent, whose children have not started."""
+    return Pool(2, ["nobody"])
 
 
 def shown() -> dict[tuple[str, str], float]:
@@ -39,3 +40,9 @@ def test_the_metrics_show_what_the_children_encode_with_now(pool: Pool) -> None:
     say(other, "dlib")
     show_encoders(pool)
     assert shown() == {("dlib", "cpu"): 1.0, ("onnx", "cpu"): 1.0}
+
+
+def test_nothing_that_keeps_within_its_bounds_is_taken_for_stuck() -> None:
+    """A plan gives no sign of life until it ends, or is ended."""
+    settings = Settings(job_seconds=50_000.0)
+    assert busy_limit(settings) > settings.job_seconds

@@ -15,6 +15,8 @@ from castlist.contract.commands import CancelVideo
 from castlist.contract.events import ChunkFailed, ChunkPlanned, Event, FacesEncoded, VideoRejected, VideoUploaded
 from castlist.contract.ids import chunk_key, run_key
 from castlist.contract.video_warnings import warning
+from castlist.messaging.delivery import PostponedError
+from castlist.messaging.fair_queue import Turn
 from castlist.store.query import set_to, with_id
 from castlist.store.records import AttemptsRecord, ChunkResultRecord, GalleryRecord
 from castlist.tasks import cancels, lifecycle
@@ -22,7 +24,8 @@ from frame_workers.attempts import STRIKES, VANISHED
 from frame_workers.handlers.cancel_run import CancelRun
 from frame_workers.handlers.plan_video import PlanVideo
 from frame_workers.handlers.process_chunk import ProcessChunk
-from frame_workers.slots.child import ChildLostError, JobError
+from frame_workers.settings import Settings
+from frame_workers.slots.child import Bounds, ChildLostError, JobError
 from frame_workers.slots.protocol import ChunkResult, JobMessage, JobRejectedError, PlanResult, Span
 from testkit.faults import Faults, at_every_moment
 from testkit.in_memory import Handler, InlineSlots, InMemory, Job
@@ -247,6 +250,37 @@ async def test_a_job_that_fails_twice_is_done_the_third_time(tmp_path: Path) -> 
     await workers.deliver(workers.chunks()[0])
     assert len(workers.servers.published("face.encodings")) == 2
     assert await workers.servers.stored.attempts.find() == []
+
+
+async def test_a_job_that_failed_gives_its_slot_back_and_is_known_as_a_retry(tmp_path: Path) -> None:
+    """Each attempt asks for a slot anew, behind those that were not tried, also in another process."""
+    workers = Workers(tmp_path, job=failing(ChildLostError("crashed", "exit status -11"), times=STRIKES - 1))
+    await workers.deliver(workers.uploaded)
+    handlers = workers.start()
+    with pytest.raises(PostponedError):
+        await handlers[ChunkPlanned](workers.chunks()[0])
+    await workers.deliver(workers.chunks()[0])
+    turns = [turn for turn, _ in workers.slots.given]
+    assert turns == [Turn("g", "v"), *(Turn("g", "v", tries) for tries in range(STRIKES))]
+
+
+async def test_what_a_job_may_take_does_not_follow_what_the_file_says(tmp_path: Path) -> None:
+    """A plan and chunks that are said to last for a second and for a day are bounded alike; only what the gallery asks
+    for counts."""
+    workers = Workers(tmp_path)
+    await workers.deliver(workers.uploaded)
+    chunk = workers.chunks()[0]
+    assert isinstance(chunk, ChunkPlanned)
+    asked = [chunk.model_copy(update={"end": end, "chunk": n}) for n, end in enumerate((1.0, 15.0, 80_000.0, None))]
+    await workers.deliver(*asked, workers.uploaded.model_copy(update={"bytes": 10**15, "video_id": "w"}))
+    settings = Settings()
+    expected = Bounds(settings.job_cpu_seconds, settings.job_seconds, settings.child_memory_bytes)
+    assert {bounds for _, bounds in workers.slots.given} == {expected}
+    assert len(workers.slots.given) == 6
+    workers.slots.given.clear()
+    await workers.deliver(chunk.model_copy(update={"chunk": 9, "settings": values.AnalysisSettings(detector="cnn")}))
+    ((_, slower),) = workers.slots.given
+    assert slower.cpu_seconds > settings.job_cpu_seconds
 
 
 async def test_a_job_over_which_process_after_process_vanishes_is_given_up(tmp_path: Path) -> None:

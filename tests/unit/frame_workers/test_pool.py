@@ -7,18 +7,20 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
+from castlist.messaging.fair_queue import Turn
 from castlist.ports.errors import UnavailableError
 from frame_workers.slots.child import Bounds, ChildLostError, JobError
 from frame_workers.slots.pool import Pool
 from frame_workers.slots.protocol import JobMessage, JobRejectedError
 
 STUB = Path(__file__).with_name("stub_child.py")
-AMPLE = Bounds(seconds=60, memory=4 * 2**30)
+AMPLE = Bounds(cpu_seconds=60, seconds=60, memory=4 * 2**30)
 
 
 def stub_command() -> list[str]:
@@ -32,7 +34,7 @@ async def pool() -> AsyncIterator[Pool]:
 
 
 async def run(pool: Pool, bounds: Bounds = AMPLE, video: str = "v", **order: object) -> JobMessage:
-    async with pool.slot(video) as child:
+    async with pool.slot(Turn("g", video)) as child:
         return await child.run(order, bounds, lambda _: None)
 
 
@@ -57,7 +59,7 @@ async def test_a_job_gives_its_result_whatever_is_printed_meanwhile(pool: Pool) 
 
 async def test_a_child_stays_warm(pool: Pool) -> None:
     """One process does one job after the other."""
-    async with pool.slot("v") as child:
+    async with pool.slot(Turn("g", "v")) as child:
         first = await child.run({"do": "echo"}, AMPLE, lambda _: None)
         assert await child.run({"do": "echo"}, AMPLE, lambda _: None) == first
 
@@ -65,7 +67,7 @@ async def test_a_child_stays_warm(pool: Pool) -> None:
 async def test_progress_is_told(pool: Pool) -> None:
     """While the job runs, never falling."""
     told: list[float] = []
-    async with pool.slot("v") as child:
+    async with pool.slot(Turn("g", "v")) as child:
         await child.run({"do": "sleep", "seconds": 1.0}, AMPLE, told.append)
     assert told
     assert told == sorted(told)
@@ -75,7 +77,7 @@ async def test_a_crash_costs_its_own_job_and_no_neighbour(pool: Pool) -> None:
     """The job beside it ends well, and the slot works again, on another process."""
     neighbour = asyncio.create_task(run(pool, do="sleep", seconds=1.5, value="well"))
     await asyncio.sleep(0.2)
-    async with pool.slot("other") as child:
+    async with pool.slot(Turn("g", "other")) as child:
         before = await child.run({"do": "echo"}, AMPLE, lambda _: None)
         with pytest.raises(ChildLostError) as lost:
             await child.run({"do": "crash"}, AMPLE, lambda _: None)
@@ -88,7 +90,7 @@ async def test_a_crash_costs_its_own_job_and_no_neighbour(pool: Pool) -> None:
 async def test_a_closed_pool_starts_nothing() -> None:
     """A job that still runs when the slots close is lost, and nobody waits for another process."""
     at_work = asyncio.Event()
-    async with Pool(1, stub_command()) as pool, pool.slot("v") as child:
+    async with Pool(1, stub_command()) as pool, pool.slot(Turn("g", "v")) as child:
         job = asyncio.create_task(child.run({"do": "sleep", "seconds": 60}, AMPLE, lambda _: at_work.set()))
         await at_work.wait()
     with pytest.raises(ChildLostError):
@@ -108,22 +110,41 @@ async def test_a_job_that_waits_for_a_closed_child_is_refused() -> None:
 
 
 async def test_a_job_that_takes_too_long_is_killed(pool: Pool) -> None:
-    """Also where it gives no sign of life."""
+    """Also where it gives no sign of life, and takes no CPU."""
     with pytest.raises(ChildLostError) as lost:
-        await run(pool, Bounds(seconds=0.5, memory=AMPLE.memory), do="sleep", seconds=60)
+        await run(pool, replace(AMPLE, seconds=0.5), do="sleep", seconds=60)
     assert lost.value.reason == "overran_time"
+
+
+async def test_a_job_that_takes_too_much_cpu_is_killed(pool: Pool) -> None:
+    """What it takes is measured, in one job after the other on a process that has spent more before."""
+    bounds = replace(AMPLE, cpu_seconds=1.0)
+    async with pool.slot(Turn("g", "v")) as child:
+        for _ in range(3):
+            await child.run({"do": "burn", "seconds": 0.6}, bounds, lambda _: None)
+            assert 0.5 < child.cpu_seconds < 1.0
+        with pytest.raises(ChildLostError) as lost:
+            await child.run({"do": "burn", "seconds": 60}, bounds, lambda _: None)
+    assert lost.value.reason == "overran_cpu"
+
+
+async def test_a_job_that_waits_spends_none_of_its_cpu(pool: Pool) -> None:
+    """A disk that stalls is not the file's fault."""
+    async with pool.slot(Turn("g", "v")) as child:
+        await child.run({"do": "sleep", "seconds": 1.5}, replace(AMPLE, cpu_seconds=0.5), lambda _: None)
+        assert child.cpu_seconds < 0.5
 
 
 async def test_a_job_that_takes_too_much_memory_is_killed(pool: Pool) -> None:
     """Resident memory counts: libraries reserve address space by the terabyte."""
     with pytest.raises(ChildLostError) as lost:
-        await run(pool, Bounds(seconds=60, memory=300 * 2**20), do="grow")
+        await run(pool, replace(AMPLE, memory=300 * 2**20), do="grow")
     assert lost.value.reason == "overran_memory"
 
 
 async def test_a_refusal_and_a_bug_leave_the_child_alive(pool: Pool) -> None:
     """They are answers, not accidents."""
-    async with pool.slot("v") as child:
+    async with pool.slot(Turn("g", "v")) as child:
         before = await child.run({"do": "echo"}, AMPLE, lambda _: None)
         with pytest.raises(JobRejectedError) as refused:
             await child.run({"do": "refuse"}, AMPLE, lambda _: None)
@@ -135,7 +156,7 @@ async def test_a_refusal_and_a_bug_leave_the_child_alive(pool: Pool) -> None:
 
 async def test_a_child_that_talks_nonsense_is_replaced(pool: Pool) -> None:
     """Whoever took it over gets a dead process for it."""
-    async with pool.slot("v") as child:
+    async with pool.slot(Turn("g", "v")) as child:
         before = await child.run({"do": "echo"}, AMPLE, lambda _: None)
         with pytest.raises(ChildLostError):
             await child.run({"do": "garble"}, AMPLE, lambda _: None)
@@ -144,7 +165,7 @@ async def test_a_child_that_talks_nonsense_is_replaced(pool: Pool) -> None:
 
 async def test_a_cancel_kills_the_process(pool: Pool) -> None:
     """When the cancelled job has ended its process is gone, and only that one."""
-    async with pool.slot("v") as child, pool.slot("w") as neighbour:
+    async with pool.slot(Turn("g", "v")) as child, pool.slot(Turn("g", "w")) as neighbour:
         pid = (await child.run({"do": "echo"}, AMPLE, lambda _: None))["pid"]
         other = await neighbour.run({"do": "echo"}, AMPLE, lambda _: None)
         job = asyncio.create_task(child.run({"do": "sleep", "seconds": 60}, AMPLE, lambda _: None))
@@ -158,7 +179,7 @@ async def test_a_cancel_kills_the_process(pool: Pool) -> None:
 
 async def test_an_idle_child_that_was_killed_is_noticed(pool: Pool) -> None:
     """The next job in its slot finds another one."""
-    async with pool.slot("v") as child:
+    async with pool.slot(Turn("g", "v")) as child:
         pid = (await child.run({"do": "echo"}, AMPLE, lambda _: None))["pid"]
         os.kill(pid, signal.SIGKILL)
         await until_gone(pid)
@@ -169,7 +190,7 @@ async def test_an_idle_child_that_was_killed_is_noticed(pool: Pool) -> None:
 async def test_children_end_with_the_pool() -> None:
     """Nothing is left, not even what was in the middle of a job."""
     async with Pool(2, stub_command()) as pool:
-        async with pool.slot("v") as child:
+        async with pool.slot(Turn("g", "v")) as child:
             await child.run({"do": "echo"}, AMPLE, lambda _: None)
         pids = [child.pid for child in pool.children if child.pid]
     assert pids
@@ -183,8 +204,8 @@ async def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None
         from frame_workers.slots.pool import Pool
         from frame_workers.slots.child import Bounds
         async def main():
-            async with Pool(2, [sys.executable, {str(STUB)!r}, str(os.getpid())]) as pool:
-                bounds = Bounds(60, 2**32)
+            async with Pool(1, [sys.executable, {str(STUB)!r}, str(os.getpid())]) as pool:
+                bounds = Bounds(60, 60, 2**32)
                 for child in pool.children:
                     await child.run({{"do": "echo"}}, bounds, print)
                 print(*(child.pid for child in pool.children), flush=True)

@@ -12,9 +12,11 @@ from castlist.contract.events import Event, VideoPlanned, VideoRejected, VideoUp
 from castlist.contract.ids import event_id, plan_key, run_key, task_id
 from castlist.contract.values import AnalysisSettings, StoredObject, in_short
 from castlist.contract.video_warnings import as_warning
+from castlist.messaging.fair_queue import Turn
 from castlist.ports.errors import AlreadyExistsError, ObjectMissingError
 from castlist.retry import retry_while_unavailable
 from castlist.service.json_logging import about
+from castlist.service.metrics import JOB_CPU_SECONDS
 from castlist.store.records import ChunkSpan, PlanRecord
 from castlist.tasks.planned_chunks import chunks_planned
 from castlist.tasks.registration import VideoConflictError, register
@@ -27,7 +29,6 @@ from frame_workers.slots.pool import Slots
 from frame_workers.slots.protocol import JobRejectedError, PlanJob, PlanResult
 
 log = logging.getLogger(__name__)
-_BYTES_PER_SECOND = 10_000_000  # that at least are demuxed
 
 
 class VideoRejectedError(Exception):
@@ -45,7 +46,8 @@ class PlanVideo:
         self._context, self._slots, self._window = context, slots, window
 
     async def handle(self, uploaded: Event) -> None:
-        """Returns when the message may be acknowledged; PermanentError if it belongs among the dead letters too."""
+        """Returns when the message may be acknowledged; PermanentError if it belongs among the dead letters too,
+        PostponedError after a strike."""
         assert isinstance(uploaded, VideoUploaded)
         run = run_key(uploaded.video_id, uploaded.epoch)
         with about(task=task_id(uploaded.video_id, uploaded.epoch)):
@@ -124,16 +126,20 @@ class PlanVideo:
         return replace(announced, etag=info.etag)
 
     async def _probe(self, uploaded: VideoUploaded, stored: StoredObject) -> PlanResult:
-        settings = self._context.settings
+        settings, attempts = self._context.settings, self._context.attempts
+        bounds = Bounds(settings.job_cpu_seconds, settings.job_seconds, settings.child_memory_bytes)
+        key = plan_key(uploaded.video_id, uploaded.epoch)
+        turn = Turn(uploaded.gallery, uploaded.video_id, await attempts.failed(key))
         try:
-            async with self._context.cache.hold(stored) as path, self._slots.slot(uploaded.video_id) as child:
-                seconds = settings.job_seconds + path.stat().st_size / _BYTES_PER_SECOND
-                bounds, job = Bounds(seconds, settings.child_memory_bytes), PlanJob(path=str(path))
+            async with self._context.cache.hold(stored) as path, self._slots.slot(turn) as child:
 
                 async def attempt() -> PlanResult:
-                    return await run_job(child, job, PlanResult, bounds, lambda _: None)
+                    try:
+                        return await run_job(child, PlanJob(path=str(path)), PlanResult, bounds, lambda _: None)
+                    finally:
+                        JOB_CPU_SECONDS.labels("plan").observe(child.cpu_seconds)
 
-                return await self._context.attempts.run(plan_key(uploaded.video_id, uploaded.epoch), attempt)
+                return await attempts.run(key, attempt)
         except ObjectChangedError as error:
             raise VideoRejectedError("object_changed", str(error)) from error
         except ObjectMissingError as error:

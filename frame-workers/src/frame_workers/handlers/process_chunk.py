@@ -12,16 +12,16 @@ from castlist.contract.errors import PermanentError
 from castlist.contract.events import ChunkFailed, ChunkPlanned, Event
 from castlist.contract.ids import chunk_key, crops_prefix, event_id, run_key, task_id
 from castlist.contract.values import in_short
+from castlist.messaging.fair_queue import Turn
 from castlist.ports.errors import ObjectMissingError
 from castlist.retry import retry_while_unavailable
 from castlist.service.json_logging import about
 from castlist.service.metrics import CHUNK_SECONDS as TOOK
-from castlist.service.metrics import CHUNKS, FACES_ENCODED, VIDEO_SECONDS
+from castlist.service.metrics import CHUNKS, FACES_ENCODED, JOB_CPU_SECONDS, VIDEO_SECONDS
 from castlist.store.query import eq
 from castlist.store.records import ChunkResultRecord, PlanRecord, ReceivedPart
 from castlist.tasks import lifecycle
 from castlist.tasks.planned_chunks import chunks_planned
-from castlist_vision.chunk_plan import CHUNK_SECONDS
 from frame_workers.attempts import AttemptsExhaustedError
 from frame_workers.context import WorkerContext
 from frame_workers.handlers.chunk_events import faces_encoded, jpegs_of
@@ -53,7 +53,8 @@ class ProcessChunk:
         self._context, self._slots = context, slots
 
     async def handle(self, chunk: Event) -> None:
-        """Returns when the message may be acknowledged; PermanentError if it belongs among the dead letters too."""
+        """Returns when the message may be acknowledged; PermanentError if it belongs among the dead letters too,
+        PostponedError after a strike."""
         assert isinstance(chunk, ChunkPlanned)
         run = run_key(chunk.video_id, chunk.epoch)
         with about(task=task_id(chunk.video_id, chunk.epoch), chunk=chunk.chunk):
@@ -94,9 +95,10 @@ class ProcessChunk:
     @retry_while_unavailable
     async def _analyse(self, chunk: ChunkPlanned, plan: PlanRecord | None) -> ChunkResult | ChunkFailure:
         context, began, seconds = self._context, time.monotonic(), _seconds(chunk, plan)
-        bounds = _bounds(chunk, seconds, context)
+        bounds = _bounds(chunk, context)
+        turn = Turn(chunk.gallery, chunk.video_id, await context.attempts.failed(_key(chunk)))
         try:
-            async with context.cache.hold(chunk.object) as path, self._slots.slot(chunk.video_id) as child:
+            async with context.cache.hold(chunk.object) as path, self._slots.slot(turn) as child:
                 await context.ensure_wanted(chunk.video_id, chunk.epoch)  # it may have waited for long
                 job = ChunkJob(
                     path=str(path),
@@ -108,11 +110,15 @@ class ProcessChunk:
                 )
 
                 async def attempt() -> ChunkResult:
-                    async with reported(context, chunk) as progress:
-                        return await run_job(child, job, ChunkResult, bounds, progress)
+                    try:
+                        async with reported(context, chunk) as progress:
+                            return await run_job(child, job, ChunkResult, bounds, progress)
+                    finally:
+                        JOB_CPU_SECONDS.labels("chunk").observe(child.cpu_seconds)
 
                 started = time.monotonic()
                 result = await context.attempts.run(_key(chunk), attempt)
+                cpu = child.cpu_seconds
         except ObjectChangedError as error:
             return ChunkFailure("object_changed", str(error))
         except ObjectMissingError as error:
@@ -125,8 +131,8 @@ class ProcessChunk:
         TOOK.observe(took)
         VIDEO_SECONDS.inc(seconds)
         FACES_ENCODED.inc(sum(len(track.faces) for track in result.tracks))
-        told = {"waited": round(started - began, 3), "took": round(took, 3), "seconds": seconds}
-        log.info("chunk_processed", extra={**told, "tracks": len(result.tracks)})
+        told = {"waited": round(started - began, 3), "took": round(took, 3), "cpu": round(cpu, 3)}
+        log.info("chunk_processed", extra={**told, "seconds": seconds, "tracks": len(result.tracks)})
         return result
 
     @retry_while_unavailable
@@ -204,8 +210,8 @@ def _seconds(chunk: ChunkPlanned, plan: PlanRecord | None) -> float:
     return max(0.0, end - (chunk.start or 0.0))
 
 
-def _bounds(chunk: ChunkPlanned, seconds: float, context: WorkerContext) -> Bounds:
+def _bounds(chunk: ChunkPlanned, context: WorkerContext) -> Bounds:
+    """What the gallery's settings ask for costs more; what the file says of itself counts for nothing."""
     settings = context.settings
     slower = _CNN_IS_SLOWER if chunk.settings.detector == "cnn" else 1.0
-    allowed = settings.job_seconds + slower * settings.job_seconds_per_second * max(seconds, CHUNK_SECONDS)
-    return Bounds(allowed, settings.child_memory_bytes)
+    return Bounds(slower * settings.job_cpu_seconds, slower * settings.job_seconds, settings.child_memory_bytes)

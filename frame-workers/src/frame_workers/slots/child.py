@@ -33,7 +33,7 @@ _ALWAYS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THR
 
 
 class ChildLostError(Exception):
-    """The child died or had to be killed over this job. `reason`: crashed, overran_time, overran_memory."""
+    """The child died or had to be killed over this job. `reason`: crashed, or overran_cpu, _time or _memory."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -46,8 +46,9 @@ class JobError(Exception):
 
 @dataclass(frozen=True)
 class Bounds:
-    """What one job may take."""
+    """What one job may take. No CPU is spent while a disk stalls or others have the cores: `seconds` is far longer."""
 
+    cpu_seconds: float
     seconds: float
     memory: int
     """resident bytes of the child"""
@@ -55,6 +56,9 @@ class Bounds:
 
 class JobRunner(Protocol):
     """What runs one job at a time: a child."""
+
+    cpu_seconds: float
+    """what the last job took, as far as it was seen"""
 
     async def run(self, order: JobMessage, bounds: Bounds, progress: Callable[[float], None]) -> JobMessage:
         """The result of one job; see `Child.run`."""
@@ -73,6 +77,7 @@ class Child(JobRunner):
         self._process: asyncio.subprocess.Process | None = None
         self._starting: asyncio.Task[None] | None = None
         self._closed = False
+        self.cpu_seconds = 0.0
         self.facts: JobMessage = {}
 
     @property
@@ -161,16 +166,21 @@ class Child(JobRunner):
     ) -> JobMessage:
         assert process.stdout is not None
         deadline = asyncio.get_running_loop().time() + bounds.seconds
+        before, self.cpu_seconds = _cpu_seconds(process.pid) or 0.0, 0.0
         reading = asyncio.create_task(framing.receive(process.stdout))
         try:
             while True:
                 await asyncio.wait({reading}, timeout=_LOOK_EVERY)
+                if (spent := _cpu_seconds(process.pid)) is not None:
+                    self.cpu_seconds = spent - before
                 if reading.done():
                     frame = await self._frame(reading, process)
                     if "progress" not in frame:
                         return _outcome(frame)
                     progress(float(frame["progress"]))
                     reading = asyncio.create_task(framing.receive(process.stdout))
+                if self.cpu_seconds > bounds.cpu_seconds:
+                    raise ChildLostError("overran_cpu", f"it took more than {bounds.cpu_seconds:.0f} s of CPU")
                 if asyncio.get_running_loop().time() > deadline:
                     raise ChildLostError("overran_time", f"it took longer than {bounds.seconds:.0f} s")
                 if _resident(process.pid) > bounds.memory:
@@ -229,3 +239,11 @@ def _resident(pid: int) -> int:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:
         return 0
+
+
+def _cpu_seconds(pid: int) -> float | None:
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return None
+    return float(times.user + times.system)

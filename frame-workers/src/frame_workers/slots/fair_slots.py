@@ -1,50 +1,64 @@
-"""Who gets the next free slot: the video that has the fewest, so that a long video never holds up a short one."""
+"""Permits for slots, given in the order of the fair queue."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from castlist.messaging.fair_queue import FairQueue, Turn
+
+LONG = 2.0
+"""Seconds after which a gallery that has nothing at work need not wait for a job of another to end."""
+
 
 class FairSlots:
-    """`size` permits. Of the videos that wait, the one with the least at work is served; of those, the first come."""
+    """`size` permits: a gallery's many videos, or a video's many chunks, hold up nobody else's.
 
-    def __init__(self, size: int) -> None:
-        self._free = size
-        self._at_work: Counter[str] = Counter()
-        self._waiting: list[tuple[str, asyncio.Future[None]]] = []
+    One more is lent to who has none, where all are held and one for longer than `long` seconds: the cores are shared
+    then, but jobs that last hold up nobody.
+    """
+
+    def __init__(self, size: int, long: float = LONG) -> None:
+        self._size, self._long = size, long
+        self._queue = FairQueue[asyncio.Future[None]]()
+        self._held: dict[asyncio.Future[None], float] = {}
 
     @asynccontextmanager
-    async def take(self, video: str) -> AsyncIterator[None]:
+    async def take(self, turn: Turn) -> AsyncIterator[None]:
         """Hold one permit while inside."""
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((video, granted))
+        self._queue.put(turn, granted)
         self._serve()
         try:
             await granted
         except asyncio.CancelledError:
-            if granted.done() and not granted.cancelled():
-                self._give_back(video)
+            if granted in self._held:
+                self._give_back(turn, granted)
             else:
-                self._waiting.remove((video, granted))
+                self._queue.discard(turn, granted)
             raise
+        looking = asyncio.get_running_loop().call_later(self._long, self._serve)
         try:
             yield
         finally:
-            self._give_back(video)
+            looking.cancel()
+            self._give_back(turn, granted)
 
-    def _give_back(self, video: str) -> None:
-        self._at_work[video] -= 1
-        if not self._at_work[video]:
-            del self._at_work[video]
-        self._free += 1
+    def _give_back(self, turn: Turn, granted: asyncio.Future[None]) -> None:
+        self._queue.done(turn)
+        del self._held[granted]
         self._serve()
 
     def _serve(self) -> None:
-        # One that was cancelled in this very moment is still in the queue: it takes nothing.
-        while self._free and (waiting := [one for one in self._waiting if not one[1].done()]):
-            chosen = min(waiting, key=lambda one: self._at_work[one[0]])
-            self._waiting.remove(chosen)
-            self._free -= 1
-            self._at_work[chosen[0]] += 1
-            chosen[1].set_result(None)
+        now = asyncio.get_running_loop().time()
+        while len(self._held) <= self._size:
+            all_held = len(self._held) == self._size
+            if all_held and now - min(self._held.values()) < self._long:
+                return
+            if (served := self._queue.take(new=all_held)) is None:
+                return
+            turn, granted = served
+            if granted.done():  # cancelled in this very moment: it takes nothing
+                self._queue.done(turn)
+                continue
+            self._held[granted] = now
+            granted.set_result(None)

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Protocol, Self
 
+from castlist.messaging.fair_queue import Turn
 from castlist.ports.errors import UnavailableError
 from castlist.service.metrics import SLOTS_BUSY
 from frame_workers.slots.child import Child, JobRunner
@@ -15,23 +16,27 @@ from frame_workers.slots.fair_slots import FairSlots
 class Slots(Protocol):
     """Where handlers get a child to run jobs on."""
 
-    def slot(self, video: str) -> AbstractAsyncContextManager[JobRunner]:
-        """A child while inside; waiting videos are served fairly."""
+    def slot(self, turn: Turn) -> AbstractAsyncContextManager[JobRunner]:
+        """A child while inside; those who wait are served fairly."""
         ...
 
 
 class Pool(Slots):
-    """`size` slots. Children are started on entry and are gone on exit; `on_change` is called when one is ready."""
+    """`size` slots. Children are started on entry and are gone on exit; `on_change` is called when one is ready.
+
+    The child of the slot that is lent besides is started when it is needed first.
+    """
 
     def __init__(
         self, size: int, command: Sequence[str], on_change: Callable[["Pool"], None] = lambda pool: None
     ) -> None:
-        self._children = [Child(command, lambda _: on_change(self)) for _ in range(size)]
-        self._idle = list(self._children)
+        self._children = [Child(command, lambda _: on_change(self)) for _ in range(size + 1)]
+        self._own = self._children[:size]
+        self._idle = set(self._children)
         self._slots = FairSlots(size)
 
     async def __aenter__(self) -> Self:
-        for child in self._children:
+        for child in self._own:
             child.start()
         return self
 
@@ -42,25 +47,26 @@ class Pool(Slots):
 
     @property
     def children(self) -> Sequence[Child]:
-        """The children, one for each slot."""
+        """The children, one for each slot; the last one is that of the slot that is lent."""
         return self._children
 
     @asynccontextmanager
-    async def slot(self, video: str) -> AsyncIterator[Child]:
-        """A child to run jobs on while inside; waiting videos are served fairly."""
-        async with self._slots.take(video):
-            child = self._idle.pop()
+    async def slot(self, turn: Turn) -> AsyncIterator[Child]:
+        """A child to run jobs on while inside; those who wait are served fairly."""
+        async with self._slots.take(turn):
+            child = next(child for child in self._children if child in self._idle)
+            self._idle.remove(child)
             SLOTS_BUSY.inc()
             try:
                 yield child
             finally:
                 SLOTS_BUSY.dec()
-                self._idle.append(child)
+                self._idle.add(child)
 
     async def check(self) -> None:
         """UnavailableError while a child has never been ready; those that are gone are started."""
-        for child in self._children:
+        for child in self._own:
             child.start()
-        missing = sum(not child.facts for child in self._children)
+        missing = sum(not child.facts for child in self._own)
         if missing:
-            raise UnavailableError(f"{missing} of {len(self._children)} worker children are not ready")
+            raise UnavailableError(f"{missing} of {len(self._own)} worker children are not ready")

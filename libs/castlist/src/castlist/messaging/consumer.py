@@ -1,19 +1,22 @@
-"""The loop around a handler: receive, decode, handle, acknowledge; each partition's messages one after the other.
+"""The loop around a handler: receive, decode, handle, acknowledge; fairly between galleries.
 
-Whatever the handlers do, the loop goes on receiving: Kafka takes the work away from a consumer that does not.
+Whatever the handlers do, the loop goes on receiving: Kafka takes the work away from a consumer that does not. It reads
+ahead, so that what lies in a partition behind the messages of a busy gallery need not wait for them.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Protocol
 
 from castlist.contract.codec import decode
 from castlist.contract.errors import PermanentError
 from castlist.contract.events import Event
 from castlist.contract.topics import Topic
-from castlist.messaging.delivery import Handle, deliver
+from castlist.messaging.delivery import Handle, PostponedError, deliver
+from castlist.messaging.fair_queue import FairQueue, Turn
 from castlist.messaging.liveness import Liveness
 from castlist.ports.errors import UnavailableError
 from castlist.ports.messages import Listened, Message, Partition, Publisher, ReadPosition, Subscription
@@ -23,6 +26,7 @@ log = logging.getLogger(__name__)
 _TRIES = 3
 _POLL = 0.5
 _PAUSE = 1.0
+_GALLERIES_AT_ONCE = 16
 
 Listen = Callable[[], AbstractAsyncContextManager[Listened]]
 
@@ -31,7 +35,8 @@ class Handler(Protocol):
     """What is done with the events of a topic. Both may raise PermanentError: dealt with, and to be dead-lettered."""
 
     async def handle(self, event: Event, /) -> None:
-        """Returns when the message may be acknowledged. Waits while a server is away; other exceptions are bugs."""
+        """Returns when the message may be acknowledged; PostponedError to be given it again. Waits while a server is
+        away; other exceptions are bugs."""
         ...
 
     async def fail(self, event: Event, error: Exception, /) -> None:
@@ -42,7 +47,7 @@ class Handler(Protocol):
 class Consumer:
     """Takes what a subscription has, each message in a task of its own, and acknowledges what is done.
 
-    `keep_unreadable` as in `deliver`.
+    At most `each` messages of a gallery are worked on at once. `keep_unreadable` as in `deliver`.
     """
 
     def __init__(
@@ -53,14 +58,18 @@ class Consumer:
         publisher: Publisher,
         liveness: Liveness,
         *,
+        each: int,
         keep_unreadable: bool = True,
     ) -> None:
         self._subscription, self._topic, self._handler = subscription, topic, handler
         self._publisher, self._liveness, self._keep_unreadable = publisher, liveness, keep_unreadable
+        self._waiting = FairQueue[Message](each)
+        self._in_hand: set[asyncio.Task[None]] = set()
+        self._most = each * _GALLERIES_AT_ONCE
+        self._stopping = False
 
     async def run(self, stopping: asyncio.Event, drain: float) -> None:
         """Until `stopping`; then what is in hand gets `drain` seconds, and the rest is left for another process."""
-        in_hand: set[asyncio.Task[None]] = set()
         while not stopping.is_set():
             try:
                 message = await self._subscription.receive(_POLL)
@@ -69,16 +78,42 @@ class Consumer:
                 await asyncio.sleep(_PAUSE)
                 continue
             if message is not None:
-                task = asyncio.create_task(self._take(message))
-                in_hand.add(task)
-                task.add_done_callback(in_hand.discard)
-        if in_hand:
-            _, unfinished = await asyncio.wait(in_hand, timeout=drain)
+                self._waiting.put(self._turn(message), message)
+                self._begin()
+        self._stopping = True
+        if self._in_hand:
+            _, unfinished = await asyncio.wait(self._in_hand, timeout=drain)
             for task in unfinished:
                 task.cancel()
             await asyncio.gather(*unfinished, return_exceptions=True)
 
-    async def _take(self, message: Message) -> None:
+    def _turn(self, message: Message) -> Turn:
+        try:
+            event = decode(self._topic, message.value)
+        except PermanentError:
+            return Turn("", "")
+        return Turn(getattr(event, "gallery", ""), getattr(event, "video_id", ""))
+
+    def _begin(self) -> None:
+        while not self._stopping and len(self._in_hand) < self._most and (following := self._waiting.take()):
+            task = asyncio.create_task(self._take(*following))
+            self._in_hand.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._in_hand.discard(task)
+        self._begin()
+
+    async def _take(self, turn: Turn, message: Message) -> None:
+        try:
+            if self._subscription.holds(message):  # while it waited it may have become another member's
+                await self._deliver(message)
+        except PostponedError as postponed:
+            self._waiting.put(replace(turn, tries=postponed.tries), message)
+        finally:
+            self._waiting.done(turn)
+
+    async def _deliver(self, message: Message) -> None:
         with self._liveness.at_work(self._topic.name):
             await deliver(message, self._topic, self._handle, self._publisher, keep_unreadable=self._keep_unreadable)
             await retry_while_unavailable(self._subscription.commit)(message)
@@ -88,7 +123,7 @@ class Consumer:
             try:
                 await self._handler.handle(event)
                 return
-            except PermanentError:
+            except (PermanentError, PostponedError):
                 raise
             except Exception as error:
                 log.exception(

@@ -14,6 +14,14 @@ from castlist.service.metrics import DEAD_LETTERS
 Handle = Callable[[Event], Awaitable[None]]
 
 
+class PostponedError(Exception):
+    """The work on a message has failed, for the `tries`th time, and is to be tried again, behind what waits by then."""
+
+    def __init__(self, tries: int) -> None:
+        super().__init__(f"failed {tries} times")
+        self.tries = tries
+
+
 async def deliver(
     message: Message, topic: Topic, handle: Handle, publisher: Publisher, *, keep_unreadable: bool = True
 ) -> None:

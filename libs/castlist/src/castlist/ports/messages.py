@@ -27,8 +27,8 @@ Partition = tuple[str, int]
 class ReadPosition:
     """Where a reader stands in a partition.
 
-    `offset`: of the next message that it has not dealt with; None while that is not known. `in_hand`: it is at work,
-    so that it may take its time.
+    `offset`: of the next message that it has not taken; None while that is not known. `in_hand`: it has taken as much
+    as it may, so that it may take its time.
     """
 
     offset: int | None
@@ -64,18 +64,23 @@ class Publisher(Protocol):
 
 
 class Subscription(Protocol):
-    """Messages of some topics for one member of a group, one at a time for each partition.
+    """Messages of some topics for one member of a group, those of a partition in order.
 
-    A partition whose message was handed out gives no further one until that was committed; after a rebalance or a crash
-    it is handed out again, to the member that owns the partition then.
+    A partition gives no further message while so many of its messages are ahead of the first that is not committed as
+    the subscription allows. What is not committed, and perhaps what was committed behind it, is handed out again after
+    a rebalance or a crash, to the member that owns the partition then.
     """
 
     async def receive(self, timeout: float) -> Message | None:
         """The next message, or None after `timeout` seconds."""
         ...
 
+    def holds(self, message: Message) -> bool:
+        """Whether it is still this member's to work on: it was handed out, is not committed, and has not moved."""
+        ...
+
     async def commit(self, message: Message) -> None:
-        """Done with this one. Without effect if the partition has moved to another member."""
+        """Done with this one, in any order. Without effect if the partition has moved to another member."""
         ...
 
     async def positions(self) -> Mapping[Partition, ReadPosition]:
@@ -106,3 +111,7 @@ class LogObserver(Protocol):
     async def has_message(self, partition: Partition, offset: int) -> bool:
         """Whether a message lies at `offset` or behind it: what is there may also be marks of transactions."""
         ...
+
+
+AHEAD = 1000
+"""How many messages of a partition may be ahead of the first that is not committed."""

@@ -26,7 +26,7 @@ LOG_EVENTS = {
     "video_conflict": "An announcement says otherwise than what is known of the video; it is passed over.",
     "plan_cancelled": "A video was cancelled before it was planned.",
     "object_fetched": "A video was fetched from S3 to the local disk.",
-    "chunk_processed": "A chunk was worked through: it `waited` and `took` so many seconds.",
+    "chunk_processed": "A chunk was worked through: it `waited` and `took` so many seconds, and as much `cpu`.",
     "chunk_failed": "A chunk cannot be worked through: its task fails with `code`.",
     "chunk_cancelled": "A chunk was given up: its run is not wanted any more.",
     "attempt_failed": "One attempt at a job failed; it is tried again, a few times.",

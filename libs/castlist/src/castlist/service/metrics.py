@@ -10,6 +10,12 @@ CHUNKS = Counter("castlist_chunks_total", "Chunks, by how they ended.", ["outcom
 CHUNK_SECONDS = Histogram(
     "castlist_chunk_seconds", "Wall time of a chunk.", buckets=(0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
 )
+JOB_CPU_SECONDS = Histogram(
+    "castlist_job_cpu_seconds",
+    "CPU seconds that a job (plan, chunk) took in its child.",
+    ["job"],
+    buckets=(0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+)
 VIDEO_SECONDS = Counter("castlist_video_seconds_total", "Seconds of video worked through.")
 FACES_ENCODED = Counter("castlist_faces_encoded_total", "Faces encoded.")
 CHILD_RESTARTS = Counter("castlist_child_restarts_total", "Worker children that died or were killed.", ["reason"])

@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
@@ -15,7 +16,8 @@ from aiokafka.errors import (
 from castlist.adapters.kafka.connection import OUTAGE, TIMEOUT_MS, patiently, stop_quietly, within
 from castlist.contract.topics import Topic
 from castlist.ports.errors import UnavailableError
-from castlist.ports.messages import Listened, Message, Partition, ReadPosition, Subscription
+from castlist.ports.held_messages import HeldMessages
+from castlist.ports.messages import AHEAD, Listened, Message, Partition, ReadPosition, Subscription
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +25,10 @@ log = logging.getLogger(__name__)
 class KafkaSubscription(Subscription, ConsumerRebalanceListener):  # type: ignore[misc]
     """One member of a consumer group, committing what is done, by hand."""
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, ahead: int) -> None:
         self._consumer = consumer
-        self._held: dict[TopicPartition, int] = {}
+        self._ahead = ahead
+        self._held: dict[TopicPartition, HeldMessages] = {}
         self.joined = False
         """Whether the group has given us partitions, or told us that there are none for us."""
 
@@ -35,9 +38,9 @@ class KafkaSubscription(Subscription, ConsumerRebalanceListener):  # type: ignor
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Forget what went elsewhere; hold back what is still being worked on here."""
         self.joined = True
-        self._held = {tp: offset for tp, offset in self._held.items() if tp in assigned}
-        if self._held:
-            self._consumer.pause(*self._held)
+        self._held = {tp: held for tp, held in self._held.items() if tp in assigned}
+        if full := [tp for tp, held in self._held.items() if held.at_work >= self._ahead]:
+            self._consumer.pause(*full)
 
     async def receive(self, timeout: float) -> Message | None:
         try:
@@ -45,37 +48,52 @@ class KafkaSubscription(Subscription, ConsumerRebalanceListener):  # type: ignor
         except OUTAGE as error:
             raise UnavailableError(f"Kafka: {error!r}") from error
         for tp, records in batch.items():
+            held = self._held.setdefault(tp, HeldMessages())
             for record in records:
-                if tp in self._held:
-                    continue
-                self._held[tp] = record.offset
-                self._consumer.pause(tp)
-                return Message(
+                message = Message(
                     tp.topic, tp.partition, record.offset, record.key, record.value, tuple(record.headers or ())
                 )
+                if not held.add(message):  # a rebalance has taken the group back to what it committed
+                    await self._commit(tp, held)
+                    continue
+                if len(held) >= self._ahead:
+                    self._consumer.pause(tp)
+                return message
         return None
+
+    def holds(self, message: Message) -> bool:
+        held = self._held.get(TopicPartition(message.topic, message.partition))
+        return held is not None and held.holds(message)
 
     async def commit(self, message: Message) -> None:
         tp = TopicPartition(message.topic, message.partition)
-        if self._held.get(tp) != message.offset:
+        held = self._held.get(tp)
+        if held is not None and held.done(message):
+            await self._commit(tp, held)
+
+    async def _commit(self, tp: TopicPartition, held: HeldMessages) -> None:
+        """Tell the group up to where everything is done, if that is further than it knows."""
+        offset = held.reached()
+        if offset is None:
             return
         try:
-            await within(self._consumer.commit({tp: message.offset + 1}), TIMEOUT_MS / 1000)
+            await within(self._consumer.commit({tp: offset}), TIMEOUT_MS / 1000)
         except (CommitFailedError, IllegalStateError):
             log.info("partition_moved", extra={"topic": tp.topic, "partition": tp.partition})
+            return
         except OUTAGE as error:
             raise UnavailableError(f"Kafka: {error!r}") from error
-        if self._held.get(tp) == message.offset:
-            del self._held[tp]
+        held.committed(offset)
+        if self._held.get(tp) is held and len(held) < self._ahead:
             with contextlib.suppress(IllegalStateError):
-                self._consumer.seek(tp, message.offset + 1)
                 self._consumer.resume(tp)
 
     async def positions(self) -> Mapping[Partition, ReadPosition]:
         """A consumer that fell out of its group has no partitions."""
-        held = {(tp.topic, tp.partition): ReadPosition(offset, in_hand=True) for tp, offset in self._held.items()}
         if self._consumer.assignment():
-            return {**await positions_of(self._consumer), **held}
+            full = {(tp.topic, tp.partition) for tp, held in self._held.items() if len(held) >= self._ahead}
+            found = await positions_of(self._consumer)
+            return {place: replace(position, in_hand=place in full) for place, position in found.items()}
         partitions = [
             TopicPartition(topic, partition)
             for topic in self._consumer.subscription()
@@ -140,11 +158,11 @@ def _consumer(bootstrap: str, topics: Sequence[Topic], group: str | None, member
 
 @asynccontextmanager
 async def subscribe(
-    bootstrap: str, topics: Sequence[Topic], group: str, member: str | None = None
+    bootstrap: str, topics: Sequence[Topic], group: str, member: str | None = None, ahead: int = AHEAD
 ) -> AsyncIterator[KafkaSubscription]:
     """Be a member of `group` while inside. UnavailableError if the brokers cannot be reached."""
     consumer = _consumer(bootstrap, topics, group, member)
-    subscription = KafkaSubscription(consumer)
+    subscription = KafkaSubscription(consumer, ahead)
     try:
         consumer.subscribe([topic.name for topic in topics], listener=subscription)
         await within(consumer.start(), 30)

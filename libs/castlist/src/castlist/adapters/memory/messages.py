@@ -11,7 +11,9 @@ from castlist.contract.events import Event
 from castlist.contract.topics import TOPICS, Topic, topic_of
 from castlist.ports.dead_letters import MAX_MESSAGE, cut, dead_letter
 from castlist.ports.errors import MessageTooLargeError
+from castlist.ports.held_messages import HeldMessages
 from castlist.ports.messages import (
+    AHEAD,
     Listened,
     LogObserver,
     Message,
@@ -43,11 +45,11 @@ class MemoryLog(LogObserver):
 
     @asynccontextmanager
     async def subscribe(
-        self, topics: Sequence[Topic], group: str, member: str | None = None
+        self, topics: Sequence[Topic], group: str, member: str | None = None, ahead: int = AHEAD
     ) -> AsyncIterator["MemorySubscription"]:
         """Be a member of `group` while inside."""
         joined = self._groups.setdefault(group, _Group())
-        subscription = MemorySubscription(self, joined, [topic.name for topic in topics])
+        subscription = MemorySubscription(self, joined, [topic.name for topic in topics], ahead)
         joined.members.append(subscription)
         self._rebalance(joined)
         try:
@@ -163,15 +165,17 @@ class MemoryPublisher(Publisher):
 class MemorySubscription(Subscription):
     """One member of a group. What is not held begins where the group has committed."""
 
-    def __init__(self, log: MemoryLog, group: _Group, topics: Sequence[str]) -> None:
-        self._log, self._group, self.topics = log, group, tuple(topics)
+    def __init__(self, log: MemoryLog, group: _Group, topics: Sequence[str], ahead: int) -> None:
+        self._log, self._group, self.topics, self._ahead = log, group, tuple(topics), ahead
         self._assigned: list[Partition] = []
-        self._held: dict[Partition, int] = {}
+        self._held: dict[Partition, HeldMessages] = {}
+        self._next_offset: dict[Partition, int] = {}
 
     def assign(self, places: set[Partition]) -> None:
         """Own these partitions from now on; what is held elsewhere is forgotten."""
         self._assigned = sorted(places)
-        self._held = {place: offset for place, offset in self._held.items() if place in places}
+        self._held = {place: self._held.get(place, HeldMessages()) for place in self._assigned}
+        self._next_offset = {place: self._group.committed.get(place, 0) for place in self._assigned}
 
     async def receive(self, timeout: float) -> Message | None:
         with contextlib.suppress(TimeoutError):
@@ -185,24 +189,30 @@ class MemorySubscription(Subscription):
 
     def _next(self) -> Message | None:
         for place in self._assigned:
-            offset = self._group.committed.get(place, 0)
-            if place not in self._held and (message := self._log.at(place, offset)) is not None:
-                self._held[place] = offset
-                # The others come first next time.
-                self._assigned.remove(place)
-                self._assigned.append(place)
-                return message
+            held = self._held[place]
+            while len(held) < self._ahead and (message := self._log.at(place, self._next_offset[place])) is not None:
+                self._next_offset[place] += 1
+                if held.add(message):
+                    # The others come first next time.
+                    self._assigned.remove(place)
+                    self._assigned.append(place)
+                    return message
         return None
+
+    def holds(self, message: Message) -> bool:
+        held = self._held.get((message.topic, message.partition))
+        return held is not None and held.holds(message)
 
     async def commit(self, message: Message) -> None:
         place = (message.topic, message.partition)
-        if self._held.get(place) == message.offset:
-            del self._held[place]
-            self._group.committed[place] = message.offset + 1
+        held = self._held.get(place)
+        if held is not None and held.done(message) and (offset := held.reached()) is not None:
+            held.committed(offset)
+            self._group.committed[place] = offset
             self._log.tell()
 
     async def positions(self) -> Mapping[Partition, ReadPosition]:
         return {
-            place: ReadPosition(self._group.committed.get(place, 0), in_hand=place in self._held)
+            place: ReadPosition(self._next_offset[place], in_hand=len(self._held[place]) >= self._ahead)
             for place in self._assigned
         }
