@@ -3,11 +3,15 @@
 import asyncio
 from datetime import UTC, datetime
 
+from castlist.contract.commands import RenameProfile
 from castlist.ports.documents import Documents
+from castlist.store import outbox
 from castlist.store.migrations import STEPS, migrate
 from castlist.store.query import ascending
 from castlist.store.records import (
+    CommandRecord,
     InstanceRecord,
+    LedgerRecord,
     PendingCommand,
     PendingRecord,
     PendingVideo,
@@ -45,3 +49,23 @@ async def test_names_of_before_0_1_0_are_the_names_of_today(documents: Documents
     video = PendingVideo(id="v:1", gallery="g", created_at=NOW, video_id="v", epoch=1, persons=())
     assert await store.pending.find(sort=[ascending(PendingRecord.id)]) == [command, video]
     assert await documents.find("controls", {}) == await documents.find("owners", {}) == []
+
+
+async def test_commands_of_before_get_an_outcome(documents: Documents) -> None:
+    """Those that wait in `pending`, and those that lie in the outbox alone; not those that were carried out."""
+    store = Store(documents)
+    orders = [
+        RenameProfile(event_id=id, occurred_at=NOW, gallery="g", profile_id="p", name=id) for id in ("a", "b", "c")
+    ]
+    await store.pending.insert(
+        PendingCommand(
+            id="command:a", gallery="g", created_at=NOW, name="RenameProfile", command=orders[0].model_dump(mode="json")
+        )
+    )
+    await store.outbox.insert_many(outbox.entry(order, NOW) for order in orders)
+    await store.ledger.insert(LedgerRecord(id="g:command:c", at=NOW))
+    await asyncio.gather(*(migrate(documents, NOW) for _ in range(3)))
+    assert await store.commands.find(sort=[ascending(CommandRecord.id)]) == [
+        CommandRecord(id=id, gallery="g", kind="rename_profile", at=NOW) for id in ("a", "b")
+    ]
+    assert sorted(await store.pending.ids()) == ["command:a", "command:b"]

@@ -31,6 +31,7 @@ from castlist.store.query import (
     name_of,
     ne,
     not_of_kind,
+    of_kind,
     one_of,
     plain,
     raise_to,
@@ -45,7 +46,6 @@ from castlist.store.records import (
     CommittedEpoch,
     GalleryRecord,
     PendingCommand,
-    PendingGallery,
     PendingRecluster,
     PendingRecord,
     PendingVideo,
@@ -239,8 +239,7 @@ async def test_what_is_pending_is_read_as_what_it_is(store: Store) -> None:
     assert await store.pending.get("v:1") == WAITING[0]
     assert set(await store.pending.ids(not_of_kind(PendingRecluster))) == {"v:1", "command:c"}
     assert set(await store.pending.ids(pending.ALL_RECLUSTERS)) == {"recluster::g", "recluster::h"}
-    galleries = await store.pending.find_parts(PendingGallery, sort=[ascending(PendingRecord.id)])
-    assert [one.gallery for one in galleries] == ["g", "g", "h", "g"]
+    assert [one.id for one in await store.pending.find(of_kind(PendingCommand))] == ["command:c"]
 
 
 async def test_a_kind_of_pending_that_is_not_known_is_an_error(documents: Documents, store: Store) -> None:

@@ -19,6 +19,12 @@ def test_a_name_stays_and_a_deleted_video_goes(api: Api) -> None:
     answer = api.http.patch(f"{api.query}/profiles/{first['id']}", json={"name": "Ada Müller"})
     assert answer.status_code == 202, answer.text
     eventually(lambda: api.is_settled(gallery))
+    outcome = api.get(answer.headers["location"]).json()
+    assert (outcome["id"], outcome["kind"], outcome["status"]) == (
+        answer.json()["command"],
+        "rename_profile",
+        "applied",
+    )
     assert api.get(f"/profiles/{first['id']}").json()["name"] == "Ada Müller"
     assert [one["id"] for one in api.get("/profiles", gallery=gallery, name="Ada Müller").json()["items"]] == [
         first["id"]

@@ -47,6 +47,7 @@ from profile_aggregator.app import handlers
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.maintenance import GalleryMaintenance
+from profile_aggregator.commits.turns import Turns
 from profile_aggregator.reconciler import Reconciler
 from profile_aggregator.videos.handlers import VideoHandlers
 from query_api import app as query_app
@@ -104,9 +105,10 @@ class Services:
         galleries = GalleryCache(store)
         committer = Committer(store, objects, self.relay, galleries, clock, 10)
         videos = VideoHandlers(store, objects, publisher, clock)
+        self.turns = Turns(committer.commit)
         self.maintenance = GalleryMaintenance(store, galleries, committer, clock)
-        self.reconciler = Reconciler(store, objects, publisher, self.relay, videos, committer, clock, after=5.0)
-        self.aggregator = handlers(videos, committer)
+        self.reconciler = Reconciler(store, objects, publisher, self.relay, videos, self.turns.ring, clock, after=5.0)
+        self.aggregator = handlers(videos, committer, self.turns)
         worker, slots = servers.worker(folder), InlineSlots(job)
         self.worker = {
             VideoUploaded: PlanVideo(worker, slots, 4).handle,
@@ -141,6 +143,18 @@ class Services:
                 return
             self._done |= {one.event_id for one in waiting}
             await self.handle(*waiting)
+            await self.take_turns()
+
+    async def reconcile(self) -> None:
+        """A round of the reconciler, and what it finds."""
+        self.servers.now += timedelta(seconds=10)
+        await self.reconciler.run()
+        await self.take_turns()
+
+    async def take_turns(self) -> None:
+        """Until nothing waits for a gallery."""
+        while await self.turns.round():
+            pass
 
 
 def _client(app: Any) -> httpx2.AsyncClient:
@@ -209,7 +223,7 @@ async def people_come_and_go(services: Services) -> None:
     await store.pending.insert(PendingVideo(id="b:1", gallery="g", created_at=START, video_id="b", epoch=1, persons=()))
     broken = PendingCommand(id="command:x", gallery="g", created_at=START, name="RenameProfile", command={})
     await store.pending.insert(broken)
-    await services.reconciler.run()
+    await services.reconcile()
     (profile, *_) = await store.profiles.find(eq(ProfileRecord.gallery, "g"))
     assert (await query.patch(f"/profiles/{profile.id}", json={"name": "Ada"})).status_code == 202
     await query.patch("/galleries/g/settings", json={"across_video_distance": 0.9})
@@ -221,7 +235,7 @@ async def people_come_and_go(services: Services) -> None:
         pass
     assert (await query.delete("/videos/c")).status_code == 202
     await services.work_off()
-    await services.reconciler.run()
+    await services.reconcile()
 
 
 async def all_is_read(services: Services) -> None:
@@ -233,6 +247,7 @@ async def all_is_read(services: Services) -> None:
         "/tasks", f"/tasks/{task_id('a', 1)}", f"/tasks/{task_id('a', 1)}/events", "/profiles", f"/profiles/{profile}",
         f"/profiles/{gone}", f"/profiles/{profile}/appearances", "/videos", "/videos/a", "/videos/a/profiles",
         "/galleries", "/galleries/g", "/galleries/g/suggestions", "/galleries/g/settings",
+        "/commands/none",
     ):  # fmt: skip
         answer = await services.query.get(path)
         assert answer.status_code < 500, path
@@ -266,7 +281,7 @@ async def test_every_query_of_every_service_uses_an_index(
     await people_come_and_go(services)
     await all_is_read(services)
     await kafka_topics.note_created(services.store)
-    await services.reconciler.run()
+    await services.reconcile()
 
     made = {query.site for query in queries.queries}
     missed = [

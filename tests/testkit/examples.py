@@ -75,6 +75,8 @@ _VALUES: dict[str, Any] = {
     "faces_skipped": {"small": 3},
     "part": 0,
     "parts": 1,
+    "command_id": "e5c9c1d3",
+    "kind": "rename_profile",
     "code": "unreadable",
     "message": "It is no video.",
     "fraction": 0.5,

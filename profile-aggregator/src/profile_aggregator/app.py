@@ -46,10 +46,11 @@ from castlist.service.periodic import every
 from castlist.service.problems import EXCEPTION_HANDLERS
 from castlist.store import kafka_topics
 from castlist.store.store import Store
-from profile_aggregator.commits.commands import Command
+from castlist.tasks.commands import Command
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.maintenance import PAUSE, GalleryMaintenance
+from profile_aggregator.commits.turns import Turns
 from profile_aggregator.reconciler import RECONCILE_EVERY, Reconciler
 from profile_aggregator.settings import Settings
 from profile_aggregator.stream import faust_app, lifecycle
@@ -62,15 +63,17 @@ _OUTBOX = (PROFILE_EVENTS, GALLERY_COMMITS, VIDEO_UPLOADED, VIDEO_CONTROL)
 _WATCH_EVERY = 1.0
 
 
-def handlers(videos: VideoHandlers, committer: Committer) -> Mapping[type[Event], Callable[[Any], Awaitable[None]]]:
+def handlers(
+    videos: VideoHandlers, committer: Committer, turns: Turns
+) -> Mapping[type[Event], Callable[[Any], Awaitable[None]]]:
     """What is done with each event."""
 
     async def commit(event: VideoPeopleFound) -> None:
-        await committer.commit(event.gallery)
+        turns.ring(event.gallery)
 
     async def command(command: Command) -> None:
         await committer.stage(command)
-        await committer.commit(command.gallery)
+        turns.ring(command.gallery)
 
     return {
         VideoUploaded: videos.uploaded,
@@ -100,12 +103,14 @@ async def main(settings: Settings) -> None:
         committer = Committer(store, objects, relay, galleries, now_utc, settings.commit_batch)
         videos = VideoHandlers(store, objects, publisher, now_utc)
         maintenance = GalleryMaintenance(store, galleries, committer, now_utc)
-        reconciler = Reconciler(store, objects, publisher, relay, videos, committer, now_utc, settings.reannounce_after)
+        turns = Turns(committer.commit)
+        after = settings.reannounce_after
+        reconciler = Reconciler(store, objects, publisher, relay, videos, turns.ring, now_utc, after)
 
         await retry_while_unavailable(admin.ensure_topics)(settings, store)
         topics = await retry_while_unavailable(kafka_topics.known)(store)
         app, state = faust_app.make_app(settings, topics.created), AgentState()
-        table = handlers(videos, committer)
+        table = handlers(videos, committer, turns)
 
         async def handle(event: Event) -> None:
             await table[type(event)](event)
@@ -154,6 +159,7 @@ async def main(settings: Settings) -> None:
         loops = (
             health.serve(),
             every(RECONCILE_EVERY, reconcile, "reconciler"),
+            turns.run(),
             every(PAUSE, maintenance.round, "maintenance"),
             every(_WATCH_EVERY, ensure_ours, "instance"),
             watchdog.run(),

@@ -7,18 +7,14 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from castlist.contract.ids import command_ledger_key, run_key
-from castlist.contract.topics import GALLERY_COMMITS
+from castlist.contract.ids import run_key
 from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.ports.messages import Publisher
 from castlist.ports.objects import Objects
 from castlist.store import kafka_topics
-from castlist.store.query import ascending, at_least, below, eq, not_of_kind, one_of, set_to, with_id, with_ids
+from castlist.store.query import ascending, below, eq, not_of_kind, one_of, set_to, with_id
 from castlist.store.records import (
     ChunkResultRecord,
-    OutboxKey,
-    OutboxRecord,
-    PendingGallery,
     PendingRecluster,
     PendingRecord,
     PlanRecord,
@@ -29,7 +25,6 @@ from castlist.store.store import Store
 from castlist.tasks import lifecycle
 from castlist.tasks.planned_chunks import chunks_planned
 from castlist.tasks.registration import announcement
-from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.deletion import sweep_deleted
 from profile_aggregator.videos.completion import finished_chunks, missing_chunks
 from profile_aggregator.videos.handlers import VideoHandlers
@@ -51,41 +46,31 @@ class Reconciler:
         publisher: Publisher,
         relay: OutboxRelay,
         videos: VideoHandlers,
-        committer: Committer,
+        ring: Callable[[str], None],
         clock: Callable[[], datetime],
         after: float,
     ) -> None:
         self._store, self._objects, self._publisher, self._relay = store, objects, publisher, relay
-        self._videos, self._committer = videos, committer
+        self._videos, self._ring = videos, ring
         self._clock, self._after = clock, timedelta(seconds=after)
 
     async def run(self) -> None:
         """One round. UnavailableError if a server is away: the next one does it."""
         await self._relay.sweep()
         for gallery in await self._waiting_galleries():
-            await self._committer.commit(gallery)
+            self._ring(gallery)
         await sweep_deleted(self._store, self._objects)
         topics = await kafka_topics.known(self._store)
         lost = topics.created > topics.made_good
         for task in await self._stalled(lost):
             await self._announce(task)
         if lost:
-            await self._republish_commands()
             # Only this loss is dealt with; another one meanwhile has raised the count.
             await kafka_topics.note_made_good(self._store, topics.created)
 
-    async def _republish_commands(self) -> None:
-        """Commands that were published and not carried out go back into the outbox; the next sweep publishes them."""
-        commands = eq(OutboxRecord.topic, GALLERY_COMMITS.name) & at_least(OutboxRecord.key, "")  # by its index
-        published = await self._store.outbox.find_parts(OutboxKey, commands)
-        ledger = {command_ledger_key(one.key, one.id): one.id for one in published}
-        carried_out = await self._store.ledger.ids(with_ids(sorted(ledger)))
-        lost = sorted(set(ledger.values()) - {ledger[one] for one in carried_out})
-        await self._store.outbox.update_many(with_ids(lost), set_to(OutboxRecord.published_at, None))
-
     async def _waiting_galleries(self) -> list[str]:
         waiting = below(PendingRecord.created_at, self._clock() - _WAITING) & not_of_kind(PendingRecluster)
-        return sorted({one.gallery for one in await self._store.pending.find_parts(PendingGallery, waiting)})
+        return sorted(await self._store.pending.count_by(waiting, PendingRecord.gallery))
 
     async def _stalled(self, everything: bool) -> list[TaskRecord]:
         now = self._clock()

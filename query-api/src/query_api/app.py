@@ -16,6 +16,7 @@ from castlist.service.operations import application
 from castlist.service.periodic import in_background
 from castlist.store.store import Store
 from query_api.command_outbox import CommandOutbox
+from query_api.endpoints.commands import Commands
 from query_api.endpoints.crops import Crops
 from query_api.endpoints.galleries import Galleries
 from query_api.endpoints.profiles import Profiles
@@ -33,18 +34,19 @@ API = Api(
         "videos": "The videos, and who is in each.",
         "galleries": "Namespaces of people: how far each is, its settings, and what a person should look at.",
     },
-    endpoints=(Tasks, Profiles, Videos, Galleries, Crops),
+    endpoints=(Tasks, Profiles, Videos, Galleries, Commands, Crops),
 )
 
 
 def endpoints(store: Store, objects: Objects, commands: CommandOutbox) -> Sequence[object]:
     """What answers the operations of `API`."""
-    model = ReadModel(store, commands)
+    model = ReadModel(store)
     return (
         Tasks(model),
         Profiles(model, commands),
         Videos(model, objects, commands),
         Galleries(model, commands),
+        Commands(store),
         Crops(objects),
     )
 
@@ -60,7 +62,7 @@ async def run(settings: Settings) -> None:
 
         store = Store(documents)
         relay = OutboxRelay(store, publisher, now_utc, [GALLERY_COMMITS])
-        # Kafka is not among them: everything but commands is answered without it, and those wait in the outbox.
+        # Kafka is not among them: all is answered without it, and commands wait in MongoDB.
         ready = {"mongodb": documents.ping, "s3": objects.ping}
         app = application(openapi(API), endpoints(store, objects, CommandOutbox(store, relay)), ready)
         # What is there now stays. Looked through again and again, it would cost every fortieth page 60 ms.

@@ -26,7 +26,6 @@ from castlist.store.records import (
 )
 from castlist.store.store import Store, Table
 from castlist.tasks import lifecycle
-from query_api.command_outbox import CommandOutbox
 from query_api.http.cursors import Order
 from query_api.http.rendering import Json, renderer
 
@@ -45,8 +44,8 @@ _video = renderer(resources.Video)
 class ReadModel:
     """Views on the store."""
 
-    def __init__(self, store: Store, commands: CommandOutbox) -> None:
-        self.store, self._commands = store, commands
+    def __init__(self, store: Store) -> None:
+        self.store = store
 
     async def page(
         self, table: Table[R], where: Where, order: Order, limit: int, cursor: str | None
@@ -163,7 +162,6 @@ class ReadModel:
         """Galleries as shown."""
         store = self.store
         # In the order in which a commit comes about: what moves on meanwhile is counted twice, never missed.
-        waiting = await self._commands.galleries_waiting(ids)
         unfinished = one_of(TaskRecord.gallery, ids) & one_of(TaskRecord.status, lifecycle.OPEN)
         open_tasks = await store.tasks.count_by(unfinished, TaskRecord.gallery)
         pending = await store.pending.count_by(one_of(PendingRecord.gallery, ids), PendingRecord.gallery)
@@ -175,7 +173,7 @@ class ReadModel:
                 "videos": videos.get(id, 0),
                 "profiles": profiles.get(id, 0),
                 "tasks_open": open_tasks.get(id, 0),
-                "settled": not (id in waiting or open_tasks.get(id) or pending.get(id)),
+                "settled": not (open_tasks.get(id) or pending.get(id)),
             }
             for id in ids
         ]

@@ -19,6 +19,7 @@ from castlist.store.store import Store, Table
 from profile_aggregator.app import handlers
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
+from profile_aggregator.commits.turns import Turns
 from profile_aggregator.videos.handlers import VideoHandlers
 from testkit.installation import VERSIONS, WAITING, documents_in, messages_in
 
@@ -58,7 +59,8 @@ async def test_work_goes_on_where_it_was(folder: Path) -> None:
     store, log, objects = Store(await restored(folder)), MemoryLog(), MemoryObjects("castlist")
     relay = OutboxRelay(store, log.publisher(), now_utc, TOPICS)
     committer = Committer(store, objects, relay, GalleryCache(store), now_utc, 10)
-    handle = handlers(VideoHandlers(store, objects, log.publisher(), now_utc), committer)
+    turns = Turns(committer.commit)
+    handle = handlers(VideoHandlers(store, objects, log.publisher(), now_utc), committer, turns)
     profiles = set(await store.profiles.ids())
 
     _, last = WAITING.encoded()
@@ -66,6 +68,8 @@ async def test_work_goes_on_where_it_was(folder: Path) -> None:
     (found,) = [decode(BY_NAME[message.topic], message.value) for message in log.messages("gallery.commits")]
     assert isinstance(found, VideoPeopleFound)
     await handle[VideoPeopleFound](found)
+    while await turns.round():
+        pass
     appearances = await store.appearances.find(eq(AppearanceRecord.video_id, WAITING.video_id))
     assert len(appearances) == 2
     assert {one.profile_id for one in appearances} <= profiles == set(await store.profiles.ids())
@@ -73,6 +77,8 @@ async def test_work_goes_on_where_it_was(folder: Path) -> None:
     profile = appearances[0].profile_id
     rename = RenameProfile(event_id="r", occurred_at=now_utc(), gallery="archive", profile_id=profile, name="Bo")
     await handle[RenameProfile](rename)
+    while await turns.round():
+        pass
     renamed = await store.profiles.get(profile)
     assert renamed is not None
     assert renamed.name == "Bo"

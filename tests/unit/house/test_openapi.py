@@ -22,7 +22,7 @@ PROMISED = {
         patch /profiles/{profile_id}, get /profiles/{profile_id}/appearances, get /videos, get /videos/{video_id},
         delete /videos/{video_id}, get /videos/{video_id}/profiles, get /videos/{video_id}/content, get /galleries,
         get /galleries/{gallery}, get /galleries/{gallery}/suggestions, get /galleries/{gallery}/settings,
-        patch /galleries/{gallery}/settings, get /crops/{path}
+        patch /galleries/{gallery}/settings, get /commands/{command_id}, get /crops/{path}
     """,
 }
 of_each_service = pytest.mark.parametrize("service", DOCUMENTS)

@@ -20,11 +20,12 @@ from castlist.contract.values import Crop, DistanceSetting, FrameSize, Segment
 from castlist.contract.vectors import Vector
 from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.store import pending
-from castlist.store.query import eq
+from castlist.store.query import eq, set_to, with_id
 from castlist.store.records import (
     GalleryRecord,
     OutboxRecord,
     PendingRecluster,
+    PendingRecord,
     PendingVideo,
     SuggestionRecord,
 )
@@ -54,6 +55,12 @@ def video_person(n: int, mean: Vector, apart: Iterable[int] = ()) -> VideoPerson
     return VideoPerson(n, mean, 0.0, 3, (Segment(0.0, 1.0),), 1.0, 0.0, 1.0, crop, (), tuple(apart))
 
 
+async def committed(committer: Committer) -> None:
+    """All that is pending."""
+    while await committer.commit(GALLERY):
+        pass
+
+
 class World:
     """An aggregator's commits without Kafka, S3 and MongoDB."""
 
@@ -66,8 +73,8 @@ class World:
     def start(self) -> None:
         """As after a crash: what is not in MongoDB is lost."""
         self.galleries = GalleryCache(self.store)
-        relay = OutboxRelay(self.store, MemoryPublisher(self.log), now_utc, [PROFILE_EVENTS])
-        self.committer = Committer(self.store, self.objects, relay, self.galleries, now_utc, 10)
+        self.relay = OutboxRelay(self.store, MemoryPublisher(self.log), now_utc, [PROFILE_EVENTS])
+        self.committer = Committer(self.store, self.objects, self.relay, self.galleries, now_utc, 10)
         self.maintenance = GalleryMaintenance(self.store, self.galleries, self.committer, now_utc)
 
     async def found(self, video: str, *means: Vector, together: bool = False) -> None:
@@ -89,7 +96,7 @@ class World:
 
     async def commit(self, video: str, *means: Vector, together: bool = False) -> None:
         await self.found(video, *means, together=together)
-        await self.committer.commit(GALLERY)
+        await committed(self.committer)
 
     async def choose(self, choice: DistanceSetting) -> None:
         """What PATCH …/settings does."""
@@ -101,7 +108,7 @@ class World:
             across_video_distance=choice,
         )
         await self.committer.stage(command)
-        await self.committer.commit(GALLERY)
+        await committed(self.committer)
 
     async def settle(self) -> int:
         """Work in the background until there is nothing left to do; how many batches that were."""
@@ -213,7 +220,7 @@ async def test_auto_takes_its_step_with_the_person_that_reaches_it(
     assert await world.clusters() == await world.canonical(0.3) != await world.canonical(0.48)
     delete = commands.DeleteVideo(event_id="d", occurred_at=now_utc(), gallery=GALLERY, video_id="v11")
     await world.committer.stage(delete)
-    await world.committer.commit(GALLERY)
+    await committed(world.committer)
     await world.settle()
     assert await world.clusters() == await world.canonical(0.48)
 
@@ -238,7 +245,7 @@ async def test_people_who_are_alike_are_matched_with_less_for_as_long_as_they_ar
     for i in range(15):
         delete = commands.DeleteVideo(event_id=f"d{i}", occurred_at=now_utc(), gallery=GALLERY, video_id=f"v{i:02}")
         await world.committer.stage(delete)
-        await world.committer.commit(GALLERY)
+        await committed(world.committer)
     await world.settle()
     assert (await world.gallery()).distance == 0.48
     assert await world.clusters() == await world.canonical(0.48)
@@ -299,7 +306,7 @@ async def test_a_suggestion_stands_for_as_long_as_it_is_true(world: World) -> No
     await world.found("d", at(0.0, 0.0, 3.0))
     await world.maintenance.round()
     assert await world.store.suggestions.count() == 0
-    await world.committer.commit(GALLERY)
+    await committed(world.committer)
     await world.maintenance.round()
     (suggested,) = await world.store.suggestions.find()
     profiles = {person.id: str(person.profile_id) for person in await world.store.persons.find()}
@@ -318,7 +325,7 @@ async def test_a_task_that_ended_meanwhile_is_left_out_of_its_batch(world: World
     for i in range(4):
         await world.found(f"v{i}", at(float(i)))
     await cancels.cancel(world.store, "v2", 1, now_utc())
-    await world.committer.commit(GALLERY)
+    await committed(world.committer)
     said: list[Any] = [
         events.TaskFinished.model_validate_json(one.value)
         for one in await world.store.outbox.find()
@@ -367,6 +374,23 @@ async def test_what_goes_wrong_after_a_commit_has_won_takes_nothing_back(
     assert await world.clusters() == [("a:1:0", "b:1:0")]
 
 
+async def test_what_waits_is_committed_in_the_order_in_which_it_came(world: World) -> None:
+    """Whatever its id: a late name or a command would never get its turn behind videos that go on coming."""
+    world.committer = Committer(world.store, world.objects, world.relay, world.galleries, now_utc, 2)
+    for number, video in enumerate(("z", "y", "x", "w", "b", "a")):
+        await world.found(video, at(float(number)))
+        came = now_utc() - timedelta(minutes=10 - number)
+        await world.store.pending.update(with_id(f"{video}:1"), set_to(PendingRecord.created_at, came))
+    await world.committer.stage(
+        commands.DeleteVideo(event_id="d", occurred_at=now_utc(), gallery=GALLERY, video_id="z")
+    )
+    order = []
+    while await world.committer.commit(GALLERY):
+        done = [task.video_id for task in await world.store.tasks.find() if task.status == "done"]
+        order.append("".join(sorted(done)))
+    assert order == ["yz", "wxyz", "abwxyz", "abwxy"]
+
+
 async def test_what_another_process_has_done_is_not_taken_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that fails over a video whose people another one has committed meanwhile leaves what it shows."""
     crop = crop_key("a", 1, 0, 0)
@@ -377,11 +401,11 @@ async def test_what_another_process_has_done_is_not_taken_back(world: World, mon
     async def overtaken(*given: Any) -> Any:
         monkeypatch.setattr(CommitPlanner, "for_batch", plan_of)
         world.start()
-        await world.committer.commit(GALLERY)
+        await committed(world.committer)
         raise RuntimeError("a mistake of ours")
 
     monkeypatch.setattr(CommitPlanner, "for_batch", overtaken)
-    await slow.commit(GALLERY)
+    await committed(slow)
     assert [task.status for task in await world.store.tasks.find()] == ["done"]
     assert await world.objects.get(crop) == b"jpeg"
     assert await world.pending() == 0

@@ -20,6 +20,7 @@ from castlist.contract.commands import CancelVideo, ChangeSettings, DeleteVideo,
 from castlist.contract.events import (
     ChunkFailed,
     ChunkProgressed,
+    CommandFailed,
     Event,
     FacesEncoded,
     VideoPlanned,
@@ -28,21 +29,25 @@ from castlist.contract.events import (
 )
 from castlist.contract.ids import crop_key, event_id, run_key
 from castlist.contract.video_warnings import as_warning, warning
-from castlist.store import kafka_topics, outbox
+from castlist.store import kafka_topics
 from castlist.store.query import set_to, with_id
-from castlist.store.records import ChunkResultRecord, ChunkSpan, PlanRecord
+from castlist.store.records import ChunkResultRecord, ChunkSpan, PendingCommand, PlanRecord
+from castlist.tasks import commands
 from castlist.tasks.registration import register
 from profile_aggregator.app import handlers
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
+from profile_aggregator.commits.turns import Turns
 from profile_aggregator.reconciler import Reconciler
 from profile_aggregator.videos.handlers import VideoHandlers
-from testkit.faults import Faults, at_every_moment
+from testkit.faults import DiedError, Faults, at_every_moment
 from testkit.in_memory import Handler, InMemory
 
 ADA, BO = 0.0, 5.0
 """Where two people lie on the first axis of the space of encodings: far apart."""
 CHUNKS = 2
+LATER = timedelta(seconds=10)
+"""After so long it is noticed that something waits."""
 WARNINGS = (warning("truncated", 3.0),)
 
 
@@ -61,24 +66,48 @@ class Aggregator:
         relay, galleries = servers.relay(), GalleryCache(store)
         committer = Committer(store, objects, relay, galleries, clock, 10)
         videos = VideoHandlers(store, objects, publisher, clock)
-        self.reconciler = Reconciler(store, objects, publisher, relay, videos, committer, clock, after=5.0)
-        return handlers(videos, committer)
+        self.turns = Turns(committer.commit)
+        self.reconciler = Reconciler(store, objects, publisher, relay, videos, self.turns.ring, clock, after=5.0)
+        return handlers(videos, committer, self.turns)
 
     async def deliver(self, *events: Event) -> None:
         """Each of these events, and what follows from it in `gallery.commits`."""
         for event in events:
             await self.servers.deliver(self.start, event)
+            await self._take_turns()
             commits = self.servers.published("gallery.commits")
             follows = [one for one in commits if one.event_id not in self._delivered]
             self._delivered |= {one.event_id for one in follows}
-            await self.servers.deliver(self.start, *follows)
+            for one in follows:
+                await self.servers.deliver(self.start, one)
+                await self._take_turns()
+
+    async def _take_turns(self) -> None:
+        """Until nothing waits. For whom a process was rung that died, the next one's reconciler finds out."""
+        process = self.turns
+
+        async def once() -> None:
+            if process is not self.turns:
+                self.servers.now += LATER
+                await self.reconciler.run()
+            try:
+                while await self.turns.round():
+                    pass
+            except DiedError:
+                self.start()
+                raise
+
+        await self.servers.repeat(once)
 
     async def reconcile(self) -> None:
-        """One round of the reconciler, until it succeeds."""
+        """One round of the reconciler and what it finds, until it succeeds."""
 
         async def once() -> None:
             self.start()
+            self.servers.now += LATER
             await self.reconciler.run()
+            while await self.turns.round():
+                pass
 
         await self.servers.repeat(once)
 
@@ -347,6 +376,32 @@ async def test_a_name_is_given_once_whatever_fails() -> None:
     assert await everywhere(scenario, prepare=two_videos)
 
 
+async def test_a_command_that_cannot_be_carried_out_fails_whatever_fails() -> None:
+    """A profile or a video that is not there, another system's nonsense: told once, and the next one is carried out."""
+
+    async def scenario(aggregator: Aggregator) -> None:
+        known, stored = await _named(aggregator, "Ada", "4"), aggregator.servers.stored
+        about: dict[str, Any] = {"occurred_at": aggregator.servers.clock(), "gallery": "g"}
+        nobody = RenameProfile(event_id="1", profile_id="nobody", name="Bo", **about)
+        nothing = DeleteVideo(event_id="2", video_id="nothing", **about)
+        await commands.stage(stored, known.model_copy(update={"event_id": "3"}), aggregator.servers.clock())
+        await stored.pending.update(with_id("command:3"), set_to(PendingCommand.command, {"name": "nonsense"}))
+        await aggregator.deliver(nobody, nothing, known)
+        outcomes = {one.id: (one.status, one.error and one.error.code) for one in await stored.commands.find()}
+        assert outcomes == {
+            "1": ("failed", "not_found"), "2": ("failed", "not_found"), "3": ("failed", "internal"),
+            "4": ("applied", None),
+        }  # fmt: skip
+        assert await stored.pending.ids() == []
+        await aggregator.servers.repeat(lambda: aggregator.servers.relay().sweep(timedelta(0)))
+        told = [event for event in aggregator.servers.published("profile.events") if isinstance(event, CommandFailed)]
+        assert sorted((event.command_id, event.code) for event in told) == [
+            ("1", "not_found"), ("2", "not_found"), ("3", "internal")
+        ]  # fmt: skip
+
+    assert await everywhere(scenario, prepare=two_videos)
+
+
 async def test_a_deleted_video_is_gone_whatever_fails() -> None:
     """Its people, appearances, crops, results, plan and file; what it shared with others is theirs alone."""
 
@@ -409,20 +464,16 @@ async def test_what_kafka_lost_is_announced_again_whatever_fails(known: int) -> 
     assert await everywhere(scenario)
 
 
-async def test_a_command_that_kafka_lost_is_published_again() -> None:
-    """It was lost before the aggregator read it; the outbox still has it."""
+async def test_a_command_that_kafka_lost_is_carried_out() -> None:
+    """Its doorbell was lost; it is pending from the moment it was accepted."""
     aggregator = Aggregator()
     await two_videos(aggregator)
     rename = await _named(aggregator, "Ada", "1")
-    entry = await outbox.add(aggregator.servers.stored, rename, aggregator.servers.clock())
-    await aggregator.servers.relay().sweep(timedelta(0))
-    aggregator._delivered.add(rename.event_id)
-    await kafka_topics.note_created(aggregator.servers.stored)
-    before = len(aggregator.servers.messages("gallery.commits"))
+    await commands.stage(aggregator.servers.stored, rename, aggregator.servers.clock(), announce=True)
     await aggregator.reconcile()
-    await aggregator.reconcile()
-    again = aggregator.servers.messages("gallery.commits")[before:]
-    assert [message.key for message in again] == [entry.key.encode()]
+    assert {profile.name for profile in await aggregator.servers.stored.profiles.find()} == {"Ada", None}
+    (command,) = await aggregator.servers.stored.commands.find()
+    assert (command.id, command.status) == ("1", "applied")
 
 
 async def test_a_stalled_task_is_announced_less_and_less_often() -> None:

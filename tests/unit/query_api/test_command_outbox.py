@@ -1,19 +1,24 @@
-"""Commands that wait for Kafka."""
+"""Commands that are accepted: none can be lost, each has an outcome."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 
+import httpx2
 import pytest
 
 from castlist.adapters.memory import MemoryLog, MemoryPublisher
+from castlist.api import resources
 from castlist.clock import now_utc
 from castlist.contract.codec import decode
 from castlist.contract.commands import RenameProfile
 from castlist.contract.topics import GALLERY_COMMITS
 from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.ports.errors import UnavailableError
+from castlist.store.records import CommandError
 from castlist.store.store import Store
+from castlist.tasks.commands import settle_in, stage
 from query_api.command_outbox import CommandOutbox
+from testkit.stored import Stored
 
 
 async def test_commands_are_published_in_the_order_they_came(store: Store) -> None:
@@ -32,8 +37,7 @@ async def test_commands_are_published_in_the_order_they_came(store: Store) -> No
     relay = OutboxRelay(store, publisher, now_utc, [GALLERY_COMMITS])
     commands = CommandOutbox(store, relay)
     for name in ("Ada", "Bo", "Cy"):
-        rename = RenameProfile(event_id=name, occurred_at=now_utc(), gallery="g", profile_id="p", name=name)
-        await commands.accept(rename, "g")
+        await commands.accept(rename(name, name))
         with pytest.raises(UnavailableError):
             await relay.sweep(timedelta(0))
     assert log.messages(GALLERY_COMMITS.name) == []
@@ -41,3 +45,45 @@ async def test_commands_are_published_in_the_order_they_came(store: Store) -> No
     await relay.sweep(timedelta(0))
     published = [decode(GALLERY_COMMITS, message.value or b"") for message in log.messages(GALLERY_COMMITS.name)]
     assert [one.event_id for one in published] == ["Ada", "Bo", "Cy"]
+
+
+def rename(id: str, name: str = "Ada") -> RenameProfile:
+    """The order to name a profile."""
+    return RenameProfile(event_id=id, occurred_at=now_utc(), gallery="g", profile_id="p", name=name)
+
+
+async def test_a_command_is_pending_from_the_moment_it_is_accepted(
+    client: httpx2.AsyncClient, store: Store, commands: CommandOutbox
+) -> None:
+    """Kafka's part is the doorbell: what it loses is carried out all the same. The answer says where to ask."""
+    answer = await commands.accept(rename("r"))
+    assert (answer.status_code, answer.headers["location"]) == (202, "/commands/r")
+    assert await store.pending.ids() == ["command:r"]
+    assert await store.outbox.ids() == ["r"]
+    shown = (await client.get("/commands/r")).json()
+    assert shown.pop("at").endswith("Z")
+    assert shown == {"id": "r", "gallery": "g", "kind": "rename_profile", "status": "pending", "error": None}
+
+
+async def test_a_failed_command_says_why_and_stays(client: httpx2.AsyncClient, store: Store) -> None:
+    """As a problem; one that is unknown is 404."""
+    await stage(store, rename("r"), now_utc())
+    await settle_in(store, "r", now_utc(), CommandError("not_found", "There is no such profile."))
+    shown = (await client.get("/commands/r")).json()
+    assert (shown["status"], shown["error"]["status"], shown["error"]["detail"]) == (
+        "failed", 404, "There is no such profile."
+    )  # fmt: skip
+    assert resources.Command.model_validate(shown).final
+    unknown = await client.get("/commands/nobody")
+    assert (unknown.status_code, unknown.json()["detail"]) == (404, "There is no such command.")
+
+
+async def test_a_deletion_that_failed_can_be_ordered_again(client: httpx2.AsyncClient, store: Store) -> None:
+    """As another command; while it is pending it is the same one."""
+    video = await Stored(store, "g").video()
+    first, second = [(await client.delete(f"/videos/{video}")).json()["command"] for _ in range(2)]
+    assert first == second
+    await settle_in(store, first, now_utc(), CommandError("internal", "It could not be carried out."))
+    third = (await client.delete(f"/videos/{video}")).json()["command"]
+    assert third != first
+    assert len(await store.pending.ids()) == 2

@@ -13,7 +13,6 @@ from castlist.store.query import eq
 from castlist.store.records import AppearanceRecord, RedirectRecord
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
-from query_api.command_outbox import CommandOutbox
 from query_api.endpoints.tasks import Tasks
 from query_api.read_model import ReadModel
 from testkit.stored import Stored
@@ -47,10 +46,10 @@ async def test_a_profile_merged_away_while_a_page_is_read_is_not_shown_without_a
     assert (answer.status_code, answer.headers.get("location")) == (308, f"/profiles/{stays}")
 
 
-async def test_a_stream_without_news_is_kept_open_by_comments(store: Store, commands: CommandOutbox) -> None:
+async def test_a_stream_without_news_is_kept_open_by_comments(store: Store) -> None:
     """Nothing is repeated as an event while nothing changes; comments come in between."""
     video = await Stored(store, "g").video(status=lifecycle.QUEUED)
-    model = ReadModel(store, commands)
+    model = ReadModel(store)
     tasks = Tasks(model, look_every=0.001, comment_every=0.002)
     task = await model.task(task_id(video, 1), now_utc())
     assert task is not None

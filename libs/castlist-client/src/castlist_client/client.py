@@ -20,7 +20,7 @@ from urllib.parse import quote, urljoin
 
 import httpx2
 
-from castlist.api.resources import Appearance, Gallery, Profile, Resource, Task, Video, VideoAccepted
+from castlist.api.resources import Appearance, Command, Gallery, Profile, Resource, Task, Video, VideoAccepted
 from castlist_client.files import CountingReader, Progress, sha256_of
 from castlist_client.transport import ClientError, NotFoundError, RequestRefusedError, Transport, UnreachableError
 
@@ -211,6 +211,10 @@ class Client:
             if state.settled:
                 return state
             await asyncio.sleep(_POLL)
+
+    async def command(self, command_id: str) -> Command:
+        """What became of a command: a name, a deletion, other settings."""
+        return await self._get(f"/commands/{_segment(command_id)}", Command)
 
     async def crop(self, url: str) -> bytes:
         """The JPEG under a crop's `url`."""

@@ -28,7 +28,8 @@ from castlist.store.records import (
 )
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
-from profile_aggregator.commits.commands import Command, command_of
+from castlist.tasks.commands import Command, settle_in
+from profile_aggregator.commits.commands import CommandRefusedError, command_of
 from profile_aggregator.commits.commit_documents import CommitDocuments
 from profile_aggregator.commits.commit_planner import CommitPlan, StaleGalleryError
 
@@ -46,7 +47,7 @@ class TaskEndedError(Exception):
 async def write(transaction: Store, plan: CommitPlan, now: datetime) -> list[OutboxRecord]:
     """All of a commit; the events to publish as they lie in the outbox.
 
-    Raises StaleGalleryError, TaskEndedError or AlreadyExistsError, all of which undo it.
+    Raises StaleGalleryError, TaskEndedError, CommandRefusedError or AlreadyExistsError, all of which undo it.
     """
     await transaction.ledger.insert_many(LedgerRecord(id=ledger_id(one), at=now) for one in plan.batch)
     change = (
@@ -63,6 +64,7 @@ async def write(transaction: Store, plan: CommitPlan, now: datetime) -> list[Out
     for one in plan.batch:
         if (command := command_of(one)) is not None:
             await _carry_out(transaction, command, now)
+            await settle_in(transaction, command.event_id, now)
     await _apply(transaction, plan.documents)
     if plan.batch:
         await transaction.pending.delete(with_ids(one.id for one in plan.batch))
@@ -112,7 +114,7 @@ async def _carry_out(transaction: Store, command: Command, now: datetime) -> Non
 async def _delete_video(transaction: Store, command: DeleteVideo, now: datetime) -> None:
     video = await transaction.videos.get(command.video_id)
     if video is None or video.gallery != command.gallery:
-        return
+        raise CommandRefusedError("not_found", "There is no such video.")
     for epoch in range(1, video.latest_epoch + 1):
         await lifecycle.finish_in(transaction, video.id, epoch, lifecycle.CANCELLED, now, _DELETED)
         # Results that are still on their way find this, and go.

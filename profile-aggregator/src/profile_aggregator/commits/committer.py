@@ -6,6 +6,7 @@ gallery's version guard. Clustering is done before it, outside of the event loop
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -17,12 +18,14 @@ from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.ports.errors import AlreadyExistsError, UnavailableError
 from castlist.ports.objects import Objects
 from castlist.service.metrics import COMMIT_SECONDS, COMMITS, COMMITTED_VIDEOS
-from castlist.store.pending import ledger_id, recluster_id
+from castlist.store.pending import event_of, ledger_id, recluster_id
 from castlist.store.query import ascending, eq, not_of_kind, with_id, with_ids
 from castlist.store.records import (
+    CommandError,
     CommittedEpoch,
     LedgerRecord,
     OutboxRecord,
+    PendingCommand,
     PendingRecluster,
     PendingRecord,
     PendingVideo,
@@ -30,9 +33,9 @@ from castlist.store.records import (
 )
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
-from castlist.tasks.registration import ensure_gallery
+from castlist.tasks.commands import Command, settle_in, stage
 from castlist_identity.reclustering import ClusteredComponent, cluster_component, next_batch
-from profile_aggregator.commits.commands import Command, command_of, stage
+from profile_aggregator.commits.commands import CommandRefusedError, command_of
 from profile_aggregator.commits.commit_planner import CommitPlan, CommitPlanner, StaleGalleryError, backlog_of
 from profile_aggregator.commits.commit_transaction import TaskEndedError, write
 from profile_aggregator.commits.deletion import forget_video
@@ -43,6 +46,7 @@ _PATIENCE = 50
 """How often a batch is matched again because the gallery moved on, before others get their turn."""
 _EPOCHS_CLEANED = 3
 """How many earlier runs' crops a commit removes."""
+_NOT_CARRIED_OUT = CommandError("internal", "It could not be carried out; the log says why.")
 _NOT_COMMITTED = TaskError("internal", "Its people could not be committed to the gallery; the log says why.")
 _SUPERSEDED = TaskError("superseded", "A newer task on the same video took over.")
 
@@ -66,24 +70,22 @@ class Committer:
         self._publishing: dict[str, asyncio.Task[None]] = {}
 
     async def stage(self, command: Command) -> None:
-        """Remember a command; the next `commit` carries it out, once."""
-        await ensure_gallery(self._store, command.gallery, self._clock())
+        """Remember a command; a `commit` carries it out, once."""
         await stage(self._store, command, self._clock())
 
-    async def commit(self, gallery: str) -> None:
-        """Commit until nothing is pending for `gallery`. UnavailableError if a server is away; safe to repeat."""
-        # The lock is let go of in between: a re-clustering takes turns with the videos.
-        while await self._commit_batch(gallery):
-            pass
-        await self._published(gallery)
+    async def commit(self, gallery: str) -> bool:
+        """Commit what is pending, the oldest first, up to a batch of it; False if nothing was.
 
-    async def _commit_batch(self, gallery: str) -> bool:
-        """Commit what is pending, up to a batch of it; False if nothing was."""
+        UnavailableError if a server is away; safe to repeat.
+        """
         waiting = eq(PendingRecord.gallery, gallery) & not_of_kind(PendingRecluster)
+        arrival = [ascending(PendingRecord.created_at), ascending(PendingRecord.id)]
         async with self._galleries.lock(gallery):
-            pending = await self._store.pending.find(waiting, sort=[ascending(PendingRecord.id)], limit=self._batch)
+            pending = await self._store.pending.find(waiting, sort=arrival, limit=self._batch)
             if pending:
-                await self._commit_some(gallery, pending)
+                await self._commit_some(gallery, _together(pending))
+        if not pending:
+            await self._published(gallery)
         return bool(pending)
 
     async def recluster(self, gallery: str) -> bool:
@@ -117,9 +119,7 @@ class Committer:
         return True
 
     async def _commit_some(self, gallery: str, pending: Sequence[PendingRecord]) -> None:
-        # A command is a commit of its own.
-        videos = [one for one in pending if isinstance(one, PendingVideo)]
-        batch = await self._admissible(videos if isinstance(pending[0], PendingVideo) else pending[:1])
+        batch = await self._admissible(pending)
         attempts = 0
         while batch:
             attempts += 1
@@ -140,6 +140,10 @@ class Committer:
                 await self._give_up(ended.pending)
                 batch = [one for one in batch if one.id != ended.pending.id]
                 continue
+            except CommandRefusedError as refused:
+                COMMITS.labels("refused").inc()
+                await self._fail_command(batch[0], CommandError(refused.code, str(refused)))
+                return
             except UnavailableError:
                 raise
             except Exception:
@@ -202,14 +206,24 @@ class Committer:
         log.exception("commit_failed", extra={"pending": batch[0].id})
         one = batch[0]
         if not isinstance(one, PendingVideo):
-            # Dealt with: it would fail again, and its gallery would never settle.
-            with contextlib.suppress(AlreadyExistsError):
-                await self._store.ledger.insert(LedgerRecord(id=ledger_id(one), at=self._clock(), failed=True))
-            await self._store.pending.delete(with_id(one.id))
+            await self._fail_command(one, _NOT_CARRIED_OUT)
             return
         now = self._clock()
         await lifecycle.finish(self._store, one.video_id, one.epoch, lifecycle.FAILED, now, _NOT_COMMITTED)
         await self._give_up(one)
+
+    async def _fail_command(self, one: PendingRecord, error: CommandError) -> None:
+        """It would fail again, and its gallery would never settle: that it failed is its outcome."""
+        now = self._clock()
+
+        async def body(transaction: Store) -> None:
+            await transaction.ledger.insert(LedgerRecord(id=ledger_id(one), at=now, failed=True))
+            await settle_in(transaction, event_of(one), now, error)
+            await transaction.pending.delete(with_id(one.id))
+
+        with contextlib.suppress(AlreadyExistsError):  # another process was first
+            await self._store.transaction(body)
+        self._relay.wake()
 
     async def _admissible(self, pending: Sequence[PendingRecord]) -> list[PendingRecord]:
         """What of `pending` is still to be committed: not in the ledger, and no newer epoch is there or beside it."""
@@ -222,12 +236,20 @@ class Committer:
         admissible: list[PendingRecord] = []
         for one in pending:
             if ledger_id(one) in applied:
-                await self._store.pending.delete(with_id(one.id))
+                await self._forget_applied(one)
             elif isinstance(one, PendingVideo) and one.epoch < newest[one.video_id]:
                 await self._supersede(one)
             else:
                 admissible.append(one)
         return admissible
+
+    async def _forget_applied(self, one: PendingRecord) -> None:
+        async def body(transaction: Store) -> None:
+            if isinstance(one, PendingCommand):
+                await settle_in(transaction, event_of(one), self._clock())
+            await transaction.pending.delete(with_id(one.id))
+
+        await self._store.transaction(body)
 
     async def _supersede(self, one: PendingVideo) -> None:
         now = self._clock()
@@ -252,3 +274,9 @@ class Committer:
                     await self._objects.delete_prefix(crops_prefix(one.video_id, epoch))
             elif isinstance(command := command_of(one), DeleteVideo):
                 await forget_video(self._store, self._objects, command.video_id)
+
+
+def _together(pending: Sequence[PendingRecord]) -> Sequence[PendingRecord]:
+    """What in front goes into one commit: videos, or one command."""
+    videos = list(itertools.takewhile(lambda one: isinstance(one, PendingVideo), pending))
+    return videos or pending[:1]

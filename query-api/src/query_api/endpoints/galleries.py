@@ -9,15 +9,13 @@ from starlette.responses import Response
 
 from castlist.api import resources
 from castlist.clock import now_utc
-from castlist.contract.codec import decode
 from castlist.contract.commands import ChangeSettings
-from castlist.contract.topics import GALLERY_COMMITS
 from castlist.contract.values import GallerySettings
 from castlist.service.operations import operation
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery, parse_body
-from castlist.store.query import ANY, ascending, eq
-from castlist.store.records import GalleryRecord, SuggestionRecord
+from castlist.store.query import ANY, ascending, eq, of_kind
+from castlist.store.records import GalleryRecord, PendingCommand, PendingRecord, SuggestionRecord
 from castlist.store.store import Store
 from query_api.command_outbox import COMMANDED, CommandOutbox
 from query_api.endpoints.replies import none, one, page
@@ -108,15 +106,17 @@ class Galleries:
                 settings=settings.analysis,
                 across_video_distance=settings.across_video_distance,
             )
-            return await self._commands.accept(command, gallery)
+            return await self._commands.accept(command)
 
     async def _latest_settings(self, request: Request) -> GallerySettings:
         """Those that hold once all accepted commands are carried out."""
-        waiting = await self._commands.waiting(request.path_params["gallery"])
+        where = eq(PendingRecord.gallery, request.path_params["gallery"]) & of_kind(PendingCommand)
+        arrival = [ascending(PendingRecord.created_at), ascending(PendingRecord.id)]
+        waiting = await self._model.store.pending.find(where, sort=arrival)
         settings = _settings(await self._gallery(request))  # after: what was carried out meanwhile is in it
-        for entry in waiting:
-            command = decode(GALLERY_COMMITS, entry.value.encode())
-            if isinstance(command, ChangeSettings):
+        for staged in waiting:
+            if isinstance(staged, PendingCommand) and staged.name == ChangeSettings.__name__:
+                command = ChangeSettings.model_validate(staged.command)
                 settings = GallerySettings.of(command.settings, command.across_video_distance)
         return settings
 

@@ -107,7 +107,7 @@ class Profiles:
             profile_id=found.id,
             name=change.name,
         )
-        return await self._commands.accept(command, found.gallery)
+        return await self._commands.accept(command)
 
     async def _find(self, request: Request) -> ProfileRecord | Response:
         """The profile that the path names, or the way to the one that holds its people now."""

@@ -16,6 +16,7 @@ from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery
 from castlist.store.query import ANY, eq
 from castlist.store.records import ProfileRecord, VideoRecord
+from castlist.tasks.commands import FAILED
 from query_api.command_outbox import COMMANDED, CommandOutbox
 from query_api.endpoints.galleries import ensure_known
 from query_api.endpoints.replies import none, one, page
@@ -88,12 +89,19 @@ class Videos:
         """Remove a video, its people from their profiles, its crops and records; its file if it came by ingest."""
         video = await self._video(request)
         command = DeleteVideo(
-            event_id=event_id("DeleteVideo", video.id, video.latest_epoch),
-            occurred_at=now_utc(),
-            gallery=video.gallery,
-            video_id=video.id,
+            event_id=await self._deletion(video), occurred_at=now_utc(), gallery=video.gallery, video_id=video.id
         )
-        return await self._commands.accept(command, video.gallery)
+        return await self._commands.accept(command)
+
+    async def _deletion(self, video: VideoRecord) -> str:
+        """The id of the command: the same one however often it is asked for, until it has failed."""
+        failed = 0
+        while True:
+            id = event_id("DeleteVideo", video.id, video.latest_epoch, *([failed] if failed else []))
+            command = await self._model.store.commands.get(id)
+            if command is None or command.status != FAILED:
+                return id
+            failed += 1
 
     @operation(
         "GET",

@@ -29,6 +29,7 @@ _VIDEO, _TASK, _PROFILE = (
     "2f9a4a0e-8f52-5b5c-8c1d-6f0e3f9d7a22",
     "c0d1f1a4-11f7-5a0b-b7c6-4d6f0b8e3c33",
 )
+_COMMAND = "e5c9c1d3-63b7-5d68-9f54-0b2d3a8f5e55"
 _MADE, _BEGUN, _ENDED = "2026-01-02T03:04:05Z", "2026-01-02T03:04:06Z", "2026-01-02T03:04:17Z"
 
 
@@ -328,17 +329,6 @@ class Suggestions(Resource):
     items: list[Suggestion]
 
 
-class CommandAccepted(Resource):
-    """A command was accepted; it takes effect with the gallery's next commit."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"example": {"command": "e5c9c1d3-63b7-5d68-9f54-0b2d3a8f5e55", "gallery": "newsroom"}}
-    )
-
-    command: str
-    gallery: str
-
-
 class ProblemField(BaseModel):
     """What is wrong with one field of a request."""
 
@@ -354,3 +344,42 @@ class ProblemDocument(BaseModel):
     status: int
     detail: str
     errors: list[ProblemField] | None = None
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+class CommandAccepted(Resource):
+    """A command was accepted; it takes effect with a commit of the gallery. `GET /commands/{id}` says what became of
+    it."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"command": _COMMAND, "gallery": "newsroom"}})
+
+    command: str
+    gallery: str
+
+
+class Command(Resource):
+    """A command and what became of it. `at`: when it was accepted; `error`: why it failed, as a problem."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": _COMMAND, "gallery": "newsroom", "kind": "rename_profile", "status": "failed", "at": _MADE,
+                "error": {"type": "/docs/problems#not-found", "title": "Not found", "status": 404,
+                          "detail": "There is no such profile."},
+            }
+        }
+    )  # fmt: skip
+
+    id: str
+    gallery: str
+    kind: str
+    status: Literal["pending", "applied", "failed"]
+    at: AwareDatetime
+    error: ProblemDocument | None
+
+    @property
+    def final(self) -> bool:
+        """Whether it will stay as it is."""
+        return self.status != "pending"

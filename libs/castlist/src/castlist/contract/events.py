@@ -43,6 +43,7 @@ from castlist.contract.values import (
 )
 
 Warnings = Annotated[tuple[VideoWarning, ...], Field(max_length=MOST_WARNINGS)]
+EventId = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
 class Event(BaseModel):
@@ -52,7 +53,7 @@ class Event(BaseModel):
 
     event: str
     version: int
-    event_id: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    event_id: EventId
     occurred_at: Moment
 
 
@@ -249,6 +250,18 @@ class ProfileRenamed(GalleryEvent):
     version: Literal[1] = 1
     profile_id: ProfileId
     name: PersonName | None
+
+
+class CommandFailed(Event):
+    """A command on a gallery was not carried out. Not part of a gallery's history: it changes nothing in it."""
+
+    event: Literal["CommandFailed"] = "CommandFailed"
+    version: Literal[1] = 1
+    gallery: GalleryId
+    command_id: EventId
+    kind: Code
+    code: Code
+    message: Sentence
 
 
 class TaskFinished(Event):

@@ -66,7 +66,7 @@ GALLERY_COMMITS = Topic(
     events=(e.VideoPeopleFound, commands.RenameProfile, commands.DeleteVideo, commands.ChangeSettings),
     retention=30 * DAY,
     partitions=4,
-    producers=("profile-aggregator", "query-api"),
+    producers=("profile-aggregator", "query-api", "other systems"),
     consumers=("profile-aggregator",),
 )
 VIDEO_CONTROL = Topic(
@@ -93,6 +93,7 @@ PROFILE_EVENTS = Topic(
         e.ProfileSplit,
         e.ProfileRenamed,
         e.TaskFinished,
+        e.CommandFailed,
     ),
     retention=365 * DAY,
     partitions=4,

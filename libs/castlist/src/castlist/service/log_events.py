@@ -38,9 +38,10 @@ LOG_EVENTS = {
     "encoder_slow": "Faces are encoded with dlib's own encoder, which is slow.",
     # profile-aggregator
     "gallery_committed": "The people of some videos, or a command, are in the gallery now.",
-    "commit_failed": "A mistake of ours about `pending`, with its traceback; its task fails or its command is dropped.",
+    "commit_failed": "A mistake of ours about `pending`, with its traceback; its task fails, or its command.",
     "commit_not_followed": "A commit won, and a mistake of ours came after it; `gallery` is read from MongoDB again.",
     "publishing_postponed": "What commits to `gallery` say is in the outbox; publishing it is tried again.",
+    "turn_failed": "What waits for one `gallery` could not be looked through, with a traceback; again in seconds.",
     "maintenance_failed": "Re-clustering or suggestions of one `gallery` failed; again after half a minute.",
     "result_repeated": "A chunk's result came again and was dropped.",
     "result_unreadable": "The stored results of a run cannot be put together: its task fails.",

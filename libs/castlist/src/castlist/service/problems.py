@@ -50,14 +50,21 @@ class Problem(Exception):
     def response(self) -> Response:
         """As the client gets it. The type's fragments are explained in docs/problems.md."""
         body = {
-            "type": f"/docs/problems#{self.kind}",
-            "title": TITLES.get(self.status, "Error"),
-            "status": self.status,
-            "detail": self.detail,
+            **document_of(self.status, self.detail, self.kind),
             **({"errors": [error.model_dump() for error in self.errors]} if self.errors else {}),
             **self.extra,
         }
         return JSONResponse(body, self.status, self.headers, media_type="application/problem+json")
+
+
+def document_of(status: int, detail: str, kind: str | None = None) -> dict[str, Any]:
+    """What every problem says."""
+    return {
+        "type": f"/docs/problems#{kind or kind_of(status)}",
+        "title": TITLES.get(status, "Error"),
+        "status": status,
+        "detail": detail,
+    }
 
 
 def kind_of(status: int) -> str:

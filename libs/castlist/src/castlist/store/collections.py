@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from castlist.contract.topics import GALLERY_COMMITS
 from castlist.store import records as r
 from castlist.store.query import Sort, ascending, descending, name_of
 
@@ -271,8 +270,8 @@ PENDING = Collection(
     record=r.PendingRecord,
     id="run, or command:event, or recluster::gallery",
     owner=AGGREGATOR,
-    writers=(),
-    readers=(QUERY,),
+    writers=(QUERY,),
+    readers=(),
     kept="until it is committed",
     growth="what waits for galleries",
     indexes=(
@@ -280,6 +279,17 @@ PENDING = Collection(
         _index(r.PendingRecord.created_at),
     ),
     several=r.PendingVideo | r.PendingCommand | r.PendingRecluster,
+)
+COMMANDS = Collection(
+    name="commands",
+    record=r.CommandRecord,
+    id="event",
+    owner=AGGREGATOR,
+    writers=(QUERY,),
+    readers=(),
+    kept="90 days after its outcome",
+    growth="commands of 90 days",
+    indexes=(_index(r.CommandRecord.settled_at, expireAfterSeconds=90 * _DAY),),
 )
 LEDGER = Collection(
     name="ledger",
@@ -303,11 +313,6 @@ OUTBOX = Collection(
     indexes=(
         _index(r.OutboxRecord.published_at, r.OutboxRecord.created_at),
         _index(r.OutboxRecord.published_at, expireAfterSeconds=7 * _DAY, name="published_ttl"),
-        _index(
-            r.OutboxRecord.key,
-            name="commands",
-            partialFilterExpression={name_of(r.OutboxRecord.topic): GALLERY_COMMITS.name},
-        ),
     ),
 )
 MIGRATIONS = Collection(
@@ -358,6 +363,7 @@ COLLECTIONS: tuple[Collection[Any], ...] = (
     REDIRECTS,
     SUGGESTIONS,
     PENDING,
+    COMMANDS,
     LEDGER,
     OUTBOX,
     MIGRATIONS,

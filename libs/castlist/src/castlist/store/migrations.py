@@ -5,11 +5,16 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
+from castlist.contract.codec import decode
+from castlist.contract.ids import command_ledger_key
+from castlist.contract.topics import GALLERY_COMMITS
 from castlist.ports.documents import Document, Documents
 from castlist.ports.errors import AlreadyExistsError
-from castlist.store.query import set_once
-from castlist.store.records import MigrationRecord
+from castlist.store.pending import event_of
+from castlist.store.query import eq, of_kind, set_once
+from castlist.store.records import CommandRecord, MigrationRecord, OutboxRecord, PendingCommand
 from castlist.store.store import Store
+from castlist.tasks.commands import BY_NAME, KINDS, Command, stage
 from castlist.tasks.registration import ensure_gallery
 
 log = logging.getLogger(__name__)
@@ -39,6 +44,23 @@ async def _names_of_0_1_0(documents: Documents, now: datetime) -> None:
         await documents.replace("pending", command)
 
 
+async def _outcomes_of_commands(documents: Documents, now: datetime) -> None:
+    """Commands that were accepted and not carried out lay in `pending`, or in the outbox alone."""
+    store = Store(documents)
+    for one in await store.pending.find(of_kind(PendingCommand)):
+        if isinstance(one, PendingCommand):
+            kind = KINDS[BY_NAME[one.name]]
+            with contextlib.suppress(AlreadyExistsError):
+                await store.commands.insert(
+                    CommandRecord(id=event_of(one), gallery=one.gallery, kind=kind, at=one.created_at)
+                )
+    for entry in await store.outbox.find(eq(OutboxRecord.topic, GALLERY_COMMITS.name)):
+        if await store.ledger.get(command_ledger_key(entry.key, entry.id)) is None:
+            command = decode(GALLERY_COMMITS, entry.value.encode())
+            if isinstance(command, Command):
+                await stage(store, command, entry.created_at)
+
+
 async def _keep(documents: Documents, collection: str, document: Document) -> None:
     """What another process has moved already may have changed since."""
     with contextlib.suppress(AlreadyExistsError):
@@ -46,7 +68,7 @@ async def _keep(documents: Documents, collection: str, document: Document) -> No
 
 
 Step = Callable[[Documents, datetime], Awaitable[None]]
-STEPS: tuple[tuple[int, Step], ...] = ((1, _default_gallery), (2, _names_of_0_1_0))
+STEPS: tuple[tuple[int, Step], ...] = ((1, _default_gallery), (2, _names_of_0_1_0), (3, _outcomes_of_commands))
 
 
 async def migrate(documents: Documents, now: datetime) -> list[int]:

@@ -3,6 +3,7 @@
 from castlist.store.query import within
 from castlist.store.records import PendingRecord
 
+_COMMAND = "command:"
 _RECLUSTER = "recluster::"
 ALL_RECLUSTERS = within(PendingRecord.id, _RECLUSTER, "recluster:;")
 """The re-clusterings of all galleries: a stretch of the ids."""
@@ -10,7 +11,12 @@ ALL_RECLUSTERS = within(PendingRecord.id, _RECLUSTER, "recluster:;")
 
 def command_id(event_id: str) -> str:
     """A command's; no run has such a key."""
-    return f"command:{event_id}"
+    return f"{_COMMAND}{event_id}"
+
+
+def event_of(pending: PendingRecord) -> str:
+    """The event that a pending command came as."""
+    return pending.id.removeprefix(_COMMAND)
 
 
 def recluster_id(gallery: str) -> str:

@@ -89,6 +89,12 @@ def within(member: Any, low: Any, high: Any) -> Where:
     return Where({name_of(member): {"$gte": plain(low), "$lt": plain(high)}})
 
 
+def of_kind(kind: type[msgspec.Struct]) -> Where:
+    """Of a collection that holds records of several kinds, those of one."""
+    config = kind.__struct_config__
+    return Where({str(config.tag_field): config.tag})
+
+
 def not_of_kind(kind: type[msgspec.Struct]) -> Where:
     """Of a collection that holds records of several kinds, all but those of one."""
     config = kind.__struct_config__

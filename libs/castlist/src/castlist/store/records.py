@@ -352,12 +352,6 @@ class PendingRecord(Record, frozen=True, kw_only=True, tag_field="kind"):
     created_at: datetime
 
 
-class PendingGallery(Record, frozen=True, kw_only=True):
-    """Of what is pending: the gallery it waits for."""
-
-    gallery: str
-
-
 class PendingVideo(PendingRecord, frozen=True, kw_only=True, tag="people"):
     """The people of a run (its id), to be committed."""
 
@@ -380,6 +374,24 @@ class PendingRecluster(PendingRecord, frozen=True, kw_only=True, tag="recluster"
     keys: tuple[str, ...]
 
 
+class CommandError(msgspec.Struct, frozen=True):
+    """Why a command was not carried out; `code` is `not_found` or `internal`."""
+
+    code: str
+    message: str
+
+
+class CommandRecord(Record, frozen=True, kw_only=True):
+    """A command on a gallery, by its event, and what became of it. `at`: when it was accepted."""
+
+    gallery: str
+    kind: str
+    status: Literal["pending", "applied", "failed"] = "pending"
+    at: datetime
+    error: CommandError | None = None
+    settled_at: datetime | None = None
+
+
 class LedgerRecord(Record, frozen=True, kw_only=True):
     """What was committed: `gallery:run`, or `gallery:command:event`."""
 
@@ -396,12 +408,6 @@ class OutboxRecord(Record, frozen=True, kw_only=True):
     created_at: datetime
     order: int
     published_at: datetime | None = None
-
-
-class OutboxKey(Record, frozen=True, kw_only=True):
-    """Of an outbox entry: its key."""
-
-    key: str
 
 
 # --- the installation -------------------------------------------------------------------------------------------------

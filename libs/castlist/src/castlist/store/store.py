@@ -121,6 +121,7 @@ class Store:
         self.redirects = Table(documents, collections.REDIRECTS)
         self.suggestions = Table(documents, collections.SUGGESTIONS)
         self.pending = Table(documents, collections.PENDING)
+        self.commands = Table(documents, collections.COMMANDS)
         self.ledger = Table(documents, collections.LEDGER)
         self.outbox = Table(documents, collections.OUTBOX)
         self.migrations = Table(documents, collections.MIGRATIONS)
