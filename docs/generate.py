@@ -1,7 +1,7 @@
 """Write what follows from the code: `python -m docs.generate` in the repository's root.
 
-docs/events/*.json, docs/asyncapi.yaml, docs/openapi/*.json, docs/data-flow.md, .env.example, and the tables of
-docs/operating.md. A test fails when one of them drifts.
+docs/events/*.json, docs/asyncapi.yaml, docs/openapi/*.json, docs/data-flow.md, docs/formats.md, .env.example, and the
+tables of docs/operating.md. A test fails when one of them drifts.
 """
 
 import importlib
@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from castlist.contract import asyncapi
 from castlist.contract.topics import TOPICS
+from castlist.media.containers import CONTAINERS
 from castlist.service import metrics
 from castlist.service.exit_codes import ExitCode
 from castlist.service.log_events import LOG_EVENTS
@@ -37,6 +38,7 @@ def rendered() -> dict[Path, str]:
         files[docs / "openapi" / f"{service.replace('_', '-')}.json"] = _json(openapi(api))
     files[docs / "asyncapi.yaml"] = yaml.safe_dump(asyncapi.document(), sort_keys=False, allow_unicode=True, width=120)
     files[docs / "data-flow.md"] = data_flow()
+    files[docs / "formats.md"] = formats()
     files[docs / "operating.md"] = operating((docs / "operating.md").read_text())
     for service in SERVICES:
         page = ROOT / service.replace("_", "-") / "README.md"
@@ -51,6 +53,23 @@ def _events() -> Iterable[tuple[str, type]]:
 
 def _json(document: object) -> str:
     return json.dumps(document, indent=2) + "\n"
+
+
+def formats() -> str:
+    """The list of what is read."""
+    lines = [
+        "# What is read",
+        "",
+        "A file is known by its first bytes, whatever it is called; in folders the client looks into files whose names",
+        "it does not know. Everything else is refused before it is uploaded. Generated from",
+        "[media/containers.py](../libs/castlist/src/castlist/media/containers.py) by `python -m docs.generate`.",
+        "",
+        "| format | names | FFmpeg's demuxer |",
+        "| --- | --- | --- |",
+    ]
+    for one in CONTAINERS:
+        lines.append(f"| {one.name} | {' '.join(one.suffixes)} | `{one.demuxer}` |")
+    return "\n".join(lines) + "\n"
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from castlist.contract.ids import upload_key
+from castlist.media.containers import ENOUGH, container_of
+from castlist.media.other_files import what_else
 from castlist.ports.errors import UnavailableError
 from castlist.ports.objects import ObjectInfo, Objects
 from castlist.service.metrics import UPLOADED_BYTES
@@ -16,9 +18,10 @@ from castlist.service.problems import Problem
 from castlist.store.query import eq, set_to, with_id
 from castlist.store.records import UploadRecord
 from castlist.store.store import Store
-from ingest.container_type import ENOUGH, container_of, what_else
 
 TOUCH_EVERY = 30.0
+# Most videos are known by so many bytes.
+_OFTEN_ENOUGH = 4096
 
 
 @dataclass(frozen=True)
@@ -38,22 +41,22 @@ class Uploads:
     async def receive(self, chunks: AsyncIterator[bytes]) -> Received:
         """Store what `chunks` give. Whatever is raised, by `chunks` too, nothing is left of it. Problem 413 or 415."""
         head, rest = await _head(chunks)
-        kind = container_of(head)
-        if kind is None:
+        container = container_of(head)
+        if container is None:
             raise Problem(415, f"This is not a video: it is {what_else(head)}.")
         key, now = upload_key(uuid.uuid4().hex), self._clock()
         await self._store.uploads.insert(UploadRecord(id=key, started_at=now, touched_at=now))
         try:
-            return await self._write(key, kind, head, rest)
+            return await self._write(key, container.media_type, head, rest)
         except BaseException:
             # Must not hide why it ended; what cannot be removed now is swept.
             with contextlib.suppress(UnavailableError):
                 await self._discard(key)
             raise
 
-    async def _write(self, key: str, kind: str, head: bytes, rest: AsyncIterator[bytes]) -> Received:
+    async def _write(self, key: str, media_type: str, head: bytes, rest: AsyncIterator[bytes]) -> Received:
         digest, size, touched = hashlib.sha256(), 0, time.monotonic()
-        async with self._objects.upload(key, kind) as upload:
+        async with self._objects.upload(key, media_type) as upload:
             async for chunk in _chain(head, rest):
                 size += len(chunk)
                 if size > self._max_bytes:
@@ -97,7 +100,7 @@ async def _head(chunks: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[byte
     head = b""
     async for chunk in chunks:
         head += chunk
-        if len(head) >= ENOUGH:
+        if len(head) >= ENOUGH or (len(head) >= _OFTEN_ENOUGH and container_of(head) is not None):
             break
     return head, chunks
 

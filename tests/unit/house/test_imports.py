@@ -43,6 +43,7 @@ ADAPTERS = {
 # Rooms whose modules reach no server, process, thread, clock or chance.
 PURE_ROOMS = (
     "castlist.contract",
+    "castlist.media",
     "castlist.api",
     "castlist.ports",
     "castlist.store",
@@ -50,7 +51,6 @@ PURE_ROOMS = (
     "castlist_vision",
     "castlist_identity",
     "castlist_client.formatting",
-    "ingest.container_type",
     "frame_workers.handlers.chunk_events",
     "frame_workers.slots.protocol",
     "profile_aggregator.videos.completion",
@@ -66,10 +66,10 @@ IMPURE = {
     *("random", "requests", "secrets", "signal", "socket", "subprocess", "threading", "time", "urllib", "uvicorn"),
 }
 # The base of castlist is importable with pydantic alone; `vectors` is the extra of that name.
-BASE_ROOMS = ("castlist.contract", "castlist.api", "castlist.ports")
+BASE_ROOMS = ("castlist.contract", "castlist.media", "castlist.api", "castlist.ports")
 EXTRA = {"castlist.contract.vectors": {"numpy"}}
 # The client's part of castlist.
-CLIENT_MAY_KNOW = ("castlist.contract", "castlist.api", "castlist.retry")
+CLIENT_MAY_KNOW = ("castlist.contract", "castlist.media", "castlist.api", "castlist.retry")
 
 
 def _in_room(room: str) -> list[str]:

@@ -19,6 +19,9 @@ MakeVideo = Callable[..., Path]
 WHOLE = Chunk(0, None, None)
 X265 = {"x265-params": "log-level=none:keyint=12"}
 OPEN = {"x264-params": "open-gop=1:bframes=3:keyint=12:scenecut=0"}
+CLOSED = {"bf": "2", "flags": "+cgop", "sc_threshold": "1000000000"}
+X265_CLOSED = {"x265-params": "log-level=none:keyint=12:open-gop=0"}
+X265_RADL = {"x265-params": "log-level=none:keyint=12:min-keyint=12:open-gop=0:radl=2:scenecut=0"}
 UNEVEN = [i * 0.04 + (0.3 if i > 20 else 0) + (i % 3) * 0.01 for i in range(60)]
 
 FORMATS: dict[str, dict[str, Any]] = {
@@ -59,6 +62,20 @@ FORMATS: dict[str, dict[str, Any]] = {
     "mjpeg-mov": {"codec": "mjpeg", "container": "mov", "pixels": "yuvj422p"},
     "flv1-flv": {"codec": "flv", "container": "flv"},
     "gif": {"codec": "gif", "container": "gif", "pixels": "rgb8"},
+    "bare-h264": {"container": "h264"},
+    "bare-h264-open-gop": {"stream_options": OPEN, "container": "h264"},
+    "bare-h264-without-reordering": {"stream_options": {"bf": "0"}, "container": "h264"},
+    "bare-h264-interlaced": {"interlaced": True, "container": "h264"},
+    "bare-hevc": {"codec": "libx265", "stream_options": X265, "container": "hevc"},
+    "bare-hevc-closed": {"codec": "libx265", "stream_options": X265_CLOSED, "container": "hevc"},
+    "bare-hevc-radl": {"codec": "libx265", "stream_options": X265_RADL, "container": "hevc"},
+    "bare-mpeg1": {"codec": "mpeg1video", "container": "mpeg1video", "stream_options": {"bf": "2"}},
+    "bare-mpeg2": {"codec": "mpeg2video", "container": "mpeg2video", "stream_options": {"bf": "2"}},
+    "bare-mpeg2-closed": {"codec": "mpeg2video", "container": "mpeg2video", "stream_options": CLOSED},
+    "bare-mpeg2-interlaced": {"codec": "mpeg2video", "container": "mpeg2video", "interlaced": True},
+    "bare-mpeg4": {"codec": "mpeg4", "container": "m4v", "stream_options": {"bf": "2"}},
+    "bare-av1": {"codec": "libsvtav1", "container": "obu", "stream_options": {"preset": "12"}},
+    "bare-mjpeg": {"codec": "mjpeg", "container": "mjpeg", "pixels": "yuvj420p"},
 }
 
 

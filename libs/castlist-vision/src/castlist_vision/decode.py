@@ -60,12 +60,13 @@ class ChunkDecoder:
         start = self._chunk.start
         try:
             if start is None or lead is None:
-                yield from media.container.demux(media.stream)
+                yield from media.packets(media.stream)
                 return
-            media.container.seek(media.ticks(start - lead), stream=media.stream, backward=True)
+            if not media.bare:
+                media.container.seek(media.ticks(start - lead), stream=media.stream, backward=True)
             held: list[Any] = []
             latest = 0
-            packets = media.container.demux(media.stream)
+            packets = media.packets(media.stream)
             for packet in packets:
                 shown = media.shown(packet)
                 decoded = shown if packet.dts is None else media.seconds(packet.dts)
@@ -88,11 +89,12 @@ class ChunkDecoder:
     def _frames(self, media: Media, first: Any, rest: Iterator[Any]) -> Iterator[Frame]:
         context = media.stream.codec_context
         finest = self._finest or 0.0
-        skipping = finest > 0 and context.name in _SKIPPABLE and not media.unstamped
+        skipping = finest > 0 and context.name in _SKIPPABLE and not (media.unstamped or media.bare)
         if skipping:
             context.skip_frame = "NONREF"
         last = float("inf")
         fed = 0  # the decoding time of the newest packet
+        number: int | None = None  # of the next frame, of a bare stream
         geometry: dict[tuple[int, int, int], Geometry] = {}
         packet = first
         while packet is not None:
@@ -110,11 +112,16 @@ class ChunkDecoder:
                 if media.unstamped:
                     # It came out when its successor in decoding order, `reorder_depth` later, went in.
                     ticks, fed = fed - context.reorder_depth, fed + (1 if ends else 0)
+                if media.bare:
+                    if number is None:
+                        # What leads to a start point can be missing: then that is the first to come out.
+                        number = round((first.pts if coded.key_frame else first.dts) / media.frame_ticks)
+                    ticks, number = round(number * media.frame_ticks), number + 1
                 if ticks is None:
                     continue
                 time = media.seconds(ticks)
                 if not self._chunk.holds(time):
-                    ends |= media.unstamped and _reached(self._chunk.end, time)
+                    ends |= (media.unstamped or media.bare) and _reached(self._chunk.end, time)
                     continue
                 if skipping and time - last > finest:
                     context.skip_frame, skipping = "DEFAULT", False
@@ -137,7 +144,8 @@ class ChunkDecoder:
         """Whether no packet from this one on can hold a frame of the chunk: those are shown after they are decoded."""
         if packet.size == 0:
             return True
-        return not media.unstamped and packet.dts is not None and _reached(self._chunk.end, media.seconds(packet.dts))
+        stamped = not (media.unstamped or media.bare) and packet.dts is not None
+        return stamped and _reached(self._chunk.end, media.seconds(packet.dts))
 
 
 def _reached(end: float | None, time: float) -> bool:

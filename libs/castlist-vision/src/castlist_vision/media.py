@@ -9,13 +9,14 @@ from typing import Any
 import av
 import av.container
 import av.error
+import av.format
 import av.logging
 
+from castlist.media.containers import ENOUGH, container_of
+from castlist.media.other_files import what_else
+from castlist_vision.bare_stream import numbered
 from castlist_vision.media_errors import NotAVideoError, NoVideoStreamError
 
-# Only demuxers of real containers: playlists and `concat` files would open other files and addresses for who sends
-# them, and picture demuxers would make a video of every photograph.
-_CONTAINERS = "mov,mp4,matroska,webm,mpegts,mpeg,avi,flv,gif,asf,ogg,mxf"
 _STILL_BRANDS = {"avif", "heic", "heix", "mif1"}
 
 # A hostile file can log a line per packet; what matters is raised or counted.
@@ -31,11 +32,29 @@ class Media:
     start_time: float
     unstamped: bool
     """Packets have no presentation times (AVI): frames take the decoding times, in the order they come out."""
+    bare: bool
+    """A stream without a container, and so without any times: its frames are counted."""
 
     @property
     def duration(self) -> float:
         """What the container says; 0 where it does not."""
         return float(self.container.duration / av.time_base) if self.container.duration else 0.0
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second, as far as the stream says; 0 where it does not."""
+        rate = (self.stream.guessed_rate if self.bare else None) or self.stream.average_rate or self.stream.guessed_rate
+        return float(rate) if rate else 0.0
+
+    @property
+    def frame_ticks(self) -> float:
+        """How long a frame of a bare stream is shown."""
+        return 1 / (self.frame_rate * float(self.stream.time_base))
+
+    def packets(self, *streams: Any) -> Iterator[Any]:
+        """The packets from here on, of all streams or of `streams`; of a bare one, from its beginning and numbered."""
+        packets: Iterator[Any] = self.container.demux(*streams)
+        return numbered(packets, self.frame_ticks) if self.bare else packets
 
     def seconds(self, ticks: int) -> float:
         """A timestamp of the video stream as a player shows it. The same ticks give the same float everywhere."""
@@ -55,10 +74,17 @@ class Media:
 @contextmanager
 def open_media(path: Path) -> Iterator[Media]:
     """Open `path` for demuxing and decoding on one thread; raises NotAVideoError or NoVideoStreamError."""
+    with path.open("rb") as file:
+        head = file.read(ENOUGH)
+    listed = container_of(head)
+    if listed is None:
+        raise NotAVideoError(f"not a video: it is {what_else(head)}")
+    # What one demuxer opens by itself must be as safe: no other format, and nothing but this file.
+    options = {"format_whitelist": listed.demuxer, "protocol_whitelist": "file"}
     try:
-        container = av.open(str(path), options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"})
+        container = av.open(str(path), format=listed.demuxer, options=options)
     except (av.error.FFmpegError, ValueError) as error:
-        raise NotAVideoError("not a video in a format that is read, or too damaged to be opened") from error
+        raise NotAVideoError(f"{listed.name}, but too damaged to be opened") from error
     with container:
         if container.metadata.get("major_brand", "").strip() in _STILL_BRANDS:
             raise NotAVideoError("a still picture, not a video")
@@ -66,7 +92,9 @@ def open_media(path: Path) -> Iterator[Media]:
         stream.codec_context.thread_count = 1
         stream.codec_context.thread_type = "NONE"
         start = container.start_time
-        yield Media(container, stream, 0.0 if start is None else start / av.time_base, container.format.name == "avi")
+        bare = bool(container.format.flags & av.format.Flags.no_timestamps.value)
+        start_time = 0.0 if start is None or bare else start / av.time_base
+        yield Media(container, stream, start_time, container.format.name == "avi", bare)
 
 
 def _video_stream(container: Any) -> Any:

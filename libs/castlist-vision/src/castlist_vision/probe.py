@@ -63,14 +63,13 @@ def probe(path: Path, limits: Limits = Limits()) -> Probe:
         if duration > limits.seconds:
             raise LimitsExceededError(f"{duration:.0f} s are more than {limits.seconds:.0f}")
         geometry = Geometry.of(first, media.stream)
-        rate = media.stream.average_rate or media.stream.guessed_rate
         return Probe(
             duration=duration,
             width=geometry.width,
             height=geometry.height,
             rotation=geometry.rotation,
             sample_aspect=geometry.sample_aspect,
-            frame_rate=float(rate) if rate else 0.0,
+            frame_rate=media.frame_rate,
             keyframes=tuple(sorted(packets.keyframes)),
             start_time=media.start_time,
             interlaced=first.interlaced_frame,
@@ -96,7 +95,7 @@ def _read(media: Media) -> tuple[_Packets, Any]:
     seen = _Packets()
     first = None
     try:
-        for packet in media.container.demux():
+        for packet in media.packets():
             if packet.size == 0:  # the end of a stream
                 if first is None and packet.stream is media.stream:
                     first = _decoded(packet)
