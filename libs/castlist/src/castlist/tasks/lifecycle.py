@@ -24,7 +24,7 @@ FINAL: tuple[Status, ...] = (DONE, FAILED, CANCELLED)
 
 # Everything `error.code` of a task may say.
 ERROR_CODES = {
-    "not_a_video": "The bytes are not a video in any container we know.",
+    "not_a_video": "The bytes are not a video in any format that is read, or too damaged to be opened.",
     "no_video_stream": "There is no video in it, only sound or data.",
     "unreadable": "It begins like a video, but no frame of it could be decoded.",
     "undecodable": "Its video stream cannot be decoded here.",
