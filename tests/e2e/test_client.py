@@ -51,7 +51,7 @@ def test_a_folder_goes_in_and_its_people_come_out(stack: RunningStack, tmp_path:
 
     code, submitted = castlist(stack, "submit", str(tmp_path), "--gallery", gallery, "--watch")
     assert code == 0
-    assert submitted["skipped"] == 1
+    assert submitted["left_out"] == [{"path": str(tmp_path / "notes.txt"), "reason": "text"}]
     assert [(Path(f["path"]).name, f["status"], f["task"]["people"]) for f in submitted["files"]] == [
         ("monday.mp4", "done", 2),
         ("wednesday.mp4", "done", 2),

@@ -1,7 +1,10 @@
 """What a script sees of the command line without a server."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,8 +66,28 @@ def test_wrong_usage_is_told_before_any_server_is_asked(arguments: list[str]) ->
 
 
 def test_a_folder_without_videos_is_wrong_usage(tmp_path: Path) -> None:
-    """With the number of files that were passed over."""
-    (tmp_path / "notes.txt").write_text("x")
+    """With the files that were passed over, and why."""
+    for number in range(25):
+        (tmp_path / f"notes {number}").write_text("x")
     done = CliRunner().invoke(main, ["submit", str(tmp_path)])
     assert done.exit_code == USAGE
-    assert "1 other file" in done.stderr
+    assert f"left out: {tmp_path / 'notes 0'} (text)" in done.stderr
+    assert "5 other files" in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_names_that_a_terminal_does_not_have_do_not_end_a_run(encoding: str, more: list[str], tmp_path: Path) -> None:
+    """Other scripts, bytes that are no letters: a run goes on to its end, and JSON keeps the path."""
+    for name in ("日本.mp4".encode(), b"caf\xe9.mp4", b"caf\xe9", "заметки".encode()):
+        (tmp_path / os.fsdecode(name)).write_bytes(b"hello")
+    words = [sys.executable, "-m", "castlist_client.cli", "submit", *absent(), *more, str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding}, timeout=60)
+    assert b"Traceback" not in done.stderr, done.stderr
+    assert done.returncode == UNREACHABLE
+    if more:
+        document = json.loads(done.stdout)
+        paths = {os.fsencode(one["path"]) for one in document["files"] + document["left_out"]}
+        assert paths == {os.fsencode(path) for path in tmp_path.iterdir()}
+    else:
+        assert b"left out" in done.stderr

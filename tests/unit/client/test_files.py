@@ -2,12 +2,15 @@
 
 import asyncio
 import hashlib
+import os
 import re
 from pathlib import Path
 
 import pytest
 
-from castlist_client.files import CountingReader, collect, sha256_of
+from castlist_client.files import CollectedFiles, CountingReader, collect, sha256_of
+
+TRANSPORT_STREAM = (b"\x47\x40\x00\x10" + bytes(184)) * 8
 
 
 def _make(folder: Path, *names: str) -> None:
@@ -16,12 +19,79 @@ def _make(folder: Path, *names: str) -> None:
         (folder / name).write_bytes(name.encode())
 
 
-def test_a_folder_gives_its_videos_and_counts_the_rest(tmp_path: Path) -> None:
-    """Suffixes decide inside folders, whatever their case; hidden files and folders are not looked at."""
-    _make(tmp_path, "b.mp4", "a/c.MKV", "notes.txt", "a/cover.jpg", ".hidden.mp4", ".cache/x.mp4")
+def _left_out(found: CollectedFiles, folder: Path) -> dict[str, str]:
+    return {str(one.path.relative_to(folder)): one.reason for one in found.left_out}
+
+
+def test_a_folder_gives_its_videos_and_names_the_rest(tmp_path: Path) -> None:
+    """Names decide, whatever their case; what is hidden is not looked through."""
+    _make(tmp_path, "b.mp4", "a/c.MKV", "notes.txt", "a/cover.jpg", ".hidden.mp4", ".cache/x.mp4", ".DS_Store")
+    (tmp_path / "a/cover.jpg").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(90))
     found = collect([str(tmp_path)])
     assert [path.relative_to(tmp_path) for path in found.files] == [Path("b.mp4"), Path("a/c.MKV")]
-    assert found.skipped == 2
+    assert _left_out(found, tmp_path) == {
+        ".cache": "a hidden folder",
+        ".hidden.mp4": "hidden",
+        "a/cover.jpg": "a JPEG picture",
+        "notes.txt": "text",
+    }
+    assert found.skipped == 4
+
+
+@pytest.mark.parametrize(
+    "suffix", ["wmv", "ASF", "ogv", "mxf", "m2t", "mpe", "MPG", "264", "hevc", "ivf", "rmvb", "dav"]
+)
+def test_the_names_of_every_format_are_known(suffix: str, tmp_path: Path) -> None:
+    """By the list of what is read, in any case."""
+    _make(tmp_path, f"clip.{suffix}")
+    assert len(collect([str(tmp_path)]).files) == 1
+
+
+@pytest.mark.parametrize("name", ["MOV001.MOD", "recording", "disc.dat", "camera.ts", "x.txt", "00001.bin"])
+def test_content_decides_where_the_name_says_nothing(name: str, tmp_path: Path) -> None:
+    """A camcorder's, a recorder's or no suffix; and what else goes by such a name is left out."""
+    _make(tmp_path, f"other/{name}")
+    (tmp_path / name).write_bytes(TRANSPORT_STREAM)
+    found = collect([str(tmp_path)])
+    assert found.files == (tmp_path / name,)
+    assert _left_out(found, tmp_path) == {f"other/{name}": "text"}
+
+
+def test_linked_folders_are_looked_through_once(tmp_path: Path) -> None:
+    """On another disk, in a circle, twice: each video comes out once."""
+    _make(tmp_path, "disk/day/a.mp4", "here/b.mp4")
+    here = tmp_path / "here"
+    (here / "archive").symlink_to(tmp_path / "disk")
+    (here / "again").symlink_to(tmp_path / "disk" / "day")
+    (here / "circle").symlink_to(here)
+    (tmp_path / "disk" / "back").symlink_to(here)
+    found = collect([str(here)])
+    assert sorted(path.name for path in found.files) == ["a.mp4", "b.mp4"]
+    assert found.left_out == ()
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """A link to nothing, one to itself, and a pipe stop nothing."""
+    _make(tmp_path, "a.mp4")
+    (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "itself").symlink_to(tmp_path / "itself")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    found = collect([str(tmp_path)])
+    assert found.files == (tmp_path / "a.mp4",)
+    assert _left_out(found, tmp_path) == {
+        "gone.mp4": "a link to nothing",
+        "itself": "a link to nothing",
+        "pipe.mp4": "not a file",
+    }
+
+
+def test_names_of_any_bytes_are_taken(tmp_path: Path) -> None:
+    """An old camera's names are no UTF-8."""
+    for name in (b"caf\xe9.mp4", b"caf\xe9 notes"):
+        (tmp_path / os.fsdecode(name)).write_bytes(b"hello")
+    found = collect([str(tmp_path)])
+    assert [os.fsencode(path.name) for path in found.files] == [b"caf\xe9.mp4"]
+    assert [os.fsencode(one.path.name) for one in found.left_out] == [b"caf\xe9 notes"]
 
 
 def test_a_named_file_is_taken_whatever_its_name(tmp_path: Path) -> None:

@@ -14,6 +14,9 @@ Exit codes
 
 import asyncio
 import contextlib
+import io
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,7 @@ import click
 from castlist.api.resources import Task
 from castlist_client import contact_sheet
 from castlist_client.client import Client, ClientError, UnreachableError
-from castlist_client.files import collect
+from castlist_client.files import LeftOut, collect
 from castlist_client.formatting import count, outcome, printable
 from castlist_client.progress import ProgressDisplay
 from castlist_client.session import INTERRUPTED, OK, UNREACHABLE, Session, command_of, connection, exit_code
@@ -35,10 +38,15 @@ from castlist_client.tables import people_table
 @connection(environment=True)
 @click.pass_context
 def main(context: click.Context, /, **common: Any) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Names have any letters and any bytes; not every terminal has them.
+            stream.reconfigure(errors="replace")
     context.obj = Session(**common)
 
 
 command = command_of(main)
+_LEFT_OUT_SHOWN = 20
 gallery_option = click.option("--gallery", "-g", default="default", show_default=True, help="A namespace of people.")
 
 
@@ -56,8 +64,7 @@ async def submit(
         found = collect(named)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"no such file, folder or match: {error}") from None
-    if found.skipped:
-        session.progress.print(f"skipped by their names: {count(found.skipped, 'other file')}", style="dim")
+    _tell_what_is_left_out(session, found.left_out)
     if not found.files:
         raise FileNotFoundError("no videos in " + ", ".join(named))
     async with session.client() as client:
@@ -68,7 +75,12 @@ async def submit(
         lost = next((one.error for one in submissions if isinstance(one.error, UnreachableError)), None)
         files = [one.document() for one in submissions]
         session.show(
-            {"files": files, "skipped": found.skipped, "interrupted": submitter.interrupted},
+            {
+                "files": files,
+                "skipped": found.skipped,
+                "left_out": [{"path": str(one.path), "reason": one.reason} for one in found.left_out],
+                "interrupted": submitter.interrupted,
+            },
             _summary(submissions),
         )
     if submitter.interrupted or lost is not None:
@@ -79,6 +91,15 @@ async def submit(
         session.progress.print(printable(str(lost)), style="red", markup=False)
         return UNREACHABLE
     return exit_code(statuses)
+
+
+def _tell_what_is_left_out(session: Session, left_out: Sequence[LeftOut]) -> None:
+    for one in left_out[:_LEFT_OUT_SHOWN]:
+        text = f"left out: {printable(str(one.path))} ({one.reason})"
+        session.progress.print(text, style="dim", markup=False, soft_wrap=True)
+    if len(left_out) > _LEFT_OUT_SHOWN:
+        rest = count(len(left_out) - _LEFT_OUT_SHOWN, "other file")
+        session.progress.print(f"left out: {rest}; --json names them all", style="dim")
 
 
 def _summary(submissions: list[Submission]) -> str:

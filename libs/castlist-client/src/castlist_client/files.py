@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# Every name that one of the containers we read goes by. What a file really is, ingest finds out.
-VIDEO_SUFFIXES = frozenset({
-    ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".flv", ".mkv", ".webm",
-    ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".vob", ".avi", ".gif",
-})  # fmt: skip
+from castlist.media.containers import ENOUGH, SUFFIXES, container_of
+from castlist.media.other_files import what_else
+
 _BLOCK = 1024 * 1024
 
 Progress = Callable[[int], None]
@@ -22,54 +20,113 @@ Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """What lay in a folder, or matched a pattern, and is not submitted, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
 class CollectedFiles:
-    """Files to submit, each once and in order, and how many others lay beside them."""
+    """Files to submit, each once and in order, and what was left out beside them."""
 
     files: tuple[Path, ...]
-    skipped: int
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def skipped(self) -> int:
+        """How many were left out."""
+        return len(self.left_out)
 
 
 def collect(named: Sequence[str]) -> CollectedFiles:
-    """What files, folders and globs stand for. A file that was named is taken as it is; elsewhere its suffix decides.
+    """What files, folders and globs stand for. A file that was named is taken as it is; elsewhere its name decides, or
+    its content where the name is none that videos go by.
 
     FileNotFoundError for a name that stands for nothing.
     """
-    files: dict[Path, Path] = {}
-    skipped: set[Path] = set()
+    # By what they really are: links lead to one file from many places.
+    files: dict[str, Path] = {}
+    left_out: dict[str, LeftOut] = {}
+    walked: set[str] = set()
     for name in named:
         path = Path(name)
         if path.is_file():
-            files.setdefault(path.resolve(), path)
+            files.setdefault(os.path.realpath(path), path)
             continue
-        for found in _inside(path, name):
-            if found.suffix.lower() in VIDEO_SUFFIXES:
-                files.setdefault(found.resolve(), found)
+        for found in _inside(path, name, walked):
+            if isinstance(found, LeftOut):
+                left_out.setdefault(os.path.realpath(found.path), found)
+            elif (reason := _no_video(found)) is not None:
+                left_out.setdefault(os.path.realpath(found), LeftOut(found, reason))
             else:
-                skipped.add(found.resolve())
-    return CollectedFiles(tuple(files.values()), len(skipped - files.keys()))
+                files.setdefault(os.path.realpath(found), found)
+    return CollectedFiles(tuple(files.values()), tuple(one for real, one in left_out.items() if real not in files))
 
 
-def _inside(path: Path, name: str) -> Iterator[Path]:
+def _no_video(path: Path) -> str | None:
+    """Why it is no video that is read; None if it may be one: ingest finds out what a file really is."""
+    if path.suffix.lower() in SUFFIXES:
+        return None
+    try:
+        with path.open("rb") as file:
+            head = file.read(ENOUGH)
+    except OSError as error:
+        return _unreadable(error)
+    return what_else(head) if container_of(head) is None else None
+
+
+def _unreadable(error: OSError) -> str:
+    return f"cannot be read: {error.strerror or type(error).__name__}"
+
+
+def _inside(path: Path, name: str, walked: set[str]) -> Iterator[Path | LeftOut]:
     if path.is_dir():
-        yield from _walk(path)
+        yield from _walk(path, walked)
         return
     matches = sorted(map(Path, glob.glob(name, recursive=True))) if glob.has_magic(name) else []
     if not matches:
         raise FileNotFoundError(name)
     for match in matches:
-        if match.is_file():
-            yield match
-        elif match.is_dir() and not name.endswith("**"):
-            yield from _walk(match)
+        if not match.is_dir():
+            yield _file(match)
+        elif not name.endswith("**"):
+            yield from _walk(match, walked)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for where, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+def _walk(folder: Path, walked: set[str]) -> Iterator[Path | LeftOut]:
+    """Every file below. Links are followed, and a folder is looked through once, however many lead to it.
+
+    What is hidden is not looked through; it is named where it is a folder or a video.
+    """
+    unreadable: list[LeftOut] = []
+
+    def cannot_list(error: OSError) -> None:
+        unreadable.append(LeftOut(Path(os.fsdecode(error.filename)), _unreadable(error)))
+
+    for where, folders, names in os.walk(folder, followlinks=True, onerror=cannot_list):
+        here = Path(where)
+        if (real := os.path.realpath(here)) in walked:
+            folders.clear()
+            continue
+        walked.add(real)
+        hidden = sorted(name for name in folders if name.startswith("."))
+        yield from (LeftOut(here / name, "a hidden folder") for name in hidden)
+        folders[:] = sorted(set(folders) - set(hidden))
         for name in sorted(names):
-            path = Path(where, name)
-            if not name.startswith(".") and path.is_file():
-                yield path
+            found = _file(here / name)
+            if not name.startswith("."):
+                yield found
+            elif isinstance(found, Path) and _no_video(found) is None:
+                yield LeftOut(found, "hidden")
+    yield from unreadable
+
+
+def _file(path: Path) -> Path | LeftOut:
+    if path.is_file():
+        return path
+    return LeftOut(path, "not a file" if path.exists() else "a link to nothing")
 
 
 async def sha256_of(path: Path, progress: Progress | None = None) -> str:

@@ -50,7 +50,8 @@ class Session:
     def show(self, document: Any, text: str | Table | None = None) -> None:
         """The result: `document` under --json, else `text`."""
         if self.json:
-            click.echo(json.dumps(document, ensure_ascii=False, indent=1))
+            # In ASCII: any terminal has it, and a path keeps bytes that are no letters.
+            click.echo(json.dumps(document, indent=1))
         elif isinstance(text, str):
             click.echo(text)
         elif text is not None:
