@@ -18,7 +18,7 @@ from castlist.store.store import Store
 from castlist.tasks import registration
 
 BUCKET = "castlist"
-SIGHTINGS = 6
+_ROWS = (100, 0, 200, 300, 390)
 
 
 def face_of(person: int, view: int) -> NDArray[np.float32]:
@@ -31,12 +31,16 @@ def face_of(person: int, view: int) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class SyntheticVideo:
-    """`chunks` names who is in each chunk; two people of one chunk are seen side by side in the same frames."""
+    """`chunks` names who is in each chunk; people of one chunk, 30 at most, are beside each other in the same frames.
+
+    `sightings`: in how many frames each of them, five a second.
+    """
 
     video_id: str
     gallery: str
     chunks: Sequence[Sequence[int]]
     epoch: int = 1
+    sightings: int = 6
 
     def uploaded(self) -> events.VideoUploaded:
         return events.VideoUploaded(
@@ -96,8 +100,8 @@ class SyntheticVideo:
         )
 
     def _track(self, chunk: int, place: int, person: int) -> values.Track:
-        box = Box(left=20 + 150 * place, top=100, width=90, height=90)
-        times = [15.0 * chunk + 1 + 0.2 * i for i in range(SIGHTINGS)]
+        box = Box(left=5 + 105 * (place % 6), top=_ROWS[place // 6], width=90, height=90)
+        times = [15.0 * chunk + 0.2 * i for i in range(self.sightings)]
         view = zlib.crc32(f"{self.video_id}:{chunk}".encode()) % 1_000_000
         faces = [
             values.EncodedFace(
