@@ -232,6 +232,13 @@ async def test_a_cancel_without_an_epoch_is_resolved_once(store: Store) -> None:
     assert await cancels.resolve_cancel(store, cancel.model_copy(update={"event_id": "another"}), LATER) == 3
 
 
+async def test_cancels_of_two_videos_may_have_one_id(store: Store) -> None:
+    """Each system numbers its own; what one meant is not what the other means."""
+    for video, epoch in (("v", 2), ("w", 5)):
+        await registration.register(store, uploaded(video_id=video, epoch=epoch), NOW)
+        assert await cancels.resolve_cancel(store, example(CancelVideo, video_id=video, epoch=None), NOW) == epoch
+
+
 async def test_a_cancel_with_an_epoch_means_that_one(store: Store) -> None:
     """Whatever is current."""
     await registration.register(store, uploaded(epoch=2), NOW)

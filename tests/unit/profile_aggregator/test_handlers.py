@@ -29,6 +29,7 @@ from castlist.contract.events import (
 )
 from castlist.contract.ids import crop_key, event_id, run_key
 from castlist.contract.video_warnings import as_warning, warning
+from castlist.ports.documents import Document
 from castlist.store import kafka_topics
 from castlist.store.query import set_to, with_id
 from castlist.store.records import ChunkResultRecord, ChunkSpan, PendingCommand, PlanRecord
@@ -339,6 +340,33 @@ async def test_a_cancel_may_come_at_any_time(place: int, epoch: int | None, twic
     else:
         assert await aggregator.statuses() == {"a": "done"}
         assert await aggregator.clusters() == [["a:1:0"]]
+
+
+@pytest.mark.parametrize("ended", ["cancelled", "failed"])
+async def test_a_result_that_crosses_the_end_of_its_run_leaves_nothing(
+    ended: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run ends, with all that was there of it, between the look whether it is wanted and the writing down."""
+    aggregator = Aggregator()
+    uploaded, planned, first, _ = await aggregator.put_in("a", ADA)
+    about: dict[str, Any] = {"occurred_at": aggregator.servers.clock(), "video_id": "a", "epoch": 1}
+    reason = {"code": "undecodable", "message": "No decoder."}
+    end: Event = CancelVideo(event_id="c", **about)
+    if ended == "failed":
+        end = ChunkFailed(event_id="f", gallery="g", chunk=1, **about, **reason)
+    await aggregator.deliver(uploaded, planned)
+    documents, insert = aggregator.servers._documents, aggregator.servers._documents.insert
+
+    async def crossed(collection: str, document: Document) -> None:
+        if collection == "chunks":
+            monkeypatch.setattr(documents, "insert", insert)
+            await aggregator.servers.deliver(aggregator.start, end)
+        await insert(collection, document)
+
+    monkeypatch.setattr(documents, "insert", crossed)
+    await aggregator.deliver(first)
+    assert await aggregator.statuses() == {"a": ended}
+    assert nothing_left_of(await aggregator.servers.left(), "a")
 
 
 async def test_a_cancel_ends_the_same_whatever_fails() -> None:

@@ -108,6 +108,11 @@ class VideoHandlers:
             await self._store.chunks.insert(result)
         except AlreadyExistsError:
             log.info("result_repeated", extra={"chunk": event.chunk, "part": event.part})
+        # What ended the run meanwhile may not have seen it. Each looks after it has written; the later one sees both.
+        if not await lifecycle.is_wanted(self._store, event.video_id, event.epoch):
+            await self._store.chunks.delete(with_id(result.id))
+            await self._discard_late(event)
+            return
         await self.complete(event.video_id, event.epoch)
 
     async def _discard_late(self, event: FacesEncoded) -> None:

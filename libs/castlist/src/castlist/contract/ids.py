@@ -33,6 +33,11 @@ def run_key(video_id: str, epoch: int) -> str:
     return f"{video_id}:{epoch}"
 
 
+def cancel_key(video_id: str, event: str) -> str:
+    """`video:event`: one order to stop the work on a video. Of two systems both may call theirs the same."""
+    return f"{video_id}:{event}"
+
+
 def chunk_key(video_id: str, epoch: int, chunk: int) -> str:
     """`video:epoch:chunk`: one unit of work."""
     return f"{video_id}:{epoch}:{chunk}"

@@ -114,7 +114,7 @@ class CancelRecord(Record, frozen=True, kw_only=True):
 
 
 class ResolvedCancelRecord(Record, frozen=True, kw_only=True):
-    """Which epoch a cancel without one meant, by its event: resolved once."""
+    """Which epoch a cancel without one meant, by `video:event`: resolved once."""
 
     epoch: int
     at: datetime

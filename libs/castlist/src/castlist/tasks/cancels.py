@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from castlist.contract.commands import CancelVideo
-from castlist.contract.ids import run_key
+from castlist.contract.ids import cancel_key, run_key
 from castlist.store.query import insert_as
 from castlist.store.records import CancelRecord, ResolvedCancelRecord
 from castlist.store.store import Store
@@ -15,8 +15,9 @@ async def resolve_cancel(store: Store, cancel: CancelVideo, now: datetime) -> in
     if cancel.epoch is not None:
         return cancel.epoch
     video = await store.videos.get(cancel.video_id)
-    current = ResolvedCancelRecord(id=cancel.event_id, epoch=video.latest_epoch if video else 1, at=now)
-    return (await store.resolved_cancels.upsert(cancel.event_id, insert_as(current))).epoch
+    key = cancel_key(cancel.video_id, cancel.event_id)
+    current = ResolvedCancelRecord(id=key, epoch=video.latest_epoch if video else 1, at=now)
+    return (await store.resolved_cancels.upsert(key, insert_as(current))).epoch
 
 
 async def cancel(store: Store, video_id: str, epoch: int, now: datetime) -> bool:
