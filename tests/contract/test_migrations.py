@@ -69,3 +69,13 @@ async def test_commands_of_before_get_an_outcome(documents: Documents) -> None:
         CommandRecord(id=id, gallery="g", kind="rename_profile", at=NOW) for id in ("a", "b")
     ]
     assert sorted(await store.pending.ids()) == ["command:a", "command:b"]
+
+
+async def test_what_ended_tasks_were_worked_out_from_is_cleared(documents: Documents) -> None:
+    """Those of before are due; those that ended since, or are open, have their own time or none."""
+    for task, status in (("a", "done"), ("b", "processing"), ("c", "cancelled")):
+        await documents.insert("tasks", {"_id": task, "video_id": task, "epoch": 1, "status": status})
+    await documents.insert("tasks", {"_id": "d", "video_id": "d", "epoch": 1, "status": "done", "clear_after": None})
+    await migrate(documents, NOW)
+    due = {one["_id"]: one.get("clear_after") for one in await documents.find("tasks", {})}
+    assert due == {"a": NOW, "b": None, "c": NOW, "d": None}

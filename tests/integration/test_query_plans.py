@@ -49,6 +49,7 @@ from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.maintenance import GalleryMaintenance
 from profile_aggregator.commits.turns import Turns
 from profile_aggregator.reconciler import Reconciler
+from profile_aggregator.retention import Retention
 from profile_aggregator.videos.handlers import VideoHandlers
 from query_api import app as query_app
 from query_api.command_outbox import CommandOutbox
@@ -106,6 +107,7 @@ class Services:
         committer = Committer(store, objects, self.relay, galleries, clock, 10)
         videos = VideoHandlers(store, objects, publisher, clock)
         self.turns = Turns(committer.commit)
+        self.retention = Retention(store, clock)
         self.maintenance = GalleryMaintenance(store, galleries, committer, clock)
         self.reconciler = Reconciler(store, objects, publisher, self.relay, videos, self.turns.ring, clock, after=5.0)
         self.aggregator = handlers(videos, committer, self.turns)
@@ -206,6 +208,7 @@ async def videos_come(services: Services) -> None:
         ChunkProgressed(event_id="p", video_id="open", chunk=1, fraction=0.5, **run),
         ChunkFailed(event_id="f", video_id="failed", chunk=1, code="undecodable", message="No decoder.", **run),
         CancelVideo(event_id="c", occurred_at=now, video_id="cancelled"),
+        SyntheticVideo("failed", "g", [[9], [9]]).encoded()[0],
     )
 
 
@@ -280,6 +283,8 @@ async def test_every_query_of_every_service_uses_an_index(
     await videos_come(services)
     await people_come_and_go(services)
     await all_is_read(services)
+    services.servers.now += timedelta(hours=1)
+    await services.retention.round()
     await kafka_topics.note_created(services.store)
     await services.reconcile()
 

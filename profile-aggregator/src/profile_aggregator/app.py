@@ -52,6 +52,7 @@ from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.maintenance import PAUSE, GalleryMaintenance
 from profile_aggregator.commits.turns import Turns
 from profile_aggregator.reconciler import RECONCILE_EVERY, Reconciler
+from profile_aggregator.retention import CLEAR_EVERY, Retention
 from profile_aggregator.settings import Settings
 from profile_aggregator.stream import faust_app, lifecycle
 from profile_aggregator.stream.agent_loop import AgentState, consume
@@ -160,6 +161,7 @@ async def main(settings: Settings) -> None:
             health.serve(),
             every(RECONCILE_EVERY, reconcile, "reconciler"),
             turns.run(),
+            every(CLEAR_EVERY, Retention(store, now_utc).round, "retention"),
             every(PAUSE, maintenance.round, "maintenance"),
             every(_WATCH_EVERY, ensure_ours, "instance"),
             watchdog.run(),

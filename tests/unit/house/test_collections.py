@@ -1,6 +1,7 @@
 """The declarations of MongoDB's collections are true."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -47,3 +48,12 @@ def test_each_collection_has_a_table_and_each_table_a_collection() -> None:
     tables = {name for name, value in vars(Store(MemoryDocuments())).items() if isinstance(value, Table)}
     assert tables == BY_NAME.keys()
     assert len(BY_NAME) == len(COLLECTIONS)
+
+
+def test_what_is_kept_for_days_is_removed_after_them() -> None:
+    """By an index of MongoDB's, and what has one is declared to be."""
+    for collection in COLLECTIONS:
+        ends = {
+            index.options["expireAfterSeconds"] for index in collection.indexes if "expireAfterSeconds" in index.options
+        }
+        assert ends == {int(days) * 24 * 3600 for days in re.findall(r"^(\d+) days", collection.kept)}, collection.name

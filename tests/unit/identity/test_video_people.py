@@ -240,3 +240,12 @@ def test_a_video_without_tracks_has_nobody() -> None:
     found = people_of_video([])
     assert found.people == ()
     assert found.skipped == {}
+
+
+def test_a_person_knows_the_tracks_it_was_put_together_of() -> None:
+    """In whatever order they came; those that only joined it too, and nobody else's."""
+    founding = [track(3, [at(0.0)], chunk=1), track(0, [at(0.01)], chunk=0)]
+    joining = track(7, [at(0.02)], chunk=2, score=-1.0)
+    other = track(1, [at(5.0)], chunk=0, box=RIGHT)
+    found = people_of_video([*founding, joining, other], PeopleSettings())
+    assert [person.tracks for person in found.people] == [((0, 0), (1, 3), (2, 7)), ((0, 1),)]

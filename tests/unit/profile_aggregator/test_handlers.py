@@ -31,8 +31,15 @@ from castlist.contract.ids import crop_key, event_id, run_key
 from castlist.contract.video_warnings import as_warning, warning
 from castlist.ports.documents import Document
 from castlist.store import kafka_topics
-from castlist.store.query import set_to, with_id
-from castlist.store.records import ChunkResultRecord, ChunkSpan, PendingCommand, PlanRecord
+from castlist.store.query import ascending, set_to, with_id
+from castlist.store.records import (
+    AttemptsRecord,
+    ChunkResultRecord,
+    ChunkSpan,
+    PendingCommand,
+    PersonRecord,
+    PlanRecord,
+)
 from castlist.tasks import commands
 from castlist.tasks.registration import register
 from profile_aggregator.app import handlers
@@ -40,6 +47,7 @@ from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.turns import Turns
 from profile_aggregator.reconciler import Reconciler
+from profile_aggregator.retention import Retention
 from profile_aggregator.videos.handlers import VideoHandlers
 from testkit.faults import DiedError, Faults, at_every_moment
 from testkit.in_memory import Handler, InMemory
@@ -379,6 +387,64 @@ async def test_a_cancel_ends_the_same_whatever_fails() -> None:
         assert nothing_left_of(await aggregator.servers.left(), "a")
 
     assert await everywhere(scenario)
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------------
+
+
+async def clear(aggregator: Aggregator) -> None:
+    """Rounds of retention until nothing is due, long after everything has ended."""
+    aggregator.servers.now += timedelta(hours=1)
+
+    async def once() -> None:
+        while await Retention(aggregator.servers.store, aggregator.servers.clock).round():
+            pass
+
+    await aggregator.servers.repeat(once)
+
+
+async def test_what_an_ended_run_was_worked_out_from_goes_whatever_fails() -> None:
+    """Results, plan and attempts, of a task that is done and of one that was given up. Who is in a video stays; what is
+    delivered again is passed over."""
+
+    async def scenario(aggregator: Aggregator) -> None:
+        stored = aggregator.servers.stored
+        done, failed = [await aggregator.put_in(video, ADA) for video in ("a", "b")]
+        about: dict[str, Any] = {"occurred_at": aggregator.servers.clock(), "epoch": 1, "gallery": "g"}
+        failure = ChunkFailed(event_id="f", video_id="b", chunk=1, code="undecodable", message="No decoder.", **about)
+        for key in ("a:1:plan", "b:1:1"):
+            await stored.attempts.upsert(key, set_to(AttemptsRecord.owner, "worker"))
+        await aggregator.deliver(*failed[:3], failure, *done)
+        await clear(aggregator)
+        await aggregator.deliver(*done, *failed)
+        for table in (stored.chunks, stored.plans, stored.attempts):
+            assert await table.count() == 0
+        assert await aggregator.statuses() == {"a": "done", "b": "failed"}
+        assert await aggregator.clusters() == [["a:1:0"]]
+
+    assert await everywhere(scenario)
+
+
+async def test_a_person_knows_its_tracks_when_the_results_are_gone() -> None:
+    """Pairs of chunk and track: what tells its crops and its places apart from those of others."""
+    aggregator = Aggregator()
+    await aggregator.deliver(*await aggregator.put_in("a", ADA, BO))
+    await clear(aggregator)
+    persons = await aggregator.servers.stored.persons.find(sort=[ascending(PersonRecord.id)])
+    tracks = [np.frombuffer(person.tracks, "<u4").reshape(-1, 2).tolist() for person in persons]
+    assert tracks == [[[0, 0], [1, 0]], [[0, 1], [1, 1]]]
+
+
+async def test_an_open_run_keeps_what_it_is_worked_out_from() -> None:
+    """However long it takes."""
+    aggregator = Aggregator()
+    *before, last = await aggregator.put_in("a", ADA)
+    await aggregator.deliver(*before)
+    await aggregator.servers.stored.attempts.upsert("a:1:1", set_to(AttemptsRecord.owner, "worker"))
+    await clear(aggregator)
+    assert await aggregator.servers.stored.attempts.count() == 1
+    await aggregator.deliver(last)
+    assert await aggregator.clusters() == [["a:1:0"]]
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------

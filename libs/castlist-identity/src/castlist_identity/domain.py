@@ -42,7 +42,8 @@ class VideoPerson:
 
     `n` counts a video's persons in the order in which they are first seen. `variance` is the mean squared distance of
     the faces from `mean`, capped. `faces` counts sightings. `places` are thinned sightings, for inheritance by overlap.
-    `apart` names the persons (`n`) of this video that were seen together with this one.
+    `apart` names the persons (`n`) of this video that were seen together with this one. `tracks` are all that it was
+    put together of, as (chunk, index), in order.
     """
 
     n: int
@@ -56,6 +57,7 @@ class VideoPerson:
     crop: Crop | None
     places: tuple[SightedAt, ...]
     apart: tuple[int, ...]
+    tracks: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

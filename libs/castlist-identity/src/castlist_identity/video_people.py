@@ -177,6 +177,7 @@ def _person(n: int, found: _Found, apart: Sequence[int], rules: PeopleSettings) 
         crop=crop,
         places=_thinned(sightings, rules.places_per_second),
         apart=tuple(apart),
+        tracks=tuple(sorted((track.chunk, track.index) for track in (*found.founding, *found.attached))),
     )
 
 

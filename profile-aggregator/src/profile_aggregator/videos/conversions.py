@@ -40,6 +40,7 @@ def person_record(person: VideoPerson, gallery: str, video_id: str, epoch: int) 
             (place.time, place.box.left, place.box.top, place.box.width, place.box.height) for place in person.places
         ),
         apart=person.apart,
+        tracks=np.array(person.tracks, "<u4").tobytes(),
     )
 
 

@@ -96,7 +96,7 @@ class VideoHandlers:
             await self._discard_late(event)
             return
         result = ChunkResultRecord(
-            id=f"{chunk_key(event.video_id, event.epoch, event.chunk)}:{event.part}",
+            id=_result_id(event),
             run=run_key(event.video_id, event.epoch),
             chunk=event.chunk,
             part=event.part,
@@ -110,13 +110,13 @@ class VideoHandlers:
             log.info("result_repeated", extra={"chunk": event.chunk, "part": event.part})
         # What ended the run meanwhile may not have seen it. Each looks after it has written; the later one sees both.
         if not await lifecycle.is_wanted(self._store, event.video_id, event.epoch):
-            await self._store.chunks.delete(with_id(result.id))
             await self._discard_late(event)
             return
         await self.complete(event.video_id, event.epoch)
 
     async def _discard_late(self, event: FacesEncoded) -> None:
         """A result that is not wanted any more. What a done task shows stays; crops of any other go."""
+        await self._store.chunks.delete(with_id(_result_id(event)))
         task = await self._store.tasks.get(task_id(event.video_id, event.epoch))
         if task is None or task.status != lifecycle.DONE:
             await self._objects.delete_prefix(f"{crops_prefix(event.video_id, event.epoch)}{event.chunk}-")
@@ -249,6 +249,10 @@ class VideoHandlers:
         self._running.pop(plan.id, None)
         self._shown.pop(plan.id, None)
         return pending
+
+
+def _result_id(event: FacesEncoded) -> str:
+    return f"{chunk_key(event.video_id, event.epoch, event.chunk)}:{event.part}"
 
 
 def _open(video_id: str, epoch: int) -> Where:

@@ -13,6 +13,8 @@ from castlist.store.query import Sort, ascending, descending, name_of
 R = TypeVar("R", bound=r.Record)
 
 _DAY = 24 * 3600
+_REPLAYED = 90 * _DAY
+"""As long as a message can come again: topics that are read here keep theirs for 30 days, dead letters for 90."""
 INGEST, WORKERS, AGGREGATOR, QUERY, ADMIN = "ingest", "frame-workers", "profile-aggregator", "query-api", "admin"
 
 
@@ -94,6 +96,7 @@ TASKS = Collection(
         _index(r.TaskRecord.gallery, r.TaskRecord.created_at, r.TaskRecord.id),
         _index(r.TaskRecord.video_id, r.TaskRecord.epoch, unique=True),
         _index(r.TaskRecord.status, r.TaskRecord.updated_at),
+        _index(r.TaskRecord.clear_after),
         _index(r.TaskRecord.status, r.TaskRecord.created_at, r.TaskRecord.id),
         _index(r.TaskRecord.gallery, r.TaskRecord.status, r.TaskRecord.created_at, r.TaskRecord.id),
     ),
@@ -115,8 +118,9 @@ CANCELS = Collection(
     owner=AGGREGATOR,
     writers=(INGEST,),
     readers=(WORKERS,),
-    kept="for ever",
-    growth="cancelled runs",
+    kept="90 days",
+    growth="runs cancelled in 90 days",
+    indexes=(_index(r.CancelRecord.at, expireAfterSeconds=_REPLAYED),),
 )
 RESOLVED_CANCELS = Collection(
     name="resolved_cancels",
@@ -125,8 +129,9 @@ RESOLVED_CANCELS = Collection(
     owner=AGGREGATOR,
     writers=(WORKERS,),
     readers=(),
-    kept="for ever",
-    growth="cancels without an epoch",
+    kept="90 days",
+    growth="cancels without an epoch of 90 days",
+    indexes=(_index(r.ResolvedCancelRecord.at, expireAfterSeconds=_REPLAYED),),
 )
 DELETED = Collection(
     name="deleted",
@@ -135,7 +140,7 @@ DELETED = Collection(
     owner=AGGREGATOR,
     writers=(),
     readers=(INGEST, WORKERS),
-    kept="for ever",
+    kept="for ever: its epochs must not come again",
     growth="deleted videos",
     indexes=(_index(r.DeletedVideoRecord.object),),
 )
@@ -146,8 +151,8 @@ PLANS = Collection(
     owner=WORKERS,
     writers=(AGGREGATOR,),
     readers=(),
-    kept="as long as its video",
-    growth="runs over videos",
+    kept="until a minute after its task has ended",
+    growth="runs under way",
 )
 CHUNKS = Collection(
     name="chunks",
@@ -156,8 +161,8 @@ CHUNKS = Collection(
     owner=AGGREGATOR,
     writers=(),
     readers=(WORKERS,),
-    kept="as long as its video, if the run was committed",
-    growth="seconds of video",
+    kept="until a minute after its task has ended",
+    growth="seconds of video under way",
     indexes=(
         # All that is asked at every result: answered without reading one.
         _index(
@@ -174,10 +179,10 @@ ATTEMPTS = Collection(
     record=r.AttemptsRecord,
     id="run:chunk or run:plan",
     owner=WORKERS,
-    writers=(),
+    writers=(AGGREGATOR,),
     readers=(),
-    kept="until the job's result is stored",
-    growth="jobs under way, and those that failed for good",
+    kept="until the job's result is stored, or a minute after its task has ended",
+    growth="jobs under way",
 )
 GALLERIES = Collection(
     name="galleries",
@@ -247,7 +252,7 @@ REDIRECTS = Collection(
     owner=AGGREGATOR,
     writers=(),
     readers=(QUERY,),
-    kept="for ever",
+    kept="for ever: a retired id leads to who holds its people now",
     growth="profiles that were merged or emptied",
     indexes=(_index(r.RedirectRecord.gallery),),
 )
@@ -289,7 +294,7 @@ COMMANDS = Collection(
     readers=(),
     kept="90 days after its outcome",
     growth="commands of 90 days",
-    indexes=(_index(r.CommandRecord.settled_at, expireAfterSeconds=90 * _DAY),),
+    indexes=(_index(r.CommandRecord.settled_at, expireAfterSeconds=_REPLAYED),),
 )
 LEDGER = Collection(
     name="ledger",
@@ -297,9 +302,10 @@ LEDGER = Collection(
     id="gallery:run, or gallery:command:event",
     owner=AGGREGATOR,
     writers=(),
-    readers=(QUERY,),
-    kept="for ever",
-    growth="runs and commands",
+    readers=(),
+    kept="90 days",
+    growth="runs and commands of 90 days",
+    indexes=(_index(r.LedgerRecord.at, expireAfterSeconds=_REPLAYED),),
 )
 OUTBOX = Collection(
     name="outbox",

@@ -15,6 +15,7 @@ from castlist.store.query import eq, of_kind, set_once
 from castlist.store.records import CommandRecord, MigrationRecord, OutboxRecord, PendingCommand
 from castlist.store.store import Store
 from castlist.tasks.commands import BY_NAME, KINDS, Command, stage
+from castlist.tasks.lifecycle import FINAL
 from castlist.tasks.registration import ensure_gallery
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,12 @@ async def _outcomes_of_commands(documents: Documents, now: datetime) -> None:
                 await stage(store, command, entry.created_at)
 
 
+async def _ended_tasks_are_cleared(documents: Documents, now: datetime) -> None:
+    """Of tasks that ended before, everything that they were worked out from was kept."""
+    ended = {"status": {"$in": list(FINAL)}, "clear_after": {"$exists": False}}
+    await documents.update_many("tasks", ended, {"$set": {"clear_after": now}})
+
+
 async def _keep(documents: Documents, collection: str, document: Document) -> None:
     """What another process has moved already may have changed since."""
     with contextlib.suppress(AlreadyExistsError):
@@ -68,7 +75,12 @@ async def _keep(documents: Documents, collection: str, document: Document) -> No
 
 
 Step = Callable[[Documents, datetime], Awaitable[None]]
-STEPS: tuple[tuple[int, Step], ...] = ((1, _default_gallery), (2, _names_of_0_1_0), (3, _outcomes_of_commands))
+STEPS: tuple[tuple[int, Step], ...] = (
+    (1, _default_gallery),
+    (2, _names_of_0_1_0),
+    (3, _outcomes_of_commands),
+    (4, _ended_tasks_are_cleared),
+)
 
 
 async def migrate(documents: Documents, now: datetime) -> list[int]:

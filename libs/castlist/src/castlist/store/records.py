@@ -83,6 +83,8 @@ class TaskRecord(Record, frozen=True, kw_only=True):
     updated_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    clear_after: datetime | None = None
+    """when what it was worked out from may go; None before it ended, and once that is gone"""
     announced: int = 0
     """how often the reconciler has announced its work again"""
     announce_after: datetime | None = None
@@ -221,6 +223,8 @@ class PersonRecord(Record, frozen=True, kw_only=True):
     crop: Crop | None
     places: tuple[tuple[float, float, float, float, float], ...]
     apart: tuple[int, ...]
+    tracks: bytes = b""
+    """which tracks of the run it was put together of: pairs of chunk and track, little-endian uint32, in order"""
     name: str | None = None
     profile_id: str | None = None
 

@@ -1,7 +1,7 @@
 """The states of a task, and how it ends. Every step may be repeated, and happens once."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from castlist.contract.events import TaskFinished
@@ -38,6 +38,8 @@ ERROR_CODES = {
     "cancelled": "It was cancelled on request.",
     "video_deleted": "The video was deleted.",
 }
+CLEAR_AFTER = timedelta(minutes=1)
+"""How long results of a run stay after its end: who was about to write one has seen the end by then."""
 ON_REQUEST = TaskError("cancelled", "Cancelled on request.")
 
 
@@ -48,6 +50,7 @@ def ending(status: FinalStatus, error: TaskError | None, now: datetime) -> Chang
         & set_to(TaskRecord.error, error)
         & set_to(TaskRecord.updated_at, now)
         & set_to(TaskRecord.finished_at, now)
+        & set_to(TaskRecord.clear_after, now + CLEAR_AFTER)
     )
     return change & set_to(TaskRecord.progress, 1.0) if status == DONE else change
 
