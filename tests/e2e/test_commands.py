@@ -2,6 +2,8 @@
 
 import pytest
 
+from castlist.api.resources import Command
+from castlist_client.client import Client
 from testkit import clips
 from testkit.api import Api, new_gallery
 from testkit.eventually import eventually
@@ -45,6 +47,12 @@ def test_a_name_stays_and_a_deleted_video_goes(api: Api) -> None:
     assert api.get(f"/profiles/{first['id']}").status_code == 404
     assert api.get(f"/videos/{clip['video_id']}").status_code == 404
     eventually(lambda: api.get(crop).status_code == 404)
+
+
+async def told(api: Api, command: str) -> Command:
+    """What our client says of a command."""
+    async with Client(api.ingest, api.query) as castlist:
+        return await castlist.command(command)
 
 
 def test_settings_hold_from_the_next_task_on(api: Api) -> None:

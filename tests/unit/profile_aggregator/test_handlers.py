@@ -558,6 +558,18 @@ async def test_what_kafka_lost_is_announced_again_whatever_fails(known: int) -> 
     assert await everywhere(scenario)
 
 
+async def test_a_command_with_the_id_of_another_one_is_a_dead_letter() -> None:
+    """Of two systems that number theirs alike the second one hears of it; nothing is dropped in silence."""
+    aggregator = Aggregator()
+    await two_videos(aggregator)
+    about: dict[str, Any] = {"event_id": "1", "occurred_at": aggregator.servers.clock()}
+    delete = DeleteVideo(gallery="g", video_id="b", **about)
+    elsewhere = DeleteVideo(gallery="h", video_id="x", **about)
+    await aggregator.deliver(await _named(aggregator, "Ada", "1"), delete, elsewhere)
+    assert len(aggregator.servers.messages("gallery.commits.dead")) == 2
+    assert [one.kind for one in await aggregator.servers.stored.commands.find()] == ["rename_profile"]
+
+
 async def test_a_command_that_kafka_lost_is_carried_out() -> None:
     """Its doorbell was lost; it is pending from the moment it was accepted."""
     aggregator = Aggregator()

@@ -281,7 +281,8 @@ PENDING = Collection(
     growth="what waits for galleries",
     indexes=(
         _index(r.PendingRecord.gallery, r.PendingRecord.created_at, r.PendingRecord.id),
-        _index(r.PendingRecord.created_at),
+        # For whom something waits is answered without reading it.
+        _index(r.PendingRecord.created_at, r.PendingRecord.gallery, ("kind", 1)),
     ),
     several=r.PendingVideo | r.PendingCommand | r.PendingRecluster,
 )

@@ -6,6 +6,7 @@ Wherever a command comes from, it is in `pending` from the moment it is accepted
 from datetime import datetime
 
 from castlist.contract.commands import ChangeSettings, DeleteVideo, RenameProfile
+from castlist.contract.errors import PermanentError
 from castlist.contract.events import CommandFailed
 from castlist.contract.ids import event_id
 from castlist.ports.errors import AlreadyExistsError
@@ -30,16 +31,20 @@ APPLIED, FAILED = "applied", "failed"
 async def stage(store: Store, command: Command, now: datetime, *, announce: bool = False) -> bool:
     """Remember a command until it is carried out; False if it is known already, with whatever outcome.
 
-    With `announce` it is put into the outbox in the same transaction, to wake the aggregator.
+    With `announce` it is put into the outbox in the same transaction, to wake the aggregator. PermanentError if its
+    `event_id` is that of another command.
     """
     await ensure_gallery(store, command.gallery, now)
-    if await store.commands.get(command.event_id) is not None:
-        return False
-    try:
-        await store.transaction(lambda transaction: _stage_in(transaction, command, now, announce))
-    except AlreadyExistsError:
-        return False
-    return True
+    known = await store.commands.get(command.event_id)
+    if known is None:
+        try:
+            await store.transaction(lambda transaction: _stage_in(transaction, command, now, announce))
+            return True
+        except AlreadyExistsError:  # it came twice at once
+            known = await store.commands.get(command.event_id)
+    if known is not None and (known.gallery, known.kind) != (command.gallery, KINDS[type(command)]):
+        raise PermanentError(f"event_id {command.event_id} is that of another command, {known.kind} on {known.gallery}")
+    return False
 
 
 async def _stage_in(transaction: Store, command: Command, now: datetime, announce: bool) -> None:
