@@ -161,9 +161,10 @@ CHUNKS = Collection(
     owner=AGGREGATOR,
     writers=(),
     readers=(WORKERS,),
-    kept="until a minute after its task has ended",
+    kept="until a minute after its task has ended, 90 days if there is none",
     growth="seconds of video under way",
     indexes=(
+        _index(r.ChunkResultRecord.at, expireAfterSeconds=_REPLAYED),
         # All that is asked at every result: answered without reading one.
         _index(
             r.ChunkResultRecord.run,
@@ -181,8 +182,9 @@ ATTEMPTS = Collection(
     owner=WORKERS,
     writers=(AGGREGATOR,),
     readers=(),
-    kept="until the job's result is stored, or a minute after its task has ended",
+    kept="until the job's result is stored, or a minute after its task has ended, 90 days if there is none",
     growth="jobs under way",
+    indexes=(_index(r.AttemptsRecord.begun_at, expireAfterSeconds=_REPLAYED),),
 )
 GALLERIES = Collection(
     name="galleries",
