@@ -1,17 +1,24 @@
 """What goes in and is no good: a clear error for the client that sent it, and nothing else is touched."""
 
+import contextlib
 import random
+import select
+import socket
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import av
 import pytest
 
 from castlist.clock import now_utc
 from castlist.contract import events, ids, values
+from castlist.service.bounded_http import MOST_HALF_OPEN
 from testkit import clips
 from testkit.api import Api, new_gallery
+from testkit.eventually import eventually
 from testkit.running_stack import RunningStack, connected
 
 pytestmark = pytest.mark.stack
@@ -143,3 +150,50 @@ async def test_the_same_id_for_another_object_is_a_dead_letter(stack: RunningSta
     assert video is not None
     assert video.object.key != "another/object.mp4"
     assert api.task(first["task_id"])["status"] == "done"
+
+
+def test_a_page_of_another_site_puts_nothing_in_and_changes_nothing(api: Api) -> None:
+    """Whatever a browser would send for it; a name of its own that leads here is no use to it either."""
+    task = api.finished(api.submit(clips.sample("monday"), new_gallery("foreign"))["task_id"])
+    profile = api.profiles(task["gallery"])[0]["id"]
+    foreign = [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}]
+    for headers in foreign:
+        form = {"gallery": task["gallery"]}
+        upload = api.http.post(f"{api.ingest}/videos", data=form, files={"file": ("x.mp4", b"x")}, headers=headers)
+        changes = [
+            api.http.post(f"{api.ingest}/tasks/{task['id']}/cancel", headers=headers),
+            api.http.request("DELETE", f"{api.query}/videos/{task['video_id']}", headers=headers),
+            api.http.patch(f"{api.query}/profiles/{profile}", json={"name": "Eve"}, headers=headers),
+        ]
+        assert [answer.status_code for answer in (upload, *changes)] == [403] * 4
+    for url in (f"{api.query}/profiles", f"{api.query}/videos/{task['video_id']}/content", f"{api.ingest}/docs"):
+        assert api.http.get(url, headers={"Host": "evil.example"}).status_code == 400
+    assert api.task(task["id"])["status"] == "done"
+    assert api.profiles(task["gallery"])[0]["name"] is None
+
+
+def _few_are_kept(connections: list[socket.socket]) -> bool:
+    closed, _, _ = select.select(connections, [], [], 0)  # or told that they are late
+    return len(connections) - len(closed) <= MOST_HALF_OPEN
+
+
+def test_a_head_without_end_is_refused_and_nobody_waits_for_it(api: Api) -> None:
+    """A header of a hundred megabytes, and hundreds of requests that are never finished; others are answered."""
+    for url in (api.ingest, api.query):
+        where = urlsplit(url)
+        assert where.hostname
+        assert where.port
+        half_open = [socket.create_connection((where.hostname, where.port), 5) for _ in range(300)]
+        for one in half_open:
+            with contextlib.suppress(ConnectionError):  # some have been closed to make room
+                one.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX: ")
+        taken = 0
+        with contextlib.suppress(ConnectionError), half_open[-1] as one:
+            while taken < 100_000_000:
+                one.sendall(b"x" * 65_536)
+                taken += 65_536
+        assert taken < 10_000_000
+        assert api.http.get(f"{url}/health/live").status_code == 200
+        eventually(partial(_few_are_kept, half_open[:-1]))
+        for one in half_open:
+            one.close()

@@ -125,8 +125,8 @@ class Services:
             Tasks(store, acceptance, self.relay, settings.public_query_url),
         ]
         query = query_app.endpoints(store, objects, CommandOutbox(store, self.relay))
-        self.ingest = _client(application(openapi(ingest_app.API), ingest, {}))
-        self.query = _client(application(openapi(query_app.API), query, {}))
+        self.ingest = _client(application(openapi(ingest_app.API), ingest, {}, ["*"]))
+        self.query = _client(application(openapi(query_app.API), query, {}, ["*"]))
 
     async def handle(self, *events: Event) -> None:
         """Each in every service that takes it."""

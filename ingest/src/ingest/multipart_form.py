@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError, MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from castlist.api.resources import ProblemField
@@ -39,19 +39,22 @@ class Form:
         self._part = _Part()
         self._header = (bytearray(), bytearray())
         # It bounds the length and the number of a part's headers by itself.
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._begin,
-                "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
-                "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
-                "on_header_end": self._end_header,
-                "on_headers_finished": self._headers_done,
-                "on_part_data": lambda data, start, end: self._data(data[start:end]),
-                "on_part_end": self._end,
-                "on_end": self._end_all,
-            },
-        )
+        try:
+            self._parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._begin,
+                    "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
+                    "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
+                    "on_header_end": self._end_header,
+                    "on_headers_finished": self._headers_done,
+                    "on_part_data": lambda data, start, end: self._data(data[start:end]),
+                    "on_part_end": self._end,
+                    "on_end": self._end_all,
+                },
+            )
+        except FormParserError as error:
+            raise Problem(400, f"The multipart body cannot be read: {error}") from None
         self._whole = False
         self._fields: dict[str, str] = {}
         self._file_name: str | None = None

@@ -64,7 +64,7 @@ async def run(settings: Settings) -> None:
         relay = OutboxRelay(store, publisher, now_utc, [GALLERY_COMMITS])
         # Kafka is not among them: all is answered without it, and commands wait in MongoDB.
         ready = {"mongodb": documents.ping, "s3": objects.ping}
-        app = application(openapi(API), endpoints(store, objects, CommandOutbox(store, relay)), ready)
+        app = application(openapi(API), endpoints(store, objects, CommandOutbox(store, relay)), ready, settings.hosts)
         # What is there now stays. Looked through again and again, it would cost every fortieth page 60 ms.
         gc.collect()
         gc.freeze()

@@ -104,7 +104,7 @@ def test_parameters_say_their_bounds() -> None:
 @of_each_service
 async def test_the_page_needs_nothing_from_elsewhere(service: str) -> None:
     """Whatever a browser would load for it is within it, or of this service."""
-    app = application(DOCUMENTS[service], [], {})
+    app = application(DOCUMENTS[service], [], {}, ["here"])
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://here") as client:
         page, document = await client.get("/docs"), await client.get("/openapi.json")
     assert document.json() == json.loads(json.dumps(DOCUMENTS[service]))

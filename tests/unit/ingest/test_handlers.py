@@ -50,7 +50,7 @@ class Ingest:
             self.relay,
         )
         tasks = Tasks(store, acceptance, self.relay, self.settings.public_query_url)
-        transport = httpx2.ASGITransport(application(DOCUMENT, [videos, tasks], {}))
+        transport = httpx2.ASGITransport(application(DOCUMENT, [videos, tasks], {}, ["test"]))
         async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.request(method, path, **given)
 

@@ -117,3 +117,11 @@ async def test_a_body_without_a_boundary_is_refused() -> None:
     with pytest.raises(Problem) as refused:
         await read(b"", content_type="multipart/form-data")
     assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("boundary", ["x" * 257, "x" * 70_000])
+async def test_a_boundary_is_bounded(boundary: str) -> None:
+    """A mistake of the client's, not of ours."""
+    with pytest.raises(Problem) as refused:
+        await read(b"--" + boundary.encode() + b"--", content_type=f"multipart/form-data; boundary={boundary}")
+    assert refused.value.status == 400

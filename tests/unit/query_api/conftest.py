@@ -37,6 +37,6 @@ def commands(store: Store) -> CommandOutbox:
 @pytest.fixture
 async def client(store: Store, commands: CommandOutbox) -> AsyncIterator[httpx2.AsyncClient]:
     """The service."""
-    app = application(openapi(API), endpoints(store, MemoryObjects(), commands), {})
+    app = application(openapi(API), endpoints(store, MemoryObjects(), commands), {}, ["test"])
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test") as client:
         yield client

@@ -83,3 +83,21 @@ async def test_a_gallery_that_does_not_exist_is_said_to_be_unknown(
     answer = await client.get(path)
     assert (answer.status_code, answer.json()["detail"]) == (404, "There is no gallery nowhere.")
     assert (await client.get(path.replace("nowhere", "somewhere"))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/profiles/one", {"GET", "HEAD", "PATCH"}),
+        ("/videos/one", {"GET", "HEAD", "DELETE"}),
+        ("/galleries/g/settings", {"GET", "HEAD", "PATCH"}),
+        ("/tasks", {"GET", "HEAD"}),
+    ],
+)
+async def test_a_method_that_a_path_does_not_have_is_told_all_that_it_has(
+    client: httpx2.AsyncClient, path: str, allowed: set[str]
+) -> None:
+    """405, with every method in Allow."""
+    answer = await client.request("PUT", path)
+    assert (answer.status_code, answer.json()["type"]) == (405, "/docs/problems#method-not-allowed")
+    assert {one.strip() for one in answer.headers["allow"].split(",")} == allowed

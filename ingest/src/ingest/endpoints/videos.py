@@ -18,7 +18,7 @@ from castlist.ports.objects import Objects
 from castlist.service.metrics import UPLOADS
 from castlist.service.operations import operation, problem
 from castlist.service.problems import Problem
-from castlist.service.request_parsing import NoQuery
+from castlist.service.request_parsing import NoQuery, read_body
 from ingest.acceptance import Acceptance, Accepted
 from ingest.endpoints.answering import ACCEPTED, video_accepted
 from ingest.multipart_form import Form
@@ -26,7 +26,6 @@ from ingest.settings import Settings
 from ingest.upload_stream import Uploads
 from ingest.video_details import Announcement, Details, clean_name, valid
 
-_JSON_LIMIT = 64 * 1024
 _DRAINED = 64 * 1024 * 1024
 _FORM_AROUND_FILE = 1024 * 1024
 _REFUSED = {
@@ -116,13 +115,8 @@ class Videos:
         return accepted
 
     async def _announce(self, request: Request) -> Accepted:
-        body = b""
-        async for chunk in _patiently(request.stream(), self.settings.upload_idle_seconds):
-            body += chunk
-            if len(body) > _JSON_LIMIT:
-                raise Problem(413, "The body is too large.")
         try:
-            given = json.loads(body)
+            given = json.loads(await read_body(request))
         except (ValueError, RecursionError) as error:
             raise Problem(400, f"The body is not JSON: {error}") from None
         announced = valid(Announcement, given)

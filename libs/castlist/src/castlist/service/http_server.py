@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.applications import Starlette
 
+from castlist.service.bounded_http import BoundedHttp
+
 # Seconds that requests get to end by themselves after a stop, and then to put away what they had begun.
 _GRACE, _PUT_AWAY = 5, 2
 
@@ -43,6 +45,8 @@ def make_server(app: Starlette, host: str, port: int, *, install_signals: bool =
         app,
         host=host,
         port=port,
+        http=BoundedHttp,
+        ws="none",
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=_GRACE,

@@ -8,6 +8,7 @@ class Tasks:
 
 import functools
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 from offapi import OpenAPITemplate
 from pydantic import BaseModel
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -25,6 +27,7 @@ from castlist.service.health import Check, health_routes
 from castlist.service.metrics import HTTP_REQUESTS, HTTP_SECONDS
 from castlist.service.problems import EXCEPTION_HANDLERS, Problem
 from castlist.service.request_parsing import NoQuery, Query, parse_query
+from castlist.service.trusted_requests import TrustedRequests
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Response]])
 Handler = Callable[..., Awaitable[Response]]
@@ -91,9 +94,11 @@ def operations_of(endpoints: type) -> list[Operation]:
     return [replace(getattr(method, _DECLARED), handler=method) for method in methods]
 
 
-def application(openapi: Mapping[str, Any], endpoints: Iterable[object], ready: Mapping[str, Check]) -> Starlette:
+def application(
+    openapi: Mapping[str, Any], endpoints: Iterable[object], ready: Mapping[str, Check], hosts: Iterable[str]
+) -> Starlette:
     """What these objects' methods were declared as, `/openapi.json`, `/docs` (which needs nothing from elsewhere),
-    health and metrics."""
+    health and metrics. `hosts`: the names it answers to (`trusted_requests`)."""
     page = OpenAPITemplate.SWAGGER.value.format(spec_url="/openapi.json", spec_path="docs")
 
     async def spec(_: Request) -> Response:
@@ -102,14 +107,28 @@ def application(openapi: Mapping[str, Any], endpoints: Iterable[object], ready: 
     async def docs(_: Request) -> Response:
         return HTMLResponse(page)
 
+    of_path: dict[str, dict[str, Callable[[Request], Awaitable[Response]]]] = defaultdict(dict)
+    for those in endpoints:
+        for one in operations_of(type(those)):
+            of_path[one.path][one.method] = _endpoint(one, getattr(those, one.handler.__name__))
     routes: list[BaseRoute] = [
-        Route(one.path, _endpoint(one, handler), methods=[one.method], name=f"{one.method} {one.path}")
-        for those in endpoints
-        for one in operations_of(type(those))
-        for handler in [getattr(those, one.handler.__name__)]
+        Route(path, _by_method(methods), methods=[*methods]) for path, methods in of_path.items()
     ]
     routes += [Route("/openapi.json", spec), Route("/docs", docs)]
-    return Starlette(routes=[*routes, *health_routes(ready)], exception_handlers=EXCEPTION_HANDLERS)
+    return Starlette(
+        routes=[*routes, *health_routes(ready)],
+        exception_handlers=EXCEPTION_HANDLERS,
+        middleware=[Middleware(TrustedRequests, hosts=hosts)],
+    )
+
+
+def _by_method(endpoints: Mapping[str, Callable[[Request], Awaitable[Response]]]) -> Callable[..., Awaitable[Response]]:
+    """One route a path, so that what it says of a method that it does not have names all that it has."""
+
+    async def endpoint(request: Request) -> Response:
+        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
+
+    return endpoint
 
 
 def _endpoint(operation: Operation, handler: Handler) -> Callable[[Request], Awaitable[Response]]:

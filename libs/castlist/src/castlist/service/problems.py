@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 TITLES = {
     400: "Bad request",
+    403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
     408: "Request timeout",
@@ -24,6 +25,7 @@ TITLES = {
     415: "Not a video",
     416: "Range not satisfiable",
     422: "Invalid request",
+    431: "Head too large",
     500: "Internal error",
     503: "Try again later",
 }

@@ -1,5 +1,6 @@
 """What a client says, as models: query parameters and bodies."""
 
+import asyncio
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -8,7 +9,9 @@ from starlette.requests import Request
 from castlist.api.resources import ProblemField
 from castlist.service.problems import Problem, problem_fields
 
-_BODY_LIMIT = 64 * 1024
+BODY_BYTES, BODY_SECONDS = 64 * 1024, 10.0
+"""What a body of JSON may be, and how long it may take."""
+_CLOSED = {"Connection": "close"}
 Q = TypeVar("Q", bound="Query")
 B = TypeVar("B", bound=BaseModel)
 
@@ -36,14 +39,24 @@ def parse_query(model: type[Q], request: Request) -> Q:
         raise Problem(422, "The query parameters are not valid.", errors=problem_fields(error)) from None
 
 
-async def parse_body(model: type[B], request: Request) -> B:
-    """The request's body; Problem 413 or 422, the latter naming what is unknown or not valid."""
+async def read_body(request: Request) -> bytes:
+    """The body of a request that is not an upload; Problem 408 or 413."""
     body = b""
-    async for block in request.stream():
-        body += block
-        if len(body) > _BODY_LIMIT:
-            # Otherwise the rest would still be read, and thrown away.
-            raise Problem(413, f"The body is larger than {_BODY_LIMIT} bytes.", headers={"Connection": "close"})
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for block in request.stream():
+                body += block
+                if len(body) > BODY_BYTES:
+                    # Otherwise the rest would still be read, and thrown away.
+                    raise Problem(413, f"The body is larger than {BODY_BYTES} bytes.", headers=_CLOSED)
+    except TimeoutError:
+        raise Problem(408, f"The body did not come within {BODY_SECONDS:g} s.", headers=_CLOSED) from None
+    return body
+
+
+async def parse_body(model: type[B], request: Request) -> B:
+    """The request's body; Problem 408, 413 or 422, the last naming what is unknown or not valid."""
+    body = await read_body(request)
     try:
         return model.model_validate_json(body)
     except ValidationError as error:

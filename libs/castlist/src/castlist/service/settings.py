@@ -3,9 +3,12 @@
 import os
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from castlist.service.trusted_requests import LOOPBACK
 
 
 def _cache() -> Path:
@@ -30,6 +33,9 @@ class Settings(BaseSettings):
     query_port: Annotated[int, Field(description="query-api")] = 56667
     workers_port: Annotated[int, Field(description="frame-workers: health and metrics")] = 50002
     aggregator_port: Annotated[int, Field(description="profile-aggregator: health and metrics")] = 50003
+    allowed_hosts: Annotated[
+        str, Field(description="names, with commas between, that ingest and query-api are reached by; `*`: any")
+    ] = ""
     query_url: Annotated[str | None, Field(description="query-api as clients see it; default from QUERY_PORT")] = None
     castlist_home: Annotated[Path, Field(description="local state: data, logs, fetched videos")] = Path(".castlist")
     castlist_cache: Annotated[Path, Field(description="per-user cache: servers, the converted encoder")] = Field(
@@ -44,6 +50,15 @@ class Settings(BaseSettings):
     def s3(self) -> tuple[str, str, str, str, str]:
         """What `castlist.adapters.s3.connect` takes, in its order."""
         return self.s3_endpoint, self.s3_bucket, self.s3_access_key, self.s3_secret_key, self.s3_region
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The names that ingest and query-api answer to: of this machine, of where they listen, and those they were
+        told."""
+        told = (name.strip().lower().removeprefix("[").removesuffix("]") for name in self.allowed_hosts.split(","))
+        public = urlsplit(self.public_query_url).hostname
+        bound = None if self.bind_host in ("0.0.0.0", "::") else self.bind_host.lower()
+        return frozenset(name for name in (*LOOPBACK, bound, public, *told) if name)
 
     @property
     def public_query_url(self) -> str:

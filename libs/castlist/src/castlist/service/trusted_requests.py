@@ -1,0 +1,61 @@
+"""Whose requests are answered: those that name this service, and change things from no other site's page.
+
+A page of another site can make a browser on this machine or network send what it likes. It cannot lie about where it
+is from (`Origin`, `Sec-Fetch-Site`), and one that had its own name lead here is told by that name (`Host`).
+"""
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from castlist.service.problems import Problem
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+ANY_HOST = "*"
+_SAFE = {"GET", "HEAD", "OPTIONS"}
+_OURS = {"same-origin", "none"}
+
+
+class TrustedRequests:
+    """An ASGI application before `app`. `hosts`: the names it is reached by, in lower case, without ports."""
+
+    def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
+        self._app, self._hosts = app, frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (refused := self._refused(scope["method"], Headers(scope=scope))) is not None:
+            await refused.response()(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _refused(self, method: str, headers: Headers) -> Problem | None:
+        hosts = headers.getlist("host")
+        if len(hosts) != 1:
+            return Problem(400, "The request does not say by one name whom it is for.")
+        if ANY_HOST not in self._hosts and _name(hosts[0]) not in self._hosts:
+            return Problem(400, "This service does not go by the name in Host; ALLOWED_HOSTS says by which it does.")
+        if method in _SAFE:
+            return None
+        sites, origins = headers.getlist("sec-fetch-site"), headers.getlist("origin")
+        if not set(sites) <= _OURS or any(_authority(origin) != hosts[0].lower() for origin in origins):
+            return Problem(403, "A page of another site asks for a change.")
+        return None
+
+
+def _name(host: str) -> str | None:
+    """The name in a Host header; None where there is none in it."""
+    try:
+        parts = urlsplit(f"//{host}")
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts.hostname if parts.netloc == host and "@" not in host else None
+
+
+def _authority(origin: str) -> str | None:
+    """What the Host header says when a page of this origin speaks to its own server."""
+    scheme, separator, authority = origin.lower().partition("://")
+    default = {"http": ":80", "https": ":443"}.get(scheme)
+    return authority.removesuffix(default) if separator and default else None
