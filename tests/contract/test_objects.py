@@ -161,14 +161,15 @@ async def test_an_upload_replaces_only_when_complete(bucket: Bucket) -> None:
 
 
 async def test_stale_uploads_are_aborted_and_young_ones_not(bucket: Bucket) -> None:
-    """What a killed process left in parts goes once it is older than asked for."""
+    """What a killed process left in parts goes once it is older than asked for; others' prefixes are not looked at."""
     async with bucket.objects.upload("videos/one", "video/mp4") as upload:
         await upload.write(_bytes(9 * MIB))
         # A killed process sends no more; a part that arrived after its upload was aborted would stay in the bucket.
         await asyncio.gather(*getattr(upload, "_tasks", ()))
-        assert await bucket.objects.abort_stale_uploads(3600) == 0
+        assert await bucket.objects.abort_stale_uploads(3600, "videos/") == 0
+        assert await bucket.objects.abort_stale_uploads(-1, "crops/") == 0
         assert await bucket.open_uploads() == 1
-        assert await bucket.objects.abort_stale_uploads(-1) == 1
+        assert await bucket.objects.abort_stale_uploads(-1, "videos/") == 1
         assert await bucket.open_uploads() == 0
 
 

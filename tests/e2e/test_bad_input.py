@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 import av
 import pytest
 
+from castlist.adapters import s3
 from castlist.clock import now_utc
 from castlist.contract import events, ids, values
 from castlist.service.bounded_http import MOST_HALF_OPEN
+from castlist.service.settings import Settings
 from testkit import clips
 from testkit.api import Api, new_gallery
 from testkit.eventually import eventually
@@ -116,11 +118,9 @@ async def test_an_announced_object_that_is_missing_fails_its_task(stack: Running
 
 async def test_an_object_that_is_another_than_announced_fails_its_task(stack: RunningStack, api: Api) -> None:
     """The ETag in the announcement is not that of the object."""
-    known = api.finished(api.submit(clips.sample("monday"), new_gallery("etag"))["task_id"])
-    async with connected(stack) as (store, publisher):
-        video = await store.videos.get(known["video_id"])
-        assert video is not None
-        event = announced(new_gallery("changed"), video.object.key, etag="0" * 32)
+    event = announced(new_gallery("changed"), f"acme/{uuid.uuid4().hex}.mp4", etag="0" * 32)
+    async with connected(stack) as (_, publisher), s3.connect(*Settings(s3_endpoint=stack.s3_endpoint).s3) as objects:
+        await objects.put(event.object.key, clips.sample("monday").read_bytes(), "video/mp4")
         await publisher.publish(event)
     task = api.finished(ids.task_id(event.video_id, 1))
     assert (task["status"], task["error"]["code"]) == ("failed", "object_changed")
@@ -128,13 +128,41 @@ async def test_an_object_that_is_another_than_announced_fails_its_task(stack: Ru
 
 async def test_an_announced_picture_is_not_a_video(stack: RunningStack, api: Api) -> None:
     """ingest would have refused it; announced past ingest, the workers do."""
-    known = api.finished(api.submit(clips.sample("monday"), new_gallery("crop"))["task_id"])
-    crop = api.profiles(known["gallery"])[0]["appearances"][0]["crop"]["url"].removeprefix("/")
-    event = announced(new_gallery("picture"), crop)
-    async with connected(stack) as (_, publisher):
+    event = announced(new_gallery("picture"), f"acme/{uuid.uuid4().hex}.jpg")
+    async with connected(stack) as (_, publisher), s3.connect(*Settings(s3_endpoint=stack.s3_endpoint).s3) as objects:
+        await objects.put(event.object.key, b"\xff\xd8\xff\xe0" + bytes(5000), "image/jpeg")
         await publisher.publish(event)
     task = api.finished(ids.task_id(event.video_id, 1))
     assert (task["status"], task["error"]["code"]) == ("failed", "not_a_video")
+
+
+async def test_what_is_anothers_cannot_be_had_by_announcing_it(stack: RunningStack, api: Api) -> None:
+    """An upload, a crop, another bucket: refused by ingest, and where it comes by Kafka its task fails. Neither is the
+    file shown, nor does it go when that video is deleted; its own video is as it was."""
+    mine = api.finished(api.submit(clips.sample("monday"), new_gallery("mine"))["task_id"])
+    crop = api.profiles(mine["gallery"])[0]["appearances"][0]["crop"]["url"].removeprefix("/")
+    async with connected(stack) as (store, publisher):
+        video = await store.videos.get(mine["video_id"])
+        assert video is not None
+        theirs = new_gallery("theirs")
+        places = [("castlist", video.object.key), ("castlist", crop), ("elsewhere", "film.mp4")]
+        places += [("castlist", f"/{video.object.key}"), ("castlist", f"x/../{video.object.key}")]
+        for bucket, key in places:
+            body = {"object": {"bucket": bucket, "key": key}, "gallery": theirs}
+            refused = api.http.post(f"{api.ingest}/videos", json=body)
+            assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "object"), refused.text
+        forged = [announced(theirs, key) for _, key in places[:2]]
+        await publisher.publish(*forged)
+        for event in forged:
+            task = api.finished(ids.task_id(event.video_id, 1))
+            assert (task["status"], task["error"]["code"]) == ("failed", "object_not_allowed")
+            assert "ALLOWED_OBJECTS" in task["error"]["message"]
+            assert api.get(f"/videos/{event.video_id}/content").status_code == 404
+            assert api.http.delete(f"{api.query}/videos/{event.video_id}").status_code == 202
+        eventually(lambda: api.get("/videos", gallery=theirs).json()["items"] == [] and api.is_settled(theirs))
+    content = api.get(f"/videos/{mine['video_id']}/content")
+    assert content.content == clips.sample("monday").read_bytes()
+    assert api.get(f"/{crop}").status_code == 200
 
 
 async def test_the_same_id_for_another_object_is_a_dead_letter(stack: RunningStack, api: Api) -> None:

@@ -56,8 +56,8 @@ class World:
     async def upload(self, data: bytes, gallery: str = "workers", **changes: Any) -> events.VideoUploaded:
         """Put an object, and announce it with `changes`."""
         video = f"w-{uuid.uuid4().hex}"
-        info = await self.objects.put(f"videos/{video}", data, "video/mp4")
-        stored = values.StoredObject(bucket=self.objects.bucket, key=f"videos/{video}", etag=info.etag)
+        info = await self.objects.put(f"acme/{video}", data, "video/mp4")
+        stored = values.StoredObject(bucket=self.objects.bucket, key=f"acme/{video}", etag=info.etag)
         uploaded = events.VideoUploaded(
             event_id=video, occurred_at=now_utc(), video_id=video, gallery=gallery, object=stored
         ).model_copy(update=changes)
@@ -288,15 +288,16 @@ async def test_owners_that_vanished_count_apart(world: World, people: bytes, van
     assert [event.code for event in world.of(events.ChunkFailed, video)] == (["worker_vanished"] if fails else [])
 
 
-async def test_an_object_that_is_not_there_or_not_the_one_announced(world: World, people: bytes) -> None:
+async def test_an_object_that_is_not_there_or_not_allowed_or_not_the_one_announced(world: World, people: bytes) -> None:
     """Rejected, each with its code; without an etag any object is the one announced."""
-    missing = values.StoredObject(bucket="castlist", key=f"videos/{uuid.uuid4().hex}")
-    nowhere = values.StoredObject(bucket="no-such-bucket", key="videos/1")
-    impossible = values.StoredObject(bucket="not a bucket", key="videos/1")
-    expected = {}
-    for stored in (missing, nowhere, impossible):
-        expected[(await world.upload(people, object=stored)).video_id] = "object_missing"
-    key = f"videos/{uuid.uuid4().hex}"
+    missing = values.StoredObject(bucket="castlist", key=f"acme/{uuid.uuid4().hex}")
+    nowhere = values.StoredObject(bucket="no-such-bucket", key="acme/1")
+    impossible = values.StoredObject(bucket="not a bucket", key="acme/1")
+    others = values.StoredObject(bucket="castlist", key=ids.upload_key(uuid.uuid4().hex))
+    expected = {(await world.upload(people, object=missing)).video_id: "object_missing"}
+    for stored in (nowhere, impossible, others):
+        expected[(await world.upload(people, object=stored)).video_id] = "object_not_allowed"
+    key = f"acme/{uuid.uuid4().hex}"
     info = await world.objects.put(key, people, "video/mp4")
     other = values.StoredObject(bucket="castlist", key=key, etag="0" * 32)
     expected[(await world.upload(people, object=other)).video_id] = "object_changed"
@@ -314,13 +315,13 @@ async def test_an_object_that_is_not_there_or_not_the_one_announced(world: World
 
 async def test_an_object_that_changes_under_its_plan_fails_the_chunk(world: World, people: bytes) -> None:
     """A chunk of one version is never mixed with chunks of another."""
-    uploaded = await world.upload(people, object=values.StoredObject(bucket="castlist", key="videos/none"))
+    uploaded = await world.upload(people, object=values.StoredObject(bucket="castlist", key="acme/none"))
     await eventually_async(lambda: world.of(events.VideoRejected, uploaded.video_id))
     video = f"w-{uuid.uuid4().hex}"
-    await world.objects.put(f"videos/{video}", people, "video/mp4")
+    await world.objects.put(f"acme/{video}", people, "video/mp4")
     chunk = events.ChunkPlanned(
         event_id=video, occurred_at=now_utc(), video_id=video, epoch=1, gallery="workers", chunk=0, chunks=1,
-        object=values.StoredObject(bucket="castlist", key=f"videos/{video}", etag="0" * 32),
+        object=values.StoredObject(bucket="castlist", key=f"acme/{video}", etag="0" * 32),
         start=None, end=None, window=4,
     )  # fmt: skip
     await world.publisher.publish(chunk)

@@ -4,7 +4,7 @@ import asyncio
 import re
 import signal
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from castlist.store.query import ANY, eq, one_of, set_to, with_id, with_ids
 from castlist.store.records import OutboxRecord, UploadRecord
 from castlist.store.store import Store
 from castlist.tasks import registration
-from ingest.acceptance import Acceptance
+from ingest.acceptance import Acceptance, Accepted
 from ingest.upload_stream import Received, Uploads
 from ingest.upload_sweeper import ABANDONED, sweep_uploads
 from ingest.video_details import Details
@@ -118,6 +118,9 @@ async def test_without_s3_or_mongodb_an_upload_is_to_be_tried_later(
 # --- deaths in between ------------------------------------------------------------------------------------------------
 
 
+AGES_AGO = datetime(2026, 1, 2, tzinfo=UTC)
+
+
 class Steps:
     """The steps of an upload by themselves, so that a test can die between any two of them."""
 
@@ -148,22 +151,31 @@ async def steps(stack: RunningStack, database: str) -> AsyncIterator[Steps]:
 
 
 async def test_an_object_without_its_transaction_is_swept(steps: Steps) -> None:
-    """A crash after the object was completed, before and after its video was named: gone after ten minutes."""
+    """A crash after the object was completed: gone after ten minutes."""
     await steps.receive(video())
-    named = await steps.receive(video())
-    await steps.uploads.meant_for(named.object.key, steps.video_id(named))
-    assert await steps.ingest.left() == (2, 0, 2)
+    assert await steps.ingest.left() == (1, 0, 1)
     assert await steps.sweep(9) == 0
-    assert await steps.ingest.left() == (2, 0, 2)
-    assert await steps.sweep(11) == 2
+    assert await steps.ingest.left() == (1, 0, 1)
+    assert await steps.sweep(11) == 1
     assert await steps.ingest.left() == (0, 0, 0)
 
 
 async def test_the_object_of_an_accepted_video_is_kept(steps: Steps) -> None:
-    """A crash right after the transaction: the sweep asks the video whose object it is."""
+    """A crash right after the transaction: it was no upload any more."""
     received = await steps.receive(video())
-    await steps.uploads.meant_for(received.object.key, steps.video_id(received))
     await steps.acceptance.uploaded(received, steps.ingest.objects.bucket, steps.details)
+    assert await steps.sweep(11) == 0
+    assert await steps.ingest.left() == (1, 0, 0)
+
+
+async def test_the_object_of_an_earlier_versions_video_is_kept(steps: Steps) -> None:
+    """Its upload was recorded still when its process ended, after the transaction."""
+    received = await steps.receive(video())
+    await steps.acceptance.uploaded(received, steps.ingest.objects.bucket, steps.details)
+    long_ago = now_utc() - timedelta(days=1)
+    await steps.ingest.store.uploads.insert(
+        UploadRecord(id=received.object.key, started_at=long_ago, touched_at=long_ago)
+    )
     assert await steps.sweep(11) == 1
     assert await steps.ingest.left() == (1, 0, 0)
 
@@ -173,22 +185,38 @@ async def test_the_object_of_a_duplicate_is_not_kept(steps: Steps) -> None:
     data = video()
     first, second = await steps.receive(data), await steps.receive(data)
     for received in (first, second):
-        await steps.uploads.meant_for(received.object.key, steps.video_id(received))
         await steps.acceptance.uploaded(received, steps.ingest.objects.bucket, steps.details)
-    assert await steps.sweep(11) == 2
+    assert await steps.sweep(11) == 1
     assert [info.key for info in await steps.ingest.objects.list("")] == [first.object.key]
 
 
-async def test_an_upload_that_was_given_up_is_not_accepted(steps: Steps) -> None:
-    """It stood still for so long that the sweep has begun: a video must not refer to what is being removed."""
-    received = await steps.receive(video())
-    await steps.ingest.store.uploads.update(with_id(received.object.key), set_to(UploadRecord.condemned, True))
-    with pytest.raises(UnavailableError):
-        await steps.uploads.meant_for(received.object.key, steps.video_id(received))
+async def test_an_upload_that_was_swept_before_its_transaction_is_not_accepted(steps: Steps) -> None:
+    """Its process stood still for ten minutes in between: a video must not refer to what is gone, or is going."""
+    gone, going = await steps.receive(video()), await steps.receive(video())
+    await steps.ingest.store.uploads.update(with_id(going.object.key), set_to(UploadRecord.condemned, True))
+    await steps.ingest.store.uploads.update(with_id(gone.object.key), set_to(UploadRecord.touched_at, AGES_AGO))
+    assert await steps.sweep(0) == 1
+    for received in (gone, going):
+        with pytest.raises(UnavailableError):
+            await steps.acceptance.uploaded(received, steps.ingest.objects.bucket, steps.details)
+        assert await steps.ingest.store.videos.get(steps.video_id(received)) is None
+
+
+async def test_a_sweep_beside_a_transaction_takes_nothing_from_a_video(steps: Steps) -> None:
+    """Whichever is first: the object is there and a video's, or is gone and no video's."""
+    for _ in range(20):
+        received = await steps.receive(video(1000))
+        await steps.ingest.store.uploads.update(ANY, set_to(UploadRecord.touched_at, AGES_AGO))
+        accepting = steps.acceptance.uploaded(received, steps.ingest.objects.bucket, steps.details)
+        _, accepted = await asyncio.gather(steps.sweep(0), accepting, return_exceptions=True)
+        assert isinstance(accepted, Accepted | UnavailableError)
+        kept = {info.key for info in await steps.ingest.objects.list("")}
+        assert (received.object.key in kept) == isinstance(accepted, Accepted)
 
 
 async def test_a_long_upload_is_left_alone(steps: Steps) -> None:
-    """Begun hours ago and still receiving: neither its parts nor its record are touched; dead parts are removed."""
+    """Begun hours ago and still receiving: neither its parts nor its record are touched; dead parts are removed, except
+    those of other systems in the bucket."""
     objects, store = steps.ingest.objects, steps.ingest.store
     more = asyncio.Event()
 
@@ -205,11 +233,12 @@ async def test_a_long_upload_is_left_alone(steps: Steps) -> None:
     more.set()
     received = await receiving
     assert received.object.bytes == 20 * MB + 12 + len(b"the end")
-    await steps.uploads.settle(received.object.key, kept=False)
-    await objects._client.create_multipart_upload(Bucket=objects.bucket, Key="videos/dead")
+    await steps.uploads.discard(received.object.key)
+    for key in ("videos/dead", "acme/not-ours"):
+        await objects._client.create_multipart_upload(Bucket=objects.bucket, Key=key)
     await asyncio.sleep(1)
     await sweep_uploads(store, objects, now_utc(), older=timedelta(0))
-    assert await unfinished_uploads(objects) == []
+    assert [one["Key"] for one in await unfinished_uploads(objects)] == ["acme/not-ours"]
 
 
 async def test_a_transaction_that_fails_leaves_its_object_to_the_sweep(steps: Steps) -> None:

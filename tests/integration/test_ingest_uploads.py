@@ -291,7 +291,7 @@ async def test_a_client_that_goes_away_leaves_nothing(ingest: OwnIngest) -> None
     host = urlsplit(ingest.url)
     _, writer = await asyncio.open_connection(host.hostname, host.port)
     first, _ = form(video(60 * MB, seed=1), "default")
-    writer.write(b"POST /videos HTTP/1.1\r\nHost: test\r\nContent-Length: 999999999\r\n")
+    writer.write(b"POST /videos HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999\r\n")
     writer.write(f"Content-Type: {FORM['Content-Type']}\r\n\r\n".encode() + first)
 
     async def nothing_left() -> bool:

@@ -124,7 +124,7 @@ class Services:
             Videos(settings, objects, uploads, acceptance, self.relay),
             Tasks(store, acceptance, self.relay, settings.public_query_url),
         ]
-        query = query_app.endpoints(store, objects, CommandOutbox(store, self.relay))
+        query = query_app.endpoints(store, objects, settings.announceable, CommandOutbox(store, self.relay))
         self.ingest = _client(application(openapi(ingest_app.API), ingest, {}, ["*"]))
         self.query = _client(application(openapi(query_app.API), query, {}, ["*"]))
 

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 from hypothesis import strategies as st
-from pydantic import AfterValidator, AwareDatetime, BaseModel, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, StringConstraints
 from pydantic.fields import FieldInfo
 
 from castlist.contract.values import ENCODING_SIZE
@@ -67,7 +67,8 @@ def _plain(kind: Any, metadata: Sequence[Any]) -> st.SearchStrategy[Any]:
     if kind in _KINDS:
         return _KINDS[kind]
     if kind is str:
-        return _texts(next((one for one in metadata if isinstance(one, StringConstraints)), StringConstraints()))
+        limits = next((one for one in metadata if isinstance(one, StringConstraints)), StringConstraints())
+        return _texts(limits, cleaned=any(isinstance(one, BeforeValidator) for one in metadata))
     low = next((one.ge if isinstance(one, Ge) else one.gt for one in metadata if isinstance(one, Ge | Gt)), None)
     high = next((one.le if isinstance(one, Le) else one.lt for one in metadata if isinstance(one, Le | Lt)), None)
     if kind is int:
@@ -87,8 +88,10 @@ def _plain(kind: Any, metadata: Sequence[Any]) -> st.SearchStrategy[Any]:
     return models(kind)
 
 
-def _texts(limits: StringConstraints) -> st.SearchStrategy[str]:
+def _texts(limits: StringConstraints, cleaned: bool) -> st.SearchStrategy[str]:
+    """`cleaned`: of what is left as it is where it comes in."""
     if limits.pattern is not None:
         return st.from_regex(str(limits.pattern).removeprefix("^").removesuffix("$"), fullmatch=True)
     longest = 100 if limits.max_length is None else min(limits.max_length, 100)
-    return st.text(min_size=limits.min_length or 0, max_size=longest)
+    letters = st.characters(exclude_categories=["C", "Zl", "Zp"] if cleaned else ["Cs"])
+    return st.text(letters, min_size=limits.min_length or 0, max_size=longest)

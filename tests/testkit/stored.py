@@ -54,7 +54,7 @@ class Stored:
             object=StoredObject(bucket="castlist", key=f"videos/{video}"),
             name=name,
         ).model_copy(update=changes)
-        await registration.register(self.store, uploaded, now)
+        await registration.register(self.store, uploaded, now, keep=_came_by_ingest)
         if status == lifecycle.PROCESSING:
             await self.change_task(video, status=status, started_at=self.now(), progress=0.25, chunks_planned=8)
         elif status != lifecycle.QUEUED:
@@ -134,3 +134,7 @@ class Stored:
 def _crop(video: str) -> Crop:
     box, frame = Box(left=210, top=88, width=96, height=96), FrameSize(width=640, height=480)
     return Crop(key=crop_key(video, 1, 0, 3), time=3.2, box=box, frame=frame, quality=0.93)
+
+
+async def _came_by_ingest(_: Store) -> None:
+    """Nothing else is known of the upload."""

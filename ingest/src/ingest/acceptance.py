@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -18,12 +19,12 @@ from castlist.store import outbox
 from castlist.store.records import TaskRecord, VideoRecord
 from castlist.store.store import Store
 from castlist.tasks import cancels, lifecycle
-from castlist.tasks.registration import VideoConflictError, announcement, register
-from ingest.upload_stream import Received
+from castlist.tasks.registration import Keep, VideoConflictError, announcement, register
+from ingest.upload_stream import Received, keep_upload
 from ingest.video_details import Details
 
-_LOST = ("object_missing", "object_changed")
-"""Error codes of a task that say that S3 does not have the video's object any more."""
+_LOST = ("object_missing", "object_changed", "object_not_allowed")
+"""Error codes of a task that say that the video's object cannot be had."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,19 @@ class Acceptance:
         """A video whose bytes have just come in. If its object is not that of the video it was a duplicate."""
         video_id = uploaded_video_id(details.gallery, received.sha256)
         stored = StoredObject(bucket=bucket, key=received.object.key, etag=received.object.etag)
-        return await self._accept(video_id, stored, received.object.bytes, received.sha256, details)
+        return await self._accept(video_id, stored, received.object.bytes, details, received)
 
     async def announced(self, bucket: str, info: ObjectInfo, details: Details, video_id: str | None) -> Accepted:
         """A video that is in S3 already."""
         chosen = video_id or derived("object", details.gallery, bucket, info.key, info.etag)
         stored = StoredObject(bucket=bucket, key=info.key, etag=info.etag)
-        return await self._accept(chosen, stored, info.bytes, None, details)
+        return await self._accept(chosen, stored, info.bytes, details)
 
     async def _accept(
-        self, video_id: str, stored: StoredObject, size: int, sha256: str | None, details: Details
+        self, video_id: str, stored: StoredObject, size: int, details: Details, received: Received | None = None
     ) -> Accepted:
+        sha256 = received.sha256 if received else None
+        keep = partial(keep_upload, key=stored.key) if received else None
         if (video := await self._store.videos.get(video_id)) is None:
             uploaded = VideoUploaded(
                 event_id=event_id("VideoUploaded", video_id, 1),
@@ -71,7 +74,7 @@ class Acceptance:
                 external_id=details.external_id,
             )
             try:
-                made = await register(self._store, uploaded, self._clock(), announce=True)
+                made = await register(self._store, uploaded, self._clock(), announce=True, keep=keep)
             except VideoConflictError as conflict:
                 video = await self._store.videos.get(video_id)  # another upload of the same bytes was first
                 if video is None:
@@ -85,7 +88,7 @@ class Acceptance:
             return Accepted(video, latest, created=False, duplicate=True)
         if sha256 is not None and latest.error is not None and latest.error.code in _LOST:
             try:
-                return await self._next(replace(video, object=stored), latest.epoch + 1, instead_of=video.object)
+                return await self._next(replace(video, object=stored), latest.epoch + 1, video.object, keep)
             except VideoConflictError as error:  # another upload of the same bytes was first
                 raise UnavailableError(str(error)) from None
         return await self._next(video, latest.epoch + 1)
@@ -95,12 +98,14 @@ class Acceptance:
         assert task is not None, f"video {video.id} has no task"
         return task
 
-    async def _next(self, video: VideoRecord, epoch: int, instead_of: StoredObject | None = None) -> Accepted:
+    async def _next(
+        self, video: VideoRecord, epoch: int, instead_of: StoredObject | None = None, keep: Keep | None = None
+    ) -> Accepted:
         if epoch > WHOLE:
             raise Problem(409, f"There is no epoch after {WHOLE}, which this video has reached.")
         now = self._clock()
         event = announcement(video, epoch, now)
-        made = await register(self._store, event, now, announce=True, instead_of=instead_of)
+        made = await register(self._store, event, now, announce=True, instead_of=instead_of, keep=keep)
         return Accepted(made.video, made.task, made.created, duplicate=True)
 
     async def retry(self, task: TaskRecord) -> Accepted:

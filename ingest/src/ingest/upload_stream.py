@@ -20,6 +20,7 @@ from castlist.store.records import UploadRecord
 from castlist.store.store import Store
 
 TOUCH_EVERY = 30.0
+_GIVEN_UP = "the upload took so long that it was given up"
 # Most videos are known by so many bytes.
 _OFTEN_ENOUGH = 4096
 
@@ -49,9 +50,7 @@ class Uploads:
         try:
             return await self._write(key, container.media_type, head, rest)
         except BaseException:
-            # Must not hide why it ended; what cannot be removed now is swept.
-            with contextlib.suppress(UnavailableError):
-                await self._discard(key)
+            await self.discard(key)
             raise
 
     async def _write(self, key: str, media_type: str, head: bytes, rest: AsyncIterator[bytes]) -> Received:
@@ -71,29 +70,23 @@ class Uploads:
             info = await upload.complete()
         return Received(info, digest.hexdigest())
 
-    async def _touch(self, key: str, video_id: str | None = None) -> None:
-        change = set_to(UploadRecord.touched_at, self._clock())
-        if video_id is not None:
-            change &= set_to(UploadRecord.video_id, video_id)
-        if await self._store.uploads.update(with_id(key) & eq(UploadRecord.condemned, False), change) is None:
-            raise UnavailableError("the upload took so long that it was given up")
+    async def _touch(self, key: str) -> None:
+        alive = with_id(key) & eq(UploadRecord.condemned, False)
+        if await self._store.uploads.update(alive, set_to(UploadRecord.touched_at, self._clock())) is None:
+            raise UnavailableError(_GIVEN_UP)
 
-    async def meant_for(self, key: str, video_id: str) -> None:
-        """Which video the object will belong to, said before it does: from now on the sweep asks that video, and only
-        the sweep may remove the object while it is unknown whether a transaction was committed."""
-        await self._touch(key, video_id)
-
-    async def settle(self, key: str, *, kept: bool) -> None:
-        """A video refers to the object now, or never will. What cannot be done now, the sweep does."""
+    async def discard(self, key: str) -> None:
+        """No video will refer to the object. What cannot be done now, the sweep does."""
         with contextlib.suppress(UnavailableError):
-            if kept:
-                await self._store.uploads.delete(with_id(key))
-            else:
-                await self._discard(key)
+            await self._objects.delete(key)
+            await self._store.uploads.delete(with_id(key))
 
-    async def _discard(self, key: str) -> None:
-        await self._objects.delete(key)
-        await self._store.uploads.delete(with_id(key))
+
+async def keep_upload(transaction: Store, key: str) -> None:
+    """The object is a video's once the transaction is committed, and no upload any more. UnavailableError if it was
+    given up: the sweep is taking it away."""
+    if not await transaction.uploads.delete(with_id(key) & eq(UploadRecord.condemned, False)):
+        raise UnavailableError(_GIVEN_UP)
 
 
 async def _head(chunks: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[bytes]]:

@@ -3,10 +3,13 @@
 import logging
 from datetime import datetime, timedelta
 
+from castlist.contract.ids import OWN_UPLOADS
+from castlist.contract.values import StoredObject
 from castlist.ports.objects import Objects
 from castlist.store.query import ascending, below, eq, set_to, with_id
 from castlist.store.records import UploadRecord, UploadStart
 from castlist.store.store import Store
+from castlist.tasks.video_objects import is_named
 
 log = logging.getLogger(__name__)
 ABANDONED = timedelta(minutes=10)
@@ -25,8 +28,7 @@ async def sweep_uploads(store: Store, objects: Objects, now: datetime, older: ti
         upload = await store.uploads.update(untouched, set_to(UploadRecord.condemned, True))
         if upload is None:
             continue
-        video = await store.videos.get(upload.video_id) if upload.video_id else None
-        if video is None or video.object.key != upload.id:
+        if not await is_named(store, StoredObject(objects.bucket, upload.id)):
             await objects.delete(upload.id)
             log.info("upload_removed", extra={"key": upload.id})
         await store.uploads.delete(with_id(upload.id))
@@ -39,4 +41,4 @@ async def _abort_parts(store: Store, objects: Objects, now: datetime, older: tim
     # S3 knows when parts began, not whether they are being written: what began before every recorded upload is dead.
     live = await store.uploads.find_parts(UploadStart, sort=[ascending(UploadRecord.started_at)], limit=1)
     dead_before = min([now - older, *(one.started_at - _CLOCKS_DIFFER for one in live)])
-    await objects.abort_stale_uploads((now - dead_before).total_seconds())
+    await objects.abort_stale_uploads((now - dead_before).total_seconds(), OWN_UPLOADS)

@@ -1,17 +1,18 @@
 """What a client may say about a video."""
 
-import unicodedata
 from typing import Annotated, TypeVar
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     StringConstraints,
     ValidationError,
 )
 
-from castlist.contract.values import GalleryId, Moment, VideoId
+from castlist.contract.text import printable
+from castlist.contract.values import Bucket, ExternalId, GalleryId, Moment, VideoId
 from castlist.service.problems import Problem, problem_fields
 
 M = TypeVar("M", bound=BaseModel)
@@ -24,12 +25,10 @@ def clean_name(name: object) -> object:
     if not isinstance(name, str):
         return name
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
-    return "".join(c for c in last if unicodedata.category(c)[0] != "C").strip()[:NAME_LENGTH] or None
+    return printable(last).strip()[:NAME_LENGTH] or None
 
 
 Name = Annotated[str | None, BeforeValidator(clean_name)]
-# Names only: an access point's ARN, say, would have us speak to other servers.
-Bucket = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$")]
 
 
 class Details(BaseModel):
@@ -40,7 +39,7 @@ class Details(BaseModel):
     gallery: GalleryId = "default"
     name: Name = None
     recorded_at: Moment | None = None
-    external_id: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
+    external_id: Annotated[ExternalId, Field(min_length=1)] | None = None
     again: bool = False
 
 

@@ -15,6 +15,7 @@ from castlist.service.openapi import Api, openapi
 from castlist.service.operations import application
 from castlist.service.periodic import in_background
 from castlist.store.store import Store
+from castlist.tasks.video_objects import AllowedObjects
 from query_api.command_outbox import CommandOutbox
 from query_api.endpoints.commands import Commands
 from query_api.endpoints.crops import Crops
@@ -38,13 +39,13 @@ API = Api(
 )
 
 
-def endpoints(store: Store, objects: Objects, commands: CommandOutbox) -> Sequence[object]:
-    """What answers the operations of `API`."""
+def endpoints(store: Store, objects: Objects, allowed: AllowedObjects, commands: CommandOutbox) -> Sequence[object]:
+    """What answers the operations of `API`. `allowed`: which objects may be shown."""
     model = ReadModel(store)
     return (
         Tasks(model),
         Profiles(model, commands),
-        Videos(model, objects, commands),
+        Videos(model, objects, allowed, commands),
         Galleries(model, commands),
         Commands(store),
         Crops(objects),
@@ -64,7 +65,12 @@ async def run(settings: Settings) -> None:
         relay = OutboxRelay(store, publisher, now_utc, [GALLERY_COMMITS])
         # Kafka is not among them: all is answered without it, and commands wait in MongoDB.
         ready = {"mongodb": documents.ping, "s3": objects.ping}
-        app = application(openapi(API), endpoints(store, objects, CommandOutbox(store, relay)), ready, settings.hosts)
+        app = application(
+            openapi(API),
+            endpoints(store, objects, settings.announceable, CommandOutbox(store, relay)),
+            ready,
+            settings.hosts,
+        )
         # What is there now stays. Looked through again and again, it would cost every fortieth page 60 ms.
         gc.collect()
         gc.freeze()

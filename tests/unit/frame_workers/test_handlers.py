@@ -12,14 +12,24 @@ import pytest
 from castlist.contract import values
 from castlist.contract.box import Box
 from castlist.contract.commands import CancelVideo
-from castlist.contract.events import ChunkFailed, ChunkPlanned, Event, FacesEncoded, VideoRejected, VideoUploaded
+from castlist.contract.events import (
+    ChunkFailed,
+    ChunkPlanned,
+    Event,
+    FacesEncoded,
+    VideoPlanned,
+    VideoRejected,
+    VideoUploaded,
+)
 from castlist.contract.ids import chunk_key, run_key
 from castlist.contract.video_warnings import warning
 from castlist.messaging.delivery import PostponedError
 from castlist.messaging.fair_queue import Turn
 from castlist.store.query import set_to, with_id
 from castlist.store.records import AttemptsRecord, ChunkResultRecord, GalleryRecord
+from castlist.store.store import Store
 from castlist.tasks import cancels, lifecycle
+from castlist.tasks.registration import register
 from frame_workers.attempts import STRIKES, VANISHED
 from frame_workers.handlers.cancel_run import CancelRun
 from frame_workers.handlers.plan_video import PlanVideo
@@ -431,3 +441,44 @@ async def test_a_plan_keeps_the_settings_of_its_gallery(tmp_path: Path) -> None:
     assert plan is not None
     assert plan.settings == settings.analysis
     assert {event.settings for event in workers.chunks() if isinstance(event, ChunkPlanned)} == {settings.analysis}
+
+
+# --- what may be announced --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "place", [("castlist", "videos/theirs"), ("castlist", "crops/v/1/0-0.jpg"), ("elsewhere", KEY), ("..a", KEY)]
+)
+async def test_what_is_anothers_is_rejected_and_not_looked_at(tmp_path: Path, place: tuple[str, str]) -> None:
+    """Its owner is told, with a code; the next one is planned."""
+    workers = Workers(tmp_path)
+    bucket, key = place
+    workers.servers.bucket.store(key, b"bytes of another's", "video/mp4", bucket=bucket)
+    forged = workers.uploaded.model_copy(
+        update={"video_id": "forged", "event_id": "f", "object": values.StoredObject(bucket, key)}
+    )
+    await workers.deliver(forged, workers.uploaded)
+    planned, rejected = sorted(workers.servers.published("face.encodings"), key=lambda event: event.event)
+    assert isinstance(planned, VideoPlanned)
+    assert isinstance(rejected, VideoRejected)
+    assert (rejected.video_id, rejected.code) == ("forged", "object_not_allowed")
+    assert "ALLOWED_OBJECTS" in rejected.message
+    assert workers.servers.dead_letters() == []
+
+
+async def test_what_ingest_wrote_is_planned_for_its_own_video_alone(tmp_path: Path) -> None:
+    """Who announces its object under another id gets nothing, before it and after it."""
+    workers = Workers(tmp_path)
+    key = "videos/mine"
+    stored = workers.servers.bucket.store(key, b"bytes", "video/mp4")
+    mine = workers.uploaded.model_copy(
+        update={"video_id": "mine", "object": values.StoredObject("castlist", key, stored.etag)}
+    )
+
+    async def came_by_ingest(_: Store) -> None:
+        return None
+
+    await register(workers.servers.stored, mine, workers.servers.clock(), announce=True, keep=came_by_ingest)
+    await workers.deliver(*(mine.model_copy(update={"video_id": id, "event_id": id}) for id in ("a", "mine", "b")))
+    told = {(one.event, getattr(one, "video_id", "")) for one in workers.servers.published("face.encodings")}
+    assert told == {("VideoRejected", "a"), ("VideoPlanned", "mine"), ("VideoRejected", "b")}

@@ -1,6 +1,7 @@
 """Uploads, announcements, cancels and retries in memory: whatever fails, dies or comes twice, each ends the same."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -9,12 +10,16 @@ import httpx2
 import pytest
 
 from castlist.contract.bounds import WHOLE
+from castlist.contract.events import VideoUploaded
+from castlist.contract.ids import uploaded_video_id
+from castlist.contract.values import StoredObject
 from castlist.ports.errors import UnavailableError
 from castlist.service.openapi import openapi
 from castlist.service.operations import application
 from castlist.store.query import ANY, set_to
 from castlist.store.records import DeletedVideoRecord, TaskError, TaskRecord, UploadRecord
 from castlist.tasks import lifecycle
+from castlist.tasks.registration import register
 from ingest.acceptance import Acceptance
 from ingest.app import API
 from ingest.endpoints.tasks import Tasks
@@ -22,6 +27,7 @@ from ingest.endpoints.videos import Videos
 from ingest.settings import Settings
 from ingest.upload_stream import Uploads
 from ingest.upload_sweeper import ABANDONED, sweep_uploads
+from ingest.video_details import Details
 from testkit.faults import Faults, at_every_moment
 from testkit.in_memory import InMemory
 
@@ -35,7 +41,7 @@ class Ingest:
 
     def __init__(self, faults: Faults | None = None) -> None:
         self.servers = InMemory(faults)
-        self.settings = Settings(public_query_url="http://query.example")
+        self.settings = Settings(public_query_url="http://query.example", allowed_objects="castlist,archive")
         self.relay = self.servers.relay()
 
     async def request(self, method: str, path: str, **given: Any) -> httpx2.Response:
@@ -228,8 +234,7 @@ async def test_a_sweep_ends_the_same_whatever_fails() -> None:
         moments = {"dead": now - DAY, "alive": now, video.object.key: now - DAY}
         for key, touched in moments.items():
             bucket.store(key, VIDEO, "video/mp4")
-            meant = video.id if key == video.object.key else None
-            await store.uploads.insert(UploadRecord(id=key, started_at=now - DAY, touched_at=touched, video_id=meant))
+            await store.uploads.insert(UploadRecord(id=key, started_at=now - DAY, touched_at=touched))
         faults.begin()
         await ingest.servers.repeat(
             lambda: sweep_uploads(ingest.servers.store, ingest.servers.objects, ingest.servers.clock(), ABANDONED)
@@ -274,3 +279,65 @@ async def test_lost_bytes_that_come_several_times_at_once_are_brought_back_once(
     (video,) = await store.videos.find()
     assert [info.key for info in await bucket.list("")] == [video.object.key]
     assert len(left["documents"]["tasks"]) == 2
+
+
+async def test_an_upload_that_was_swept_before_its_transaction_is_not_accepted() -> None:
+    """Its process stood still while others swept: no video may refer to an object that is gone."""
+    ingest = Ingest()
+    servers = ingest.servers
+    uploads, acceptance = (
+        Uploads(servers.store, servers.objects, servers.clock, 10**9),
+        Acceptance(servers.store, servers.clock),
+    )
+
+    async def body() -> AsyncIterator[bytes]:
+        yield VIDEO
+
+    received = await uploads.receive(body())
+    await ingest.sweep()
+    with pytest.raises(UnavailableError):
+        await acceptance.uploaded(received, "castlist", Details(gallery="g"))
+    assert await servers.stored.videos.find() == []
+    assert (await servers.left())["objects"] == []
+    assert (await ingest.upload())["status"] == "queued"
+
+
+# --- what may be announced --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "place",
+    [("castlist", "videos/theirs"), ("castlist", "crops/v/1/0-0.jpg"), ("castlist", "/videos/theirs"), ("other", "a")],
+)
+async def test_what_is_anothers_cannot_be_announced(place: tuple[str, str]) -> None:
+    """422, whether it is there or not, and nothing comes of it."""
+    ingest = Ingest()
+    bucket, key = place
+    body = {"object": {"bucket": bucket, "key": key}, "gallery": "g"}
+    answers = [await ingest.request("POST", "/videos", json=body)]
+    ingest.servers.bucket.store(key, VIDEO, "video/mp4", bucket=bucket)
+    answers.append(await ingest.request("POST", "/videos", json=body))
+    assert [answer.status_code for answer in answers] == [422, 422]
+    assert answers[0].json() == answers[1].json()
+    assert not any((await ingest.servers.left())["documents"].values())
+
+
+async def test_an_id_that_was_taken_by_a_forged_announcement_is_given_back() -> None:
+    """Whoever uploads the bytes that an id stands for gets them looked through."""
+    ingest = Ingest()
+    store, clock = ingest.servers.stored, ingest.servers.clock
+    video_id = uploaded_video_id("g", hashlib.sha256(VIDEO).hexdigest())
+    forged = VideoUploaded(
+        event_id="f",
+        occurred_at=clock(),
+        video_id=video_id,
+        gallery="g",
+        object=StoredObject("castlist", "videos/theirs"),
+    )
+    await register(store, forged, clock())
+    refused = TaskError("object_not_allowed", "It may not.")
+    await lifecycle.finish(store, video_id, 1, lifecycle.FAILED, clock(), refused)
+    accepted = await ingest.upload()
+    (video,) = await store.videos.find()
+    assert (accepted["video_id"], accepted["status"], video.uploaded) == (video_id, "queued", True)
+    assert await ingest.servers.bucket.get(video.object.key) == VIDEO

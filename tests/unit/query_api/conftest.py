@@ -12,6 +12,7 @@ from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.service.openapi import openapi
 from castlist.service.operations import application
 from castlist.store.store import Store
+from castlist.tasks.video_objects import AllowedObjects
 from query_api.app import API, endpoints
 from query_api.command_outbox import CommandOutbox
 
@@ -29,14 +30,22 @@ def store(documents: MemoryDocuments) -> Store:
 
 
 @pytest.fixture
+def objects() -> MemoryObjects:
+    """What lies in S3."""
+    return MemoryObjects()
+
+
+@pytest.fixture
 def commands(store: Store) -> CommandOutbox:
     """Where commands are left; nothing publishes them."""
     return CommandOutbox(store, OutboxRelay(store, MemoryLog().publisher(), now_utc, [GALLERY_COMMITS]))
 
 
 @pytest.fixture
-async def client(store: Store, commands: CommandOutbox) -> AsyncIterator[httpx2.AsyncClient]:
+async def client(store: Store, objects: MemoryObjects, commands: CommandOutbox) -> AsyncIterator[httpx2.AsyncClient]:
     """The service."""
-    app = application(openapi(API), endpoints(store, MemoryObjects(), commands), {}, ["test"])
+    app = application(
+        openapi(API), endpoints(store, objects, AllowedObjects.told(objects.bucket, ""), commands), {}, ["test"]
+    )
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test") as client:
         yield client

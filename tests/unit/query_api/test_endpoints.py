@@ -3,11 +3,13 @@
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 
-from castlist.adapters.memory import MemoryDocuments
+from castlist.adapters.memory import MemoryDocuments, MemoryObjects
 from castlist.clock import now_utc
 from castlist.contract.ids import task_id
+from castlist.contract.values import StoredObject
 from castlist.ports.documents import Document
 from castlist.store.query import eq
 from castlist.store.records import AppearanceRecord, RedirectRecord
@@ -101,3 +103,21 @@ async def test_a_method_that_a_path_does_not_have_is_told_all_that_it_has(
     answer = await client.request("PUT", path)
     assert (answer.status_code, answer.json()["type"]) == (405, "/docs/problems#method-not-allowed")
     assert {one.strip() for one in answer.headers["allow"].split(",")} == allowed
+
+
+async def test_a_file_is_shown_for_its_own_video_alone(
+    client: httpx2.AsyncClient, store: Store, objects: MemoryObjects
+) -> None:
+    """A video of before that names what ingest wrote for another, or another bucket's object, has no content."""
+    stored = Stored(store, "g")
+    mine = await stored.video()
+    video = await store.videos.get(mine)
+    assert video is not None
+    objects.store(video.object.key, b"film", "video/mp4")
+    objects.store("film.mp4", b"film", "video/mp4", bucket="elsewhere")
+    objects.store("acme/film.mp4", b"film", "video/mp4")
+    places = [video.object, StoredObject("elsewhere", "film.mp4"), StoredObject("castlist", "acme/film.mp4")]
+    for number, place in enumerate(places):
+        await store.videos.insert(msgspec.structs.replace(video, id=f"v{number}", object=place, uploaded=False))
+    statuses = [(await client.get(f"/videos/{id}/content")).status_code for id in (mine, "v0", "v1", "v2")]
+    assert statuses == [200, 404, 404, 200]

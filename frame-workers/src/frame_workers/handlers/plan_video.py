@@ -110,8 +110,11 @@ class PlanVideo:
         return plan
 
     async def _object(self, uploaded: VideoUploaded) -> StoredObject:
-        """The object with the etag that it has now, if that is the one announced."""
-        announced = uploaded.object
+        """The object with the etag that it has now, if that is the one announced, and may be."""
+        announced, allowed = uploaded.object, self._context.settings.announceable
+        video = await self._context.store.videos.get(uploaded.video_id)
+        if video is None or not allowed.readable(video):
+            raise VideoRejectedError("object_not_allowed", allowed.refusal(announced.bucket))
         try:
             info = await self._context.objects.head(announced.key, bucket=announced.bucket)
         except ObjectMissingError as error:

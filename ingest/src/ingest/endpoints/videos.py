@@ -11,7 +11,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from castlist.api.resources import ProblemField
-from castlist.contract.ids import uploaded_video_id
 from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.ports.errors import ObjectMissingError, UnavailableError
 from castlist.ports.objects import Objects
@@ -108,10 +107,10 @@ class Videos:
         body = _patiently(request.stream(), self.settings.upload_idle_seconds)
         form = Form(request.headers["content-type"], body)
         received = await self.uploads.receive(form.file_chunks())
-        key, details = received.object.key, form.details
-        await self.uploads.meant_for(key, uploaded_video_id(details.gallery, received.sha256))
-        accepted = await self.acceptance.uploaded(received, self.settings.s3_bucket, details)
-        await self.uploads.settle(key, kept=accepted.video.object.key == key)
+        # Where this fails only the sweep may remove the object: whether its transaction was committed may be unknown.
+        accepted = await self.acceptance.uploaded(received, self.settings.s3_bucket, form.details)
+        if accepted.video.object.key != received.object.key:
+            await self.uploads.discard(received.object.key)
         return accepted
 
     async def _announce(self, request: Request) -> Accepted:
@@ -120,14 +119,18 @@ class Videos:
         except (ValueError, RecursionError) as error:
             raise Problem(400, f"The body is not JSON: {error}") from None
         announced = valid(Announcement, given)
+        bucket, key = announced.object.bucket, announced.object.key
+        if not self.settings.announceable.announceable(bucket, key):
+            refusal = self.settings.announceable.refusal(bucket)
+            raise Problem(422, refusal, errors=[ProblemField(field="object", message="may not be announced")])
         try:
-            info = await self.objects.head(announced.object.key, bucket=announced.object.bucket)
+            info = await self.objects.head(key, bucket=bucket)
         except ObjectMissingError:
             missing = ProblemField(field="object", message="there is no such object in S3")
             raise Problem(422, "The object is not there.", errors=[missing]) from None
         if announced.name is None:
-            announced = announced.model_copy(update={"name": clean_name(announced.object.key)})
-        return await self.acceptance.announced(announced.object.bucket, info, announced, announced.video_id)
+            announced = announced.model_copy(update={"name": clean_name(key)})
+        return await self.acceptance.announced(bucket, info, announced, announced.video_id)
 
 
 async def _patiently(body: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:

@@ -11,12 +11,13 @@ and what a service refuses `RequestRefusedError` (`NotFoundError`).
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 import httpx2
 
@@ -24,7 +25,15 @@ from castlist.api.resources import Appearance, Command, Gallery, Profile, Resour
 from castlist_client.files import CountingReader, Progress, sha256_of
 from castlist_client.transport import ClientError, NotFoundError, RequestRefusedError, Transport, UnreachableError
 
-__all__ = ["Client", "ClientError", "NotFoundError", "RequestRefusedError", "Submitted", "UnreachableError"]
+__all__ = [
+    "Client",
+    "ClientError",
+    "ForeignAddressError",
+    "NotFoundError",
+    "RequestRefusedError",
+    "Submitted",
+    "UnreachableError",
+]
 
 A = TypeVar("A", bound=Resource)
 
@@ -35,6 +44,14 @@ _PATIENCE_WATCHING = 60.0
 # query-api sends a comment every 15 s: a stream that was silent for three of them is dead.
 _STREAM_TIMEOUT = httpx2.Timeout(10, read=45)
 _UPLOAD_TIMEOUT = httpx2.Timeout(60, connect=5, read=300)
+
+
+# No other server, and no step upwards.
+_CROP = re.compile(r"/crops(/(?!\.{1,2}(/|$))[A-Za-z0-9._-]{1,160}){1,4}")
+
+
+class ForeignAddressError(ClientError):
+    """An address that a service named leads elsewhere: it is not asked."""
 
 
 class Submitted(VideoAccepted):
@@ -217,8 +234,10 @@ class Client:
         return await self._get(f"/commands/{_segment(command_id)}", Command)
 
     async def crop(self, url: str) -> bytes:
-        """The JPEG under a crop's `url`."""
-        return (await self._call("GET", urljoin(f"{self.query_url}/", url))).content
+        """The JPEG under a crop's `url`, which is one of query-api's own; ForeignAddressError for any other."""
+        if not _CROP.fullmatch(url):
+            raise ForeignAddressError(f"{url!r} is no crop of {self.query_url}")
+        return (await self._call("GET", self.query_url + url, follow_redirects=False)).content
 
     # --- underneath ---------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from castlist.api.resources import Appearance, Profile
 from castlist_client import contact_sheet_html
-from castlist_client.client import Client, NotFoundError
+from castlist_client.client import Client, ForeignAddressError, NotFoundError
 from castlist_client.formatting import most_seen_first
 
 _CROPS_AT_ONCE = 8
@@ -62,14 +62,14 @@ async def _appearances(client: Client, profile: Profile) -> list[Appearance]:
 
 
 async def _pictures(client: Client, appearances: Sequence[Appearance]) -> dict[str, bytes]:
-    """The crops by their URL, without those that a re-clustering has replaced since."""
+    """The crops by their URL, without those that a re-clustering has replaced since and those of other servers."""
     slots = asyncio.Semaphore(_CROPS_AT_ONCE)
 
     async def fetch(url: str) -> tuple[str, bytes | None]:
         async with slots:
             try:
                 return url, await client.crop(url)
-            except NotFoundError:
+            except (NotFoundError, ForeignAddressError):
                 return url, None
 
     fetched = await asyncio.gather(*(fetch(appearance.crop.url) for appearance in appearances if appearance.crop))

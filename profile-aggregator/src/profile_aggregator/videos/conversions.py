@@ -1,10 +1,12 @@
 """Between events, records and what identity computes with."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from castlist.contract.box import Box
 from castlist.contract.events import FacesEncoded
-from castlist.contract.ids import person_key
+from castlist.contract.ids import crop_key, person_key
 from castlist.contract.values import Segment
 from castlist.contract.vectors import Vector, VectorFace
 from castlist.store.records import PersonEncoding, PersonPlaces, PersonPresence, PersonRecord
@@ -13,9 +15,18 @@ from castlist_identity.domain import GalleryPerson, SightedAt, Track, VideoPerso
 
 
 def tracks_of(found: FacesEncoded) -> list[Track]:
-    """The tracks of one chunk (or one part of it)."""
+    """The tracks of one chunk (or one part of it).
+
+    Where their crops lie follows from whose they are, whatever the event says: it could name others' or another server.
+    """
     return [
-        Track(found.chunk, track.track, track.sightings, tuple(map(VectorFace.decoded, track.faces)), track.crop)
+        Track(
+            found.chunk,
+            track.track,
+            track.sightings,
+            tuple(map(VectorFace.decoded, track.faces)),
+            replace(track.crop, key=crop_key(found.video_id, found.epoch, found.chunk, track.track)),
+        )
         for track in found.tracks
     ]
 

@@ -5,6 +5,7 @@ import re
 from starlette.requests import Request
 from starlette.responses import Response
 
+from castlist.contract.ids import ID_PATTERN
 from castlist.ports.errors import ObjectMissingError
 from castlist.ports.objects import Objects
 from castlist.service.operations import Reply, operation
@@ -12,7 +13,7 @@ from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery
 from query_api.endpoints.replies import none
 
-_PATH = re.compile(r"^[A-Za-z0-9._-]{1,128}/\d+/\d+-\d+\.jpg$")
+_PATH = re.compile(ID_PATTERN.removeprefix("^").removesuffix("$") + r"/[0-9]+/[0-9]+-[0-9]+\.jpg")
 
 
 class Crops:
@@ -31,7 +32,7 @@ class Crops:
     async def get_crop(self, request: Request, _: NoQuery) -> Response:
         """Send one crop, by its `url`. It names the run that cut it, so it never changes and may be kept for ever."""
         path = request.path_params["path"]
-        if not _PATH.match(path):
+        if not _PATH.fullmatch(path):
             raise Problem(404, "There is no such crop.")
         try:
             picture = await self._objects.get(f"crops/{path}")

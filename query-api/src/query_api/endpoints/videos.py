@@ -17,6 +17,7 @@ from castlist.service.request_parsing import NoQuery
 from castlist.store.query import ANY, eq
 from castlist.store.records import ProfileRecord, VideoRecord
 from castlist.tasks.commands import FAILED
+from castlist.tasks.video_objects import AllowedObjects
 from query_api.command_outbox import COMMANDED, CommandOutbox
 from query_api.endpoints.galleries import ensure_known
 from query_api.endpoints.replies import none, one, page
@@ -32,8 +33,8 @@ _FILE = "application/octet-stream"
 class Videos:
     """/videos …"""
 
-    def __init__(self, model: ReadModel, objects: Objects, commands: CommandOutbox) -> None:
-        self._model, self._objects, self._commands = model, objects, commands
+    def __init__(self, model: ReadModel, objects: Objects, allowed: AllowedObjects, commands: CommandOutbox) -> None:
+        self._model, self._objects, self._allowed, self._commands = model, objects, allowed, commands
 
     @operation(
         "GET",
@@ -120,6 +121,8 @@ class Videos:
         """Send the video's file, or a range of it."""
         video = await self._video(request)
         stored = video.object
+        if not self._allowed.readable(video):
+            raise Problem(404, "The file is none that may be shown.")
         try:
             info = await self._objects.head(stored.key, bucket=stored.bucket)
         except ObjectMissingError:

@@ -5,11 +5,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from castlist.api.resources import Status
-from castlist.contract.values import GalleryId, VideoId
+from castlist.contract.values import ExternalId, GalleryId, PersonName, VideoId
 from castlist.service.request_parsing import Query
 
 Limit = Annotated[int, Field(ge=1, le=500, description="rows a page")]
-Text = Annotated[str, Field(min_length=1, max_length=256)]
 InGallery = Annotated[GalleryId | None, Field(description="only those of this gallery")]
 InVideo = Annotated[VideoId | None, Field(description="only those of this video")]
 
@@ -36,7 +35,7 @@ class ProfileQuery(Paged):
 
     gallery: InGallery = None
     video_id: InVideo = None
-    name: Annotated[Text | None, Field(description="only those of exactly this name")] = None
+    name: Annotated[PersonName | None, Field(description="only those of exactly this name")] = None
     sort: Annotated[
         Literal["created_at", "-created_at", "name"], Field(description="the oldest, the newest, or by name")
     ] = "created_at"
@@ -49,4 +48,6 @@ class VideoQuery(Paged):
     sha256: Annotated[
         Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None, Field(description="only that with these bytes")
     ] = None
-    external_id: Annotated[Text | None, Field(description="only those that were put in with it")] = None
+    external_id: Annotated[
+        ExternalId | None, Field(min_length=1, description="only those that were put in with it")
+    ] = None

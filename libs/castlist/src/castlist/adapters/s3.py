@@ -219,11 +219,15 @@ class S3Objects(Objects):
                 found += [_info(item["Key"], item, item["Size"]) for item in page.get("Contents", ())]
         return found
 
-    async def abort_stale_uploads(self, older_than: float) -> int:
+    async def abort_stale_uploads(self, older_than: float, prefix: str = "") -> int:
         limit = datetime.now(UTC) - timedelta(seconds=older_than)
+        stale: list[dict[str, Any]] = []
         with _translated("uploads"):
-            listed = await self._client.list_multipart_uploads(Bucket=self.bucket)
-            stale = [u for u in listed.get("Uploads", ()) if u["Initiated"] < limit]
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
+            async for page in pages:
+                # Not every server looks at the prefix.
+                ours = [one for one in page.get("Uploads", ()) if one["Key"].startswith(prefix)]
+                stale += [one for one in ours if one["Initiated"] < limit]
             for upload in stale:
                 await self._client.abort_multipart_upload(
                     Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]

@@ -19,7 +19,7 @@ from pydantic import (
 
 from castlist.contract import values
 from castlist.contract.box import Box
-from castlist.contract.values import AnalysisSettings, FrameSize, Segment
+from castlist.contract.values import AnalysisSettings, FrameSize, PersonName, Segment
 
 Status = Literal["queued", "processing", "done", "failed", "cancelled"]
 R = TypeVar("R", bound="Resource")
@@ -233,7 +233,7 @@ class ProfileChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "Ada Lovelace"}})
 
-    name: Annotated[str, Field(min_length=1, max_length=256)] | None
+    name: PersonName | None
 
 
 # --- videos -----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from castlist.contract.bounds import MOST_PERSONS, MOST_REASONS, MOST_SEGMENTS, MOST_TRACKS, MOST_WARNINGS
 from castlist.contract.box import Pixels
+from castlist.contract.text import printable
 from castlist.contract.values import (
     AnalysisSettings,
     ChunkCount,
@@ -71,6 +72,11 @@ class VideoUploaded(Event):
     sha256: Sha256 | None = None
     recorded_at: Moment | None = None
     external_id: ExternalId | None = None
+
+    @property
+    def shown_name(self) -> str:
+        """What the video is called: as was said, or the last part of the object's key."""
+        return self.name or printable(self.object.key.rsplit("/", 1)[-1]) or "unnamed"
 
 
 class ChunkPlanned(Event):

@@ -5,12 +5,16 @@ import uuid
 # The root of every derived id. Changing it would orphan everything that was ever stored.
 _NAMESPACE = uuid.UUID("6f1c1f4e-5b0a-5e0e-9d0c-6d1f4a5c7e21")
 
-# No colon: the ids below are joined with it.
-ID_PATTERN = r"^[A-Za-z0-9._-]{1,128}$"
+# No colon: the ids below are joined with it. Not `.` or `..`: they are steps of paths, here and in URLs.
+ID_PATTERN = r"^([A-Za-z0-9_-][A-Za-z0-9._-]{0,127}|\.[A-Za-z0-9_-][A-Za-z0-9._-]{0,126}|\.\.[A-Za-z0-9._-]{1,126})$"
+# Names only: an access point's ARN, say, would have us speak to other servers, and two dots are a step upwards.
+BUCKET_PATTERN = r"^[a-z0-9](\.?[a-z0-9_-])+$"
 GALLERY_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
-PERSON_PATTERN = r"^[A-Za-z0-9._-]{1,128}:[1-9][0-9]{0,15}:[0-9]{1,16}$"
+PERSON_PATTERN = ID_PATTERN.removesuffix("$") + r":[1-9][0-9]{0,15}:[0-9]{1,16}$"
 OWN_UPLOADS = "videos/"
 """Objects under this prefix of our bucket came through ingest; others belong to the system that announced them."""
+CROPS = "crops/"
+"""Objects under this prefix of our bucket were cut out of videos."""
 
 
 def derived(*parts: str | int) -> str:
@@ -80,7 +84,7 @@ def upload_key(nonce: str) -> str:
 
 def crops_prefix(video_id: str, epoch: int) -> str:
     """Everything one run cut out of its video."""
-    return f"crops/{video_id}/{epoch}/"
+    return f"{CROPS}{video_id}/{epoch}/"
 
 
 def crop_key(video_id: str, epoch: int, chunk: int, track: int) -> str:

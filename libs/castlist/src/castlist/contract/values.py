@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from castlist.contract.bounds import (
     ENCODING_LIMIT,
@@ -26,24 +26,26 @@ from castlist.contract.bounds import (
     WHOLE,
 )
 from castlist.contract.box import Box, Pixels
-from castlist.contract.ids import GALLERY_PATTERN, ID_PATTERN, PERSON_PATTERN
+from castlist.contract.ids import BUCKET_PATTERN, GALLERY_PATTERN, ID_PATTERN, PERSON_PATTERN
+from castlist.contract.text import printable
 
 ENCODING_SIZE = 128
 _ENCODING = struct.Struct(f"<{ENCODING_SIZE}f")
 # An id with a pattern says its length there; other texts say how many characters they have at most.
 VideoId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 GalleryId = Annotated[str, StringConstraints(pattern=GALLERY_PATTERN)]
+Bucket = Annotated[str, StringConstraints(pattern=BUCKET_PATTERN, min_length=3, max_length=63)]
 ProfileId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 TaskId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 PersonKey = Annotated[str, StringConstraints(pattern=PERSON_PATTERN)]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")]
 """A word for programs: why something failed, was left out, or is to be warned of."""
-Sentence = Annotated[str, StringConstraints(max_length=LONGEST_MESSAGE)]
+Sentence = Annotated[str, BeforeValidator(printable), StringConstraints(max_length=LONGEST_MESSAGE)]
 """What is said to people; who writes it cuts it (`in_short`)."""
 ObjectKey = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-VideoName = Annotated[str, StringConstraints(max_length=1024)]
-ExternalId = Annotated[str, StringConstraints(max_length=256)]
-PersonName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+VideoName = Annotated[str, BeforeValidator(printable), StringConstraints(max_length=1024)]
+ExternalId = Annotated[str, BeforeValidator(printable), StringConstraints(max_length=256)]
+PersonName = Annotated[str, BeforeValidator(printable), StringConstraints(min_length=1, max_length=256)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{64}$", to_lower=True)]
 Epoch = Annotated[int, Field(ge=1, le=WHOLE)]
 Whole = Annotated[int, Field(ge=0, le=WHOLE)]
@@ -197,8 +199,8 @@ class VideoWarning:
     `code` is one of `castlist.contract.video_warnings.WARNING_CODES`, or what a newer version says.
     """
 
-    code: Annotated[str, StringConstraints(min_length=1, max_length=64)]
-    message: Annotated[str, StringConstraints(max_length=1000)]
+    code: Annotated[str, BeforeValidator(printable), StringConstraints(min_length=1, max_length=64)]
+    message: Annotated[str, BeforeValidator(printable), StringConstraints(max_length=1000)]
     start: Seconds | None = None
     end: Seconds | None = None
 

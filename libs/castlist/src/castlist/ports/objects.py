@@ -32,7 +32,9 @@ class Upload(Protocol):
 
 
 class Objects(Protocol):
-    """The part of S3 we rely on. `bucket` None is our own."""
+    """The part of S3 we rely on. `bucket` None is our own, which has a name."""
+
+    bucket: str
 
     async def put(self, key: str, data: bytes, content_type: str) -> ObjectInfo: ...
 
@@ -67,8 +69,8 @@ class Objects(Protocol):
 
     async def list(self, prefix: str) -> list[ObjectInfo]: ...
 
-    async def abort_stale_uploads(self, older_than: float) -> int:
-        """Abort uploads begun more than `older_than` seconds ago by processes that are gone."""
+    async def abort_stale_uploads(self, older_than: float, prefix: str = "") -> int:
+        """Abort uploads under `prefix` that began more than `older_than` seconds ago; how many."""
         ...
 
     async def ping(self) -> None: ...

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from castlist.service.trusted_requests import LOOPBACK
+from castlist.tasks.video_objects import AllowedObjects
 
 
 def _cache() -> Path:
@@ -25,6 +26,10 @@ class Settings(BaseSettings):
     mongo_database: Annotated[str, Field(description="database that holds everything")] = "castlist"
     s3_endpoint: Annotated[str, Field(description="S3, by its endpoint")] = "http://127.0.0.1:9000"
     s3_bucket: Annotated[str, Field(description="bucket for videos and crops")] = "castlist"
+    allowed_objects: Annotated[
+        str,
+        Field(description="objects that may be announced: `bucket` or `bucket/folder`, …; default all of S3_BUCKET"),
+    ] = ""
     s3_access_key: Annotated[str, Field(description="S3 access key")] = "castlist"
     s3_secret_key: Annotated[str, Field(description="S3 secret key")] = "castlist-secret"
     s3_region: Annotated[str, Field(description="S3 region")] = "us-east-1"
@@ -50,6 +55,16 @@ class Settings(BaseSettings):
     def s3(self) -> tuple[str, str, str, str, str]:
         """What `castlist.adapters.s3.connect` takes, in its order."""
         return self.s3_endpoint, self.s3_bucket, self.s3_access_key, self.s3_secret_key, self.s3_region
+
+    @property
+    def announceable(self) -> AllowedObjects:
+        """Which objects may be videos."""
+        return AllowedObjects.told(self.s3_bucket, self.allowed_objects)
+
+    @model_validator(mode="after")
+    def _places_are_buckets(self) -> "Settings":
+        _ = self.announceable
+        return self
 
     @property
     def hosts(self) -> frozenset[str]:

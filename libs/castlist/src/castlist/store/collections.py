@@ -80,6 +80,7 @@ VIDEOS = Collection(
             **_texts_only(r.VideoRecord.external_id),
         ),
         _index(r.VideoRecord.created_at, r.VideoRecord.id),
+        _index((f"{name_of(r.VideoRecord.object)}.key", 1)),
     ),
 )
 TASKS = Collection(

@@ -59,6 +59,11 @@ def eq(member: Any, value: Any) -> Where:
     return Where({name_of(member): plain(value)})
 
 
+def eq_part(member: Any, part: str, value: Any) -> Where:
+    """That part of the field, which is a value of several, has this value."""
+    return Where({f"{name_of(member)}.{part}": plain(value)})
+
+
 def ne(member: Any, value: Any) -> Where:
     """The field has another value; with None: is there, and not null."""
     return Where({name_of(member): {"$ne": plain(value)}})

@@ -43,6 +43,8 @@ class VideoRecord(Record, frozen=True, kw_only=True):
     latest_task_id: str
     committed_epoch: int | None = None
     """the run whose people are in the gallery"""
+    uploaded: bool | None = None
+    """whether ingest wrote the object for this very video; None before that was noted: its id tells"""
 
 
 class VideoName(Record, frozen=True, kw_only=True):
@@ -92,14 +94,14 @@ class TaskRecord(Record, frozen=True, kw_only=True):
 
 
 class UploadRecord(Record, frozen=True, kw_only=True):
-    """An object being written, by its key, so that what a crash leaves can be found.
+    """An object being written, by its key, so that what a crash leaves can be found. The transaction that makes it a
+    video's removes the record.
 
     `condemned`: the sweep is taking it away, and it cannot be accepted any more.
     """
 
     started_at: datetime
     touched_at: datetime
-    video_id: str | None = None
     condemned: bool = False
 
 

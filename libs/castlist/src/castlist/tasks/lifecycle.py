@@ -31,6 +31,7 @@ ERROR_CODES = {
     "object_missing": "The object is not in S3 (any more).",
     "object_changed": "The object is another one than was announced.",
     "limits_exceeded": "It is larger or longer than this installation takes.",
+    "object_not_allowed": "The object may not be announced here: `ALLOWED_OBJECTS` says which may.",
     "decoder_crashed": "Decoding it killed or hung a worker, three times.",
     "worker_vanished": "The workers on it vanished ten times.",
     "internal": "A mistake of ours; the message says where.",

@@ -1,5 +1,6 @@
 """How videos and tasks come to be. Every step may be repeated, and happens once."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +16,8 @@ from castlist.store.store import Store
 from castlist.tasks.cancels import finish_cancelled
 from castlist.tasks.lifecycle import CANCELLED, QUEUED, finished_event
 
+Keep = Callable[[Store], Awaitable[None]]
+"""Says, inside the transaction, that the object is the video's from then on; may raise, and undo it."""
 _BEFORE_IT_BEGAN = TaskError("cancelled", "Cancelled before it began.")
 
 
@@ -44,11 +47,13 @@ async def register(
     *,
     announce: bool = False,
     instead_of: StoredObject | None = None,
+    keep: Keep | None = None,
 ) -> Registered:
     """Make the video and the task that `uploaded` speaks of, unless they are there.
 
     With `announce`, the event goes into the outbox in the same transaction; a video that was deleted begins again with
-    its next epoch. `instead_of`: with this task the video gets the event's object in the place of that one.
+    its next epoch. `instead_of`: with this task the video gets the event's object in the place of that one. `keep`: the
+    object was uploaded for this video; called where it becomes its object.
     VideoConflictError if the video's id stands for something else already, or was deleted.
     """
     await ensure_gallery(store, uploaded.gallery, now)
@@ -60,7 +65,7 @@ async def register(
         _ensure_same(video, uploaded)
         return Registered(video, task, created=False)
     registered = await store.transaction(
-        lambda transaction: _register_in(transaction, uploaded, now, announce, instead_of)
+        lambda transaction: _register_in(transaction, uploaded, now, announce, instead_of, keep)
     )
     # A cancel that committed beside us saw no task, and we saw no cancel. Each looks again; the later one sees both.
     if registered.created and await store.cancels.get(run) is not None:
@@ -70,15 +75,23 @@ async def register(
 
 
 async def _register_in(
-    transaction: Store, uploaded: VideoUploaded, now: datetime, announce: bool, instead_of: StoredObject | None
+    transaction: Store,
+    uploaded: VideoUploaded,
+    now: datetime,
+    announce: bool,
+    instead_of: StoredObject | None,
+    keep: Keep | None,
 ) -> Registered:
     video = await transaction.videos.get(uploaded.video_id)
+    placed = video is None or (video.object == instead_of and video.latest_epoch < uploaded.epoch)
     if video is None:
-        video = _new_video(uploaded, now)
+        video = _new_video(uploaded, now, keep is not None)
         await transaction.videos.insert(video)
-    elif video.object == instead_of and video.latest_epoch < uploaded.epoch:
-        restored = set_to(VideoRecord.object, uploaded.object)
+    elif placed:
+        restored = set_to(VideoRecord.object, uploaded.object) & set_to(VideoRecord.uploaded, keep is not None)
         video = await transaction.videos.update(with_id(video.id), restored) or video
+    if keep is not None and placed:
+        await keep(transaction)
     _ensure_same(video, uploaded)
     task = await transaction.tasks.get(task_id(uploaded.video_id, uploaded.epoch))
     if task is not None:
@@ -133,11 +146,11 @@ def _ensure_same(video: VideoRecord, uploaded: VideoUploaded) -> None:
         raise VideoConflictError(f"video {uploaded.video_id} is in gallery {video.gallery} already")
 
 
-def _new_video(uploaded: VideoUploaded, now: datetime) -> VideoRecord:
+def _new_video(uploaded: VideoUploaded, now: datetime, by_ingest: bool) -> VideoRecord:
     return VideoRecord(
         id=uploaded.video_id,
         gallery=uploaded.gallery,
-        name=uploaded.name or uploaded.object.key.rsplit("/", 1)[-1],
+        name=uploaded.shown_name,
         bytes=uploaded.bytes,
         sha256=uploaded.sha256,
         object=uploaded.object,
@@ -146,6 +159,7 @@ def _new_video(uploaded: VideoUploaded, now: datetime) -> VideoRecord:
         created_at=now,
         latest_epoch=uploaded.epoch,
         latest_task_id=task_id(uploaded.video_id, uploaded.epoch),
+        uploaded=by_ingest,
     )
 
 

@@ -24,7 +24,7 @@ class MemoryUpload(Upload):
     """Keeps parts apart until they are completed; its ETag tells, as S3's does, how many there were."""
 
     def __init__(self, objects: "MemoryObjects", key: str, content_type: str) -> None:
-        self._objects, self._key, self._type = objects, key, content_type
+        self._objects, self.key, self._type = objects, key, content_type
         self._data = bytearray()
         self._over = False
         self.begun = time.time()
@@ -42,7 +42,7 @@ class MemoryUpload(Upload):
             etag = f"{hashlib.md5(b''.join(parts)).hexdigest()}-{len(parts)}"
         self._over = True
         self._objects.uploads.discard(self)
-        return self._objects.store(self._key, data, self._type, etag)
+        return self._objects.store(self.key, data, self._type, etag)
 
     async def abort(self) -> None:
         self._over = True
@@ -115,8 +115,9 @@ class MemoryObjects(Objects):
     async def list(self, prefix: str) -> list[ObjectInfo]:
         return [one.info for key, one in sorted(self.buckets[self.bucket].items()) if key.startswith(prefix)]
 
-    async def abort_stale_uploads(self, older_than: float) -> int:
-        stale = [upload for upload in self.uploads if upload.begun < time.time() - older_than]
+    async def abort_stale_uploads(self, older_than: float, prefix: str = "") -> int:
+        limit = time.time() - older_than
+        stale = [upload for upload in self.uploads if upload.key.startswith(prefix) and upload.begun < limit]
         for upload in stale:
             await upload.abort()
         return len(stale)
