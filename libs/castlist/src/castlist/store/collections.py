@@ -152,8 +152,9 @@ PLANS = Collection(
     owner=WORKERS,
     writers=(AGGREGATOR,),
     readers=(),
-    kept="until a minute after its task has ended",
+    kept="until a minute after its task has ended, 90 days if it came later",
     growth="runs under way",
+    indexes=(_index(r.PlanRecord.created_at, expireAfterSeconds=_REPLAYED),),
 )
 CHUNKS = Collection(
     name="chunks",
