@@ -29,7 +29,7 @@ STATIC = {
 # those that need servers at most.
 SERVICES = ["-m", "services", "tests"]
 OWN_SERVICES = ["-m", "not services", "tests/integration"]
-UNITS = ["tests/unit", "tests/contract"]
+UNITS = ["tests/unit", "tests/contract", "tests/media"]
 Lane = Callable[[int | None], list[str]]
 _RUNNING: set["subprocess.Popen[bytes]"] = set()
 _STOPPING = threading.Event()
