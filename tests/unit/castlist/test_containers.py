@@ -7,6 +7,8 @@ import pytest
 from castlist.media.containers import CONTAINERS, ENOUGH, container_of
 from castlist.media.other_files import what_else
 
+UNITS_OF_H264 = b"\x00\x00\x00\x01\x67\x42\xc0\x00\x00\x01\x68\xce\x00\x00\x01\x65\x88\x84"
+
 
 def packets(stride: int, lead: int, count: int = 8) -> bytes:
     """MPEG-TS: packets of 188 bytes, `stride` apart, the first sync byte after `lead` bytes."""
@@ -56,6 +58,9 @@ def packets(stride: int, lead: int, count: int = 8) -> bytes:
         (b"DKIF\x00\x00", "video/x-ivf"),
         (b".RMF\x00\x00\x00\x12", "application/vnd.rn-realmedia"),
         (b"IMKH" + bytes(36) + b"\x00\x00\x01\xba\x44\x12" + bytes(8) + b"\x00\x00\x01\xe0\x07\xec", "video/mpeg"),
+        (b"XMNV" + bytes(range(1, 60)) + UNITS_OF_H264 * 4, "video/h264"),
+        (b"\x00\x00\x00\x01\x41\x9a" * 300 + UNITS_OF_H264, "video/h264"),
+        (b"\x00\x00\x01\xb8\x00\x08\x00\x00\x01\x00\x00\x0a\x00\x00\x01\xb3\x14\x00", "video/mpeg"),
         (bytes(range(256)) * 4 + packets(188, 0), "video/mp2t"),
         (
             b"RIFF\x00\x00\x00\x00CDXA" + bytes(56) + b"\x00\x00\x01\xba\x21" + bytes(7) + b"\x00\x00\x01\xe0\x07\xec",
@@ -96,6 +101,7 @@ def test_containers_of_video_are_known_by_their_first_bytes(head: bytes, kind: s
         (b"\x00\x01\x00\x00\x00\x0c\x00\x80\x00\x03\x00\x40OS/2", "in no video format known here"),
         (b"\x00\x00\x01\x00\x01\x00\x20\x20\x00\x00\x01\x00\x20\x00", "in no video format known here"),
         (b"PK\x03\x04" + b"\x00\x00\x01\xba\x44" + bytes(20) + b"\x00\x00\x01\xe0", "a ZIP archive"),
+        (b"XMNV" + bytes(range(1, 60)) + UNITS_OF_H264, "in no video format known here"),
         (b"\x00\x00", "in no video format known here"),
     ],
 )

@@ -131,6 +131,24 @@ def test_a_blu_ray_stream_is_known_and_read(make_video: MakeVideo) -> None:
     assert_read(make_video(**M2TS, frames=12), at_least=12)
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"container": "vob", "codec": "mpeg2video"},
+        {"container": "mpegts"},
+        {"container": "h264"},
+        {"container": "hevc", "codec": "libx265", "stream_options": {"x265-params": "log-level=none"}},
+        {"container": "mpeg2video", "codec": "mpeg2video"},
+    ],
+    ids=lambda how: how["container"],
+)
+def test_what_lies_behind_a_recorders_header_is_read(how: dict[str, Any], make_video: MakeVideo) -> None:
+    """Forty bytes that mean something to the recorder alone."""
+    path = make_video(**how, frames=40)
+    path.write_bytes(b"IMKH" + bytes(range(1, 37)) + path.read_bytes())
+    assert sum(1 for _ in ChunkDecoder(path, Chunk(0, None, None))) == 40
+
+
 def assert_read(path: Path, at_least: int) -> None:
     head = path.read_bytes()[:ENOUGH]
     container = container_of(head)

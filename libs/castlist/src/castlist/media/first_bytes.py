@@ -2,13 +2,17 @@
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 Recogniser = Callable[[bytes], bool]
 
 _H263_PICTURE = re.compile(rb"\x00\x00[\x80-\x83].", re.DOTALL)
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _START_CODE = re.compile(rb"\x00\x00\x01(?=(..))", re.DOTALL)
-_CODES_SEEN = 64
+_CODES_SEEN = 2000
+_TRANSPORT_TRIED = 500
+# So many of a bare stream's units must lie behind a recorder's own header, which is so long at most.
+_CODES_BEHIND, _HEADER = 8, 4096
 _LEVELS_OF_AVS = (b"\x10", b"\x20", b"\x22", b"\x40", b"\x42")
 _MXF_HEADER = b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02"
 # What begins a programme stream's packets: pack, system header, map, audio, video and private streams.
@@ -47,7 +51,7 @@ def is_mxf_behind_run_in(head: bytes) -> bool:
 def is_mpeg_ts(head: bytes) -> bool:
     """Packets of a transport stream, from wherever: it may begin within one, or behind a recorder's own header."""
     for packets in _TRANSPORT:
-        for match in packets.finditer(head):
+        for match in islice(packets.finditer(head), _TRANSPORT_TRIED):
             # A plain area of a picture, or a file full of one letter, is no stream.
             if len(set(head[match.start() : match.start() + 188])) > 1:
                 return True
@@ -77,9 +81,23 @@ def _codes(head: bytes) -> Iterator[tuple[int, int]]:
         yield match[1][0], match[1][1]
 
 
+def bare(recognise: Recogniser) -> Recogniser:
+    """Whether it says yes to the file, or to the many units of a stream that lie behind something else."""
+
+    def look(head: bytes) -> bool:
+        if recognise(head):
+            return True
+        first = _START_CODE.search(head, 0, _HEADER)
+        stream = b"" if first is None else head[first.start() :]
+        return len(list(_codes(stream))) >= _CODES_BEHIND and recognise(stream)
+
+    return look
+
+
 def is_mpeg_video(head: bytes) -> bool:
-    """MPEG-1 and MPEG-2: a sequence header first."""
-    return next(_codes(head), (0, 0))[0] == 0xB3
+    """MPEG-1 and MPEG-2: a sequence header first, or behind the first group of pictures."""
+    codes = [code for code, _ in _codes(head)]
+    return codes[:1] == [0xB3] or (codes[:1] == [0xB8] and 0xB3 in codes)
 
 
 def is_mpeg4_video(head: bytes) -> bool:
