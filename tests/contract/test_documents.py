@@ -1,14 +1,17 @@
 """`Documents`, in memory and in MongoDB."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from typing import Any
 
 import pytest
 
+from castlist.adapters.memory.stored_values import size_of
+from castlist.contract.bounds import LARGEST_DOCUMENT
 from castlist.ports.documents import Documents
-from castlist.ports.errors import AlreadyExistsError
+from castlist.ports.errors import AlreadyExistsError, DocumentTooLargeError
 
 VIDEOS, TASKS, GALLERIES, PROFILES, OUTBOX = "videos", "tasks", "galleries", "profiles", "outbox"
 
@@ -131,6 +134,52 @@ async def test_what_cannot_be_stored_is_refused(documents: Documents, value: Any
     with pytest.raises((OverflowError, TypeError)):
         await documents.insert(VIDEOS, {"_id": "v", "x": value})
     assert await documents.get(VIDEOS, "v") is None
+
+
+def _of(size: int, **more: Any) -> dict[str, Any]:
+    """A document of exactly so many bytes in MongoDB, with a bit of everything."""
+    document = {"_id": "large", "n": [1, 2**40, 1.5, None, True, {"at": datetime(2026, 1, 2, tzinfo=UTC)}], **more}
+    return {**document, "text": "é" + "x" * (size - size_of({**document, "text": "é"}))}
+
+
+WRITES: dict[str, Callable[[Documents, dict[str, Any]], Awaitable[Any]]] = {
+    "insert": lambda documents, document: documents.insert("videos", document),
+    "insert_many": lambda documents, document: documents.insert_many("videos", [document]),
+    "replace": lambda documents, document: documents.replace("videos", document),
+    "update": lambda documents, document: documents.update(
+        "videos", {"_id": "large"}, {"$set": {"text": document["text"], "n": document["n"]}}, upsert=True
+    ),
+    "in a transaction": lambda documents, document: documents.transaction(
+        lambda transaction: transaction.insert("videos", document)
+    ),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
+async def test_a_document_has_a_largest_size(
+    documents: Documents, write: Callable[[Documents, dict[str, Any]], Awaitable[Any]]
+) -> None:
+    """Up to it, it is stored; beyond, it is refused as what no retry mends, and nothing is left of it."""
+    with pytest.raises(DocumentTooLargeError):
+        await write(documents, _of(LARGEST_DOCUMENT + 1))
+    assert await documents.get("videos", "large") is None
+    await write(documents, _of(LARGEST_DOCUMENT))
+    assert await documents.get("videos", "large") == _of(LARGEST_DOCUMENT)
+
+
+async def test_a_document_does_not_grow_beyond_it(documents: Documents) -> None:
+    """Neither by what is added to a list nor by what is set in many; it stays as it was."""
+    document = _of(LARGEST_DOCUMENT - 20, gallery="g")
+    await documents.insert("videos", document)
+    change = {"$addToSet": {"n": {"$each": ["more than there is room for"]}}}
+    for growing in (
+        lambda: documents.update("videos", {"_id": "large"}, change),
+        lambda: documents.update_many("videos", {"gallery": "g"}, change),
+        lambda: documents.update_each("videos", {"large": change}),
+    ):
+        with pytest.raises(DocumentTooLargeError):
+            await growing()
+    assert await documents.get("videos", "large") == document
 
 
 async def test_an_id_is_taken_once(documents: Documents) -> None:

@@ -9,10 +9,11 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from castlist.contract.bounds import LARGEST_DOCUMENT
 from castlist.contract.box import Box
 from castlist.contract.values import AnalysisSettings, Crop, FrameSize, GallerySettings, StoredObject
 from castlist.ports.documents import Documents
-from castlist.ports.errors import AlreadyExistsError
+from castlist.ports.errors import AlreadyExistsError, DocumentTooLargeError
 from castlist.store import pending, records
 from castlist.store.collections import COLLECTIONS, Collection
 from castlist.store.query import (
@@ -127,6 +128,21 @@ async def test_any_record_comes_back_as_it_was(store: Store, collection: Collect
         await table.delete(with_id(record.id))
         assert await table.upsert(record.id, insert_as(record)) == record
         await table.delete(with_id(record.id))
+
+
+async def test_a_record_that_is_too_large_is_named(store: Store) -> None:
+    """By its collection and its id, whichever way it comes."""
+    large = msgspec.structs.replace(TASK, video_name="x" * LARGEST_DOCUMENT)
+    for write in (
+        lambda: store.tasks.insert(large),
+        lambda: store.tasks.insert_many([large]),
+        lambda: store.tasks.replace(large),
+        lambda: store.tasks.replace_many([large]),
+        lambda: store.tasks.upsert("t", insert_as(large)),
+    ):
+        with pytest.raises(DocumentTooLargeError, match=r"tasks .*\bt\b"):
+            await write()
+    assert await store.tasks.count() == 0
 
 
 def some(kind: type[Record], count: int = 8) -> list[Any]:

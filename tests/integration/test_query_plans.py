@@ -43,11 +43,11 @@ from ingest.endpoints.videos import Videos
 from ingest.settings import Settings
 from ingest.upload_stream import Uploads
 from ingest.upload_sweeper import sweep_uploads
-from profile_aggregator.app import handlers
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.maintenance import GalleryMaintenance
 from profile_aggregator.commits.turns import Turns
+from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.reconciler import Reconciler
 from profile_aggregator.retention import Retention
 from profile_aggregator.videos.handlers import VideoHandlers
@@ -110,7 +110,7 @@ class Services:
         self.retention = Retention(store, clock)
         self.maintenance = GalleryMaintenance(store, galleries, committer, clock)
         self.reconciler = Reconciler(store, objects, publisher, self.relay, videos, self.turns.ring, clock, after=5.0)
-        self.aggregator = handlers(videos, committer, self.turns)
+        self.aggregator = Dispatch(videos, committer, self.turns).table
         worker, slots = servers.worker(folder), InlineSlots(job)
         self.worker = {
             VideoUploaded: PlanVideo(worker, slots, 4).handle,

@@ -16,7 +16,7 @@ from castlist.adapters.memory import MemoryDocuments, MemoryLog, MemoryObjects
 from castlist.contract.codec import decode, encode
 from castlist.contract.events import Event
 from castlist.contract.topics import BY_NAME, TOPICS, topic_of
-from castlist.messaging.delivery import PostponedError, deliver
+from castlist.messaging.delivery import Handler, PostponedError, deliver
 from castlist.messaging.fair_queue import Turn
 from castlist.messaging.liveness import Liveness
 from castlist.messaging.outbox_relay import OutboxRelay
@@ -37,8 +37,8 @@ from frame_workers.slots.pool import Slots
 from frame_workers.slots.protocol import JobMessage
 from testkit.faults import DiedError, Faults
 
-Handler = Callable[[Any], Awaitable[None]]
-Start = Callable[[], Mapping[type[Event], Handler]]
+Handle = Callable[[Any], Awaitable[None]]
+Start = Callable[[], Mapping[type[Event], Handle]]
 Job = Callable[[JobMessage], JobMessage]
 
 
@@ -106,11 +106,8 @@ class InMemory:
         )
         return left
 
-    async def deliver(self, start: Start, *events: Event, waits: bool = False) -> None:
-        """Each event to the process that `start` makes, until it is dealt with; a process that dies is started anew.
-
-        A handler that `waits` for servers itself never raises UnavailableError; others are called again.
-        """
+    async def deliver(self, start: Start, *events: Event) -> None:
+        """Each event to the process that `start` makes, until it is dealt with; a process that dies is started anew."""
         handlers = start()
         for event in events:
             topic = topic_of(event)
@@ -118,12 +115,10 @@ class InMemory:
             handled = False
             while not handled:
                 try:
-                    await deliver(message, topic, handlers[type(event)], self.publisher)
+                    await deliver(message, topic, _Strict(handlers), self.publisher)
                     handled = True
-                except UnavailableError:
-                    assert not waits, "the consumer would take it for a mistake of ours"
                 except PostponedError:
-                    assert waits, "only what the consumer delivers is postponed"
+                    continue
                 except DiedError:
                     self.faults.restart()
                     handlers = start()
@@ -151,6 +146,21 @@ class InMemory:
             liveness=Liveness(),
             clock=self.clock,
         )
+
+
+class MistakeError(BaseException):
+    """A handler raised what it must not, again and again. It is no Exception, so nothing catches it."""
+
+
+class _Strict(Handler):
+    def __init__(self, handlers: Mapping[type[Event], Handle]) -> None:
+        self._handlers = handlers
+
+    async def handle(self, event: Event) -> None:
+        await self._handlers[type(event)](event)
+
+    async def fail(self, event: Event, error: Exception) -> None:
+        raise MistakeError(event.event) from error
 
 
 _RANDOM = re.compile(r"[0-9a-f]{32}")

@@ -5,10 +5,9 @@ Reads top-down as the pipeline; only this module constructs adapters.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any
 
 from starlette.applications import Starlette
 
@@ -17,17 +16,6 @@ from castlist.adapters import mongo, s3
 from castlist.adapters.kafka.observer import KafkaObserver
 from castlist.adapters.kafka.publisher import KafkaPublisher
 from castlist.clock import now_utc
-from castlist.contract.commands import CancelVideo, ChangeSettings, DeleteVideo, RenameProfile
-from castlist.contract.events import (
-    ChunkFailed,
-    ChunkProgressed,
-    Event,
-    FacesEncoded,
-    VideoPeopleFound,
-    VideoPlanned,
-    VideoRejected,
-    VideoUploaded,
-)
 from castlist.contract.topics import (
     FACE_ENCODINGS,
     GALLERY_COMMITS,
@@ -46,11 +34,11 @@ from castlist.service.periodic import every
 from castlist.service.problems import EXCEPTION_HANDLERS
 from castlist.store import kafka_topics
 from castlist.store.store import Store
-from castlist.tasks.commands import Command
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.maintenance import PAUSE, GalleryMaintenance
 from profile_aggregator.commits.turns import Turns
+from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.reconciler import RECONCILE_EVERY, Reconciler
 from profile_aggregator.retention import CLEAR_EVERY, Retention
 from profile_aggregator.settings import Settings
@@ -62,33 +50,6 @@ log = logging.getLogger(__name__)
 TOPICS = (VIDEO_UPLOADED, FACE_ENCODINGS, GALLERY_COMMITS, VIDEO_CONTROL)
 _OUTBOX = (PROFILE_EVENTS, GALLERY_COMMITS, VIDEO_UPLOADED, VIDEO_CONTROL)
 _WATCH_EVERY = 1.0
-
-
-def handlers(
-    videos: VideoHandlers, committer: Committer, turns: Turns
-) -> Mapping[type[Event], Callable[[Any], Awaitable[None]]]:
-    """What is done with each event."""
-
-    async def commit(event: VideoPeopleFound) -> None:
-        turns.ring(event.gallery)
-
-    async def command(command: Command) -> None:
-        await committer.stage(command)
-        turns.ring(command.gallery)
-
-    return {
-        VideoUploaded: videos.uploaded,
-        VideoPlanned: videos.planned,
-        FacesEncoded: videos.encoded,
-        ChunkProgressed: videos.progressed,
-        ChunkFailed: videos.chunk_failed,
-        VideoRejected: videos.rejected,
-        CancelVideo: videos.cancelled,
-        VideoPeopleFound: commit,
-        RenameProfile: command,
-        DeleteVideo: command,
-        ChangeSettings: command,
-    }
 
 
 async def main(settings: Settings) -> None:
@@ -111,13 +72,10 @@ async def main(settings: Settings) -> None:
         await retry_while_unavailable(admin.ensure_topics)(settings, store)
         topics = await retry_while_unavailable(kafka_topics.known)(store)
         app, state = faust_app.make_app(settings, topics.created), AgentState()
-        table = handlers(videos, committer, turns)
-
-        async def handle(event: Event) -> None:
-            await table[type(event)](event)
+        dispatch = Dispatch(videos, committer, turns)
 
         for topic in TOPICS:
-            loop = partial(consume, topic=topic, handle=handle, publisher=publisher, state=state)
+            loop = partial(consume, topic=topic, handler=dispatch, publisher=publisher, state=state)
             faust_app.add_agent(app, topic, loop)
 
         async def assigned() -> None:

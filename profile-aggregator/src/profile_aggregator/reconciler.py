@@ -4,11 +4,14 @@ Kafka's data may be lost, even all of it.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from castlist.contract.ids import run_key
+from castlist.messaging.delivery import attempted, reason_of
 from castlist.messaging.outbox_relay import OutboxRelay
+from castlist.ports.errors import UnavailableError
 from castlist.ports.messages import Publisher
 from castlist.ports.objects import Objects
 from castlist.store import kafka_topics
@@ -55,15 +58,16 @@ class Reconciler:
         self._clock, self._after = clock, timedelta(seconds=after)
 
     async def run(self) -> None:
-        """One round. UnavailableError if a server is away: the next one does it."""
-        await self._relay.sweep()
+        """One round. UnavailableError if a server is away: the next one does it. What goes wrong otherwise about one
+        step, gallery or task keeps none of the others."""
+        await _alone("sweep", self._relay.sweep)
         for gallery in await self._waiting_galleries():
             self._ring(gallery)
-        await sweep_deleted(self._store, self._objects)
+        await _alone("deletions", partial(sweep_deleted, self._store, self._objects))
         topics = await kafka_topics.known(self._store)
         lost = topics.created > topics.made_good
         for task in await self._stalled(lost):
-            await self._announce(task)
+            await self._announce_or_fail(task)
         if lost:
             # Only this loss is dealt with; another one meanwhile has raised the count.
             await kafka_topics.note_made_good(self._store, topics.created)
@@ -79,6 +83,12 @@ class Reconciler:
             where &= below(TaskRecord.updated_at, now - self._after)
         found = await self._store.tasks.find(where, sort=[ascending(TaskRecord.created_at)])
         return [task for task in found if everything or task.announce_after is None or task.announce_after <= now]
+
+    async def _announce_or_fail(self, task: TaskRecord) -> None:
+        async def fail(error: Exception) -> None:
+            await self._videos.failed(task.video_id, task.epoch, reason_of(error))
+
+        await attempted(partial(self._announce, task), fail, {"task": task.id})
 
     async def _announce(self, task: TaskRecord) -> None:
         now, times = self._clock(), task.announced + 1
@@ -97,9 +107,18 @@ class Reconciler:
 
     async def _announce_chunks(self, plan: PlanRecord, task: TaskRecord, now: datetime) -> None:
         received = await self._store.chunks.find_parts(ReceivedPart, eq(ChunkResultRecord.run, plan.id))
-        missing = missing_chunks(len(plan.chunks), finished_chunks(received))
+        missing = missing_chunks(len(plan.chunks), finished_chunks(len(plan.chunks), received))
         if not missing:
             await self._videos.complete(task.video_id, task.epoch)
             return
         again = chunks_planned(plan, task.video_id, task.epoch, missing[: plan.window], now)
         await self._publisher.publish(*again)
+
+
+async def _alone(name: str, step: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await step()
+    except UnavailableError:
+        raise
+    except Exception:
+        log.exception("round_failed", extra={"step": name})

@@ -16,10 +16,10 @@ from castlist.store.migrations import migrate
 from castlist.store.query import eq
 from castlist.store.records import AppearanceRecord
 from castlist.store.store import Store, Table
-from profile_aggregator.app import handlers
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.turns import Turns
+from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.videos.handlers import VideoHandlers
 from testkit.installation import VERSIONS, WAITING, documents_in, messages_in
 
@@ -60,7 +60,7 @@ async def test_work_goes_on_where_it_was(folder: Path) -> None:
     relay = OutboxRelay(store, log.publisher(), now_utc, TOPICS)
     committer = Committer(store, objects, relay, GalleryCache(store), now_utc, 10)
     turns = Turns(committer.commit)
-    handle = handlers(VideoHandlers(store, objects, log.publisher(), now_utc), committer, turns)
+    handle = Dispatch(VideoHandlers(store, objects, log.publisher(), now_utc), committer, turns).table
     profiles = set(await store.profiles.ids())
 
     _, last = WAITING.encoded()

@@ -38,7 +38,7 @@ from frame_workers.settings import Settings
 from frame_workers.slots.child import Bounds, ChildLostError, JobError
 from frame_workers.slots.protocol import ChunkResult, JobMessage, JobRejectedError, PlanResult, Span
 from testkit.faults import Faults, at_every_moment
-from testkit.in_memory import Handler, InlineSlots, InMemory, Job
+from testkit.in_memory import Handle, InlineSlots, InMemory, Job
 
 CHUNKS = 3
 WINDOW = 2
@@ -78,7 +78,7 @@ class Workers:
             object=values.StoredObject(bucket="castlist", key=KEY, etag=stored.etag),
         )
 
-    def start(self) -> Mapping[type[Event], Handler]:
+    def start(self) -> Mapping[type[Event], Handle]:
         """A process; what the one before it remembered is gone.
 
         Whatever happened to that one, a face that was told of has its picture.
@@ -95,7 +95,7 @@ class Workers:
         }
 
     async def deliver(self, *events: Event) -> None:
-        await self.servers.deliver(self.start, *events, waits=True)
+        await self.servers.deliver(self.start, *events)
 
     def chunks(self) -> list[Event]:
         """The chunks that were handed out, each once."""

@@ -42,15 +42,15 @@ from castlist.store.records import (
 )
 from castlist.tasks import commands
 from castlist.tasks.registration import register
-from profile_aggregator.app import handlers
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.turns import Turns
+from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.reconciler import Reconciler
 from profile_aggregator.retention import Retention
 from profile_aggregator.videos.handlers import VideoHandlers
 from testkit.faults import DiedError, Faults, at_every_moment
-from testkit.in_memory import Handler, InMemory
+from testkit.in_memory import Handle, InMemory
 
 ADA, BO = 0.0, 5.0
 """Where two people lie on the first axis of the space of encodings: far apart."""
@@ -68,7 +68,7 @@ class Aggregator:
         self._delivered: set[str] = set()
         self.start()
 
-    def start(self) -> Mapping[type[Event], Handler]:
+    def start(self) -> Mapping[type[Event], Handle]:
         """A process; what the one before it remembered is gone."""
         servers = self.servers
         store, objects, publisher, clock = servers.store, servers.objects, servers.publisher, servers.clock
@@ -77,7 +77,7 @@ class Aggregator:
         videos = VideoHandlers(store, objects, publisher, clock)
         self.turns = Turns(committer.commit)
         self.reconciler = Reconciler(store, objects, publisher, relay, videos, self.turns.ring, clock, after=5.0)
-        return handlers(videos, committer, self.turns)
+        return Dispatch(videos, committer, self.turns).table
 
     async def deliver(self, *events: Event) -> None:
         """Each of these events, and what follows from it in `gallery.commits`."""

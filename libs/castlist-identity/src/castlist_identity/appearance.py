@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from castlist.contract.bounds import MOST_SEGMENTS
 from castlist.contract.values import Crop, Segment
 from castlist_identity.domain import VideoPerson
 from castlist_identity.video_people import best_crop, join_segments
@@ -32,11 +33,17 @@ class Appearance:
 
 
 def appearance_of(people: Iterable[Presence | VideoPerson], gap: float = GAP) -> Appearance:
-    """One appearance from one or more persons of one video, in any order. Raises ValueError where there is none."""
+    """One appearance from one or more persons of one video, in any order. Raises ValueError where there is none.
+
+    Where more than MOST_SEGMENTS would be left, `gap` is doubled until they are few enough.
+    """
     present = list(people)
     if not present:
         raise ValueError("an appearance needs a person")
     segments = join_segments((segment for person in present for segment in person.segments), gap)
+    while len(segments) > MOST_SEGMENTS:
+        gap *= 2
+        segments = join_segments(segments, gap)
     return Appearance(
         faces=sum(person.faces for person in present),
         seconds=sum(segment.end - segment.start for segment in segments),

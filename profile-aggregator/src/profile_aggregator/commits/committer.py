@@ -18,7 +18,7 @@ from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.ports.errors import AlreadyExistsError, UnavailableError
 from castlist.ports.objects import Objects
 from castlist.service.metrics import COMMIT_SECONDS, COMMITS, COMMITTED_VIDEOS
-from castlist.store.pending import event_of, ledger_id, recluster_id
+from castlist.store.pending import command_id, event_of, ledger_id, recluster_id
 from castlist.store.query import ascending, eq, not_of_kind, with_id, with_ids
 from castlist.store.records import (
     CommandError,
@@ -72,6 +72,12 @@ class Committer:
     async def stage(self, command: Command) -> None:
         """Remember a command; a `commit` carries it out, once."""
         await stage(self._store, command, self._clock())
+
+    async def refuse(self, command: Command, reason: str) -> None:
+        """Carry a command out no more: `internal` is its outcome."""
+        pending = await self._store.pending.get(command_id(command.event_id))
+        if pending is not None:
+            await self._fail_command(pending, CommandError("internal", reason))
 
     async def commit(self, gallery: str) -> bool:
         """Commit what is pending, the oldest first, up to a batch of it; False if nothing was.

@@ -5,10 +5,9 @@ import logging
 import os
 
 from castlist.contract.topics import Topic
-from castlist.messaging.delivery import Handle, deliver
+from castlist.messaging.delivery import Handler, deliver
 from castlist.messaging.liveness import Liveness
 from castlist.ports.messages import Message, Publisher
-from castlist.retry import retry_while_unavailable
 from castlist.service.exit_codes import ExitCode
 from profile_aggregator.stream.faust_app import Stream
 
@@ -23,8 +22,9 @@ class AgentState:
         self.draining = False
 
 
-async def consume(stream: Stream, topic: Topic, handle: Handle, publisher: Publisher, state: AgentState) -> None:
-    """Take one message after the other: outages are waited out, a bug ends the process.
+async def consume(stream: Stream, topic: Topic, handler: Handler, publisher: Publisher, state: AgentState) -> None:
+    """Take one message after the other. What goes wrong about one is dealt with in `deliver`; if that fails itself, the
+    process ends.
 
     A message counts as acknowledged when the loop asks for the next one.
     """
@@ -35,9 +35,9 @@ async def consume(stream: Stream, topic: Topic, handle: Handle, publisher: Publi
         message = Message(raw.topic, raw.partition, raw.offset, raw.key, raw.value)
         with state.liveness.at_work(topic.name):
             try:
-                await retry_while_unavailable(deliver)(message, topic, handle, publisher)
+                await deliver(message, topic, handler, publisher)
             except asyncio.CancelledError:
                 os._exit(ExitCode.CANCELLED)  # to raise it would acknowledge the message
             except BaseException:
-                log.exception("handler_failed", extra={"topic": topic.name, "offset": message.offset})
+                log.exception("delivery_failed", extra={"topic": topic.name, "offset": message.offset})
                 os._exit(ExitCode.BUG)

@@ -1,24 +1,43 @@
 """When a video is complete, and how far it is. Pure: a set of received results against a plan."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
+from castlist.contract.bounds import MOST_REASONS, MOST_RESULT_BYTES, MOST_TRACKS
 from castlist.store.records import ReceivedPart
 
 
-def finished_chunks(received: Iterable[ReceivedPart]) -> frozenset[int]:
-    """Chunks of which every part is there, in whatever order and however often they came."""
+def finished_chunks(planned: int, received: Iterable[ReceivedPart]) -> frozenset[int]:
+    """Planned chunks of which every part is there, in whatever order and however often they came."""
     parts: dict[int, set[int]] = defaultdict(set)
     needed: dict[int, int] = {}
     for one in received:
-        parts[one.chunk].add(one.part)
-        needed[one.chunk] = one.parts
-    return frozenset(chunk for chunk, there in parts.items() if there >= set(range(needed[chunk])))
+        if one.chunk < planned:
+            parts[one.chunk].add(one.part)
+            needed[one.chunk] = one.parts
+    return frozenset(chunk for chunk, there in parts.items() if sum(n < needed[chunk] for n in there) == needed[chunk])
 
 
 def missing_chunks(planned: int, finished: Iterable[int]) -> list[int]:
     """What a complete video still lacks, in order."""
     return sorted(set(range(planned)) - set(finished))
+
+
+def exceeds_limits(received: Iterable[ReceivedPart]) -> bool:
+    """Whether a video's results are too many to be put together: no detector finds so many faces."""
+    sizes = [(one.tracks, one.bytes) for one in received]
+    return sum(tracks for tracks, _ in sizes) > MOST_TRACKS or sum(bytes for _, bytes in sizes) > MOST_RESULT_BYTES
+
+
+def reasons_added_up(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """How many faces were left out for each reason, in order; those of rare reasons beyond MOST_REASONS as `other`."""
+    total: Counter[str] = Counter()
+    for some in counts:
+        total.update(some)
+    rare = [reason for reason, _ in total.most_common()[MOST_REASONS - 1 :]]
+    if len(rare) > 1:
+        total["other"] += sum(total.pop(reason) for reason in rare)
+    return dict(sorted(total.items()))
 
 
 def progress(planned: int, finished: int, running: Mapping[int, float]) -> float:

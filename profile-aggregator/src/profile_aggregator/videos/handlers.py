@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from castlist.contract.bounds import MOST_WARNINGS
 from castlist.contract.codec import UndecodableMessageError, decode_stored, encode
 from castlist.contract.commands import CancelVideo
 from castlist.contract.events import (
@@ -27,7 +28,7 @@ from castlist.contract.video_warnings import as_warning, summed_up
 from castlist.ports.errors import AlreadyExistsError
 from castlist.ports.messages import Publisher
 from castlist.ports.objects import Objects
-from castlist.store.query import Change, Where, add_each, ascending, eq, one_of, raise_to, set_to, with_id
+from castlist.store.query import Change, Where, add_each, ascending, below, eq, one_of, raise_to, set_to, with_id
 from castlist.store.records import (
     ChunkResultRecord,
     PendingRecord,
@@ -43,11 +44,18 @@ from castlist.tasks import cancels, lifecycle
 from castlist.tasks.registration import register
 from castlist_identity.domain import Track, VideoPeople
 from castlist_identity.video_people import PeopleSettings, people_of_video
-from profile_aggregator.videos.completion import finished_chunks, missing_chunks, progress
+from profile_aggregator.videos.completion import (
+    exceeds_limits,
+    finished_chunks,
+    missing_chunks,
+    progress,
+    reasons_added_up,
+)
 from profile_aggregator.videos.conversions import person_record, tracks_of
 
 log = logging.getLogger(__name__)
 _PROGRESS_EVERY = 0.5
+_TOO_MUCH = TaskError("limits_exceeded", "More faces were found in it than can be put together.")
 _UNREADABLE = TaskError("unreadable", "Not one frame of it could be decoded.")
 
 
@@ -68,8 +76,11 @@ class VideoHandlers:
 
     async def planned(self, event: VideoPlanned) -> None:
         """Work has begun. What is planned is shown with the plan's settings, in one change."""
-        await self._note_media_facts(event.video_id, event)
-        await self._show_at_work(event.video_id, event.epoch, add_each(TaskRecord.warnings, event.warnings))
+        # What was planned is what was stored, whatever a message says of it.
+        plan = await self._store.plans.get(run_key(event.video_id, event.epoch))
+        await self._note_media_facts(event.video_id, plan or event)
+        warnings = map(as_warning, plan.warnings) if plan else ()
+        await self._show_at_work(event.video_id, event.epoch, add_each(TaskRecord.warnings, warnings))
         await self.complete(event.video_id, event.epoch)
 
     async def _show_at_work(self, video_id: str, epoch: int, more: Change) -> None:
@@ -95,13 +106,16 @@ class VideoHandlers:
         if not await lifecycle.is_wanted(self._store, event.video_id, event.epoch):
             await self._discard_late(event)
             return
+        text = encode(event)
         result = ChunkResultRecord(
             id=_result_id(event),
             run=run_key(event.video_id, event.epoch),
             chunk=event.chunk,
             part=event.part,
             parts=event.parts,
-            event=encode(event).decode(),
+            tracks=len(event.tracks),
+            bytes=len(text),
+            event=text.decode(),
             at=self._clock(),
         )
         try:
@@ -128,6 +142,10 @@ class VideoHandlers:
     async def rejected(self, event: VideoRejected) -> None:
         """A video that cannot be worked through at all."""
         await self._fail(event.video_id, event.epoch, TaskError(event.code, event.message))
+
+    async def failed(self, video_id: str, epoch: int, reason: str) -> None:
+        """Something about this run goes wrong however often it is tried."""
+        await self._fail(video_id, epoch, TaskError("internal", reason))
 
     async def _fail(self, video_id: str, epoch: int, error: TaskError) -> None:
         await lifecycle.finish(self._store, video_id, epoch, lifecycle.FAILED, self._clock(), error)
@@ -156,12 +174,14 @@ class VideoHandlers:
     async def progressed(self, event: ChunkProgressed) -> None:
         """How far a running chunk is; shown at most twice a second."""
         run = run_key(event.video_id, event.epoch)
-        self._running[run][event.chunk] = event.fraction
         if time.monotonic() - self._shown.get(run, 0.0) < _PROGRESS_EVERY:
+            self._running[run][event.chunk] = event.fraction
             return
         plan = await self._store.plans.get(run)
-        if plan is not None:
-            await self._show(event.video_id, event.epoch, plan, finished_chunks(await self._received(run)))
+        if plan is not None and event.chunk < len(plan.chunks):
+            self._running[run][event.chunk] = event.fraction
+            done = finished_chunks(len(plan.chunks), await self._received(plan))
+            await self._show(event.video_id, event.epoch, plan, done)
 
     async def _show(self, video_id: str, epoch: int, plan: PlanRecord, done: frozenset[int]) -> None:
         running = self._running[plan.id]
@@ -177,8 +197,8 @@ class VideoHandlers:
             & set_to(TaskRecord.settings, plan.settings),
         )
 
-    async def _received(self, run: str) -> list[ReceivedPart]:
-        return await self._store.chunks.find_parts(ReceivedPart, eq(ChunkResultRecord.run, run))
+    async def _received(self, plan: PlanRecord) -> list[ReceivedPart]:
+        return await self._store.chunks.find_parts(ReceivedPart, _planned_results(plan))
 
     async def complete(self, video_id: str, epoch: int) -> None:
         """If every planned chunk is there: find the video's people and hand them to their gallery. Safe to repeat."""
@@ -186,7 +206,8 @@ class VideoHandlers:
         plan = await self._store.plans.get(run)
         if plan is None:
             return
-        done = finished_chunks(await self._received(run))
+        received = await self._received(plan)
+        done = finished_chunks(len(plan.chunks), received)
         missing = missing_chunks(len(plan.chunks), done)
         if not missing or time.monotonic() - self._shown.get(run, 0.0) >= _PROGRESS_EVERY:
             await self._show(video_id, epoch, plan, done)
@@ -196,6 +217,9 @@ class VideoHandlers:
             return
         if not await lifecycle.is_wanted(self._store, video_id, epoch):
             await self.forget(video_id, epoch)
+            return
+        if exceeds_limits(received):
+            await self._fail(video_id, epoch, _TOO_MUCH)
             return
         pending = await self._store.pending.get(run) or await self._find_people(plan, video_id, epoch)
         if pending is not None:
@@ -216,7 +240,7 @@ class VideoHandlers:
 
     async def _find_people(self, plan: PlanRecord, video_id: str, epoch: int) -> PendingVideo | None:
         order = [ascending(ChunkResultRecord.chunk), ascending(ChunkResultRecord.part)]
-        stored = await self._store.chunks.find(eq(ChunkResultRecord.run, plan.id), sort=order)
+        stored = await self._store.chunks.find(_planned_results(plan), sort=order)
         try:
             results = [decode_stored(FacesEncoded, one.event) for one in stored]
         except UndecodableMessageError as error:
@@ -230,8 +254,9 @@ class VideoHandlers:
             return None
         people = await asyncio.to_thread(_people, results, plan.settings)
         of_chunks = summed_up(one for result in results for one in result.warnings)
-        warnings = [*map(as_warning, plan.warnings), *of_chunks]
-        told = set_to(TaskRecord.faces_skipped, _skipped(results, people)) & add_each(TaskRecord.warnings, warnings)
+        warnings = [*map(as_warning, plan.warnings), *of_chunks][:MOST_WARNINGS]
+        skipped = reasons_added_up([people.skipped, *(result.faces_skipped for result in results)])
+        told = set_to(TaskRecord.faces_skipped, skipped) & set_to(TaskRecord.warnings, warnings)
         await self._store.tasks.update(_open(video_id, epoch), told)
         await self._note_media_facts(video_id, plan)  # the event that says the same may be late, or lost
         pending = PendingVideo(
@@ -259,15 +284,11 @@ def _open(video_id: str, epoch: int) -> Where:
     return with_id(task_id(video_id, epoch)) & one_of(TaskRecord.status, lifecycle.OPEN)
 
 
+def _planned_results(plan: PlanRecord) -> Where:
+    return eq(ChunkResultRecord.run, plan.id) & below(ChunkResultRecord.chunk, len(plan.chunks))
+
+
 def _people(results: Sequence[FacesEncoded], settings: AnalysisSettings) -> VideoPeople:
     tracks: list[Track] = [track for result in results for track in tracks_of(result)]
     rules = PeopleSettings(distance=settings.in_video_distance, min_sightings=settings.minimum_sightings)
     return people_of_video(tracks, rules)
-
-
-def _skipped(results: Sequence[FacesEncoded], people: VideoPeople) -> dict[str, int]:
-    total: dict[str, int] = defaultdict(int, people.skipped)
-    for result in results:
-        for reason, count in result.faces_skipped.items():
-            total[reason] += count
-    return dict(sorted(total.items()))

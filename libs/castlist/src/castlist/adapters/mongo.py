@@ -16,6 +16,7 @@ from pymongo import DeleteMany, InsertOne, ReadPreference, ReplaceOne, ReturnDoc
 from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
+    DocumentTooLarge,
     DuplicateKeyError,
     ExecutionTimeout,
     OperationFailure,
@@ -25,15 +26,18 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 
 from castlist.ports.documents import Change, Document, Documents, Where
-from castlist.ports.errors import AlreadyExistsError, UnavailableError
+from castlist.ports.errors import AlreadyExistsError, DocumentTooLargeError, UnavailableError
 from castlist.retry import pauses
 
 T = TypeVar("T")
 _BATCH = 5_000
 _MAJORITY = WriteConcern(w="majority", j=True, wtimeout=15_000)
-# A server that steps down, shuts down or recovers answers with one of these.
-_TRANSIENT_CODES = {11600, 11602, 10107, 13435, 13436, 189, 91, 262, 50, 89, 6, 7, 9001}
+# A server that steps down, shuts down or recovers answers with one of these; and one that does not let us in, or has no
+# room left: that is nobody's document.
+_TRANSIENT_CODES = {11600, 11602, 10107, 13435, 13436, 189, 91, 262, 50, 89, 6, 7, 9001, 13, 18, 14031}
 _DUPLICATE = 11000
+_BAD_VALUE = 2
+_TOO_LARGE = {10334, 17419, 17420}
 _EXISTS = 48
 _TRANSACTION_PATIENCE = 20.0
 
@@ -44,6 +48,24 @@ class _Conflict(Exception):
     """The server undid the transaction because of another one: run the body again."""
 
 
+def _codes(error: PyMongoError) -> set[int]:
+    """What the server said of it."""
+    if isinstance(error, BulkWriteError):
+        details = error.details or {}
+        return {one.get("code", 0) for one in [*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())]}
+    return {error.code} if isinstance(error, OperationFailure) and error.code is not None else set()
+
+
+def _is_too_large(error: PyMongoError) -> bool:
+    """What is to be inserted the server calls a bad value, what has grown by its own code."""
+    codes = _codes(error)
+    return (
+        isinstance(error, DocumentTooLarge)
+        or bool(codes & _TOO_LARGE)
+        or (_BAD_VALUE in codes and "object to insert too large" in str(error))
+    )
+
+
 @contextlib.contextmanager
 def _translated(in_transaction: bool) -> Iterator[None]:
     try:
@@ -51,11 +73,12 @@ def _translated(in_transaction: bool) -> Iterator[None]:
     except PyMongoError as error:
         if in_transaction and error.has_error_label("TransientTransactionError"):
             raise _Conflict(str(error)) from error
+        if _is_too_large(error):
+            raise DocumentTooLargeError(str(error)[:300]) from error
         if isinstance(error, DuplicateKeyError):
             raise AlreadyExistsError(str(error)) from error
         if isinstance(error, BulkWriteError):
-            details = error.details or {}
-            codes = {e.get("code") for e in [*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())]}
+            codes = _codes(error)
             if _DUPLICATE in codes:
                 raise AlreadyExistsError(str(error)) from error
             if codes and codes <= _TRANSIENT_CODES:

@@ -21,6 +21,8 @@ MOST_PARTS = 1_000
 """Of a chunk's result. A part has about half a megabyte."""
 MOST_TRACKS = 100_000
 """Of a video."""
+MOST_RESULT_BYTES = 2 * 1024 * 1024 * 1024
+"""Of all results of a video, as JSON."""
 MOST_SIGHTINGS = 10_000
 """Of a track, which ends with its chunk. Workers tell of 2,000 at most."""
 MOST_FACES = 100

@@ -6,16 +6,15 @@ ahead, so that what lies in a partition behind the messages of a busy gallery ne
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from typing import Protocol
 
 from castlist.contract.codec import decode
 from castlist.contract.errors import PermanentError
 from castlist.contract.events import Event
 from castlist.contract.topics import Topic
-from castlist.messaging.delivery import Handle, PostponedError, deliver
+from castlist.messaging.delivery import Handler, PostponedError, deliver
 from castlist.messaging.fair_queue import FairQueue, Turn
 from castlist.messaging.liveness import Liveness
 from castlist.ports.errors import UnavailableError
@@ -23,25 +22,12 @@ from castlist.ports.messages import Listened, Message, Partition, Publisher, Rea
 from castlist.retry import retry_while_unavailable
 
 log = logging.getLogger(__name__)
-_TRIES = 3
 _POLL = 0.5
 _PAUSE = 1.0
 _GALLERIES_AT_ONCE = 16
 
+Handle = Callable[[Event], Awaitable[None]]
 Listen = Callable[[], AbstractAsyncContextManager[Listened]]
-
-
-class Handler(Protocol):
-    """What is done with the events of a topic. Both may raise PermanentError: dealt with, and to be dead-lettered."""
-
-    async def handle(self, event: Event, /) -> None:
-        """Returns when the message may be acknowledged; PostponedError to be given it again. Waits while a server is
-        away; other exceptions are bugs."""
-        ...
-
-    async def fail(self, event: Event, error: Exception, /) -> None:
-        """The bug `error` came up again and again: say that the work on `event` has failed."""
-        ...
 
 
 class Consumer:
@@ -115,29 +101,15 @@ class Consumer:
 
     async def _deliver(self, message: Message) -> None:
         with self._liveness.at_work(self._topic.name):
-            await deliver(message, self._topic, self._handle, self._publisher, keep_unreadable=self._keep_unreadable)
+            await deliver(message, self._topic, self._handler, self._publisher, keep_unreadable=self._keep_unreadable)
             await retry_while_unavailable(self._subscription.commit)(message)
-
-    async def _handle(self, event: Event) -> None:
-        for attempt in range(1, _TRIES + 1):
-            try:
-                await self._handler.handle(event)
-                return
-            except (PermanentError, PostponedError):
-                raise
-            except Exception as error:
-                log.exception(
-                    "handler_failed", extra={"event": event.event, "event_id": event.event_id, "attempt": attempt}
-                )
-                if attempt == _TRIES:
-                    await self._handler.fail(event, error)
-            await asyncio.sleep(_PAUSE)
 
 
 class Listener:
     """Hands every event of `topic` to `handle`, beside all groups; `ready` is set when nothing can be missed any more.
 
-    What is published while Kafka is away is missed. Unreadable messages are passed over: a group's readers keep them.
+    What is published while Kafka is away is missed. Unreadable messages, and those that `handle` fails over, are passed
+    over: a group's readers keep them.
     """
 
     def __init__(self, listen: Listen, topic: Topic, handle: Handle) -> None:
@@ -163,6 +135,11 @@ class Listener:
                         event = decode(self._topic, message.value)
                     except PermanentError:
                         continue
-                    await self._handle(event)
+                    try:
+                        await self._handle(event)
+                    except UnavailableError:
+                        raise
+                    except Exception:
+                        log.exception("handler_failed", extra={"event": event.event, "event_id": event.event_id})
             finally:
                 self._messages = None

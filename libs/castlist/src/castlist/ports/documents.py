@@ -12,6 +12,8 @@ Change = Mapping[str, Any]
 class Documents(Protocol):
     """The part of MongoDB we rely on. Every write is majority-journaled before it returns.
 
+    A document that would have more than LARGEST_DOCUMENT bytes is refused with DocumentTooLargeError.
+
     `where` is a MongoDB filter of equality, $in, $nin, $ne, $gt, $gte, $lt, $lte, $exists, $or and $and; `change` an
     update of $set, $unset, $setOnInsert, $max, $min, $inc, $addToSet, $pull and $push, on dotted paths.
     """

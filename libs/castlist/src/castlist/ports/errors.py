@@ -9,8 +9,16 @@ class AlreadyExistsError(Exception):
     """A document with this `_id` (or another unique key) is there already."""
 
 
-class MessageTooLargeError(Exception):
-    """A message that the log does not take, now or later."""
+class TooLargeError(Exception):
+    """What a server takes neither now nor later."""
+
+
+class MessageTooLargeError(TooLargeError):
+    """A message over the log's limit."""
+
+
+class DocumentTooLargeError(TooLargeError):
+    """A document over MongoDB's limit; the text names its collection and its `_id`."""
 
 
 class ObjectMissingError(Exception):

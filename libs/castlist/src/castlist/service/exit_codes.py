@@ -6,7 +6,7 @@ from enum import IntEnum
 class ExitCode(IntEnum):
     """The exit statuses of the services; docs/operating.md is generated from here."""
 
-    BUG = 70, "a handler raised what it must not; the log has the traceback"
+    BUG = 70, "what is around the handlers raised what it must not; the log has the traceback"
     STOPPED_BY_ITSELF = 71, "the Faust app stopped without being told to"
     CANCELLED = 72, "a handler was cancelled in the middle of a message"
     NOT_DRAINED = 73, "what was in hand at a SIGTERM did not end in time; it is done again"

@@ -13,7 +13,8 @@ LOG_EVENTS = {
     "request_failed": "A request was answered 500: a mistake of ours, with its traceback.",
     "cannot_receive": "Kafka gives no messages of `topic`; asked again.",
     "partition_moved": "Another process has the partition now; what was in hand of it is done again there.",
-    "handler_failed": "A mistake of ours about one message, with its traceback. See dead letters.",
+    "handler_failed": "A mistake of ours about one message or task, with its traceback; after three it is given up.",
+    "failure_untold": "A message that is given up was about work that could not be failed; see dead letters.",
     "dead_lettered": "A message was put into its topic's dead letters, for the `reason`.",
     "consumer_stuck": "Messages wait at `offset` of `topic` and `partition`, or one in hand does not end, though the "
     "servers are there: the process exits with 75.",
@@ -50,5 +51,6 @@ LOG_EVENTS = {
     "topics_lost": "Kafka has lost topics: the process exits with 77; they are made anew, and work is announced again.",
     "position_lost": "The group's `offset` is of a log that Kafka has lost; the partition is read from its beginning.",
     "instance_taken": "Another aggregator runs under this AGGREGATOR_INSTANCE: the process exits with 76.",
+    "delivery_failed": "A mistake of ours beside the handlers, with its traceback: the process exits with 70.",
     "stopped_by_itself": "Faust stopped without being told to: the process exits with 71.",
 }

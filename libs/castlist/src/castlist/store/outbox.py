@@ -5,9 +5,11 @@
 
 from datetime import datetime
 
+from castlist.contract.bounds import LARGEST_EVENT
 from castlist.contract.codec import encode
 from castlist.contract.events import Event
 from castlist.contract.topics import topic_of
+from castlist.ports.errors import MessageTooLargeError
 from castlist.store.query import insert_as
 from castlist.store.records import OutboxRecord
 from castlist.store.store import Store
@@ -17,13 +19,18 @@ LAST = 1_000_000
 
 
 def entry(event: Event, now: datetime, order: int = LAST) -> OutboxRecord:
-    """The outbox's record for `event`; `order` sorts those of one transaction."""
-    topic = topic_of(event)
+    """The outbox's record for `event`; `order` sorts those of one transaction.
+
+    MessageTooLargeError for an event that Kafka would not take: what it would make true is not to be written then.
+    """
+    topic, value = topic_of(event), encode(event)
+    if len(value) > LARGEST_EVENT:
+        raise MessageTooLargeError(f"{event.event} {event.event_id}: {len(value)} bytes")
     return OutboxRecord(
         id=event.event_id,
         topic=topic.name,
         key=topic.key(event),
-        value=encode(event).decode(),
+        value=value.decode(),
         created_at=now,
         order=order,
     )

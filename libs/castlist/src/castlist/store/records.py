@@ -159,22 +159,27 @@ class PlanRecord(Record, frozen=True, kw_only=True):
 
 
 class ChunkResultRecord(Record, frozen=True, kw_only=True):
-    """A part of a chunk's result: `event` is the `FacesEncoded` as JSON. In MongoDB its run is called `attempt`."""
+    """A part of a chunk's result: `event` is the `FacesEncoded` as JSON, of so many `bytes`. In MongoDB its run is
+    called `attempt`."""
 
     run: str = msgspec.field(name="attempt")
     chunk: int
     part: int
     parts: int
+    tracks: int = 0
+    bytes: int = 0
     event: str
     at: datetime
 
 
 class ReceivedPart(Record, frozen=True, kw_only=True):
-    """Of a chunk's result: which part of how many it is."""
+    """Of a chunk's result: which part of how many it is, and how large."""
 
     chunk: int
     part: int
     parts: int
+    tracks: int = 0
+    bytes: int = 0
 
 
 class AttemptsRecord(Record, frozen=True, kw_only=True):

@@ -1,11 +1,13 @@
 """Reading and writing records: `Store` has a table for each collection, on a connection or inside a transaction."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from castlist.ports.documents import Document, Documents
+from castlist.ports.errors import DocumentTooLargeError
 from castlist.store import collections
 from castlist.store.collections import Collection
 from castlist.store.query import ANY, Change, Sort, Where, name_of, plain, with_id
@@ -20,7 +22,7 @@ class Table(Generic[R]):
     """One collection, in records.
 
     What `Documents` says of its methods holds: each write is majority-journaled when it returns. msgspec's
-    ValidationError for a document that is no such record.
+    ValidationError for a document that is no such record; a DocumentTooLargeError names the record.
     """
 
     def __init__(self, documents: Documents, collection: Collection[R]) -> None:
@@ -29,6 +31,13 @@ class Table(Generic[R]):
     def _record(self, document: Document) -> R:
         record: R = msgspec.convert(document, self._kinds)
         return record
+
+    @contextmanager
+    def _naming(self, what: object) -> Iterator[None]:
+        try:
+            yield
+        except DocumentTooLargeError as error:
+            raise DocumentTooLargeError(f"{self._name} {str(what)[:200]}: {error}") from error
 
     async def get(self, id: str) -> R | None:
         """The record with this id."""
@@ -62,15 +71,19 @@ class Table(Generic[R]):
 
     async def insert(self, record: R) -> None:
         """AlreadyExistsError if its id, or another unique key, is taken."""
-        await self._documents.insert(self._name, plain(record))
+        with self._naming(record.id):
+            await self._documents.insert(self._name, plain(record))
 
     async def insert_many(self, records: Iterable[R]) -> None:
         """All or AlreadyExistsError (outside a transaction, those before the offending one stay)."""
-        await self._documents.insert_many(self._name, [plain(record) for record in records])
+        documents = [plain(record) for record in records]
+        with self._naming([one["_id"] for one in documents]):
+            await self._documents.insert_many(self._name, documents)
 
     async def update(self, where: Where, change: Change, *, upsert: bool = False) -> R | None:
         """Change one matching record and return it as it is afterwards; None if there is none."""
-        found = await self._documents.update(self._name, where.filter, change.update, upsert=upsert)
+        with self._naming(where.filter.get("_id", where.filter)):
+            found = await self._documents.update(self._name, where.filter, change.update, upsert=upsert)
         return None if found is None else self._record(found)
 
     async def upsert(self, id: str, change: Change) -> R:
@@ -81,19 +94,24 @@ class Table(Generic[R]):
 
     async def update_many(self, where: Where, change: Change) -> int:
         """Change all that match; how many there were."""
-        return await self._documents.update_many(self._name, where.filter, change.update)
+        with self._naming(where.filter.get("_id", where.filter)):
+            return await self._documents.update_many(self._name, where.filter, change.update)
 
     async def update_each(self, changes: Mapping[str, Change]) -> None:
         """A change for each id, in one call; those that are not there are passed over."""
-        await self._documents.update_each(self._name, {id: change.update for id, change in changes.items()})
+        with self._naming(list(changes)):
+            await self._documents.update_each(self._name, {id: change.update for id, change in changes.items()})
 
     async def replace(self, record: R) -> None:
         """Put the record in the place of the one with its id, or insert it."""
-        await self._documents.replace(self._name, plain(record))
+        with self._naming(record.id):
+            await self._documents.replace(self._name, plain(record))
 
     async def replace_many(self, records: Iterable[R]) -> None:
         """`replace` for several records."""
-        await self._documents.replace_many(self._name, [plain(record) for record in records])
+        documents = [plain(record) for record in records]
+        with self._naming([one["_id"] for one in documents]):
+            await self._documents.replace_many(self._name, documents)
 
     async def delete(self, where: Where) -> int:
         """Remove all that match; how many there were."""

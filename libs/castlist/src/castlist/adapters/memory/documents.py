@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from castlist.adapters.memory.filters import matches, ordered, value
-from castlist.adapters.memory.stored_values import copied, stored
+from castlist.adapters.memory.stored_values import copied, size_of, stored
 from castlist.adapters.memory.updates import changed, founded
+from castlist.contract.bounds import LARGEST_DOCUMENT
 from castlist.ports.documents import Change, Document, Documents, Where
-from castlist.ports.errors import AlreadyExistsError, UnavailableError
+from castlist.ports.errors import AlreadyExistsError, DocumentTooLargeError, UnavailableError
 from castlist.store.collections import COLLECTIONS
 
 T = TypeVar("T")
@@ -181,6 +182,8 @@ class MemoryDocuments(Documents):
             raise _Conflict
 
     def _write(self, collection: str, id: str, document: Document | None) -> Document:
+        if document is not None and (size := size_of(document)) > LARGEST_DOCUMENT:
+            raise DocumentTooLargeError(f"{size} bytes")
         for keys in _UNIQUE.get(collection, ()):
             if document is not None:
                 where = {name: document.get(name) for name, _ in keys}

@@ -30,6 +30,31 @@ def stored(value: Any) -> Any:
             raise TypeError(f"MongoDB does not store {type(value).__name__}")
 
 
+def size_of(document: dict[str, Any]) -> int:
+    """How many bytes a stored document has in MongoDB (as BSON)."""
+    return 5 + sum(2 + len(key.encode()) + _size(value) for key, value in document.items())
+
+
+def _size(value: Any) -> int:
+    match value:
+        case dict():
+            return size_of(value)
+        case list():
+            return size_of({str(index): one for index, one in enumerate(value)})
+        case str():
+            return 5 + len(value.encode())
+        case bytes():
+            return 5 + len(value)
+        case bool():
+            return 1
+        case int():
+            return 4 if -(2**31) <= value < 2**31 else 8
+        case None:
+            return 0
+        case _:  # a number, an instant
+            return 8
+
+
 def copied(value: Any) -> Any:
     """A copy of what is stored already."""
     if type(value) is dict:
