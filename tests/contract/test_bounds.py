@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from castlist.contract import asyncapi, bounds
+from castlist.service.openapi import Api, openapi
+from ingest import app as ingest_app
+from query_api import app as query_app
 
 KINDS = sorted(asyncapi.events().values(), key=lambda kind: kind.__name__)
 
@@ -27,8 +30,10 @@ def unbounded(schema: Any, where: str = "") -> Iterator[str]:
         yield from unbounded(one, f"{where}.{name}")
     for name, one in schema.get("$defs", {}).items():
         yield from unbounded(one, f"{where}.{name}")
-    for name in ("items", "prefixItems", "anyOf", "allOf", "oneOf", "additionalProperties", "propertyNames"):
+    for name in ("items", "prefixItems", "anyOf", "allOf", "oneOf", "additionalProperties"):
         yield from unbounded(schema.get(name), f"{where}.{name}")
+    if "propertyNames" in schema:
+        yield from unbounded({"type": "string", **schema["propertyNames"]}, f"{where}.propertyNames")
 
 
 def _is_bounded(kind: Any, schema: dict[str, Any]) -> bool:
@@ -59,6 +64,23 @@ def _is_short(pattern: str | None) -> bool:
 def test_every_field_of_an_event_has_a_bound(kind: Any) -> None:
     """Each string, list, mapping, number and id of its JSON Schema says how large it may be."""
     assert list(unbounded(asyncapi.json_schema(kind))) == []
+
+
+@pytest.mark.parametrize("api", [ingest_app.API, query_app.API], ids=["ingest", "query-api"])
+def test_every_field_of_the_http_contract_has_a_bound(api: Api) -> None:
+    """Of what is answered, of bodies, and of query parameters."""
+    document = openapi(api)
+    named = {"$defs": document["components"]["schemas"], "const": None}
+    assert list(unbounded(named)) == []
+    given = [
+        parameter
+        for path in document["paths"].values()
+        for call in path.values()
+        for parameter in call.get("parameters", ())
+        if parameter["in"] == "query"
+    ]
+    assert given or api is ingest_app.API
+    assert [where for one in given for where in unbounded(one["schema"], one["name"])] == []
 
 
 def test_what_has_no_bound_is_seen() -> None:

@@ -28,7 +28,7 @@ def clean_name(name: object) -> object:
     return printable(last).strip()[:NAME_LENGTH] or None
 
 
-Name = Annotated[str | None, BeforeValidator(clean_name)]
+Name = Annotated[Annotated[str, StringConstraints(max_length=NAME_LENGTH)] | None, BeforeValidator(clean_name)]
 
 
 class Details(BaseModel):

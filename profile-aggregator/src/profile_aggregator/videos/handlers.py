@@ -254,7 +254,7 @@ class VideoHandlers:
             return None
         people = await asyncio.to_thread(_people, results, plan.settings)
         of_chunks = summed_up(one for result in results for one in result.warnings)
-        warnings = [*map(as_warning, plan.warnings), *of_chunks][:MOST_WARNINGS]
+        warnings = list(dict.fromkeys([*map(as_warning, plan.warnings), *of_chunks]))[:MOST_WARNINGS]
         skipped = reasons_added_up([people.skipped, *(result.faces_skipped for result in results)])
         told = set_to(TaskRecord.faces_skipped, skipped) & set_to(TaskRecord.warnings, warnings)
         await self._store.tasks.update(_open(video_id, epoch), told)

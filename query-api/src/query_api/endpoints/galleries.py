@@ -70,7 +70,7 @@ class Galleries:
         """List pairs of profiles that may be one person, for a person to decide."""
         gallery = await self._gallery(request)
         where, order = eq(SuggestionRecord.gallery, gallery.id), [ascending(SuggestionRecord.distance)]
-        found = await self._model.store.suggestions.find(where, sort=order)
+        found = await self._model.store.suggestions.find(where, sort=order, limit=resources.MOST_SUGGESTIONS)
         return json_response({"items": [{"profiles": one.profiles, "distance": one.distance} for one in found]})
 
     @operation(

@@ -12,17 +12,45 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    SerializerFunctionWrapHandler,
+    StringConstraints,
     create_model,
-    model_serializer,
 )
 
 from castlist.contract import values
-from castlist.contract.box import Box
-from castlist.contract.values import AnalysisSettings, FrameSize, PersonName, Segment
+from castlist.contract.bounds import MOST_REASONS, MOST_SEGMENTS, MOST_WARNINGS, WHOLE
+from castlist.contract.box import Box, Pixels
+from castlist.contract.ids import ID_PATTERN
+from castlist.contract.values import (
+    AnalysisSettings,
+    Duration,
+    Epoch,
+    ExternalId,
+    FrameRate,
+    FrameSize,
+    GalleryId,
+    PersonName,
+    Quality,
+    Seconds,
+    Segment,
+    Sentence,
+    Tally,
+    VideoName,
+    Whole,
+)
 
 Status = Literal["queued", "processing", "done", "failed", "cancelled"]
 R = TypeVar("R", bound="Resource")
+MOST_PROBLEMS = 100
+"""Fields of a request that an answer names."""
+MOST_SUGGESTIONS = 1_000
+Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
+EventId = Annotated[str, StringConstraints(max_length=128)]
+Hash = Annotated[str, StringConstraints(max_length=64)]
+Word = Annotated[str, StringConstraints(max_length=64)]
+Text = Annotated[str, StringConstraints(max_length=4_096)]
+Distance = Annotated[float, Field(ge=0, le=1_000)]
+Wait = Annotated[float, Field(ge=0, le=WHOLE)]
+HttpStatus = Annotated[int, Field(ge=100, le=599)]
 
 _VIDEO, _TASK, _PROFILE = (
     "7b0c1f6e-3f5e-5d7c-9a53-0f1f0d0c2b11",
@@ -42,8 +70,8 @@ class Resource(BaseModel):
 class Page(Resource, Generic[R]):
     """A part of a list. `next_cursor` asks for the part behind it; null at the end."""
 
-    items: list[R]
-    next_cursor: str | None
+    items: Annotated[list[R], Field(max_length=500)]
+    next_cursor: Text | None
 
 
 # --- ingest -----------------------------------------------------------------------------------------------------------
@@ -62,12 +90,12 @@ class VideoAccepted(Resource):
         }
     )  # fmt: skip
 
-    video_id: str
-    task_id: str
-    gallery: str
-    name: str
-    bytes: int | None
-    sha256: str | None
+    video_id: Id
+    task_id: Id
+    gallery: GalleryId
+    name: VideoName
+    bytes: Whole | None
+    sha256: Hash | None
     status: Status
     duplicate: bool
 
@@ -77,8 +105,8 @@ class TaskCancelled(Resource):
 
     model_config = ConfigDict(json_schema_extra={"example": {"id": _TASK, "video_id": _VIDEO, "status": "cancelled"}})
 
-    id: str
-    video_id: str
+    id: Id
+    video_id: Id
     status: Literal["cancelled"]
 
 
@@ -88,8 +116,12 @@ class TaskCancelled(Resource):
 class TaskError(Resource):
     """Why a task failed or was cancelled; the codes are listed in docs/problems.md."""
 
-    code: str
-    message: str
+    code: Word
+    message: Sentence
+
+
+def _is_absent(value: object) -> bool:
+    return value is None
 
 
 class TaskWarning(Resource):
@@ -98,14 +130,12 @@ class TaskWarning(Resource):
     `start` and `end` are seconds of the video, and are left out where it has no place in it.
     """
 
-    code: str
-    message: str
-    start: float | None = None
-    end: float | None = None
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
-    @model_serializer(mode="wrap")
-    def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in serialize(self).items() if value is not None}
+    code: Word
+    message: Sentence
+    start: Annotated[Seconds | None, Field(exclude_if=_is_absent)] = None
+    end: Annotated[Seconds | None, Field(exclude_if=_is_absent)] = None
 
 
 class Task(Resource):
@@ -127,26 +157,26 @@ class Task(Resource):
         }
     )  # fmt: skip
 
-    id: str
-    video_id: str
-    video_name: str
-    gallery: str
-    epoch: int
+    id: Id
+    video_id: Id
+    video_name: VideoName
+    gallery: GalleryId
+    epoch: Epoch
     status: Status
     progress: Annotated[float, Field(ge=0, le=1)]
-    chunks_done: int
-    chunks_planned: int | None
-    people: Annotated[int | None, Field(description="how many profiles its video has now; null until done")]
+    chunks_done: Tally
+    chunks_planned: Tally | None
+    people: Annotated[Tally | None, Field(description="how many profiles its video has now; null until done")]
     settings: Annotated[
         AnalysisSettings | None, Field(description="how its faces are looked for; null until planned")
     ] = None
-    faces_skipped: dict[str, int]
-    warnings: list[TaskWarning]
+    faces_skipped: Annotated[dict[Word, Whole], Field(max_length=MOST_REASONS)]
+    warnings: Annotated[list[TaskWarning], Field(max_length=MOST_WARNINGS)]
     error: TaskError | None
     created_at: AwareDatetime
     started_at: AwareDatetime | None
     finished_at: AwareDatetime | None
-    eta_seconds: float | None = None
+    eta_seconds: Wait | None = None
 
     @property
     def final(self) -> bool:
@@ -164,11 +194,11 @@ class TaskPage(Page[Task]):
 class CropPicture(Resource):
     """One face: where to get its picture (relative to query-api), and where it is in which frame."""
 
-    url: str
-    time: float
+    url: Text
+    time: Seconds
     box: Box
     frame: FrameSize
-    quality: float
+    quality: Quality
 
 
 class Appearance(Resource):
@@ -189,13 +219,13 @@ class Appearance(Resource):
         }
     )  # fmt: skip
 
-    video_id: str
-    video_name: str
-    first_seen: float
-    last_seen: float
-    seconds: float
-    faces: int
-    segments: list[Segment]
+    video_id: Id
+    video_name: VideoName
+    first_seen: Seconds
+    last_seen: Seconds
+    seconds: Duration
+    faces: Whole
+    segments: Annotated[list[Segment], Field(max_length=MOST_SEGMENTS)]
     crop: CropPicture | None
 
 
@@ -215,13 +245,13 @@ class Profile(Resource):
         }
     )  # fmt: skip
 
-    id: str
-    gallery: str
-    name: str | None
+    id: Id
+    gallery: GalleryId
+    name: PersonName | None
     created_at: AwareDatetime
     updated_at: AwareDatetime
-    video_count: int
-    appearances: list[Appearance]
+    video_count: Tally
+    appearances: Annotated[list[Appearance], Field(max_length=100)]
 
 
 class ProfilePage(Page[Profile]):
@@ -252,18 +282,18 @@ class Video(Resource):
         }
     )  # fmt: skip
 
-    id: str
-    gallery: str
-    name: str
-    bytes: int | None
-    sha256: str | None
-    duration: float | None
-    width: int | None
-    height: int | None
-    frame_rate: float | None
+    id: Id
+    gallery: GalleryId
+    name: VideoName
+    bytes: Whole | None
+    sha256: Hash | None
+    duration: Duration | None
+    width: Pixels | None
+    height: Pixels | None
+    frame_rate: FrameRate | None
     recorded_at: AwareDatetime | None
-    external_id: str | None
-    latest_task_id: str
+    external_id: ExternalId | None
+    latest_task_id: Id
     created_at: AwareDatetime
 
 
@@ -281,10 +311,10 @@ class Gallery(Resource):
         json_schema_extra={"example": {"id": "newsroom", "videos": 12, "profiles": 7, "tasks_open": 0, "settled": True}}
     )
 
-    id: str
-    videos: int
-    profiles: int
-    tasks_open: int
+    id: GalleryId
+    videos: Tally
+    profiles: Tally
+    tasks_open: Tally
     settled: bool
 
 
@@ -313,8 +343,8 @@ GallerySettingsChange = create_model(
 class Suggestion(Resource):
     """Two profiles that may be one person, for a person to decide."""
 
-    profiles: tuple[str, str]
-    distance: float
+    profiles: tuple[Id, Id]
+    distance: Distance
 
 
 class Suggestions(Resource):
@@ -326,24 +356,24 @@ class Suggestions(Resource):
         }
     )
 
-    items: list[Suggestion]
+    items: Annotated[list[Suggestion], Field(max_length=MOST_SUGGESTIONS)]
 
 
 class ProblemField(BaseModel):
     """What is wrong with one field of a request."""
 
-    field: str
-    message: str
+    field: Text
+    message: Text
 
 
 class ProblemDocument(BaseModel):
     """Why a request was not answered (RFC 9457). `type` is explained in docs/problems.md."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    errors: list[ProblemField] | None = None
+    type: Text
+    title: Text
+    status: HttpStatus
+    detail: Text
+    errors: Annotated[list[ProblemField], Field(max_length=MOST_PROBLEMS)] | None = None
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
@@ -355,8 +385,8 @@ class CommandAccepted(Resource):
 
     model_config = ConfigDict(json_schema_extra={"example": {"command": _COMMAND, "gallery": "newsroom"}})
 
-    command: str
-    gallery: str
+    command: EventId
+    gallery: GalleryId
 
 
 class Command(Resource):
@@ -372,9 +402,9 @@ class Command(Resource):
         }
     )  # fmt: skip
 
-    id: str
-    gallery: str
-    kind: str
+    id: EventId
+    gallery: GalleryId
+    kind: Word
     status: Literal["pending", "applied", "failed"]
     at: AwareDatetime
     error: ProblemDocument | None

@@ -9,7 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from castlist.api.resources import ProblemField
+from castlist.api.resources import MOST_PROBLEMS, ProblemField
+from castlist.contract.values import in_short
 from castlist.ports.errors import UnavailableError
 
 log = logging.getLogger(__name__)
@@ -75,9 +76,10 @@ def kind_of(status: int) -> str:
 
 
 def problem_fields(error: ValidationError) -> list[ProblemField]:
-    """pydantic's findings as a problem's `errors`."""
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    return [ProblemField(field=".".join(map(str, e["loc"])) or "body", message=e["msg"]) for e in found]
+    """pydantic's findings as a problem's `errors`: the first of them."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)[:MOST_PROBLEMS]
+    named = [(".".join(map(str, one["loc"])) or "body", one["msg"]) for one in found]
+    return [ProblemField(field=in_short(name, 200), message=in_short(message)) for name, message in named]
 
 
 async def _on_problem(_: Request, error: Exception) -> Response:

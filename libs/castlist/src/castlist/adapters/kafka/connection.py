@@ -11,12 +11,15 @@ from aiokafka.errors import (
     KafkaError,
 )
 
+from castlist.adapters.kafka.decompression import bound_memory
+
 T = TypeVar("T")
 Client = TypeVar("Client", AIOKafkaConsumer, AIOKafkaProducer)
 TIMEOUT_MS = 10_000
 _REST = 0.25
 # What an outage looks like through aiokafka; the pipelines retry on these.
 OUTAGE = (KafkaError, asyncio.TimeoutError, OSError)
+bound_memory()
 
 
 async def within(work: Awaitable[T], seconds: float) -> T:

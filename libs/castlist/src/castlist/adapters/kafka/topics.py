@@ -57,5 +57,9 @@ def new_topic(name: str, partitions: int, replication: int, retention: int) -> N
         name=name,
         num_partitions=partitions,
         replication_factor=replication,
-        topic_configs={"retention.ms": str(retention * 1000), "max.message.bytes": str(MAX_MESSAGE)},
+        topic_configs={
+            "retention.ms": str(retention * 1000),
+            "max.message.bytes": str(MAX_MESSAGE),
+            "compression.type": "gzip",
+        },
     )
