@@ -150,7 +150,7 @@ def test_a_truncated_video_gives_its_readable_part(make_video: MakeVideo, number
     decoder = ChunkDecoder(path, WHOLE)
     numbers = [number_of(frame.gray) for frame in decoder]
     assert numbers[:40] == list(range(40))
-    assert decoder.damaged
+    assert decoder.damage
 
 
 def test_garbled_packets_do_not_end_the_chunk(make_video: MakeVideo, number_of: Callable[..., int]) -> None:
@@ -164,7 +164,7 @@ def test_garbled_packets_do_not_end_the_chunk(make_video: MakeVideo, number_of: 
     numbers = [number_of(frame.gray) for frame in decoder]
     assert set(range(20)) <= set(numbers)
     assert set(range(140, 150)) <= set(numbers)
-    assert decoder.damaged
+    assert decoder.damage
 
 
 def test_thumbnails_tell_pictures_apart(make_video: MakeVideo) -> None:

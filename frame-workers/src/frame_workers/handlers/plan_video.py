@@ -91,7 +91,7 @@ class PlanVideo:
             id=run,
             gallery=uploaded.gallery,
             object=stored,
-            chunks=tuple(ChunkSpan(span.start, span.end) for span in found.chunks),
+            chunks=tuple(ChunkSpan(span.start, span.end, span.stretches, span.holes) for span in found.chunks),
             settings=gallery.settings.analysis if gallery and gallery.settings else AnalysisSettings(),
             window=self._window,
             duration=found.duration,

@@ -105,6 +105,8 @@ class ProcessChunk:
                     chunk=chunk.chunk,
                     start=chunk.start,
                     end=chunk.end,
+                    stretches=chunk.stretches,
+                    holes=chunk.holes,
                     settings=chunk.settings,
                     crops_prefix=_crops(chunk),
                 )

@@ -10,7 +10,6 @@ import cv2
 
 from castlist.contract.bounds import FASTEST
 from castlist.contract.values import Crop, Track
-from castlist.contract.video_warnings import warning
 from castlist.service.json_logging import configure
 from castlist_vision import chunk_pipeline
 from castlist_vision.chunk_plan import Chunk, plan_chunks
@@ -46,14 +45,16 @@ def planner(options: dict[str, Any]) -> tuple[JobMessage, Job]:
     def job(message: JobMessage, _: Progress) -> JobMessage:
         with _rejections():
             found = probe(Path(PlanJob.model_validate(message).path), limits)
-        chunks = plan_chunks(found.keyframes, found.duration)
+        chunks = plan_chunks(found.keyframes, found.duration, found.stretches, found.holes)
         return PlanResult(
-            chunks=tuple(Span(start=chunk.start, end=chunk.end) for chunk in chunks),
+            chunks=tuple(
+                Span(start=chunk.start, end=chunk.end, stretches=chunk.stretches, holes=chunk.holes) for chunk in chunks
+            ),
             duration=found.duration,
             width=found.width,
             height=found.height,
             frame_rate=min(found.frame_rate, FASTEST),
-            warnings=(warning("truncated", start=found.duration),) if found.truncated else (),
+            warnings=found.warnings,
         ).message()
 
     return {}, job
@@ -67,7 +68,7 @@ def chunker(options: dict[str, Any]) -> tuple[JobMessage, Job]:
 
     def job(message: JobMessage, progress: Progress) -> JobMessage:
         asked = ChunkJob.model_validate(message)
-        chunk = Chunk(asked.chunk, asked.start, asked.end)
+        chunk = Chunk(asked.chunk, asked.start, asked.end, asked.stretches, asked.holes)
         with _rejections():
             found = chunk_pipeline.analyse_chunk(Path(asked.path), chunk, asked.settings, encoder, progress)
         keys = {track.index: f"{asked.crops_prefix}{track.index}.jpg" for track in found.tracks}

@@ -12,7 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from castlist.contract.bounds import MOST_CHUNKS, MOST_REASONS, MOST_TRACKS
 from castlist.contract.box import Pixels
 from castlist.contract.events import Warnings
-from castlist.contract.values import AnalysisSettings, Code, Duration, FrameRate, Seconds, Tally, Track
+from castlist.contract.values import (
+    AnalysisSettings,
+    Code,
+    Duration,
+    FrameRate,
+    Holes,
+    Seconds,
+    Stretches,
+    Tally,
+    Track,
+)
 
 JobMessage = dict[str, Any]
 Progress = Callable[[float], None]
@@ -48,10 +58,12 @@ class PlanJob(JobModel):
 
 
 class Span(JobModel):
-    """A chunk's part of the video in seconds; None is open."""
+    """A chunk's part of the video in seconds; None is open. Of the rest `ChunkPlanned` tells."""
 
     start: Seconds | None
     end: Seconds | None
+    stretches: Stretches = ()
+    holes: Holes = ()
 
 
 class PlanResult(JobModel):
@@ -72,6 +84,8 @@ class ChunkJob(JobModel):
     chunk: int
     start: float | None
     end: float | None
+    stretches: Stretches = ()
+    holes: Holes = ()
     settings: AnalysisSettings
     crops_prefix: str
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 
 from castlist.contract.values import AnalysisSettings, VideoWarning
-from castlist.contract.video_warnings import warning
+from castlist.contract.video_warnings import summed_up, warning
 from castlist_vision.chunk_plan import Chunk
 from castlist_vision.decode import ChunkDecoder
 from castlist_vision.detector import FaceDetector
@@ -48,14 +48,15 @@ def analyse_chunk(
     cuts = CutFinder()
     tracker = FaceTracker(FaceDetector(settings), encoder, settings.samples_per_second)
     rate = settings.samples_per_second
-    sampled, shown_until = None, 0.0
+    sampled, shown_until, seen_until = None, 0.0, 0.0
     for frame in decoder:
         sample = math.floor(frame.time * rate)
         if sampled is not None:
-            _hold(tracker, rate, sampled + 1, sample)
-        if cuts.is_cut(frame.thumbnail, frame.time):
+            _hold(tracker, rate, sampled + 1, min(sample, math.floor(seen_until * rate)) if frame.parted else sample)
+        seen_until = frame.time + frame.duration
+        if cuts.is_cut(frame.thumbnail, frame.time) or frame.parted:
             tracker.cut()
-        if sample != sampled:
+        if sample != sampled or frame.parted:
             sampled, shown_until = sample, frame.time + frame.duration
             tracker.look(frame)
             progress(decoder.fraction(frame.time))
@@ -64,7 +65,7 @@ def analyse_chunk(
     tracker.cut()
     progress(1.0)
     tracks = tuple(sorted(tracker.found, key=lambda track: track.index))
-    warnings = (warning("damaged"),) if decoder.damaged else ()
+    warnings = summed_up(warning("damaged", hole.start, hole.end) for hole in decoder.damage)
     return ChunkResult(tracks, decoder.frames, dict(sorted(tracker.skipped.items())), warnings)
 
 

@@ -1,8 +1,12 @@
 """Cut a video into chunks: the unit that workers take, redo and count."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+
+from castlist.contract.bounds import MOST_HOLES
+from castlist.contract.values import Hole, Stretch
 
 CHUNK_SECONDS = 15.0
 LONGEST_GAP = 30.0
@@ -13,18 +17,29 @@ _PIECES = 8
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The frames with start <= time < end, in seconds; None is open, so that no frame falls off either edge."""
+    """The frames with start <= time < end, in seconds; None is open, so that no frame falls off either edge.
+
+    `stretches` of the file hold them, in this order (none: the file as it is opened); between the times of a hole
+    pictures are missing.
+    """
 
     index: int
     start: float | None
     end: float | None
+    stretches: tuple[Stretch, ...] = ()
+    holes: tuple[Hole, ...] = ()
 
     def holds(self, time: float) -> bool:
         """Whether a frame shown at `time` belongs to this chunk."""
         return (self.start is None or time >= self.start) and (self.end is None or time < self.end)
 
 
-def plan_chunks(keyframes: Sequence[float], duration: float) -> tuple[Chunk, ...]:
+def plan_chunks(
+    keyframes: Sequence[float],
+    duration: float,
+    stretches: Sequence[Stretch] = (),
+    holes: Sequence[Hole] = (),
+) -> tuple[Chunk, ...]:
     """Chunks of about 15 s that begin at keyframes; a longer stretch than 30 s without one is cut by time.
 
     `keyframes` and `duration` are seconds as a player shows them. Every moment from minus to plus infinity is in
@@ -43,8 +58,29 @@ def plan_chunks(keyframes: Sequence[float], duration: float) -> tuple[Chunk, ...
             cuts.append(last := candidate)
     if cuts and duration - cuts[-1] < CHUNK_SECONDS / 5:
         cuts.pop()
+    return chunks_between(cuts, stretches, holes)
+
+
+def chunks_between(
+    cuts: Sequence[float], stretches: Sequence[Stretch] = (), holes: Sequence[Hole] = ()
+) -> tuple[Chunk, ...]:
+    """The chunks that these times, in their order, part a video into."""
     edges = [None, *cuts, None]
-    return tuple(Chunk(index, begin, end) for index, (begin, end) in enumerate(pairwise(edges)))
+    ends = [*(stretch.start for stretch in stretches[1:]), math.inf]
+    return tuple(
+        Chunk(
+            index,
+            begin,
+            end,
+            tuple(one for one, until in zip(stretches, ends, strict=False) if _meet(one.start, until, begin, end)),
+            tuple(hole for hole in holes if _meet(hole.start, hole.end, begin, end))[:MOST_HOLES],
+        )
+        for index, (begin, end) in enumerate(pairwise(edges))
+    )
+
+
+def _meet(start: float, until: float, begin: float | None, end: float | None) -> bool:
+    return (end is None or start < end) and (begin is None or until > begin)
 
 
 def _cuts_by_time(before: float, after: float) -> list[float]:

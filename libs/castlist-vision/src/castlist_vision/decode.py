@@ -1,11 +1,13 @@
 """Decode one chunk of a video into upright frames with true times, on one thread."""
 
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import av.error
 
+from castlist.contract.values import Hole, Stretch
 from castlist_vision.chunk_plan import Chunk
 from castlist_vision.frame import Frame
 from castlist_vision.geometry import Geometry
@@ -23,27 +25,42 @@ class ChunkDecoder:
 
     Iterating yields each frame with start <= time < end in the order it is shown. `finest` is the longest step between
     frames that the caller can use: pictures are skipped only while the rest come at least that often (None: skip none).
-    After the iteration `frames` says how many were decoded into this chunk, `damaged` whether some could not be.
-    Raises a MediaError where the file cannot be opened.
+    After the iteration `frames` says how many were decoded into this chunk, `damage` between which times some could not
+    be. Raises a MediaError where the file cannot be opened.
     """
 
     def __init__(self, path: Path, chunk: Chunk, finest: float | None = None) -> None:
         self.frames = 0
-        self.damaged = False
+        self.damage: list[Hole] = []
         self._duration = 0.0
         self._path = path
         self._chunk = chunk
         self._finest = finest
+        self._last: float | None = None
+        """when the frame was shown that came last"""
+        self._damaged: Hole | None = None
+        """between which times packets cannot be decoded that are shown next"""
+        self._before_damage = 0.0
+        self._holes = [hole.end for hole in chunk.holes]
 
     def __iter__(self) -> Iterator[Frame]:
+        for stretch in self._chunk.stretches or (None,):
+            yield from self._stretch(stretch)
+        if self._damaged is not None:
+            self._end_damage(self._damaged.end)
+
+    def _stretch(self, stretch: Stretch | None) -> Iterator[Frame]:
         for lead in (_REORDERING, 10 * _REORDERING, None):
-            with open_media(self._path) as media:
+            with open_media(self._path, stretch) as media:
                 self._duration = media.duration
-                packets = self._packets(media, lead)
+                start = self._chunk.start
+                if stretch is not None and (stretch.packets is not None or start is None or start <= stretch.start):
+                    start = None
+                packets = self._packets(media, start, lead, stretch)
                 first = next(packets, None)
-                if first is None and lead is not None and self._chunk.start is not None:
+                if first is None and lead is not None and start is not None:
                     continue  # the index led past the keyframe that this chunk needs
-                yield from self._frames(media, first, packets)
+                yield from self._frames(media, first, packets, stretch)
                 return
 
     def fraction(self, time: float) -> float:
@@ -52,15 +69,15 @@ class ChunkDecoder:
         length = (self._duration if self._chunk.end is None else self._chunk.end) - start
         return min(1.0, max(0.0, (time - start) / length)) if length > 0 else 0.0
 
-    def _packets(self, media: Media, lead: float | None) -> Iterator[Any]:
-        """Packets from the last keyframe at or before the chunk's start; none where seeking came out behind it.
+    def _packets(self, media: Media, start: float | None, lead: float | None, stretch: Stretch | None) -> Iterator[Any]:
+        """Packets from the last keyframe at or before the start; none where seeking came out behind it.
 
-        `lead` is how many seconds before the start to look; None reads the file from its beginning.
+        `lead` is how many seconds before the start to look; without one, the file or its stretch is read from its
+        beginning.
         """
-        start = self._chunk.start
         try:
             if start is None or lead is None:
-                yield from media.packets(media.stream)
+                yield from _own(media.packets(media.stream), stretch)
                 return
             if not media.bare:
                 media.container.seek(media.ticks(start - lead), stream=media.stream, backward=True)
@@ -84,9 +101,9 @@ class ChunkDecoder:
                 yield from held
                 yield from packets
         except av.error.FFmpegError:
-            self.damaged = True
+            self._note_damage(self._last)
 
-    def _frames(self, media: Media, first: Any, rest: Iterator[Any]) -> Iterator[Frame]:
+    def _frames(self, media: Media, first: Any, rest: Iterator[Any], stretch: Stretch | None) -> Iterator[Frame]:
         context = media.stream.codec_context
         finest = self._finest or 0.0
         skipping = finest > 0 and context.name in _SKIPPABLE and not (media.unstamped or media.bare)
@@ -96,22 +113,25 @@ class ChunkDecoder:
         fed = 0  # the decoding time of the newest packet
         number: int | None = None  # of the next frame, of a bare stream
         geometry: dict[tuple[int, int, int], Geometry] = {}
-        packet = first
-        while packet is not None:
-            ends = self._ends(media, packet)
-            self.damaged |= bool(packet.is_corrupt)
-            fed = fed + 1 if packet.dts is None else packet.dts
+        ends = _End(media, self._chunk.end, counted=stretch is not None and stretch.packets is not None)
+        parted = self._last is not None
+        for packet in chain(() if first is None else (first,), rest, (None,)):
+            over = ends.reached_by(packet)
+            fed = fed if packet is None else fed + 1 if packet.dts is None else packet.dts
+            if packet is not None and packet.is_corrupt:
+                self._note_damage(media.shown(packet))
             try:
-                decoded = media.stream.decode(None if ends else packet)
+                decoded = media.stream.decode(None if over else packet)
             except av.error.EOFError:
                 decoded = []
             except av.error.FFmpegError:
-                self.damaged, decoded = True, []
+                self._note_damage(self._last if packet is None else media.shown(packet))
+                decoded = []
             for coded in decoded:
                 ticks = coded.dts if coded.pts is None else coded.pts
                 if media.unstamped:
                     # It came out when its successor in decoding order, `reorder_depth` later, went in.
-                    ticks, fed = fed - context.reorder_depth, fed + (1 if ends else 0)
+                    ticks, fed = fed - context.reorder_depth, fed + (1 if over else 0)
                 if media.bare:
                     if number is None:
                         # What leads to a start point can be missing: then that is the first to come out.
@@ -120,32 +140,89 @@ class ChunkDecoder:
                 if ticks is None:
                     continue
                 time = media.seconds(ticks)
-                if not self._chunk.holds(time):
-                    ends |= (media.unstamped or media.bare) and _reached(self._chunk.end, time)
+                if not self._chunk.holds(time) or (stretch is not None and time < stretch.start):
+                    over |= (media.unstamped or media.bare) and _reached(self._chunk.end, time)
                     continue
                 if skipping and time - last > finest:
                     context.skip_frame, skipping = "DEFAULT", False
                 last = time
                 self.frames += 1
+                if self._last is not None and time < self._last:
+                    continue  # damage brought it out of its turn
                 shape = (coded.width, coded.height, coded.rotation)
                 if shape not in geometry:
                     geometry[shape] = Geometry.of(coded, media.stream)
-                yield Frame(time, coded, geometry[shape], self._shown(media, coded, time))
-            if ends:
+                parted |= self._is_behind_a_hole(time, coded)
+                yield Frame(time, coded, geometry[shape], self._shown(media, coded, time), parted)
+                parted = False
+            if over:
                 return
-            packet = next(rest, None)
+
+    def _is_behind_a_hole(self, time: float, coded: Any) -> bool:
+        """Whether pictures are missing right before this frame, which is shown next."""
+        behind = False
+        while self._holes and self._holes[0] <= time:
+            del self._holes[0]
+            behind = self._last is not None
+        if coded.is_corrupt:
+            self._note_damage(time)
+        elif self._damaged is not None and time > self._damaged.end:
+            self._end_damage(time)
+            behind = True
+        if self._damaged is not None and time < self._damaged.start:
+            self._before_damage = time
+        self._last = time
+        return behind
+
+    def _note_damage(self, time: float | None) -> None:
+        """What is shown at this time cannot be decoded; without one: nobody knows when it would have been shown."""
+        time = self._last or self._chunk.start or 0.0 if time is None else time
+        if not self._chunk.holds(time):
+            return
+        if self._damaged is None:
+            self._before_damage = time if self._last is None else min(self._last, time)
+            self._damaged = Hole(time, time)
+        else:
+            self._damaged = Hole(min(self._damaged.start, time), max(self._damaged.end, time))
+
+    def _end_damage(self, time: float) -> None:
+        self.damage.append(Hole(self._before_damage, time))
+        self._damaged = None
 
     def _shown(self, media: Media, coded: Any, time: float) -> float:
         """For how many seconds the frame says that it is shown, up to the end of the chunk."""
         end = media.duration if self._chunk.end is None else self._chunk.end
         return max(0.0, min(float((coded.duration or 0) * media.stream.time_base), end - time))
 
-    def _ends(self, media: Media, packet: Any) -> bool:
-        """Whether no packet from this one on can hold a frame of the chunk: those are shown after they are decoded."""
-        if packet.size == 0:
+
+class _End:
+    """Notices that no packet from this one on can hold a frame of the chunk."""
+
+    def __init__(self, media: Media, end: float | None, counted: bool) -> None:
+        self._media, self._end, self._counted = media, end, counted
+        self._keyframe = False
+
+    def reached_by(self, packet: Any) -> bool:
+        """Whether this packet, or the end of all (None), comes after the last of the chunk."""
+        if packet is None or packet.size == 0:
             return True
-        stamped = not (media.unstamped or media.bare) and packet.dts is not None
-        return stamped and _reached(self._chunk.end, media.seconds(packet.dts))
+        if self._counted:
+            # Behind a joint decoding times are not to be trusted; what is shown before a keyframe comes before another.
+            if not packet.is_keyframe:
+                return False
+            shown = self._media.shown(packet)
+            before, self._keyframe = self._keyframe, shown is not None and _reached(self._end, shown)
+            return before
+        if self._media.unstamped or self._media.bare or packet.dts is None:
+            return False
+        return _reached(self._end, self._media.seconds(packet.dts))
+
+
+def _own(packets: Iterator[Any], stretch: Stretch | None) -> Iterator[Any]:
+    """Of all packets of a track those of the stretch."""
+    if stretch is None:
+        return packets
+    return islice(packets, stretch.skip, None if stretch.packets is None else stretch.skip + stretch.packets)
 
 
 def _reached(end: float | None, time: float) -> bool:

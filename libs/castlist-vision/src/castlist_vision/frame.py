@@ -31,12 +31,16 @@ class Cutout:
 class Frame:
     """One picture, when it is shown and for how long (0 if that is not known), in seconds.
 
-    Pixels are made when asked for, and only those asked for.
+    `parted`: pictures are missing between the one before and this one. Pixels are made when asked for, and only those
+    asked for.
     """
 
-    def __init__(self, time: float, coded: Any, geometry: Geometry, duration: float = 0.0) -> None:
+    def __init__(
+        self, time: float, coded: Any, geometry: Geometry, duration: float = 0.0, parted: bool = False
+    ) -> None:
         self.time = time
         self.duration = duration
+        self.parted = parted
         self.geometry = geometry
         self._interlaced = bool(coded.interlaced_frame)
         self._coded = _first_field(coded) if self._interlaced else coded

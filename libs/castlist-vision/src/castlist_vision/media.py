@@ -12,6 +12,7 @@ import av.error
 import av.format
 import av.logging
 
+from castlist.contract.values import Stretch
 from castlist.media.containers import ENOUGH, container_of
 from castlist.media.other_files import what_else
 from castlist_vision.bare_stream import numbered
@@ -25,7 +26,7 @@ av.logging.set_level(av.logging.PANIC)
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """An open container, its video stream, and the container's start on the presentation clock, in seconds."""
+    """An open container, one of its video streams, and what its clock says when the video begins, in seconds."""
 
     container: Any
     stream: Any
@@ -34,6 +35,11 @@ class Media:
     """Packets have no presentation times (AVI): frames take the decoding times, in the order they come out."""
     bare: bool
     """A stream without a container, and so without any times: its frames are counted."""
+
+    @property
+    def name(self) -> str:
+        """FFmpeg's name of the container; where it has several, the first."""
+        return str(self.container.format.name).split(",")[0]
 
     @property
     def duration(self) -> float:
@@ -51,11 +57,6 @@ class Media:
         """How long a frame of a bare stream is shown."""
         return 1 / (self.frame_rate * float(self.stream.time_base))
 
-    def packets(self, *streams: Any) -> Iterator[Any]:
-        """The packets from here on, of all streams or of `streams`; of a bare one, from its beginning and numbered."""
-        packets: Iterator[Any] = self.container.demux(*streams)
-        return numbered(packets, self.frame_ticks) if self.bare else packets
-
     def seconds(self, ticks: int) -> float:
         """A timestamp of the video stream as a player shows it. The same ticks give the same float everywhere."""
         base = self.stream.time_base
@@ -70,37 +71,76 @@ class Media:
         """The inverse of `seconds`, rounded down."""
         return int((seconds + self.start_time) / self.stream.time_base)
 
+    def packets(self, stream: Any = None) -> Iterator[Any]:
+        """The packets from here on, of one stream or of all; each stream ends with an empty one.
+
+        Those of a bare stream are numbered, and have to be read from its beginning.
+        """
+        packets: Iterator[Any] = self.container.demux() if stream is None else self.container.demux(stream)
+        return numbered(packets, self.frame_ticks) if self.bare else packets
+
 
 @contextmanager
-def open_media(path: Path) -> Iterator[Media]:
-    """Open `path` for demuxing and decoding on one thread; raises NotAVideoError or NoVideoStreamError."""
+def open_media(path: Path, stretch: Stretch | None = None) -> Iterator[Media]:
+    """Open `path`, or a stretch of it, on one thread; raises NotAVideoError or NoVideoStreamError.
+
+    Without a stretch it is the track that a player starts with, on the container's own clock.
+    """
+    try:
+        with opened(path, *(() if stretch is None else (stretch.position, stretch.end))) as container:
+            stream = first_choice(container) if stretch is None else container.streams[stretch.track]
+            start = container.start_time
+            shift = (0.0 if start is None else start / av.time_base) if stretch is None else stretch.shift
+            yield media_of(container, stream, shift)
+    except IndexError as error:
+        raise NoVideoStreamError("a track of the plan is not in this file") from error
+
+
+@contextmanager
+def opened(path: Path, position: int = 0, end: int | None = None) -> Iterator[Any]:
+    """The container in the bytes from `position` to `end` (None: all that follow)."""
     with path.open("rb") as file:
         head = file.read(ENOUGH)
     listed = container_of(head)
     if listed is None:
         raise NotAVideoError(f"not a video: it is {what_else(head)}")
-    # What one demuxer opens by itself must be as safe: no other format, and nothing but this file.
-    options = {"format_whitelist": listed.demuxer, "protocol_whitelist": "file"}
+    # What a demuxer opens by itself must be as safe: no other format, and nothing but this file.
+    options = {"format_whitelist": listed.demuxer, "protocol_whitelist": "file,subfile"}
+    part = position or end is not None
+    url = f"subfile,,start,{position},end,{end or 0},,:{path}" if part else str(path)
     try:
-        container = av.open(str(path), format=listed.demuxer, options=options)
+        container = av.open(url, format=listed.demuxer, options=options)
     except (av.error.FFmpegError, ValueError) as error:
         raise NotAVideoError(f"{listed.name}, but too damaged to be opened") from error
     with container:
         if container.metadata.get("major_brand", "").strip() in _STILL_BRANDS:
             raise NotAVideoError("a still picture, not a video")
-        stream = _video_stream(container)
-        stream.codec_context.thread_count = 1
-        stream.codec_context.thread_type = "NONE"
-        start = container.start_time
-        bare = bool(container.format.flags & av.format.Flags.no_timestamps.value)
-        start_time = 0.0 if start is None or bare else start / av.time_base
-        yield Media(container, stream, start_time, container.format.name == "avi", bare)
+        yield container
 
 
-def _video_stream(container: Any) -> Any:
+def media_of(container: Any, stream: Any, shift: float) -> Media:
+    """The reader of one stream."""
+    stream.codec_context.thread_count = 1
+    stream.codec_context.thread_type = "NONE"
+    bare = bool(container.format.flags & av.format.Flags.no_timestamps.value)
+    return Media(container, stream, shift, container.format.name == "avi", bare)
+
+
+def video_streams(container: Any) -> list[Any]:
+    """The tracks of moving pictures, the one that a player starts with first, then by size; covers are none."""
     pictures = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
-    streams = [s for s in container.streams.video if not s.disposition & pictures and s.codec_context is not None]
+    streams = [s for s in container.streams.video if not s.disposition & pictures]
+    return sorted(streams, key=lambda s: (not s.disposition & av.stream.Disposition.default, -_area(s), s.index))
+
+
+def first_choice(container: Any) -> Any:
+    """The track that a player starts with, as far as is known without reading it."""
+    streams = [s for s in video_streams(container) if s.codec_context is not None]
     if not streams:
         raise NoVideoStreamError("there is no video in this file")
-    # Several: the one that a player starts with, then the largest.
-    return max(streams, key=lambda s: (bool(s.disposition & av.stream.Disposition.default), s.width * s.height))
+    return streams[0]
+
+
+def _area(stream: Any) -> int:
+    context = stream.codec_context
+    return 0 if context is None else int(context.width * context.height)

@@ -1,35 +1,32 @@
 """Look at a video without decoding it: how long, how large, which way up, and where it can be cut."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import av.error
-
-from castlist_vision.geometry import Geometry
-from castlist_vision.media import Media, open_media
+from castlist.contract.values import Hole, Stretch, VideoWarning
+from castlist.contract.video_warnings import summed_up, warning
 from castlist_vision.media_errors import LimitsExceededError, UndecodableVideoError
-
-# GIF marks every picture as a keyframe, but each builds on the one before.
-_ONE_KEYFRAME = {"gif"}
-_TRUNCATED_BY = 1.0
+from castlist_vision.packet_reading import Facts, FileContent, read_packets
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is still worked through. `seconds` bounds the plan, `pixels` (coded) the memory of one frame."""
+    """What is still worked through. `seconds` bounds the plan, `pixels` (coded) the memory of one frame, `packets` the
+    time to read them: a day of 120 pictures and four tracks of sound a second."""
 
     seconds: float = 24 * 3600.0
     pixels: int = 8192 * 4352
+    packets: int = 24 * 3600 * 320
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What the plan and the video's record need. Times are presentation time minus the container's start time.
+    """What the plan and the video's record need. Times are seconds of the video.
 
     `width` and `height` are those of the upright frame in square pixels; `rotation` is how many degrees the coded
     picture is turned clockwise to get there, `sample_aspect` how much wider than high a coded pixel is shown.
-    `truncated`: packets end well before the container says that they do.
+    `stretches` are how to read it where it is more than one track on one clock; `holes` where pictures are missing.
     """
 
     duration: float
@@ -43,88 +40,59 @@ class Probe:
     interlaced: bool
     codec: str
     container: str
-    truncated: bool
+    stretches: tuple[Stretch, ...]
+    holes: tuple[Hole, ...]
+    warnings: tuple[VideoWarning, ...]
+
+    @property
+    def truncated(self) -> bool:
+        """Packets end well before the container says that they do."""
+        return any(one.code == "truncated" for one in self.warnings)
 
 
 def probe(path: Path, limits: Limits = Limits()) -> Probe:
     """Read every packet of `path` and decode one picture; raises a MediaError that says why it cannot be used."""
-    with open_media(path) as media:
-        context = media.stream.codec_context
-        if context.width * context.height > limits.pixels:
-            raise LimitsExceededError(f"{context.width}x{context.height} pixels are more than {limits.pixels}")
-        packets, first = _read(media)
-        if first is None:
-            raise UndecodableVideoError("not one picture of this video can be decoded")
-        if first.width * first.height > limits.pixels:
-            raise LimitsExceededError(f"{first.width}x{first.height} pixels are more than {limits.pixels}")
-        promised = media.duration
-        truncated = packets.broken or promised - packets.end > max(_TRUNCATED_BY, packets.longest)
-        duration = packets.end if truncated or not promised else max(promised, packets.video_end)
-        if duration > limits.seconds:
-            raise LimitsExceededError(f"{duration:.0f} s are more than {limits.seconds:.0f}")
-        geometry = Geometry.of(first, media.stream)
-        return Probe(
-            duration=duration,
-            width=geometry.width,
-            height=geometry.height,
-            rotation=geometry.rotation,
-            sample_aspect=geometry.sample_aspect,
-            frame_rate=media.frame_rate,
-            keyframes=tuple(sorted(packets.keyframes)),
-            start_time=media.start_time,
-            interlaced=first.interlaced_frame,
-            codec=context.name,
-            container=media.container.format.name,
-            truncated=truncated,
-        )
+    content, facts = read_packets(path, limits.pixels, limits.packets)
+    if facts is None:
+        raise UndecodableVideoError("not one picture of this video can be decoded")
+    if content.duration > limits.seconds:
+        raise LimitsExceededError(f"{content.duration:.0f} s are more than {limits.seconds:.0f}")
+    return Probe(
+        duration=content.duration,
+        width=facts.geometry.width,
+        height=facts.geometry.height,
+        rotation=facts.geometry.rotation,
+        sample_aspect=facts.geometry.sample_aspect,
+        frame_rate=facts.frame_rate,
+        keyframes=tuple(sorted(set(content.keyframes))),
+        start_time=facts.start_time,
+        interlaced=facts.interlaced,
+        codec=facts.codec,
+        container=facts.container,
+        stretches=_to_tell(content, facts),
+        holes=tuple(sorted({*content.gaps, *content.damage}, key=lambda hole: (hole.start, hole.end))),
+        warnings=summed_up(_warnings(content)),
+    )
 
 
-@dataclass(slots=True)
-class _Packets:
-    """What demuxing alone tells; seconds."""
-
-    keyframes: set[float] = field(default_factory=set)
-    end: float = 0.0
-    video_end: float = 0.0
-    longest: float = 0.0
-    broken: bool = False
+def _to_tell(content: FileContent, facts: Facts) -> tuple[Stretch, ...]:
+    """None where the file is read as it is opened."""
+    plain = Stretch(
+        position=0, end=None, track=facts.first_track, skip=0, packets=None,
+        start=content.stretches[0].start, shift=facts.start_time,
+    )  # fmt: skip
+    return () if content.stretches == [plain] else tuple(content.stretches)
 
 
-def _read(media: Media) -> tuple[_Packets, Any]:
-    """Demux everything, and decode up to the first picture that can be decoded (None: there is none)."""
-    seen = _Packets()
-    first = None
-    try:
-        for packet in media.packets():
-            if packet.size == 0:  # the end of a stream
-                if first is None and packet.stream is media.stream:
-                    first = _decoded(packet)
-                continue
-            if packet.is_discard:
-                continue
-            ticks = packet.dts if packet.pts is None else packet.pts
-            if ticks is None:
-                continue
-            length = float((packet.duration or 0) * packet.time_base)
-            time = float(ticks * packet.time_base) - media.start_time
-            seen.end = max(seen.end, time + length)
-            seen.longest = max(seen.longest, length)
-            if packet.stream is not media.stream:
-                continue
-            seen.broken |= packet.is_corrupt
-            seen.video_end = max(seen.video_end, time + length)
-            if packet.is_keyframe and not (seen.keyframes and media.stream.codec_context.name in _ONE_KEYFRAME):
-                seen.keyframes.add(media.shown(packet) or 0.0)
-            if first is None:
-                first = _decoded(packet)
-    except av.error.FFmpegError:
-        seen.broken = True
-    return seen, first
-
-
-def _decoded(packet: Any) -> Any:
-    try:
-        frames = packet.decode()
-    except av.error.FFmpegError:
-        return None
-    return frames[0] if frames else None
+def _warnings(content: FileContent) -> Iterable[VideoWarning]:
+    if content.truncated:
+        yield warning("truncated", content.duration)
+    for joint in content.joints:
+        yield warning("clock_restarted", joint.start, joint.end)
+    for hole in content.damage:
+        yield warning("damaged", hole.start, hole.end)
+    for hole in content.gaps:
+        if not any(hole.start < damaged.end and damaged.start < hole.end for damaged in content.damage):
+            yield warning("gap", hole.start, hole.end)
+    for name in content.unread:
+        yield warning("track_not_read", message=f"Another track of pictures was not looked at: {name}.")

@@ -17,6 +17,12 @@ LONGEST_MESSAGE = 2_000
 """Characters of what is said to people."""
 MOST_CHUNKS = 20_000
 """Of a video. The planner makes one of about 15 seconds."""
+MOST_STRETCHES = 1_000
+"""Of a video: so many files may have been joined in it."""
+MOST_HOLES = 1_000
+"""Of a chunk."""
+MOST_SHIFT = 1e13
+"""Seconds between the clock of a container and that of the video."""
 MOST_PARTS = 1_000
 """Of a chunk's result. A part has about half a megabyte."""
 MOST_TRACKS = 100_000

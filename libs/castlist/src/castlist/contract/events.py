@@ -23,6 +23,7 @@ from castlist.contract.values import (
     ExternalId,
     FrameRate,
     GalleryId,
+    Holes,
     Moment,
     PartCount,
     PartIndex,
@@ -34,6 +35,7 @@ from castlist.contract.values import (
     Sentence,
     Sha256,
     StoredObject,
+    Stretches,
     Tally,
     TaskId,
     Track,
@@ -92,6 +94,9 @@ class ChunkPlanned(Event):
     chunks: ChunkCount
     start: Seconds | None
     end: Seconds | None
+    stretches: Stretches = ()
+    """how to read its frames; none: as the file is opened"""
+    holes: Holes = ()
     window: ChunkCount
     """Finishing chunk i hands out chunk i + window: a long video never queues more than this ahead of others."""
     settings: AnalysisSettings = AnalysisSettings()

@@ -20,8 +20,11 @@ from castlist.contract.bounds import (
     LONGEST_MESSAGE,
     MOST_CHUNKS,
     MOST_FACES,
+    MOST_HOLES,
     MOST_PARTS,
+    MOST_SHIFT,
     MOST_SIGHTINGS,
+    MOST_STRETCHES,
     MOST_TRACKS,
     WHOLE,
 )
@@ -203,6 +206,38 @@ class VideoWarning:
     message: Annotated[str, BeforeValidator(printable), StringConstraints(max_length=1000)]
     start: Seconds | None = None
     end: Seconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Part of a file with one track of pictures on one clock: a file may be several that were joined.
+
+    It is opened from byte `position` up to `end` (None: that of the file). Its first picture, shown at `start` seconds
+    of the video, is that of the packet of stream `track` behind `skip` others; timestamps are `shift` seconds more than
+    the times shown. `packets` of them are its own, and none is reached by seeking; None: all that follow.
+    """
+
+    position: Whole
+    end: Whole | None
+    track: Tally
+    skip: Tally
+    packets: Tally | None
+    start: Seconds
+    shift: Annotated[float, Field(ge=-MOST_SHIFT, le=MOST_SHIFT)]
+
+
+Stretches = Annotated[tuple[Stretch, ...], Field(max_length=MOST_STRETCHES)]
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Between which times of a video pictures are missing, in seconds."""
+
+    start: Seconds
+    end: Seconds
+
+
+Holes = Annotated[tuple[Hole, ...], Field(max_length=MOST_HOLES)]
 
 
 @dataclass(frozen=True, slots=True, order=True)

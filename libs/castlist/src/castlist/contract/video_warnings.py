@@ -37,24 +37,28 @@ def summed_up(warnings: Iterable[VideoWarning]) -> tuple[VideoWarning, ...]:
     """Each thing once, in order of code and time: stretches that meet are one, and at most MOST_OF_A_CODE are left."""
     result: list[VideoWarning] = []
     for (code, message), alike in groupby(sorted(set(warnings), key=_order), lambda one: (one.code, one.message)):
-        places: list[tuple[float, float]] = []
+        places: list[tuple[float, float | None]] = []
         whole = False
         for one in alike:
             if one.start is None:
                 whole = True
                 continue
-            end = one.start if one.end is None else max(one.start, one.end)
-            if places and one.start <= places[-1][1]:
-                places[-1] = places[-1][0], max(places[-1][1], end)
+            if places and one.start <= _end(places[-1]):
+                places[-1] = places[-1][0], max(_end(places[-1]), _end((one.start, one.end)))
             else:
-                places.append((one.start, end))
+                places.append((one.start, one.end))
         while len(places) > MOST_OF_A_CODE:
-            nearest = min(range(1, len(places)), key=lambda i: places[i][0] - places[i - 1][1])
-            places[nearest - 1 : nearest + 1] = [(places[nearest - 1][0], places[nearest][1])]
+            nearest = min(range(1, len(places)), key=lambda i: places[i][0] - _end(places[i - 1]))
+            places[nearest - 1 : nearest + 1] = [(places[nearest - 1][0], _end(places[nearest]))]
         if whole:
             result.append(VideoWarning(code, message))
         result += [VideoWarning(code, message, start, end) for start, end in places]
     return tuple(result)
+
+
+def _end(place: tuple[float, float | None]) -> float:
+    start, end = place
+    return start if end is None else max(start, end)
 
 
 def _order(one: VideoWarning) -> tuple[str, str, float]:

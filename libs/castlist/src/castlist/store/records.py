@@ -10,7 +10,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from castlist.contract.values import AnalysisSettings, Crop, GallerySettings, Segment, StoredObject, VideoWarning
+from castlist.contract.values import (
+    AnalysisSettings,
+    Crop,
+    GallerySettings,
+    Hole,
+    Segment,
+    StoredObject,
+    Stretch,
+    VideoWarning,
+)
 
 Status = Literal["queued", "processing", "done", "failed", "cancelled"]
 
@@ -136,10 +145,12 @@ class DeletedVideoRecord(Record, frozen=True, kw_only=True):
 
 
 class ChunkSpan(msgspec.Struct, frozen=True):
-    """A chunk's part of the video in seconds; None is open."""
+    """A chunk's part of the video in seconds; None is open. Of the rest `ChunkPlanned` tells."""
 
     start: float | None
     end: float | None
+    stretches: tuple[Stretch, ...] = ()
+    holes: tuple[Hole, ...] = ()
 
 
 class PlanRecord(Record, frozen=True, kw_only=True):

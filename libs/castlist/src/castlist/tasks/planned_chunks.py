@@ -24,6 +24,8 @@ def chunks_planned(
             chunks=len(plan.chunks),
             start=plan.chunks[chunk].start,
             end=plan.chunks[chunk].end,
+            stretches=plan.chunks[chunk].stretches,
+            holes=plan.chunks[chunk].holes,
             window=plan.window,
             settings=plan.settings,
         )
