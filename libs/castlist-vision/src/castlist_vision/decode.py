@@ -80,7 +80,10 @@ class ChunkDecoder:
                 yield from _own(media.packets(media.stream), stretch)
                 return
             if not media.bare:
-                media.container.seek(media.ticks(start - lead), stream=media.stream, backward=True)
+                try:
+                    media.container.seek(media.ticks(start - lead), stream=media.stream, backward=True)
+                except av.error.FFmpegError:
+                    return  # before the first place that it knows
             held: list[Any] = []
             latest = 0
             packets = media.packets(media.stream)

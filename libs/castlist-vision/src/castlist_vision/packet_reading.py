@@ -12,6 +12,7 @@ from typing import Any
 import av
 import av.error
 
+from castlist.contract.bounds import MOST_SHIFT, MOST_STRETCHES
 from castlist.contract.values import Hole, Stretch
 from castlist_vision.cut_points import after_end, before_picture
 from castlist_vision.geometry import Geometry
@@ -19,7 +20,6 @@ from castlist_vision.media import Media, first_choice, media_of, opened, video_s
 from castlist_vision.media_errors import LimitsExceededError, MediaError
 from castlist_vision.timeline import Timeline
 
-MOST_STRETCHES = 2000
 MOST_TRACKS = 16
 # GIF marks every picture as a keyframe, but each builds on the one before.
 _ONE_KEYFRAME = {"gif"}
@@ -247,6 +247,8 @@ class _Reader:
         self._name_unread(container, tracks, read)
         self._note_facts(container, chain)
         self._note_duration(chain, following, other)
+        if any(abs(stretch.shift) > MOST_SHIFT for stretch in self.content.stretches):
+            raise LimitsExceededError("a clock that is further off than any file's")
         if len(self.content.stretches) > MOST_STRETCHES:
             raise LimitsExceededError(f"more than {MOST_STRETCHES} videos were joined in this file")
         return following
