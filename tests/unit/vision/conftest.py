@@ -29,6 +29,7 @@ class Recipe:
     times: Sequence[float] | None = None
     gop: int = 12
     turn: int = 0
+    mirror: bool = False
     aspect: Fraction | None = None
     interlaced: bool = False
     stream_options: dict[str, str] = field(default_factory=dict)
@@ -36,7 +37,10 @@ class Recipe:
 
 
 def write_video(path: Path, recipe: Recipe) -> Path:
-    """Encode numbered pictures; `turn` is clockwise, as a phone held sideways writes it."""
+    """Encode numbered pictures; `turn` is clockwise, as a phone held sideways writes it.
+
+    A `mirror`ed video is stored left for right, as by a camera on the user's side, and says so.
+    """
     r = recipe
     with av.open(str(path), "w", format=r.container, options=r.container_options) as out:
         stream: Any = out.add_stream(r.codec, rate=r.rate, options=r.stream_options)
@@ -45,15 +49,17 @@ def write_video(path: Path, recipe: Recipe) -> Path:
         stream.pix_fmt, stream.gop_size = r.pixels, r.gop
         if r.aspect is not None:
             stream.codec_context.sample_aspect_ratio = r.aspect
-        if r.turn:
-            stream.set_display_rotation(-r.turn)
+        if r.turn or r.mirror:
+            # What is said is applied in this order: turned, then mirrored.
+            stream.set_display_rotation(-r.turn, hflip=r.mirror)
         if r.interlaced:
             stream.codec_context.flags |= av.codec.context.Flags.interlaced_dct | av.codec.context.Flags.interlaced_me
         base = Fraction(1, r.rate * 40) if r.times is not None else Fraction(1, r.rate)
         if r.times is not None:
             stream.codec_context.time_base = base
         for number in range(r.frames):
-            picture = np.ascontiguousarray(np.rot90(numbered_picture(number, r.width, r.height), r.turn // 90))
+            upright = numbered_picture(number, r.width, r.height)
+            picture = np.ascontiguousarray(np.rot90(upright[:, ::-1] if r.mirror else upright, r.turn // 90))
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=r.pixels)
             frame.time_base = base
             frame.pts = round(r.times[number] / base) if r.times is not None else number

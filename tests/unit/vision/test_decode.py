@@ -44,6 +44,7 @@ FORMATS: dict[str, dict[str, Any]] = {
     "h264-turned-90": {"turn": 90},
     "h264-turned-180": {"turn": 180},
     "h264-turned-270": {"turn": 270},
+    **{f"h264-mirrored-{turn}": {"turn": turn, "mirror": True} for turn in (0, 90, 180, 270)},
     "h264-wide-pixels": {"aspect": Fraction(4, 3)},
     "h264-wide-pixels-turned": {"aspect": Fraction(4, 3), "turn": 90},
     "hevc-mp4": {"codec": "libx265", "stream_options": X265},
@@ -120,7 +121,17 @@ def test_every_format_gives_upright_frames_with_true_times_each_in_one_chunk(
 
 @pytest.mark.parametrize(
     "name",
-    ["h264-mp4", "h264-10-bit", "h264-turned-90", "h264-turned-270", "h264-wide-pixels", "mpeg2-interlaced", "gif"],
+    [
+        "h264-mp4",
+        "h264-10-bit",
+        "h264-turned-90",
+        "h264-turned-270",
+        "h264-mirrored-0",
+        "h264-mirrored-90",
+        "h264-wide-pixels",
+        "mpeg2-interlaced",
+        "gif",
+    ],
 )
 def test_colours_come_from_the_same_place_as_the_luma(name: str, make_video: MakeVideo) -> None:
     """Red where the picture is red, white where it is white, black outside; odd corners included."""

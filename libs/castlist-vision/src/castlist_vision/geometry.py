@@ -24,12 +24,13 @@ def part_of(picture: NDArray[np.uint8], region: Box) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """How a coded picture becomes an upright one: widened to square pixels, then turned clockwise."""
+    """How a coded picture becomes an upright one: widened to square pixels, mirrored, then turned clockwise."""
 
     scaled_width: int
     scaled_height: int
     rotation: int
     sample_aspect: float
+    mirrored: bool = False
 
     @classmethod
     def of(cls, frame: Any, stream: Any) -> Self:
@@ -37,9 +38,8 @@ class Geometry:
         aspect = float(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1)
         if not 1 / _WIDEST_PIXEL <= aspect <= _WIDEST_PIXEL:  # nonsense, or an attack on our memory
             aspect = 1.0
-        # FFmpeg states the turn counter-clockwise; what is not a quarter turn is shown as it is.
-        rotation = -int(frame.rotation) % 360
-        return cls(max(1, round(frame.width * aspect)), frame.height, rotation if rotation in _TURNS else 0, aspect)
+        rotation, mirrored = _orientation(frame)
+        return cls(max(1, round(frame.width * aspect)), frame.height, rotation, aspect, mirrored)
 
     @property
     def width(self) -> int:
@@ -56,12 +56,20 @@ class Geometry:
         width, height = scaled or (self.scaled_width, self.scaled_height)
         if image.shape[:2] != (height, width):
             image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+        if self.mirrored:
+            image = np.asarray(cv2.flip(image, 1), np.uint8)
         if self.rotation:
             image = np.asarray(cv2.rotate(image, _TURNS[self.rotation]), np.uint8)
         return image
 
     def scaled_region(self, region: Box) -> Box:
-        """Where a region of the upright frame lies before the turn."""
+        """Where a region of the upright frame lies before it is mirrored and turned."""
+        turned = self._before_the_turn(region)
+        if not self.mirrored:
+            return turned
+        return Box(self.scaled_width - turned.left - turned.width, turned.top, turned.width, turned.height)
+
+    def _before_the_turn(self, region: Box) -> Box:
         if self.rotation == 90:
             return Box(region.top, self.scaled_height - region.left - region.width, region.height, region.width)
         if self.rotation == 180:
@@ -70,3 +78,19 @@ class Geometry:
         if self.rotation == 270:
             return Box(self.scaled_width - region.top - region.height, region.left, region.height, region.width)
         return region
+
+
+def _orientation(frame: Any) -> tuple[int, bool]:
+    """How many degrees clockwise a picture is turned once it was mirrored, left for right, if it is."""
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return 0, False
+    # Points (x, y) of the coded picture, y downwards, go to (a x + c y, b x + d y).
+    a, b, _, c, d, *_ = np.frombuffer(matrix, np.int32).tolist()
+    mirrored = a * d - b * c < 0
+    if mirrored:
+        a, b = -a, -b
+    if a and b:  # not a quarter turn: shown as it is
+        return 0, mirrored
+    rotation = (0 if a >= 0 else 180) if a else (90 if b > 0 else 270)
+    return (rotation if a or b else 0), mirrored
