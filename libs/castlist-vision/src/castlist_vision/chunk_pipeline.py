@@ -65,8 +65,10 @@ def analyse_chunk(
     tracker.cut()
     progress(1.0)
     tracks = tuple(sorted(tracker.found, key=lambda track: track.index))
-    warnings = summed_up(warning("damaged", hole.start, hole.end) for hole in decoder.damage)
-    return ChunkResult(tracks, decoder.frames, dict(sorted(tracker.skipped.items())), warnings)
+    warnings = [warning("damaged", hole.start, hole.end) for hole in decoder.damage]
+    if decoder.lost:
+        warnings.append(warning("pictures_lost", chunk.start or 0.0, chunk.end))
+    return ChunkResult(tracks, decoder.frames, dict(sorted(tracker.skipped.items())), summed_up(warnings))
 
 
 def _hold(tracker: FaceTracker, rate: float, first: int, end: int) -> None:

@@ -12,6 +12,7 @@ from castlist_vision.chunk_plan import Chunk
 from castlist_vision.frame import Frame
 from castlist_vision.geometry import Geometry
 from castlist_vision.media import Media, open_media
+from castlist_vision.picture_count import PictureCount
 
 # Where a decoder can tell which pictures no other picture needs, and skipping those left all other pictures and their
 # times as they were (tests). It saves about 40 % of the decoding of H.264.
@@ -26,12 +27,14 @@ class ChunkDecoder:
     Iterating yields each frame with start <= time < end in the order it is shown. `finest` is the longest step between
     frames that the caller can use: pictures are skipped only while the rest come at least that often (None: skip none).
     After the iteration `frames` says how many were decoded into this chunk, `damage` between which times some could not
-    be. Raises a MediaError where the file cannot be opened.
+    be, `lost` how many of its packets' pictures neither came out nor were skipped, where that is more than one in a
+    hundred. Raises a MediaError where the file cannot be opened.
     """
 
     def __init__(self, path: Path, chunk: Chunk, finest: float | None = None) -> None:
         self.frames = 0
         self.damage: list[Hole] = []
+        self.lost = 0
         self._duration = 0.0
         self._path = path
         self._chunk = chunk
@@ -118,11 +121,19 @@ class ChunkDecoder:
         geometry: dict[tuple[int, int, int], Geometry] = {}
         ends = _End(media, self._chunk.end, counted=stretch is not None and stretch.packets is not None)
         parted = self._last is not None
+        count, first_shown = PictureCount(media.stream), None
         for packet in chain(() if first is None else (first,), rest, (None,)):
             over = ends.reached_by(packet)
             fed = fed if packet is None else fed + 1 if packet.dts is None else packet.dts
             if packet is not None and packet.is_corrupt:
                 self._note_damage(media.shown(packet))
+            if not over:
+                shown = media.shown(packet)
+                if first_shown is None and packet.is_keyframe:
+                    first_shown = shown
+                # What is shown before the first keyframe needs pictures that are not there.
+                if shown is not None and first_shown is not None and shown >= first_shown and self._chunk.holds(shown):
+                    count.put_in(packet, skipping)
             try:
                 decoded = media.stream.decode(None if over else packet)
             except av.error.EOFError:
@@ -150,6 +161,8 @@ class ChunkDecoder:
                     context.skip_frame, skipping = "DEFAULT", False
                 last = time
                 self.frames += 1
+                count.decoded += 1
+                count.interlaced |= coded.interlaced_frame
                 if self._last is not None and time < self._last:
                     continue  # damage brought it out of its turn
                 shape = (coded.width, coded.height, coded.rotation)
@@ -159,7 +172,8 @@ class ChunkDecoder:
                 yield Frame(time, coded, geometry[shape], self._shown(media, coded, time), parted)
                 parted = False
             if over:
-                return
+                break
+        self.lost += count.lost
 
     def _is_behind_a_hole(self, time: float, coded: Any) -> bool:
         """Whether pictures are missing right before this frame, which is shown next."""

@@ -31,3 +31,9 @@ class UndecodableVideoError(MediaError):
     """A video by its container, but not one picture of it can be decoded."""
 
     code = "undecodable"
+
+
+class EncryptedVideoError(MediaError):
+    """A video whose pictures are encrypted."""
+
+    code = "encrypted"

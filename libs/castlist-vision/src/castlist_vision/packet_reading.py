@@ -15,9 +15,10 @@ import av.error
 from castlist.contract.bounds import MOST_SHIFT, MOST_STRETCHES
 from castlist.contract.values import Hole, Stretch
 from castlist_vision.cut_points import after_end, before_picture
+from castlist_vision.encryption import is_encrypted, looks_encrypted
 from castlist_vision.geometry import Geometry
 from castlist_vision.media import Media, first_choice, media_of, opened, video_streams
-from castlist_vision.media_errors import LimitsExceededError, MediaError
+from castlist_vision.media_errors import EncryptedVideoError, LimitsExceededError, MediaError
 from castlist_vision.timeline import Timeline
 
 MOST_TRACKS = 16
@@ -134,8 +135,10 @@ class _Reader:
         try:
             with opened(self._path, opening.position) as container:
                 first_choice(container)
+                if first and looks_encrypted(self._path, container.format.name):
+                    raise EncryptedVideoError("the pictures of this video are encrypted")
                 return self._read(container, opening)
-        except LimitsExceededError:
+        except (LimitsExceededError, EncryptedVideoError):
             raise
         except MediaError:
             if first:
@@ -193,6 +196,8 @@ class _Reader:
                 if track.damaged_since is not None:
                     track.damage.append(Hole(track.damaged_since, time))
                     track.damaged_since = None
+                if keyframe and is_encrypted(packet):
+                    raise EncryptedVideoError("the pictures of this video are encrypted")
                 if keyframe and not (track.keyframes and track.media.stream.codec_context.name in _ONE_KEYFRAME):
                     track.keyframes.append(time)
                 if track.picture is None:

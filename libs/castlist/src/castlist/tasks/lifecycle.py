@@ -27,6 +27,7 @@ ERROR_CODES = {
     "not_a_video": "The bytes are not a video in any format that is read, or too damaged to be opened.",
     "no_video_stream": "There is no video in it, only sound or data.",
     "unreadable": "It begins like a video, but no frame of it could be decoded.",
+    "encrypted": "It is encrypted, and cannot be read without its key.",
     "undecodable": "Its video stream cannot be decoded here.",
     "object_missing": "The object is not in S3 (any more).",
     "object_changed": "The object is another one than was announced.",
