@@ -83,3 +83,9 @@ def make_video(tmp_path: Path) -> Callable[..., Path]:
 def number_of() -> Callable[[NDArray[np.uint8]], int]:
     """Which number an upright picture shows; -1 where it is not upright."""
     return number_of_picture
+
+
+@pytest.fixture
+def picture_of() -> Callable[[int, int, int], NDArray[np.uint8]]:
+    """`picture_of(number, width, height)`: RGB."""
+    return numbered_picture

@@ -80,7 +80,7 @@ def _h264_unneeded(head: memoryview, prefix: int) -> bool:
 
 def _hevc_unneeded(head: memoryview, prefix: int) -> bool:
     for position in _units(head, prefix):
-        kind = head[position] >> 1 & 0x3F
+        kind = int(head[position]) >> 1 & 0x3F
         if kind < 32:
             return kind < 16 and kind % 2 == 0
     return False
