@@ -86,7 +86,7 @@ def test_pictures_that_do_not_come_out_of_their_packets_are_told(make_video: Mak
 @pytest.mark.parametrize("name", ["h264", "open-gop", "hevc", "mpeg2", "mpeg4", "vp8", "vp9"])
 def test_pictures_that_are_skipped_or_hidden_are_not_lost(name: str, make_video: MakeVideo) -> None:
     """Whatever a decoder leaves out on purpose, in whole videos and in each chunk of them."""
-    how: dict[str, Any] = {
+    kinds: dict[str, dict[str, Any]] = {
         "h264": {"stream_options": {"bf": "3"}},
         "open-gop": {"container": "mpegts", "stream_options": {"x264-params": "open-gop=1:bframes=3:keyint=12"}},
         "hevc": {"codec": "libx265", "stream_options": {"x265-params": "log-level=none:keyint=12"}},
@@ -94,8 +94,8 @@ def test_pictures_that_are_skipped_or_hidden_are_not_lost(name: str, make_video:
         "mpeg4": {"codec": "mpeg4", "container": "avi", "stream_options": {"bf": "2"}},
         "vp8": {"codec": "libvpx", "container": "webm", "stream_options": {"auto-alt-ref": "1", "lag-in-frames": "16"}},
         "vp9": {"codec": "libvpx-vp9", "container": "webm", "stream_options": {"auto-alt-ref": "1"}},
-    }[name]
-    path = make_video(**how, frames=120)
+    }
+    path = make_video(**kinds[name], frames=120)
     found = probe(path)
     for finest in (None, 0.1):
         for chunk in chunks_between(found.keyframes[1:]):
