@@ -31,6 +31,7 @@ FORMATS: dict[str, dict[str, Any]] = {
     "h264-ts": {"container": "mpegts"},
     "h264-flv": {"container": "flv"},
     "h264-avi": {"container": "avi"},
+    "h264-asf": {"container": "asf", "stream_options": {"bf": "2"}},
     "h264-fragmented": {"container_options": {"movflags": "frag_keyframe+empty_moov"}},
     "h264-open-gop": {"stream_options": OPEN},
     "h264-open-gop-ts": {"stream_options": OPEN, "container": "mpegts"},

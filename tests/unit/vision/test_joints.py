@@ -29,6 +29,10 @@ JOINED: dict[str, dict[str, Any]] = {
     "flv": {"container": "flv"},
     "webm": {"container": "webm", "codec": "libvpx"},
     "mkv": {"container": "matroska"},
+    "mkv-mpeg2": {"container": "matroska", "codec": "mpeg2video", "stream_options": {"bf": "2"}},
+    "mkv-mpeg4": {"container": "matroska", "codec": "mpeg4", "stream_options": {"bf": "2"}},
+    "mp4": {},
+    "mp4-fragments": {"container_options": {"movflags": "frag_keyframe+empty_moov"}},
     "wmv": {"container": "asf", "codec": "wmv2"},
 }
 

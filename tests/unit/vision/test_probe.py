@@ -1,6 +1,7 @@
 """What a file is found to be before anything is planned for it."""
 
 import os
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
+from castlist_vision.chunk_plan import plan_chunks
+from castlist_vision.decode import ChunkDecoder
 from castlist_vision.media_errors import LimitsExceededError, MediaError
 from castlist_vision.probe import Limits, probe
 
@@ -130,3 +133,61 @@ def test_times_count_from_the_container_start(make_video: MakeVideo) -> None:
     assert found.keyframes[0] == pytest.approx(0.0)
     assert found.duration == pytest.approx(2.4, abs=0.05)
     assert found.frame_rate == pytest.approx(25)
+
+
+def test_an_index_of_more_pictures_than_a_day_has_is_not_made(make_video: MakeVideo) -> None:
+    """Twenty million samples are claimed in four bytes; the demuxer would make room for each."""
+    path = make_video()
+    content = bytearray(path.read_bytes())
+    at = content.index(b"stsz")
+    content[at + 8 : at + 16] = (1).to_bytes(4, "big") + (20_000_000).to_bytes(4, "big")
+    path.write_bytes(content)
+    with pytest.raises(LimitsExceededError, match="20000000 pictures"):
+        probe(path)
+    fragmented = make_video(container_options={"movflags": "frag_keyframe+empty_moov"})
+    content = bytearray(fragmented.read_bytes())
+    at = content.index(b"trun")
+    content[at + 8 : at + 12] = (20_000_000).to_bytes(4, "big")
+    fragmented.write_bytes(content)
+    with pytest.raises(LimitsExceededError, match="pictures"):
+        probe(fragmented)
+
+
+def test_more_packets_than_are_read_are_too_many(make_video: MakeVideo) -> None:
+    """What is read is counted, whatever was claimed."""
+    with pytest.raises(LimitsExceededError, match="59 packets"):
+        probe(make_video(container="mpegts"), Limits(packets=59))
+    assert probe(make_video(container="mpegts"), Limits(packets=60)).duration > 2
+
+
+@pytest.mark.parametrize("far", [10**6, 10**12, -(10**6)])
+def test_a_start_far_from_the_pictures_makes_no_long_video(far: int, make_video: MakeVideo) -> None:
+    """One timestamp of a Matroska says that it begins at another time than all the rest: a joint, not a day."""
+    path = make_video(container="matroska", codec="mjpeg", pixels="yuvj420p", frames=50)
+    content = path.read_bytes()
+    cluster = content.index(b"\x1f\x43\xb6\x75")
+    # The first cluster's time (an element E7 of one byte, 0) grows; its size is not known then.
+    time = content.index(b"\xe7\x81\x00", cluster)
+    longer = (far % 2**64).to_bytes(8, "big")
+    path.write_bytes(content[:time] + b"\xe7\x88" + longer + content[time + 3 :])
+    try:
+        found = probe(path)
+    except MediaError as error:
+        assert error.code in ("limits_exceeded", "not_a_video", "undecodable")  # noqa: PT017
+        return
+    chunks = plan_chunks(found.keyframes, found.duration, found.stretches, found.holes)
+    assert found.duration < 60
+    assert len(chunks) < 10
+
+
+def test_a_picture_that_is_larger_than_its_container_says_is_not_decoded(make_video: MakeVideo) -> None:
+    """The decoder is told how much it may make room for."""
+    path = make_video(codec="png", container="avi", pixels="rgb24", frames=10)
+    large = cv2.imencode(".png", np.zeros((9_000, 9_000), np.uint8))[1].tobytes()
+    content = path.read_bytes()
+    _, begin, end, *_ = (at.start() for at in re.finditer(b"\x89PNG", content))
+    room = end - begin - 8
+    path.write_bytes(content[:begin] + large[:room].ljust(room, b"\0") + content[end - 8 :])
+    found = probe(path)
+    frames = list(ChunkDecoder(path, plan_chunks(found.keyframes, found.duration)[0]))
+    assert {(frame.width, frame.height) for frame in frames} == {(192, 128)}

@@ -41,6 +41,24 @@ def after_end(path: Path, container: str, end: int) -> int | None:
         return None if beginning is None else _found(content.find(beginning, end))
 
 
+def next_movie(path: Path, position: int) -> int | None:
+    """Where behind the MP4 that begins at byte `position` another one does: its index would be mixed up with it."""
+    if not path.stat().st_size:
+        return None
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        first = position
+        while position + 16 <= len(content):
+            size, kind = int.from_bytes(content[position : position + 4], "big"), content[position + 4 : position + 8]
+            if kind == b"ftyp" and position > first:
+                return position
+            if size == 1:
+                size = int.from_bytes(content[position + 8 : position + 16], "big")
+            if size < 8:
+                return None
+            position += size
+        return None
+
+
 def _found(position: int) -> int | None:
     return None if position < 0 else position
 

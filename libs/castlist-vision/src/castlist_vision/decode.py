@@ -9,6 +9,7 @@ import av.error
 
 from castlist.contract.values import Hole, Stretch
 from castlist_vision.chunk_plan import Chunk
+from castlist_vision.decoding_times import DecodingTimes
 from castlist_vision.frame import Frame
 from castlist_vision.geometry import Geometry
 from castlist_vision.media import Media, open_media
@@ -116,7 +117,7 @@ class ChunkDecoder:
         if skipping:
             context.skip_frame = "NONREF"
         last = float("inf")
-        fed = 0  # the decoding time of the newest packet
+        stamps = DecodingTimes(context)
         number: int | None = None  # of the next frame, of a bare stream
         geometry: dict[tuple[int, int, int], Geometry] = {}
         ends = _End(media, self._chunk.end, counted=stretch is not None and stretch.packets is not None)
@@ -124,10 +125,11 @@ class ChunkDecoder:
         count, first_shown = PictureCount(media.stream), None
         for packet in chain(() if first is None else (first,), rest, (None,)):
             over = ends.reached_by(packet)
-            fed = fed if packet is None else fed + 1 if packet.dts is None else packet.dts
             if packet is not None and packet.is_corrupt:
                 self._note_damage(media.shown(packet))
             if not over:
+                stamps.put_in(packet.dts)
+            if not over and not media.bare:
                 shown = media.shown(packet)
                 if first_shown is None and packet.is_keyframe:
                     first_shown = shown
@@ -140,12 +142,12 @@ class ChunkDecoder:
                 decoded = []
             except av.error.FFmpegError:
                 self._note_damage(self._last if packet is None else media.shown(packet))
+                stamps.take_back(over)
                 decoded = []
             for coded in decoded:
                 ticks = coded.dts if coded.pts is None else coded.pts
                 if media.unstamped:
-                    # It came out when its successor in decoding order, `reorder_depth` later, went in.
-                    ticks, fed = fed - context.reorder_depth, fed + (1 if over else 0)
+                    ticks = stamps.of_next(over)
                 if media.bare:
                     if number is None:
                         # What leads to a start point can be missing: then that is the first to come out.

@@ -18,6 +18,8 @@ from castlist.media.other_files import what_else
 from castlist_vision.bare_stream import numbered
 from castlist_vision.media_errors import NotAVideoError, NoVideoStreamError
 
+MOST_PIXELS = 8192 * 4352
+"""Of a coded picture: what a decoder may make room for."""
 _STILL_BRANDS = {"avif", "heic", "heix", "mif1"}
 
 # A hostile file can log a line per packet; what matters is raised or counted.
@@ -32,7 +34,7 @@ class Media:
     stream: Any
     start_time: float
     unstamped: bool
-    """Packets have no presentation times (AVI): frames take the decoding times, in the order they come out."""
+    """Packets have no presentation times (AVI, ASF): frames take the decoding times, in the order they come out."""
     bare: bool
     """A stream without a container, and so without any times: its frames are counted."""
 
@@ -122,8 +124,12 @@ def media_of(container: Any, stream: Any, shift: float) -> Media:
     """The reader of one stream."""
     stream.codec_context.thread_count = 1
     stream.codec_context.thread_type = "NONE"
+    # A picture inside may be larger than the container says: its decoder is not to make room for it.
+    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
+    # Their timestamps are those of decoding, whatever FFmpeg makes of them.
+    unstamped = container.format.name in ("avi", "asf")
     bare = bool(container.format.flags & av.format.Flags.no_timestamps.value)
-    return Media(container, stream, shift, container.format.name == "avi", bare)
+    return Media(container, stream, shift, unstamped, bare)
 
 
 def video_streams(container: Any) -> list[Any]:

@@ -14,7 +14,7 @@ import av.error
 
 from castlist.contract.bounds import MOST_SHIFT, MOST_STRETCHES
 from castlist.contract.values import Hole, Stretch
-from castlist_vision.cut_points import after_end, before_picture
+from castlist_vision.cut_points import after_end, before_picture, next_movie
 from castlist_vision.encryption import is_encrypted, looks_encrypted
 from castlist_vision.geometry import Geometry
 from castlist_vision.media import Media, first_choice, media_of, opened, video_streams
@@ -132,12 +132,13 @@ class _Reader:
     def read(self, opening: _Opening) -> _Opening | None:
         """Read the file from there; where it is to be opened again, if it is."""
         first = self._timeline is None
+        end = next_movie(self._path, opening.position)
         try:
-            with opened(self._path, opening.position) as container:
+            with opened(self._path, opening.position, end) as container:
                 first_choice(container)
                 if first and looks_encrypted(self._path, container.format.name):
                     raise EncryptedVideoError("the pictures of this video are encrypted")
-                return self._read(container, opening)
+                return self._read(container, opening, end)
         except (LimitsExceededError, EncryptedVideoError):
             raise
         except MediaError:
@@ -147,7 +148,7 @@ class _Reader:
             self.content.damage.append(Hole(self.content.duration, self.content.duration))
             return None
 
-    def _read(self, container: Any, opening: _Opening) -> _Opening | None:
+    def _read(self, container: Any, opening: _Opening, end: int | None) -> _Opening | None:
         tracks = self._tracks(container)
         media = next(iter(tracks.values())).media
         dense, unstamped, start, covered = media.name in _DENSE, media.unstamped, media.start_time, 0
@@ -204,6 +205,8 @@ class _Reader:
                     track.picture = _decoded(packet)
         except av.error.FFmpegError:
             other.broken = True
+        if joint is None and end is not None:
+            joint = _Opening(end, end)
         return self._finished(container, opening, tracks, joint, other, covered)
 
     def _tracks(self, container: Any) -> dict[int, _Track]:

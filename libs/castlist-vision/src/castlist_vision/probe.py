@@ -6,17 +6,23 @@ from pathlib import Path
 
 from castlist.contract.values import Hole, Stretch, VideoWarning
 from castlist.contract.video_warnings import summed_up, warning
+from castlist_vision.media import MOST_PIXELS
 from castlist_vision.media_errors import LimitsExceededError, UndecodableVideoError
 from castlist_vision.packet_reading import Facts, FileContent, read_packets
+from castlist_vision.sample_tables import claimed_pictures
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is still worked through. `seconds` bounds the plan, `pixels` (coded) the memory of one frame, `packets` the
-    time to read them: a day of 120 pictures and four tracks of sound a second."""
+    """What is still worked through, whatever a file claims of itself.
+
+    `seconds` bounds the plan, `pixels` (coded) the memory of one frame, `pictures` that of an index, `packets` the time
+    to read them: a day of 120 pictures and four tracks of sound a second.
+    """
 
     seconds: float = 24 * 3600.0
-    pixels: int = 8192 * 4352
+    pixels: int = MOST_PIXELS
+    pictures: int = 24 * 3600 * 120
     packets: int = 24 * 3600 * 320
 
 
@@ -52,6 +58,8 @@ class Probe:
 
 def probe(path: Path, limits: Limits = Limits()) -> Probe:
     """Read every packet of `path` and decode one picture; raises a MediaError that says why it cannot be used."""
+    if (pictures := claimed_pictures(path)) > limits.pictures:
+        raise LimitsExceededError(f"{pictures} pictures are more than {limits.pictures}")
     content, facts = read_packets(path, limits.pixels, limits.packets)
     if facts is None:
         raise UndecodableVideoError("not one picture of this video can be decoded")

@@ -46,11 +46,15 @@ class Timeline:
         if not self.packets:
             return False
         time = stamp - self.shift
-        if before is None or decoded is None or decoded <= before:
-            if not keyframe and self._before is not None and abs(stamp - self._before - self.set_at) < GAP:
-                return False  # a picture of the clock before, shown before the one that was decoded first
-            if time < self._latest - (_ROUNDING if keyframe else self._reordering()):
-                return True  # a keyframe is shown after all that was decoded before it
+        if keyframe:
+            back = time < self._latest - _ROUNDING  # it is shown after all that was decoded before it
+        else:
+            back = time < self._latest - self._reordering()
+            back &= before is None or decoded is None or decoded <= before
+        if back:
+            # A picture of the clock before may be decoded behind the first of the next one.
+            late = not keyframe and self._before is not None
+            return not (late and abs(stamp - self._before - self.set_at) < GAP)  # type: ignore[operator]
         ahead = time - self.end
         promised = self._promised is not None and time <= self._promised + GAP
         return ahead > max(LEAP, _UNUSUAL * self.longest) and not promised
