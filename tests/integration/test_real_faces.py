@@ -1,9 +1,11 @@
 """The stages of frame-workers on the sample's portraits: what generated pictures cannot show of models."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -15,12 +17,13 @@ from castlist.contract.vectors import VectorFace
 from castlist.service.settings import Settings
 from castlist_identity.video_people import PeopleSettings
 from castlist_vision.chunk_pipeline import analyse_chunk
-from castlist_vision.chunk_plan import Chunk
+from castlist_vision.chunk_plan import Chunk, plan_chunks
 from castlist_vision.detector import FaceDetector
 from castlist_vision.encoder import AGREEMENT, DlibEncoder
 from castlist_vision.face_tracking import FoundTrack
 from castlist_vision.geometry import Colour
 from castlist_vision.onnx_encoder import OnnxEncoder
+from castlist_vision.probe import probe
 from deploy.commands.sample import CLIPS, WIDTH, expected
 from testkit import clips
 
@@ -100,3 +103,25 @@ def test_the_slower_detector_finds_the_same_people() -> None:
 def mean(track: FoundTrack) -> NDArray[np.float32]:
     """Of its faces' encodings."""
     return np.asarray(np.mean([face.encoding for face in track.faces], axis=0), np.float32)
+
+
+@pytest.mark.parametrize(("container", "held"), [("ts", False), ("mp4", True)])
+def test_nobody_is_held_where_pictures_are_missing(container: str, held: bool, tmp_path: Path) -> None:
+    """Eight seconds without a picture: one file says that the one before is shown so long, the other does not."""
+    path = tmp_path / f"gap.{container}"
+    with av.open(str(path), "w") as out:
+        stream: Any = out.add_stream("libx264", 25, options={"bf": "0", "g": "12"})
+        stream.pix_fmt, stream.width, stream.height = "yuv420p", *clips.frames("monday")[0].shape[1::-1]
+        for number, image in enumerate(clips.frames("monday")[:60]):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = number + (200 if number >= 36 else 0), Fraction(1, 25)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    found = probe(path)
+    (chunk,) = plan_chunks(found.keyframes, found.duration, found.stretches, found.holes)
+    result = analyse_chunk(path, chunk, AnalysisSettings(), DlibEncoder())
+    times = [sighting.time for track in result.tracks for sighting in track.sightings]
+    assert min(times) < 0.5
+    assert max(times) > 10.0
+    assert any(2.0 < time < 9.0 for time in times) == held
+    assert [one.code for one in found.warnings] == ([] if held else ["gap"])

@@ -1,6 +1,7 @@
 """Cut a video into chunks: the unit that workers take, redo and count."""
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -42,8 +43,8 @@ def plan_chunks(
 ) -> tuple[Chunk, ...]:
     """Chunks of about 15 s that begin at keyframes; a longer stretch than 30 s without one is cut by time.
 
-    `keyframes` and `duration` are seconds as a player shows them. Every moment from minus to plus infinity is in
-    exactly one chunk, and the same arguments always give the same chunks.
+    `keyframes` and `duration` are seconds as a player shows them; stretches and holes follow one another. Every moment
+    from minus to plus infinity is in exactly one chunk, and the same arguments always give the same chunks.
     """
     start = min(0.0, duration, *keyframes)
     inner = sorted({k for k in keyframes if start < k < duration})
@@ -66,21 +67,32 @@ def chunks_between(
 ) -> tuple[Chunk, ...]:
     """The chunks that these times, in their order, part a video into."""
     edges = [None, *cuts, None]
-    ends = [*(stretch.start for stretch in stretches[1:]), math.inf]
+    begins = [stretch.start for stretch in stretches]
+    of_stretches = _Spans(begins, [*begins[1:], math.inf])
+    of_holes = _Spans([hole.start for hole in holes], [hole.end for hole in holes])
     return tuple(
         Chunk(
             index,
             begin,
             end,
-            tuple(one for one, until in zip(stretches, ends, strict=False) if _meet(one.start, until, begin, end)),
-            tuple(hole for hole in holes if _meet(hole.start, hole.end, begin, end))[:MOST_HOLES],
+            tuple(stretches[of_stretches.within(begin, end)]),
+            tuple(holes[of_holes.within(begin, end)][:MOST_HOLES]),
         )
         for index, (begin, end) in enumerate(pairwise(edges))
     )
 
 
-def _meet(start: float, until: float, begin: float | None, end: float | None) -> bool:
-    return (end is None or start < end) and (begin is None or until > begin)
+@dataclass(frozen=True, slots=True)
+class _Spans:
+    """When each of several begins and ends; one after the other."""
+
+    begins: Sequence[float]
+    ends: Sequence[float]
+
+    def within(self, start: float | None, end: float | None) -> slice:
+        """Which of them have a part in this time."""
+        first = 0 if start is None else bisect_right(self.ends, start)
+        return slice(first, len(self.begins) if end is None else bisect_left(self.begins, end))
 
 
 def _cuts_by_time(before: float, after: float) -> list[float]:

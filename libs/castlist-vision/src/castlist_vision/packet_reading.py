@@ -307,7 +307,7 @@ class _Reader:
             context = stream.codec_context
             kind = "unknown" if context is None else f"{context.name}, {context.width}x{context.height}"
             name = f"{stream.index} ({kind})"
-            if name not in self.content.unread:
+            if name not in self.content.unread and len(self.content.unread) < MOST_TRACKS:
                 self.content.unread.append(name)
 
     def _note_facts(self, container: Any, chain: list[_Track]) -> None:

@@ -1,5 +1,6 @@
 """Look at a video without decoding it: how long, how large, which way up, and where it can be cut."""
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ def probe(path: Path, limits: Limits = Limits()) -> Probe:
         codec=facts.codec,
         container=facts.container,
         stretches=_to_tell(content, facts),
-        holes=tuple(sorted({*content.gaps, *content.damage}, key=lambda hole: (hole.start, hole.end))),
+        holes=tuple(_apart([*content.gaps, *content.damage])),
         warnings=summed_up(_warnings(content)),
     )
 
@@ -92,6 +93,17 @@ def _to_tell(content: FileContent, facts: Facts) -> tuple[Stretch, ...]:
     return () if content.stretches == [plain] else tuple(content.stretches)
 
 
+def _apart(holes: Iterable[Hole]) -> list[Hole]:
+    """Those that meet as one, in the order of their times."""
+    result: list[Hole] = []
+    for hole in sorted(holes, key=lambda hole: hole.start):
+        if result and hole.start <= result[-1].end:
+            result[-1] = Hole(result[-1].start, max(result[-1].end, hole.end))
+        else:
+            result.append(hole)
+    return result
+
+
 def _warnings(content: FileContent) -> Iterable[VideoWarning]:
     if content.truncated:
         yield warning("truncated", content.duration)
@@ -99,8 +111,10 @@ def _warnings(content: FileContent) -> Iterable[VideoWarning]:
         yield warning("clock_restarted", joint.start, joint.end)
     for hole in content.damage:
         yield warning("damaged", hole.start, hole.end)
+    damage = _apart(content.damage)
     for hole in content.gaps:
-        if not any(hole.start < damaged.end and damaged.start < hole.end for damaged in content.damage):
+        before = bisect_left(damage, hole.end, key=lambda damaged: damaged.start)
+        if not before or damage[before - 1].end <= hole.start:
             yield warning("gap", hole.start, hole.end)
     for name in content.unread:
         yield warning("track_not_read", message=f"Another track of pictures was not looked at: {name}.")

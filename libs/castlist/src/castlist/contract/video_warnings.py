@@ -1,7 +1,8 @@
 """What a task that read a video has to say about it: the warnings, their codes, and how those of many chunks add up."""
 
 from collections.abc import Iterable
-from itertools import groupby
+from heapq import nlargest
+from itertools import groupby, pairwise
 
 from castlist.contract.values import VideoWarning
 
@@ -47,13 +48,19 @@ def summed_up(warnings: Iterable[VideoWarning]) -> tuple[VideoWarning, ...]:
                 places[-1] = places[-1][0], max(_end(places[-1]), _end((one.start, one.end)))
             else:
                 places.append((one.start, one.end))
-        while len(places) > MOST_OF_A_CODE:
-            nearest = min(range(1, len(places)), key=lambda i: places[i][0] - _end(places[i - 1]))
-            places[nearest - 1 : nearest + 1] = [(places[nearest - 1][0], _end(places[nearest]))]
         if whole:
             result.append(VideoWarning(code, message))
-        result += [VideoWarning(code, message, start, end) for start, end in places]
+        result += [VideoWarning(code, message, start, end) for start, end in _fewer(places)]
     return tuple(result)
+
+
+def _fewer(places: list[tuple[float, float | None]]) -> list[tuple[float, float | None]]:
+    """At most MOST_OF_A_CODE: parted where they are furthest from each other."""
+    if len(places) <= MOST_OF_A_CODE:
+        return places
+    distances = [(places[i][0] - _end(places[i - 1]), i) for i in range(1, len(places))]
+    begins = sorted(i for _, i in nlargest(MOST_OF_A_CODE - 1, distances))
+    return [(places[begin][0], _end(places[end - 1])) for begin, end in pairwise([0, *begins, len(places)])]
 
 
 def _end(place: tuple[float, float | None]) -> float:
