@@ -191,3 +191,15 @@ def test_a_picture_that_is_larger_than_its_container_says_is_not_decoded(make_vi
     found = probe(path)
     frames = list(ChunkDecoder(path, plan_chunks(found.keyframes, found.duration)[0]))
     assert {(frame.width, frame.height) for frame in frames} == {(192, 128)}
+
+
+@pytest.mark.parametrize(
+    ("codec", "container"),
+    [("mpeg2video", "mpegts"), ("mpeg2video", "dvd"), ("mpeg2video", "mpeg"), ("libx264", "mpegts"), ("mpeg4", "asf")],
+)
+def test_a_video_of_one_picture_shows_it_at_its_beginning(codec: str, container: str, make_video: MakeVideo) -> None:
+    """Containers may not say when they begin, nor when the picture is shown."""
+    path = make_video(codec=codec, container=container, frames=1)
+    found = probe(path)
+    (chunk,) = plan_chunks(found.keyframes, found.duration, found.stretches, found.holes)
+    assert [frame.time for frame in ChunkDecoder(path, chunk)] == [0.0]

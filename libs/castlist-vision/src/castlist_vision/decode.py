@@ -153,9 +153,9 @@ class ChunkDecoder:
                         # What leads to a start point can be missing: then that is the first to come out.
                         number = round((first.pts if coded.key_frame else first.dts) / media.frame_ticks)
                     ticks, number = round(number * media.frame_ticks), number + 1
-                if ticks is None:
+                if ticks is None and self._last is not None:
                     continue
-                time = media.seconds(ticks)
+                time = 0.0 if ticks is None else media.seconds(ticks)
                 if not self._chunk.holds(time) or (stretch is not None and time < stretch.start):
                     over |= (media.unstamped or media.bare) and _reached(self._chunk.end, time)
                     continue

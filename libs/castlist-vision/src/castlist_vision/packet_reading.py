@@ -158,6 +158,7 @@ class _Reader:
             for packet in media.packets():
                 track = tracks.get(packet.stream_index)
                 if packet.size == 0:  # the end of a stream
+                    track = tracks.get(packet.stream.index)
                     if track is not None and track.picture is None:
                         track.picture = _decoded(packet)
                     continue
@@ -176,9 +177,12 @@ class _Reader:
                         continue
                     track.packets += 1
                 ticks = packet.dts if unstamped or packet.pts is None else packet.pts
+                base = packet.time_base
+                if ticks is None and track is not None and not track.clocks:
+                    # A video of one picture may come without any time.
+                    ticks = round(track.timeline.shift * base.denominator / base.numerator)
                 if ticks is None or packet.is_discard:
                     continue
-                base = packet.time_base
                 stamp = ticks * base.numerator / base.denominator
                 length = (packet.duration or 0) * base.numerator / base.denominator
                 other.longest = max(other.longest, length)
@@ -219,7 +223,7 @@ class _Reader:
         for stream in streams:
             if _pixels(stream.codec_context) > self._most_pixels:
                 continue
-            timeline = copy(self._timeline) if self._timeline is not None else _new_timeline(container, stream, start)
+            timeline = copy(self._timeline) if self._timeline is not None else _new_timeline(container, stream)
             timeline.gaps = []
             tracks[stream.index] = _Track(media_of(container, stream, start), timeline)
         return tracks
@@ -366,12 +370,13 @@ def _follows(track: _Track, other: _Track, name: str) -> bool:
     return track.clocks[0].time >= other.timeline.end - _OVERLAP
 
 
-def _new_timeline(container: Any, stream: Any, start: float) -> Timeline:
+def _new_timeline(container: Any, stream: Any) -> Timeline:
     rate = stream.average_rate or stream.guessed_rate
     frame = 1 / float(rate) if rate else 0.0
     # FFmpeg takes its length from the last timestamps.
     measured = container.format.flags & av.format.Flags.ts_discont.value
     promised = None if measured or not container.duration else container.duration / av.time_base
+    start = None if container.start_time is None else container.start_time / av.time_base
     return Timeline(start, frame, promised)
 
 

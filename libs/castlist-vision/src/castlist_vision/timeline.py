@@ -21,8 +21,9 @@ class Timeline:
     follows begins one frame after what was shown before. `frame` is how long a frame is that does not say it.
     """
 
-    def __init__(self, shift: float, frame: float, promised: float | None) -> None:
-        self.shift = shift
+    def __init__(self, shift: float | None, frame: float, promised: float | None) -> None:
+        self.shift = shift or 0.0
+        self._begins_anywhere = shift is None
         self.gaps: list[Hole] = []
         self.packets = 0
         self.first = 0.0
@@ -65,7 +66,7 @@ class Timeline:
             self.close()
             self.set_at = self.end = min(self.end, self._latest + LEAP)
             self._before, self.shift = self.shift, stamp - self.end
-        elif not self.packets and stamp - self.shift < -LEAP:
+        elif not self.packets and (self._begins_anywhere or stamp - self.shift < -LEAP):
             self.shift = stamp
         time = stamp - self.shift
         if not self.packets:
