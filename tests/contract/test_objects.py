@@ -1,6 +1,7 @@
 """`Objects`, in memory and in S3."""
 
 import asyncio
+import contextlib
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import pytest
 
 from castlist.adapters import s3
-from castlist.ports.errors import ObjectMissingError, UnavailableError
+from castlist.ports.errors import ObjectForbiddenError, ObjectMissingError, UnavailableError
 from castlist.ports.objects import Objects
+from castlist.service.settings import Settings
 from contract.conftest import Bucket
 
 MIB = 2**20
@@ -200,3 +202,45 @@ async def test_the_servers_absence_is_unavailable() -> None:
             await objects.head("key")
         with pytest.raises(UnavailableError):
             await objects.ping()
+
+
+@pytest.mark.stack
+async def test_a_key_that_is_not_taken_any_more_is_an_outage() -> None:
+    """Whatever is asked of our bucket, or of others' with that key: it is nobody's file, and readiness tells it."""
+    endpoint, bucket, access_key, secret_key, region = Settings().s3
+    async with s3.connect(endpoint, bucket, access_key, secret_key, region) as ours:
+        await ours.create_bucket()
+    for keys in ((access_key, f"{secret_key}-of-before"), (f"{access_key}-of-before", secret_key)):
+        async with s3.connect(endpoint, bucket, *keys, region) as refused:
+            for asked in (
+                refused.ping(),
+                refused.head("key"),
+                refused.get("key"),
+                refused.put("key", b"", "image/jpeg"),
+                refused.list(""),
+                refused.delete("key"),
+                refused.head("key", bucket="other-bucket"),
+                _read(refused, "key", bucket="other-bucket"),
+            ):
+                with pytest.raises(UnavailableError):
+                    await asked
+
+
+async def test_a_bucket_of_others_that_refuses_us_is_no_outage() -> None:
+    """While our own is there: waiting would not help, and it is the announced object's failure."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                allowed = head.split()[1].startswith(b"/ours")
+                writer.write(b"HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n" % (b"200 OK" if allowed else b"403 Forbidden"))
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with s3.connect(f"http://127.0.0.1:{port}", "ours", "key", "secret", "region") as objects:
+            await objects.ping()
+            with pytest.raises(ObjectForbiddenError):
+                await objects.head("key", bucket="theirs")
+            with pytest.raises(ObjectForbiddenError):
+                await _read(objects, "key", bucket="theirs")

@@ -334,17 +334,25 @@ async def test_servers_that_are_away_are_no_attempt(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["before the plan", "after the plan"])
-@pytest.mark.parametrize(("change", "code"), [("gone", "object_missing"), ("another", "object_changed")])
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [("gone", "object_missing"), ("another", "object_changed"), ("forbidden", "object_forbidden")],
+)
 async def test_an_object_that_is_not_the_one_announced_is_an_error(
     tmp_path: Path, change: str, code: str, late: bool
 ) -> None:
     """It is said of the video, or of the chunk, whichever finds it first."""
-    workers = Workers(tmp_path)
+    workers, bucket = Workers(tmp_path), "theirs"
+    workers.servers.bucket.store(KEY, b"bytes of a video", "video/mp4", bucket=bucket)
+    theirs = values.StoredObject(bucket=bucket, key=KEY, etag=workers.uploaded.object.etag)
+    workers.uploaded = workers.uploaded.model_copy(update={"object": theirs})
     if late:
         await workers.deliver(workers.uploaded)
-    await workers.servers.bucket.delete(KEY)
+    if change == "forbidden":
+        workers.servers.bucket.forbidden.add(bucket)
+    del workers.servers.bucket.buckets[bucket][KEY]
     if change == "another":
-        workers.servers.bucket.store(KEY, b"other bytes", "video/mp4")
+        workers.servers.bucket.store(KEY, b"other bytes", "video/mp4", bucket=bucket)
     await workers.deliver(workers.chunks()[0] if late else workers.uploaded)
     told = workers.servers.published("face.encodings")[-1]
     assert isinstance(told, ChunkFailed if late else VideoRejected)

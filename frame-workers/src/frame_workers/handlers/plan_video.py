@@ -13,7 +13,7 @@ from castlist.contract.ids import event_id, plan_key, run_key, task_id
 from castlist.contract.values import AnalysisSettings, StoredObject, in_short
 from castlist.contract.video_warnings import as_warning
 from castlist.messaging.fair_queue import Turn
-from castlist.ports.errors import AlreadyExistsError, ObjectMissingError
+from castlist.ports.errors import AlreadyExistsError, ObjectForbiddenError, ObjectMissingError
 from castlist.retry import retry_while_unavailable
 from castlist.service.json_logging import about
 from castlist.service.metrics import JOB_CPU_SECONDS
@@ -117,6 +117,9 @@ class PlanVideo:
             raise VideoRejectedError("object_not_allowed", allowed.refusal(announced.bucket))
         try:
             info = await self._context.objects.head(announced.key, bucket=announced.bucket)
+        except ObjectForbiddenError as error:
+            reason = f"The bucket {announced.bucket} does not let us read {announced.key}."
+            raise VideoRejectedError("object_forbidden", reason) from error
         except ObjectMissingError as error:
             reason = f"There is no object {announced.key} in {announced.bucket}."
             raise VideoRejectedError("object_missing", reason) from error
@@ -145,6 +148,8 @@ class PlanVideo:
                 return await attempts.run(key, attempt)
         except ObjectChangedError as error:
             raise VideoRejectedError("object_changed", str(error)) from error
+        except ObjectForbiddenError as error:
+            raise VideoRejectedError("object_forbidden", str(error)) from error
         except ObjectMissingError as error:
             raise VideoRejectedError("object_missing", str(error)) from error
         except JobRejectedError as rejected:

@@ -13,7 +13,7 @@ from castlist.contract.events import ChunkFailed, ChunkPlanned, Event
 from castlist.contract.ids import chunk_key, crops_prefix, event_id, run_key, task_id
 from castlist.contract.values import in_short
 from castlist.messaging.fair_queue import Turn
-from castlist.ports.errors import ObjectMissingError
+from castlist.ports.errors import ObjectForbiddenError, ObjectMissingError
 from castlist.retry import retry_while_unavailable
 from castlist.service.json_logging import about
 from castlist.service.metrics import CHUNK_SECONDS as TOOK
@@ -123,6 +123,8 @@ class ProcessChunk:
                 cpu = child.cpu_seconds
         except ObjectChangedError as error:
             return ChunkFailure("object_changed", str(error))
+        except ObjectForbiddenError as error:
+            return ChunkFailure("object_forbidden", str(error))
         except ObjectMissingError as error:
             return ChunkFailure("object_missing", str(error))
         except JobRejectedError as rejected:

@@ -15,7 +15,7 @@ from aiobotocore.session import get_session
 from aiohttp import ClientError as HttpError
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from castlist.ports.errors import ObjectMissingError, UnavailableError
+from castlist.ports.errors import ObjectForbiddenError, ObjectMissingError, UnavailableError
 from castlist.ports.objects import ObjectInfo, Objects, Upload
 
 PART = 8 * 1024 * 1024
@@ -26,6 +26,7 @@ _MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchBucket", "PreconditionFailed"
 _MISSING |= {"InvalidBucketName", "KeyTooLongError"}
 # What servers answer when they are asked to read a key that they could not hold.
 _IMPOSSIBLE = {"400", "InvalidRequest", "InvalidURI"}
+_REFUSED = {401, 403}
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _FILE_NAME = 255
 
@@ -37,12 +38,17 @@ def _askable(bucket: str, key: str) -> None:
 
 
 @contextlib.contextmanager
-def _translated(key: str, *, reading: bool = False) -> Iterator[None]:
+def _translated(key: str, *, reading: bool = False, foreign: bool = False) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if status in _REFUSED and foreign:
+            raise ObjectForbiddenError(f"{key}: {code}") from error
+        if status in _REFUSED:
+            # A key that was changed, or a policy: somebody has to mend it, and no object is the worse for it.
+            raise UnavailableError(f"S3 refuses us: {error}") from error
         if code in _MISSING or (reading and code in _IMPOSSIBLE):
             raise ObjectMissingError(f"{key}: {code}") from error
         if reading and status == 500 and any(len(step.encode()) > _FILE_NAME for step in key.split("/")):
@@ -155,9 +161,18 @@ class S3Objects(Objects):
 
     async def head(self, key: str, *, bucket: str | None = None) -> ObjectInfo:
         _askable(bucket or self.bucket, key)
-        with _translated(key, reading=True):
+        async with self._reading(key, bucket):
             head = await self._client.head_object(Bucket=bucket or self.bucket, Key=key)
         return _info(key, head, head["ContentLength"])
+
+    @asynccontextmanager
+    async def _reading(self, key: str, bucket: str | None) -> AsyncIterator[None]:
+        try:
+            with _translated(key, reading=True, foreign=bucket not in (None, self.bucket)):
+                yield
+        except ObjectForbiddenError:
+            await self.ping()  # who is refused everywhere has lost the key
+            raise
 
     async def read(
         self, key: str, *, bucket: str | None = None, start: int = 0, end: int | None = None, etag: str | None = None
@@ -170,7 +185,7 @@ class S3Objects(Objects):
             asked["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
         if etag is not None:
             asked["IfMatch"] = f'"{etag}"'
-        with _translated(key, reading=True):
+        async with self._reading(key, bucket):
             answer = await self._client.get_object(**asked)
             if etag is not None and answer["ETag"].strip('"') != etag:
                 answer["Body"].close()

@@ -23,3 +23,7 @@ class DocumentTooLargeError(TooLargeError):
 
 class ObjectMissingError(Exception):
     """No object under this key, or not the version that was asked for."""
+
+
+class ObjectForbiddenError(ObjectMissingError):
+    """There may be one, in a bucket of another system that does not let us read it."""

@@ -43,14 +43,15 @@ class Objects(Protocol):
         ...
 
     async def head(self, key: str, *, bucket: str | None = None) -> ObjectInfo:
-        """ObjectMissingError if there is none."""
+        """ObjectMissingError if there is none, ObjectForbiddenError if the bucket of another system refuses us. Where
+        our own does, that is an outage."""
         ...
 
     def read(
         self, key: str, *, bucket: str | None = None, start: int = 0, end: int | None = None, etag: str | None = None
     ) -> AsyncIterator[bytes]:
         """The bytes from start to end (exclusive, cut where the object ends); ObjectMissingError if it is gone or is
-        not `etag` any more."""
+        not `etag` any more, and as `head`."""
         ...
 
     async def fetch(self, key: str, path: Path, *, bucket: str | None = None, etag: str | None = None) -> ObjectInfo:

@@ -30,6 +30,7 @@ ERROR_CODES = {
     "encrypted": "It is encrypted, and cannot be read without its key.",
     "undecodable": "Its video stream cannot be decoded here.",
     "object_missing": "The object is not in S3 (any more).",
+    "object_forbidden": "The object's bucket does not let us read it.",
     "object_changed": "The object is another one than was announced.",
     "limits_exceeded": "It is larger or longer than this installation takes.",
     "object_not_allowed": "The object may not be announced here: `ALLOWED_OBJECTS` says which may.",

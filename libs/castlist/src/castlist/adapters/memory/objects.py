@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from castlist.ports.errors import ObjectMissingError
+from castlist.ports.errors import ObjectForbiddenError, ObjectMissingError
 from castlist.ports.objects import ObjectInfo, Objects, Upload
 
 PART = 8 * 1024 * 1024
@@ -51,11 +51,12 @@ class MemoryUpload(Upload):
 
 
 class MemoryObjects(Objects):
-    """`Objects` in a dictionary; `buckets` holds those that can be read beside our own."""
+    """`Objects` in a dictionary; `buckets` holds those that can be read beside our own, but for `forbidden` ones."""
 
     def __init__(self, bucket: str = "castlist") -> None:
         self.bucket = bucket
         self.buckets: dict[str, dict[str, _Object]] = {bucket: {}}
+        self.forbidden: set[str] = set()
         self.uploads: set[MemoryUpload] = set()
 
     def store(
@@ -67,6 +68,8 @@ class MemoryObjects(Objects):
         return info
 
     def _found(self, key: str, bucket: str | None, etag: str | None = None) -> _Object:
+        if bucket in self.forbidden:
+            raise ObjectForbiddenError(f"{key}: AccessDenied")
         found = self.buckets.get(bucket or self.bucket, {}).get(key)
         if found is None:
             raise ObjectMissingError(f"{key}: there is none")
