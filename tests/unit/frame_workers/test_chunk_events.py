@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from castlist.contract import events, values
 from castlist.contract.box import Box
 from castlist.contract.codec import encode
-from castlist.contract.ids import crops_prefix
+from castlist.contract.ids import crop_key
 from castlist.contract.video_warnings import warning
-from frame_workers.handlers.chunk_events import PART_BYTES, faces_encoded, jpegs_of
+from frame_workers.handlers.chunk_events import PART_BYTES, digest_of, jpegs_of
+from frame_workers.handlers.chunk_events import faces_encoded as in_parts
 from frame_workers.slots.protocol import ChunkResult
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,16 +28,21 @@ def track(index: int, sightings: int) -> values.Track:
         track=index,
         sightings=tuple(values.Sighting(45 + n / 5, BOX, 0.123456789) for n in range(sightings)),
         faces=(values.EncodedFace(45.0, BOX, 1.0, 0.5, ENCODING),),
-        crop=values.Crop(f"{crops_prefix('v', 2)}3-{index}.jpg", 45.0, BOX, values.FrameSize(640, 480), 0.5),
+        crop=values.Crop(str(index), 45.0, BOX, values.FrameSize(640, 480), 0.5),
     )
 
 
 def result(*tracks: values.Track) -> ChunkResult:
     """What a child found."""
-    jpegs = {track.crop.key: base64.b64encode(b"jpeg %d" % track.track).decode() for track in tracks}
+    jpegs = {track.track: base64.b64encode(b"jpeg %d" % track.track).decode() for track in tracks}
     return ChunkResult(
         tracks=tracks, jpegs=jpegs, frames=75, faces_skipped={"low_score": 2}, warnings=(warning("truncated", 3.0),)
     )
+
+
+def faces_encoded(chunk: events.ChunkPlanned, found: ChunkResult, now: datetime) -> list[events.FacesEncoded]:
+    """Its parts."""
+    return in_parts(chunk, found, digest_of(found), now)
 
 
 def test_a_large_result_comes_in_parts_that_add_up() -> None:
@@ -76,6 +82,22 @@ def test_a_face_that_stays_for_hours_fits_into_a_message() -> None:
 def test_crops_lie_where_the_events_say() -> None:
     """Each track's key leads to its picture."""
     found = result(track(0, 2), track(1, 2))
-    jpegs = jpegs_of(found)
+    digest = digest_of(found)
+    jpegs = jpegs_of(CHUNK, found, digest)
+    assert set(jpegs) == {crop_key("v", 2, 3, track, digest) for track in (0, 1)}
     (event,) = faces_encoded(CHUNK, found, NOW)
     assert [jpegs[one.crop.key] for one in event.tracks] == [b"jpeg 0", b"jpeg 1"]
+
+
+def test_results_that_differ_are_told_apart() -> None:
+    """Their parts carry another digest and other ids, their crops lie elsewhere: also where only pictures differ."""
+    one = result(*(track(n, 300) for n in range(60)))
+    for other in (
+        one.model_copy(update={"tracks": one.tracks[1:]}),
+        one.model_copy(update={"jpegs": {**one.jpegs, 7: base64.b64encode(b"another").decode()}}),
+    ):
+        parts, others = faces_encoded(CHUNK, one, NOW), faces_encoded(CHUNK, other, NOW)
+        assert len({part.digest for part in parts}) == 1
+        assert parts[0].digest not in {part.digest for part in others}
+        assert not {part.event_id for part in parts} & {part.event_id for part in others}
+        assert not jpegs_of(CHUNK, one, digest_of(one)).keys() & jpegs_of(CHUNK, other, digest_of(other)).keys()

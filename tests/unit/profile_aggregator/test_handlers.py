@@ -227,6 +227,28 @@ async def test_a_video_becomes_people_whatever_fails() -> None:
     assert await everywhere(second, prepare=first)
 
 
+async def test_parts_of_results_that_differ_are_never_taken_together() -> None:
+    """A chunk that was worked through twice, and came out otherwise: its video waits for the rest of one result, and
+    counts each face once."""
+    aggregator = Aggregator()
+    uploaded, planned, _, last = await aggregator.put_in("a", ADA)
+
+    def parts(digest: str) -> list[FacesEncoded]:
+        whole = aggregator.encoded("a", 0, [ADA, BO])
+        return [
+            whole.model_copy(update={"part": n, "parts": 2, "digest": digest, "tracks": whole.tracks[n : n + 1]})
+            for n in range(2)
+        ]
+
+    one, other = parts("aa"), parts("bb")
+    await aggregator.deliver(uploaded, planned, one[0], other[1], last)
+    assert await aggregator.statuses() == {"a": "processing"}
+    await aggregator.deliver(one[1], other[0])
+    assert await aggregator.statuses() == {"a": "done"}
+    faces = {person.n: person.faces for person in await aggregator.servers.stored.persons.find()}
+    assert faces == {0: 20, 1: 10}
+
+
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32))
 async def test_the_order_of_events_changes_nothing(seed: int) -> None:

@@ -22,9 +22,10 @@ from castlist.store.query import eq
 from castlist.store.records import ChunkResultRecord, PlanRecord, ReceivedPart
 from castlist.tasks import lifecycle
 from castlist.tasks.planned_chunks import chunks_planned
+from castlist.tasks.received_results import whole_results
 from frame_workers.attempts import AttemptsExhaustedError
 from frame_workers.context import WorkerContext
-from frame_workers.handlers.chunk_events import faces_encoded, jpegs_of
+from frame_workers.handlers.chunk_events import digest_of, faces_encoded, jpegs_of
 from frame_workers.handlers.progress_reports import reported
 from frame_workers.object_cache import ObjectChangedError
 from frame_workers.running_jobs import RunCancelledError
@@ -90,7 +91,7 @@ class ProcessChunk:
         run = run_key(chunk.video_id, chunk.epoch)
         where = eq(ChunkResultRecord.run, run) & eq(ChunkResultRecord.chunk, chunk.chunk)
         parts = await self._context.store.chunks.find_parts(ReceivedPart, where)
-        return bool(parts) and len(parts) >= parts[0].parts
+        return bool(whole_results(parts))
 
     @retry_while_unavailable
     async def _analyse(self, chunk: ChunkPlanned, plan: PlanRecord | None) -> ChunkResult | ChunkFailure:
@@ -108,7 +109,6 @@ class ProcessChunk:
                     stretches=chunk.stretches,
                     holes=chunk.holes,
                     settings=chunk.settings,
-                    crops_prefix=_crops(chunk),
                 )
 
                 async def attempt() -> ChunkResult:
@@ -148,9 +148,10 @@ class ProcessChunk:
             async with at_once:
                 await self._context.objects.put(key, jpeg, "image/jpeg")
 
-        await asyncio.gather(*(put(key, jpeg) for key, jpeg in jpegs_of(result).items()))
+        digest = digest_of(result)
+        await asyncio.gather(*(put(key, jpeg) for key, jpeg in jpegs_of(chunk, result, digest).items()))
         await self._context.ensure_wanted(chunk.video_id, chunk.epoch)
-        await self._context.publisher.publish(*faces_encoded(chunk, result, self._context.clock()))
+        await self._context.publisher.publish(*faces_encoded(chunk, result, digest, self._context.clock()))
         CHUNKS.labels("done").inc()
 
     async def _report_failure(self, chunk: ChunkPlanned, failure: ChunkFailure) -> None:

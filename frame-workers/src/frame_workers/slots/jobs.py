@@ -71,10 +71,9 @@ def chunker(options: dict[str, Any]) -> tuple[JobMessage, Job]:
         chunk = Chunk(asked.chunk, asked.start, asked.end, asked.stretches, asked.holes)
         with _rejections():
             found = chunk_pipeline.analyse_chunk(Path(asked.path), chunk, asked.settings, encoder, progress)
-        keys = {track.index: f"{asked.crops_prefix}{track.index}.jpg" for track in found.tracks}
         return ChunkResult(
-            tracks=tuple(_track(track, keys[track.index]) for track in found.tracks),
-            jpegs={keys[track.index]: base64.b64encode(track.crop.jpeg).decode("ascii") for track in found.tracks},
+            tracks=tuple(map(_track, found.tracks)),
+            jpegs={track.index: base64.b64encode(track.crop.jpeg).decode("ascii") for track in found.tracks},
             frames=found.frames,
             faces_skipped=found.faces_skipped,
             warnings=found.warnings,
@@ -83,11 +82,11 @@ def chunker(options: dict[str, Any]) -> tuple[JobMessage, Job]:
     return {"encoder": encoder.name}, job
 
 
-def _track(found: FoundTrack, key: str) -> Track:
+def _track(found: FoundTrack) -> Track:
     crop = found.crop
     return Track(
         track=found.index,
         sightings=found.sightings,
         faces=tuple(face.encoded() for face in found.faces),
-        crop=Crop(key, crop.time, crop.box, crop.frame, crop.quality),
+        crop=Crop(str(found.index), crop.time, crop.box, crop.frame, crop.quality),
     )

@@ -78,7 +78,7 @@ class PlanResult(JobModel):
 
 
 class ChunkJob(JobModel):
-    """Find the faces in one chunk of the file at `path`; the crop of track n gets the key `crops_prefix` n `.jpg`."""
+    """Find the faces in one chunk of the file at `path`."""
 
     path: str
     chunk: int
@@ -87,14 +87,14 @@ class ChunkJob(JobModel):
     stretches: Stretches = ()
     holes: Holes = ()
     settings: AnalysisSettings
-    crops_prefix: str
 
 
 class ChunkResult(JobModel):
-    """What is in a chunk. `jpegs` are base64, by the keys of the tracks' crops; `faces_skipped` counts sightings."""
+    """What is in a chunk. `jpegs` are base64, by the tracks' indexes, which their crops have for keys: where they lie
+    is for the parent to say. `faces_skipped` counts sightings."""
 
     tracks: Annotated[tuple[Track, ...], Field(max_length=MOST_TRACKS)]
-    jpegs: dict[str, str]
+    jpegs: dict[int, str]
     frames: Tally
     faces_skipped: Annotated[dict[Code, Tally], Field(max_length=MOST_REASONS)]
     warnings: Warnings

@@ -1,21 +1,16 @@
 """When a video is complete, and how far it is. Pure: a set of received results against a plan."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from castlist.contract.bounds import MOST_REASONS, MOST_RESULT_BYTES, MOST_TRACKS
 from castlist.store.records import ReceivedPart
+from castlist.tasks.received_results import whole_results
 
 
 def finished_chunks(planned: int, received: Iterable[ReceivedPart]) -> frozenset[int]:
-    """Planned chunks of which every part is there, in whatever order and however often they came."""
-    parts: dict[int, set[int]] = defaultdict(set)
-    needed: dict[int, int] = {}
-    for one in received:
-        if one.chunk < planned:
-            parts[one.chunk].add(one.part)
-            needed[one.chunk] = one.parts
-    return frozenset(chunk for chunk, there in parts.items() if sum(n < needed[chunk] for n in there) == needed[chunk])
+    """Planned chunks of which a whole result is there."""
+    return frozenset(chunk for chunk in whole_results(received) if chunk < planned)
 
 
 def missing_chunks(planned: int, finished: Iterable[int]) -> list[int]:

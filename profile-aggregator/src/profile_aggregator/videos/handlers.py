@@ -22,7 +22,7 @@ from castlist.contract.events import (
     VideoRejected,
     VideoUploaded,
 )
-from castlist.contract.ids import chunk_key, crops_prefix, event_id, ledger_key, run_key, task_id
+from castlist.contract.ids import crops_prefix, digest_in, event_id, ledger_key, result_key, run_key, task_id
 from castlist.contract.values import AnalysisSettings
 from castlist.contract.video_warnings import as_warning, summed_up
 from castlist.ports.errors import AlreadyExistsError
@@ -41,6 +41,7 @@ from castlist.store.records import (
 )
 from castlist.store.store import Store
 from castlist.tasks import cancels, lifecycle
+from castlist.tasks.received_results import whole_results
 from castlist.tasks.registration import register
 from castlist_identity.domain import Track, VideoPeople
 from castlist_identity.video_people import PeopleSettings, people_of_video
@@ -240,7 +241,9 @@ class VideoHandlers:
 
     async def _find_people(self, plan: PlanRecord, video_id: str, epoch: int) -> PendingVideo | None:
         order = [ascending(ChunkResultRecord.chunk), ascending(ChunkResultRecord.part)]
+        whole = whole_results(await self._received(plan))
         stored = await self._store.chunks.find(_planned_results(plan), sort=order)
+        stored = [one for one in stored if whole.get(one.chunk) == digest_in(one.id)]
         try:
             results = [decode_stored(FacesEncoded, one.event) for one in stored]
         except UndecodableMessageError as error:
@@ -277,7 +280,7 @@ class VideoHandlers:
 
 
 def _result_id(event: FacesEncoded) -> str:
-    return f"{chunk_key(event.video_id, event.epoch, event.chunk)}:{event.part}"
+    return result_key(event.video_id, event.epoch, event.chunk, event.digest, event.part)
 
 
 def _open(video_id: str, epoch: int) -> Where:

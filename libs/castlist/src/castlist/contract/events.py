@@ -129,6 +129,8 @@ class FacesEncoded(Event):
     chunk: ChunkIndex
     part: PartIndex = 0
     parts: PartCount = 1
+    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]*$", max_length=64)] = ""
+    """Of the whole result: parts with different ones do not belong together. Earlier versions gave none."""
     frames: Tally
     tracks: Annotated[tuple[Track, ...], Field(max_length=MOST_TRACKS)]
     faces_skipped: Annotated[dict[Code, Tally], Field(max_length=MOST_REASONS)] = {}

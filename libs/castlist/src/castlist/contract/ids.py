@@ -52,6 +52,17 @@ def plan_key(video_id: str, epoch: int) -> str:
     return f"{video_id}:{epoch}:plan"
 
 
+def result_key(video_id: str, epoch: int, chunk: int, digest: str, part: int) -> str:
+    """`video:epoch:chunk:digest:part`: one part of a result; without the digest where there is none."""
+    return ":".join([chunk_key(video_id, epoch, chunk), *([digest] if digest else []), str(part)])
+
+
+def digest_in(result: str) -> str:
+    """The digest in the key of a part of a result; empty where there is none."""
+    _, _, _, *digest, _ = result.split(":")
+    return digest[0] if digest else ""
+
+
 def person_key(video_id: str, epoch: int, n: int) -> str:
     """`video:epoch:n`: the n-th person found by one run over one video."""
     return f"{video_id}:{epoch}:{n}"
@@ -87,6 +98,8 @@ def crops_prefix(video_id: str, epoch: int) -> str:
     return f"{CROPS}{video_id}/{epoch}/"
 
 
-def crop_key(video_id: str, epoch: int, chunk: int, track: int) -> str:
-    """Where the crop of one track lies in the bucket."""
-    return f"{crops_prefix(video_id, epoch)}{chunk}-{track}.jpg"
+def crop_key(video_id: str, epoch: int, chunk: int, track: int, digest: str = "") -> str:
+    """Where the crop of one track lies in the bucket: results that differ do not write over each other's. Without a
+    digest: where earlier versions put it."""
+    result = f"{chunk}-{digest}" if digest else f"{chunk}"
+    return f"{crops_prefix(video_id, epoch)}{result}-{track}.jpg"
