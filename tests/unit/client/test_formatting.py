@@ -2,8 +2,9 @@
 
 import pytest
 
+from castlist.api.resources import Task
 from castlist.contract.values import Segment
-from castlist_client.formatting import count, length, moment, moments, printable, span
+from castlist_client.formatting import count, length, moment, moments, outcome, printable, span
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,18 @@ def test_numbers_take_their_plural() -> None:
 def test_names_cannot_steer_the_terminal() -> None:
     """Escape sequences, line breaks and direction overrides in a file's name are shown as what they are."""
     assert printable("a\x1b[31m\nb\u202egpj.mp4 é") == "a\ufffd[31m\ufffdb\ufffdgpj.mp4 é"
+
+
+def test_nobody_found_because_faces_are_too_small_is_said() -> None:
+    """Not where somebody was found, nor where other reasons left faces out."""
+    schema = Task.model_config["json_schema_extra"]
+    assert isinstance(schema, dict)
+    example = Task.model_validate(schema["example"])
+
+    def said(people: int, **skipped: int) -> str:
+        done = {"status": "done", "people": people, "faces_skipped": skipped, "warnings": []}
+        return outcome(example.model_copy(update=done))
+
+    assert said(0, too_small=4) == "done · nobody in it, but faces that are too small"
+    assert said(0, low_score=4) == "done · nobody in it"
+    assert said(2, too_small=4) == "done · 2 people"

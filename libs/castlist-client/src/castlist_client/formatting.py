@@ -71,7 +71,8 @@ def by_video(appearances: Sequence[Appearance]) -> list[Appearance]:
 def outcome(task: Task) -> str:
     """How a task stands, in a few words."""
     if task.status == "done":
-        found = "nobody in it" if task.people == 0 else count(task.people or 0, "person", "people")
+        nobody = "nobody in it, but faces that are too small" if task.faces_skipped.get("too_small") else "nobody in it"
+        found = nobody if task.people == 0 else count(task.people or 0, "person", "people")
         return " · ".join(["done", found, *(printable(one.code) for one in task.warnings)])
     if task.status == "processing":
         left = f" · {length(task.eta_seconds)} left" if task.eta_seconds else ""

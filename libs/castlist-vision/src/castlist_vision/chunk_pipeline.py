@@ -18,6 +18,8 @@ from castlist_vision.scene_cuts import CutFinder
 
 # At least two pictures are decoded for each one that is looked at: cuts are found between neighbours.
 _PICTURES_PER_SAMPLE = 2.0
+# Of the chunks in which nobody is found, in which to look whether faces are too small: it costs as much as four looks.
+_LOOKED_CLOSER_AT = 4
 
 # One slot is one process on one core: threads would only fight for it.
 cv2.setNumThreads(1)
@@ -25,7 +27,8 @@ cv2.setNumThreads(1)
 
 @dataclass(frozen=True, slots=True)
 class ChunkResult:
-    """What is in a chunk. `faces_skipped` counts sightings by the reason they were left out."""
+    """What is in a chunk. `faces_skipped` counts sightings by the reason they were left out; where nobody is found, one
+    picture is looked at for faces that are `too_small`."""
 
     tracks: tuple[FoundTrack, ...]
     frames: int
@@ -46,9 +49,10 @@ def analyse_chunk(
     """
     decoder = ChunkDecoder(path, chunk, 1 / (_PICTURES_PER_SAMPLE * settings.samples_per_second))
     cuts = CutFinder()
-    tracker = FaceTracker(FaceDetector(settings), encoder, settings.samples_per_second)
+    detector = FaceDetector(settings)
+    tracker = FaceTracker(detector, encoder, settings.samples_per_second)
     rate = settings.samples_per_second
-    sampled, shown_until, seen_until = None, 0.0, 0.0
+    sampled, shown_until, seen_until, looks, late = None, 0.0, 0.0, 0, None
     for frame in decoder:
         sample = math.floor(frame.time * rate)
         if sampled is not None:
@@ -59,16 +63,21 @@ def analyse_chunk(
         if sample != sampled or frame.parted:
             sampled, shown_until = sample, frame.time + frame.duration
             tracker.look(frame)
+            looks += 1
+            if looks & (looks - 1) == 0:
+                late = frame  # one from the second half, wherever that begins
             progress(decoder.fraction(frame.time))
     if sampled is not None:
         _hold(tracker, rate, sampled + 1, math.floor(shown_until * rate))
     tracker.cut()
+    if late is not None and not tracker.found and chunk.index % _LOOKED_CLOSER_AT == 0:
+        tracker.skipped["too_small"] += len(detector.smaller(late.gray))
     progress(1.0)
     tracks = tuple(sorted(tracker.found, key=lambda track: track.index))
     warnings = [warning("damaged", hole.start, hole.end) for hole in decoder.damage]
     if decoder.lost:
         warnings.append(warning("pictures_lost", chunk.start or 0.0, chunk.end))
-    return ChunkResult(tracks, decoder.frames, dict(sorted(tracker.skipped.items())), summed_up(warnings))
+    return ChunkResult(tracks, decoder.frames, dict(sorted((+tracker.skipped).items())), summed_up(warnings))
 
 
 def _hold(tracker: FaceTracker, rate: float, first: int, end: int) -> None:

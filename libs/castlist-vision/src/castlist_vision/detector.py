@@ -56,6 +56,11 @@ class FaceDetector:
             found += self._scan(part_of(gray, region), scale, region.left, region.top)
         return distinct(found)
 
+    def smaller(self, gray: Gray) -> list[Detection]:
+        """The faces that are too small for `within`, down to half of the smallest: at four times its cost."""
+        found = self._scan(gray, 2 * _FOUND / self.smallest(gray), 0, 0)
+        return [one for one in found if one.score > 0 and one.box.width < self.smallest(gray)]
+
     def near(self, gray: Gray, faces: Iterable[Box]) -> list[Detection]:
         """The faces near known ones, each once, best first.
 
