@@ -246,3 +246,16 @@ async def test_the_memory_of_pictures_is_given_back(pool: Pool) -> None:
     """A slot lives for weeks: what is found between pictures does not keep the memory of all of them."""
     memory = await run(pool, do="pictures")
     assert memory["grown"] < memory["kept"] + 10_000_000
+
+
+async def test_a_gallery_that_has_no_slot_is_lent_one_while_jobs_last() -> None:
+    """Its child is started when the others are held for long, and stays."""
+    async with Pool(1, stub_command()) as pool, pool.slot(Turn("busy", "v")) as child:
+        job = asyncio.create_task(child.run({"do": "sleep", "seconds": 60}, AMPLE, lambda _: None))
+        async with pool.slot(Turn("quiet", "q")) as lent:
+            assert (await lent.run({"do": "echo", "value": 1}, AMPLE, lambda _: None))["value"] == 1
+            assert not job.done()
+        assert lent.pid is not None
+        await pool.check()
+        job.cancel()
+        await asyncio.gather(job, return_exceptions=True)

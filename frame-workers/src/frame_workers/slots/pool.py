@@ -1,6 +1,7 @@
 """Slots, each with a process of its own that can be killed: a crash, a hang or a cancel costs one job, no neighbour."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
@@ -24,7 +25,7 @@ class Slots(Protocol):
 class Pool(Slots):
     """`size` slots. Children are started on entry and are gone on exit; `on_change` is called when one is ready.
 
-    The child of the slot that is lent besides is started when it is needed first.
+    The child of the slot that is lent besides is started when all others are held for long.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Pool(Slots):
         self._children = [Child(command, lambda _: on_change(self)) for _ in range(size + 1)]
         self._own = self._children[:size]
         self._idle = set(self._children)
-        self._slots = FairSlots(size)
+        self._slots = FairSlots(size, on_long=self._start_lent)
 
     async def __aenter__(self) -> Self:
         for child in self._own:
@@ -44,6 +45,10 @@ class Pool(Slots):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await asyncio.gather(*(child.close() for child in self._children))
+
+    def _start_lent(self) -> None:
+        with contextlib.suppress(UnavailableError):  # the slots are closed
+            self._children[-1].start()
 
     @property
     def children(self) -> Sequence[Child]:
