@@ -5,11 +5,15 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
+from castlist.contract.events import VideoUploaded
 from castlist.contract.ids import uploaded_video_id
 from castlist.contract.values import StoredObject
 from castlist.service.settings import Settings
+from castlist.store.query import with_id
 from castlist.store.records import VideoRecord
-from castlist.tasks.video_objects import AllowedObjects
+from castlist.tasks.registration import register
+from castlist.tasks.video_objects import AllowedObjects, remove_upload
+from testkit.in_memory import InMemory
 
 SHA256 = "a" * 64
 DEFAULT = AllowedObjects.told("castlist", "")
@@ -84,3 +88,29 @@ def test_an_upload_is_read_for_its_own_video_alone(id: str, key: str, uploaded: 
     )  # fmt: skip
     assert DEFAULT.readable(video) == readable
     assert not AllowedObjects.told("another", "archive").readable(video)
+
+
+async def test_a_file_goes_with_the_last_video_that_names_it() -> None:
+    """And only where ingest wrote it: what was announced stays, also under our prefix in a bucket of others."""
+    servers = InMemory()
+    places = {
+        "mine": ("castlist", "videos/mine"), "alias": ("castlist", "videos/mine"),
+        "abroad": ("elsewhere", "videos/abroad"), "announced": ("castlist", "acme/film.mp4"),
+    }  # fmt: skip
+    servers.bucket.store("videos/abroad", b"ours of the same name", "video/mp4")
+    for id, (bucket, key) in places.items():
+        servers.bucket.store(key, b"film", "video/mp4", bucket=bucket)
+        uploaded = VideoUploaded(
+            event_id=id, occurred_at=servers.clock(), video_id=id, gallery="g", object=StoredObject(bucket, key)
+        )
+        await register(servers.stored, uploaded, servers.clock())
+
+    async def left_without(*ids: str) -> set[tuple[str, str]]:
+        for id in ids:
+            await servers.stored.videos.delete(with_id(id))
+            await remove_upload(servers.stored, servers.bucket, StoredObject(*places[id]))
+        return {(bucket, key) for bucket, there in servers.bucket.buckets.items() for key in there}
+
+    all_of_them = {*places.values(), ("castlist", "videos/abroad")}
+    assert await left_without("alias", "abroad", "announced") == all_of_them
+    assert await left_without("mine") == all_of_them - {("castlist", "videos/mine")}

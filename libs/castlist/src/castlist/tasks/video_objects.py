@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from castlist.contract.ids import BUCKET_PATTERN, CROPS, OWN_UPLOADS, uploaded_video_id
 from castlist.contract.values import StoredObject
+from castlist.ports.objects import Objects
 from castlist.store.query import eq_part
 from castlist.store.records import VideoRecord
 from castlist.store.store import Store
@@ -61,3 +62,10 @@ async def is_named(store: Store, stored: StoredObject) -> bool:
     """Whether a video's object lies there, whichever version of it."""
     same_key = eq_part(VideoRecord.object, "key", stored.key)
     return await store.videos.count(same_key & eq_part(VideoRecord.object, "bucket", stored.bucket)) > 0
+
+
+async def remove_upload(store: Store, objects: Objects, stored: StoredObject) -> None:
+    """Remove the object of a video that is gone, if ingest wrote it and no other video names it. Safe to repeat."""
+    by_ingest = stored.bucket == objects.bucket and stored.key.startswith(OWN_UPLOADS)
+    if by_ingest and not await is_named(store, stored):
+        await objects.delete(stored.key)
