@@ -4,10 +4,10 @@ A page of another site can make a browser on this machine or network send what i
 is from (`Origin`, `Sec-Fetch-Site`), and one that had its own name lead here is told by that name (`Host`).
 """
 
+import functools
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from castlist.service.problems import Problem
@@ -25,25 +25,30 @@ class TrustedRequests:
         self._app, self._hosts = app, frozenset(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (refused := self._refused(scope["method"], Headers(scope=scope))) is not None:
+        if scope["type"] == "http" and (refused := self._refused(scope["method"], scope["headers"])) is not None:
             await refused.response()(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _refused(self, method: str, headers: Headers) -> Problem | None:
-        hosts = headers.getlist("host")
+    def _refused(self, method: str, headers: Iterable[tuple[bytes, bytes]]) -> Problem | None:
+        hosts = _all(headers, b"host")
         if len(hosts) != 1:
             return Problem(400, "The request does not say by one name whom it is for.")
         if ANY_HOST not in self._hosts and _name(hosts[0]) not in self._hosts:
             return Problem(400, "This service does not go by the name in Host; ALLOWED_HOSTS says by which it does.")
         if method in _SAFE:
             return None
-        sites, origins = headers.getlist("sec-fetch-site"), headers.getlist("origin")
+        sites, origins = _all(headers, b"sec-fetch-site"), _all(headers, b"origin")
         if not set(sites) <= _OURS or any(_authority(origin) != hosts[0].lower() for origin in origins):
             return Problem(403, "A page of another site asks for a change.")
         return None
 
 
+def _all(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in headers if name == wanted]
+
+
+@functools.lru_cache(maxsize=64)
 def _name(host: str) -> str | None:
     """The name in a Host header; None where there is none in it."""
     try:
