@@ -64,13 +64,14 @@ class Followed:
     video_id: str
     task_id: str
     accepted: float
+    taken_up: float
     told: float
 
 
 async def follow(stack: RunningStack, clips: list[Path]) -> list[Followed]:
     """Put the clips in, one after the other."""
     seen: list[Followed] = []
-    async with Client(stack.ingest_url, stack.query_url) as client:
+    async with Client(stack.ingest_url, stack.query_url) as client, connected(stack) as (store, _):
         for clip in clips:
             await asyncio.sleep(random.uniform(1.0, 2.0))  # out of step with whatever looks once a second
             answer = await client.upload(clip, gallery=f"bench-{uuid.uuid4().hex[:8]}")
@@ -80,7 +81,9 @@ async def follow(stack: RunningStack, clips: list[Path]) -> list[Followed]:
             told = time.time()
             if not answer.began or last.status != "done":
                 raise SystemExit(f"{answer} became {last}")
-            seen.append(Followed(answer.video_id, answer.task_id, accepted, told))
+            # At once: a minute after the end nothing is kept of the results.
+            (chunk,) = await store.chunks.find(eq(ChunkResultRecord.run, run_key(answer.video_id, 1)))
+            seen.append(Followed(answer.video_id, answer.task_id, accepted, chunk.at.timestamp(), told))
     return seen
 
 
@@ -110,7 +113,6 @@ async def trace(stack: RunningStack, seen: list[Followed]) -> list[list[float]]:
     async with connected(stack) as (store, _):
         for one in seen:
             video, run = one.video_id, run_key(one.video_id, 1)
-            (chunk,) = await store.chunks.find(eq(ChunkResultRecord.run, run))
             task = await store.tasks.get(one.task_id)
             plan, work = planned[video], worked[video]
             assert task is not None
@@ -126,7 +128,7 @@ async def trace(stack: RunningStack, seen: list[Followed]) -> list[list[float]]:
                 work["at"] - work["took"],
                 work["at"],
                 sent["FacesEncoded", video],
-                chunk.at.timestamp(),
+                one.taken_up,
                 sent["VideoPeopleFound", video],
                 task.finished_at.timestamp(),
                 committed[run],

@@ -54,14 +54,15 @@ async def test_eight_videos_of_the_same_two_people_at_once_are_two_profiles(
     assert videos_of_profiles(database, gallery) == expected_videos(videos)
 
 
-async def test_two_faces_in_one_frame_are_never_one_person(stack: RunningStack, database: Database) -> None:
-    """The same face twice side by side (a twin, a mirror) is two profiles, however near their encodings are."""
-    gallery = new_gallery("twins")
-    video = SyntheticVideo(f"{gallery}-0", gallery, [[1, 1]])
+async def test_one_person_twice_in_a_frame_is_one_profile(stack: RunningStack, database: Database) -> None:
+    """A mirror, a split screen: the same face at two places is one person, who is in other videos too."""
+    gallery = new_gallery("mirror")
+    videos = [SyntheticVideo(f"{gallery}-0", gallery, [[1, 1]]), SyntheticVideo(f"{gallery}-1", gallery, [[1]])]
     async with connected(stack) as (store, publisher):
-        await submit(store, publisher, video)
-    eventually(lambda: are_done(database, gallery, 1))
-    assert len(videos_of_profiles(database, gallery)) == 2
+        for video in videos:
+            await submit(store, publisher, video)
+    eventually(lambda: are_done(database, gallery, 2))
+    assert videos_of_profiles(database, gallery) == expected_videos(videos)
 
 
 async def test_a_cancel_before_its_video_and_twice_ends_the_task_once(stack: RunningStack, database: Database) -> None:

@@ -86,7 +86,7 @@ class Workers:
         for event in self.servers.published("face.encodings"):
             if isinstance(event, FacesEncoded):
                 assert {track.crop.key for track in event.tracks} <= self.servers.bucket.buckets["castlist"].keys()
-        context = self.servers.worker(self._folder)
+        context = self.servers.worker(self._folder, allowed_objects="castlist,theirs")
         plan, chunk = PlanVideo(context, self.slots, WINDOW), ProcessChunk(context, self.slots)
         return {
             VideoUploaded: plan.handle,
