@@ -117,7 +117,7 @@ class ChunkDecoder:
         if skipping:
             context.skip_frame = "NONREF"
         last = float("inf")
-        stamps = DecodingTimes(context)
+        stamps = DecodingTimes(context, measured=media.name == "asf")
         number: int | None = None  # of the next frame, of a bare stream
         geometry: dict[tuple[int, int, int], Geometry] = {}
         ends = _End(media, self._chunk.end, counted=stretch is not None and stretch.packets is not None)

@@ -9,11 +9,12 @@ _MOST = 64
 class DecodingTimes:
     """The decoding times of what goes into a decoder, in ticks, given to what comes out of it, in order.
 
-    A picture comes out when its successor in decoding order, `reorder_depth` later, went in.
+    A picture comes out when its successor in decoding order, `reorder_depth` later, went in. Where times are `measured`
+    and not counted, that is also when it is shown: it is decoded just in time.
     """
 
-    def __init__(self, context: Any) -> None:
-        self._context = context
+    def __init__(self, context: Any, measured: bool) -> None:
+        self._context, self._measured = context, measured
         self._times: deque[int] = deque(maxlen=_MOST)
         self._drained = 0
 
@@ -33,5 +34,8 @@ class DecodingTimes:
         self._drained += over
         if not self._times:
             return None
+        if self._measured:
+            step = self._times[-1] - self._times[-2] if len(self._times) > 1 else 0
+            return self._times[-1] + step * self._drained
         behind = min(max(0, self._context.reorder_depth - self._drained), len(self._times) - 1)
         return self._times[-1 - behind]
