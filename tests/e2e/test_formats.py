@@ -27,6 +27,10 @@ FORMATS = [
     ("mjpeg", ".avi", "yuvj420p", {}),
     ("mjpeg", ".mov", "yuvj420p", {}),
     ("gif", ".gif", "rgb8", {}),
+    ("libx264", ".h264", "yuv420p", {}),
+    ("libx265", ".hevc", "yuv420p", {"preset": "ultrafast", "x265-params": "log-level=error"}),
+    ("libvpx", ".ivf", "yuv420p", {"deadline": "realtime", "cpu-used": "8", "b": "2M"}),
+    ("rv20", ".rm", "yuv420p", {"b": "4M"}),
 ]
 
 
