@@ -29,15 +29,12 @@ from own_stack import servers
 
 from castlist.adapters import mongo
 from castlist.adapters.kafka.publisher import KafkaPublisher
-from castlist.adapters.memory import MemoryObjects
 from castlist.clock import now_utc
 from castlist.contract.box import Box
 from castlist.contract.commands import ChangeSettings
 from castlist.contract.events import VideoUploaded
 from castlist.contract.ids import appearance_key, run_key
-from castlist.contract.topics import PROFILE_EVENTS
 from castlist.contract.values import AnalysisSettings, Crop, FrameSize, Segment, StoredObject
-from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.store import collections
 from castlist.store.query import eq
 from castlist.store.records import (
@@ -46,6 +43,7 @@ from castlist.store.records import (
     PendingVideo,
     PersonEncoding,
     PersonRecord,
+    PlacesRecord,
     ProfileRecord,
     Record,
     TaskRecord,
@@ -59,8 +57,10 @@ from castlist_identity.partition import partition
 from profile_aggregator.commits.commit_planner import CommitPlan
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
+from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.commits.maintenance import GalleryMaintenance
-from profile_aggregator.videos.conversions import gallery_person, person_record
+from profile_aggregator.videos.conversions import gallery_person, person_record, places_record
+from profile_aggregator.videos.found_people import keep_people
 
 GALLERY = "crowd"
 _ROWS = 2_000
@@ -70,14 +70,13 @@ _SEGMENT = Segment(0.0, 2.0)
 R = TypeVar("R", bound=Record)
 
 
-def person(population: Population, who: int, video: str, n: int) -> PersonRecord:
-    """A video person as it is stored."""
+def person(population: Population, who: int, video: str, n: int) -> VideoPerson:
+    """Somebody found in a video."""
     mean, variance = population.video_person(who)
     box = Box(100, 100, 90, 90)
     places = tuple(SightedAt(0.2 * i, box) for i in range(10))
     crop = Crop(f"crops/{video}/1/0-{n}.jpg", 1.0, box, FrameSize(640, 480), 0.9)
-    found = VideoPerson(n, mean, variance, 10, (_SEGMENT,), 2.0, 0.0, 2.0, crop, places, ())
-    return person_record(found, GALLERY, video, 1)
+    return VideoPerson(n, mean, variance, 10, (_SEGMENT,), 2.0, 0.0, 2.0, crop, places, ())
 
 
 async def insert(table: Table[R], records: Sequence[R]) -> None:
@@ -90,12 +89,15 @@ async def fill(store: Store, population: Population, count: int) -> None:
     """One profile for each person, as commits would have left it: everybody has been in one video."""
     now = now_utc()
     persons: list[PersonRecord] = []
+    places: list[PlacesRecord] = []
     profiles: list[ProfileRecord] = []
     appearances: list[AppearanceRecord] = []
     for who in range(count):
         video, profile = f"old-{who}", str(uuid.uuid5(uuid.NAMESPACE_OID, str(who)))
-        one = msgspec.structs.replace(person(population, who, video, 0), profile_id=profile)
+        found = person(population, who, video, 0)
+        one = msgspec.structs.replace(person_record(found, GALLERY, video, 1), profile_id=profile)
         persons.append(one)
+        places.append(places_record(found, video, 1))
         profiles.append(
             ProfileRecord(
                 id=profile,
@@ -126,6 +128,7 @@ async def fill(store: Store, population: Population, count: int) -> None:
             )
         )
     await insert(store.persons, persons)
+    await insert(store.places, places)
     await insert(store.profiles, profiles)
     await insert(store.appearances, appearances)
     await store.galleries.insert(
@@ -155,9 +158,11 @@ async def backlog(store: Store, population: Population, profiles: int, videos: i
                 created_at=now,
                 video_id=video,
                 epoch=1,
-                persons=tuple(person(population, who, video, n) for n, who in enumerate(people)),
+                people=len(people),
             )
         )
+        found = [person(population, who, video, n) for n, who in enumerate(people)]
+        await keep_people(store, found, GALLERY, video, 1)
     await insert(store.pending, pending)
 
 
@@ -279,9 +284,9 @@ async def run(args: argparse.Namespace) -> None:
     documents = mongo.connect(os.environ["MONGO_URL"], f"bench-commits-{uuid.uuid4().hex[:8]}")
     publisher = KafkaPublisher(os.environ["KAFKA_BOOTSTRAP"])
     store = Store(documents)
-    relay = OutboxRelay(store, publisher, now_utc, (PROFILE_EVENTS,))
+    said = GalleryLog(store, publisher, now_utc)
     galleries = GalleryCache(store)
-    committer = Committer(store, MemoryObjects("castlist"), relay, galleries, now_utc, args.batch)
+    committer = Committer(store, said, galleries, now_utc, args.batch)
     try:
         await collections.create(documents)
         population = Population(args.profiles + args.videos + _MEANWHILE)

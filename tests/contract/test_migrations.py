@@ -3,24 +3,52 @@
 import asyncio
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
+from castlist.contract.box import Box
 from castlist.contract.commands import RenameProfile
+from castlist.contract.events import ProfileCreated, TaskFinished
+from castlist.contract.values import Crop, FrameSize, StoredObject
 from castlist.ports.documents import Documents
 from castlist.store import outbox
 from castlist.store.migrations import STEPS, migrate
-from castlist.store.query import ascending
+from castlist.store.query import ascending, plain
 from castlist.store.records import (
     CommandRecord,
+    GalleryLogRecord,
     InstanceRecord,
     LedgerRecord,
     PendingCommand,
     PendingRecord,
     PendingVideo,
+    PersonRecord,
     ResolvedCancelRecord,
     TopicsRecord,
 )
 from castlist.store.store import Store
+from castlist_identity.domain import SightedAt
+from profile_aggregator.commits.removals import removal
+from profile_aggregator.videos.conversions import places_of
+from testkit.examples import example
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
+PERSON = PersonRecord(
+    id="",
+    gallery="g",
+    video_id="v",
+    epoch=1,
+    n=0,
+    mean=bytes(512),
+    variance=0.1,
+    faces=3,
+    segments=((0.0, 1.5),),
+    seconds=1.5,
+    first_seen=0.0,
+    last_seen=1.5,
+    crop=Crop("crops/v/1/0-0.jpg", 0.5, Box(1, 2, 3, 4), FrameSize(640, 480), 0.5),
+    apart=(1,),
+)
+PLACES = ((8, 0), (7, 1), (7, 0))
 RENAME = {"event": "RenameProfile", "event_id": "r", "gallery": "g", "profile_id": "p", "name": "Ada"}
 
 
@@ -46,7 +74,7 @@ async def test_names_of_before_0_1_0_are_the_names_of_today(documents: Documents
     assert await store.instances.find() == [InstanceRecord(id="aggregator-1", nonce="n")]
     assert await store.topics.find() == [TopicsRecord(id="kafka", created=2, made_good=1)]
     command = PendingCommand(id="command:r", gallery="g", created_at=NOW, name="RenameProfile", command=RENAME)
-    video = PendingVideo(id="v:1", gallery="g", created_at=NOW, video_id="v", epoch=1, persons=())
+    video = PendingVideo(id="v:1", gallery="g", created_at=NOW, video_id="v", epoch=1, people=0)
     assert await store.pending.find(sort=[ascending(PendingRecord.id)]) == [command, video]
     assert await documents.find("controls", {}) == await documents.find("owners", {}) == []
 
@@ -79,3 +107,50 @@ async def test_what_ended_tasks_were_worked_out_from_is_cleared(documents: Docum
     await migrate(documents, NOW)
     due = {one["_id"]: one.get("clear_after") for one in await documents.find("tasks", {})}
     assert due == {"a": NOW, "b": None, "c": NOW, "d": None}
+
+
+async def test_found_people_become_a_document_each(documents: Documents) -> None:
+    """Those that wait for their commit, and where those in a profile were seen; nobody is lost, and nobody twice."""
+    found = plain(PERSON) | {"_id": "v:1:0", "places": [[0.5, 1, 2, 3, 4], [1.0, 5, 6, 7, 8]]}
+    waiting = {"_id": "v:1", "kind": "people", "gallery": "g", "video_id": "v", "epoch": 1, "created_at": NOW}
+    await documents.insert("pending", waiting | {"persons": [found]})
+    await documents.insert("persons", found | {"_id": "w:1:0", "video_id": "w", "profile_id": "p", "places": []})
+    await asyncio.gather(*(migrate(documents, NOW) for _ in range(3)))
+    store = Store(documents)
+    pending = PendingVideo(id="v:1", gallery="g", created_at=NOW, video_id="v", epoch=1, people=1)
+    assert await store.pending.find() == [pending]
+    assert await store.persons.get("v:1:0") == replace(PERSON, id="v:1:0")
+    assert await store.persons.get("w:1:0") == replace(PERSON, id="w:1:0", video_id="w", profile_id="p")
+    places = {one.id: places_of(one) for one in await store.places.find()}
+    seen = (SightedAt(0.5, Box(1, 2, 3, 4)), SightedAt(1.0, Box(5, 6, 7, 8)))
+    assert places == {"v:1:0": seen, "w:1:0": ()}
+    assert await documents.find("persons", {"places": {"$exists": True}}) == []
+
+
+async def test_what_a_deletion_had_still_to_remove_is_removed(documents: Documents) -> None:
+    """It lay with the tombstone, which now says only that the video was deleted."""
+    bucket = {"bucket": "castlist", "key": "videos/v", "etag": None}
+    await documents.insert("deleted", {"_id": "v", "latest_epoch": 3, "object": bucket, "at": NOW})
+    await documents.insert("deleted", {"_id": "w", "latest_epoch": 1, "object": None, "at": NOW})
+    await asyncio.gather(*(migrate(documents, NOW) for _ in range(3)))
+    store = Store(documents)
+    reference = StoredObject("castlist", "videos/v")
+    assert await store.removals.find() == [removal("v", 1, 3, NOW, deleted=True, object=reference)]
+    assert {one.id for one in await store.deleted.find()} == {"v", "w"}
+
+
+async def test_what_galleries_had_still_to_say_is_said_in_order(documents: Documents) -> None:
+    """It lay in the outbox with everybody's events; what is no gallery's history stays there."""
+    store = Store(documents)
+    said = [example(ProfileCreated, event_id=f"{v}:{i}", gallery="g", gallery_version=v, index=i) for v, i in PLACES]
+    for one in said:
+        await store.outbox.insert(outbox.entry(one, NOW, one.index))
+    finished = example(TaskFinished, gallery="g")
+    await store.outbox.insert(outbox.entry(finished, NOW))
+    published = outbox.entry(example(ProfileCreated, event_id="old", gallery="g", gallery_version=6, index=0), NOW)
+    await store.outbox.insert(replace(published, published_at=NOW))
+    await asyncio.gather(*(migrate(documents, NOW) for _ in range(3)))
+    order = [ascending(GalleryLogRecord.version), ascending(GalleryLogRecord.part)]
+    logged = [event for one in await store.gallery_log.find(sort=order) for event in one.events]
+    assert [ProfileCreated.model_validate_json(event).event_id for event in logged] == ["7:0", "7:1", "8:0"]
+    assert set(await store.outbox.ids()) == {finished.event_id, "old"}

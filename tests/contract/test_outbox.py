@@ -205,3 +205,17 @@ async def test_a_running_relay_waits_out_an_outage(store: Store, log: Log) -> No
         own.wake()
         assert (await anext(messages)).value == encode(event("a"))
     assert publisher.failed
+
+
+async def test_what_the_log_does_not_take_holds_up_nothing(store: Store, log: Log) -> None:
+    """It becomes a dead letter with the reason, and is done with; all around it is published, in order."""
+    topic = log.topics[0]
+    entries = [await put(store, topic, event(name), order=order) for order, name in enumerate("abc")]
+    await store.outbox.replace(msgspec.structs.replace(entries[1], value="x" * 1_100_000))
+    await relay(store, log.publisher, topic).sweep(AT_ONCE)
+    assert await unpublished(store) == set()
+    published = [message.value for message in await log.read(topic.name)]
+    first, last = (one.value.encode() for one in (entries[0], entries[2]))
+    assert list(dict.fromkeys(published)) == [first, last]
+    (letter,) = await log.read(topic.dead)
+    assert b"cannot be published" in dict(letter.headers)["error"]

@@ -95,7 +95,6 @@ PERSON = PersonRecord(
     first_seen=0.0,
     last_seen=3.0,
     crop=Crop("crops/v/1/0-0.jpg", 0.5, Box(1, 2, 3, 4), FrameSize(640, 480), 0.5),
-    places=((0.5, 1.0, 2.0, 3.0, 4.0),),
     apart=(1, 2),
 )
 
@@ -240,7 +239,7 @@ async def test_what_is_no_such_record_is_an_error(documents: Documents, store: S
 # --- what is pending: records of several kinds ------------------------------------------------------------------------
 
 WAITING = (
-    PendingVideo(id="v:1", gallery="g", created_at=NOW, video_id="v", epoch=1, persons=(PERSON,)),
+    PendingVideo(id="v:1", gallery="g", created_at=NOW, video_id="v", epoch=1, people=1),
     PendingCommand(id="command:c", gallery="g", created_at=NOW, name="RenameProfile", command={"profile_id": "p"}),
     PendingRecluster(id="recluster::g", gallery="g", created_at=NOW, after=None, keys=("v:1:0",)),
     PendingRecluster(id="recluster::h", gallery="h", created_at=NOW, after="v:1:0", keys=()),

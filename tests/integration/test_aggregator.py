@@ -251,7 +251,7 @@ async def test_a_deleted_video_leaves_no_person_and_no_record(stack: RunningStac
         )
         await command(stack, delete, database)
     assert videos_of_profiles(database, gallery) == expected_videos([kept])
-    eventually(lambda: not database.deleted.find_one({"_id": gone.video_id, "object": {"$ne": None}}))
+    eventually(lambda: not database.removals.find_one({"video_id": gone.video_id}))
     for collection in ("videos", "tasks", "chunks", "plans", "persons", "appearances"):
         field = {"videos": "_id", "tasks": "video_id", "persons": "video_id", "appearances": "video_id"}
         where = {field.get(collection, "_id"): {"$regex": f"^{gone.video_id}"}}

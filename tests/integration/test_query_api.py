@@ -439,7 +439,7 @@ async def test_a_gallery_is_settled_when_nothing_is_under_way_in_it(seen: Seen) 
     video = await seen.stored.video(status=lifecycle.PROCESSING)
     assert await seen.get(here) == nothing | {"videos": 1, "tasks_open": 1, "settled": False}
     pending = PendingVideo(
-        id=f"{video}:1", gallery=seen.stored.gallery, created_at=now_utc(), video_id=video, epoch=1, persons=()
+        id=f"{video}:1", gallery=seen.stored.gallery, created_at=now_utc(), video_id=video, epoch=1, people=0
     )
     await seen.store.pending.insert(pending)
     await lifecycle.finish(seen.store, video, 1, lifecycle.DONE, now_utc())

@@ -45,6 +45,7 @@ from ingest.upload_stream import Uploads
 from ingest.upload_sweeper import sweep_uploads
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
+from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.commits.maintenance import GalleryMaintenance
 from profile_aggregator.commits.turns import Turns
 from profile_aggregator.dispatch import Dispatch
@@ -104,12 +105,12 @@ class Services:
         store, objects, publisher, clock = servers.store, servers.objects, servers.publisher, servers.clock
         self.store, self.relay = store, servers.relay()
         galleries = GalleryCache(store)
-        committer = Committer(store, objects, self.relay, galleries, clock, 10)
+        committer = Committer(store, GalleryLog(store, publisher, clock), galleries, clock, 10)
         videos = VideoHandlers(store, objects, publisher, clock)
         self.turns = Turns(committer.commit)
         self.retention = Retention(store, clock)
         self.maintenance = GalleryMaintenance(store, galleries, committer, clock)
-        self.reconciler = Reconciler(store, objects, publisher, self.relay, videos, self.turns.ring, clock, after=5.0)
+        self.reconciler = Reconciler(store, publisher, self.relay, videos, self.turns.ring, clock, after=5.0)
         self.aggregator = Dispatch(videos, committer, self.turns).table
         worker, slots = servers.worker(folder), InlineSlots(job)
         self.worker = {
@@ -221,9 +222,9 @@ async def people_come_and_go(services: Services) -> None:
     await put_in(services, SyntheticVideo("a", "g", [[1], [1, 4]], epoch=2))
     await services.work_off()
     late = SyntheticVideo("a", "g", [[1], [1]], epoch=1)
-    await store.pending.insert(PendingVideo(id="a:1", gallery="g", created_at=START, video_id="a", epoch=1, persons=()))
+    await store.pending.insert(PendingVideo(id="a:1", gallery="g", created_at=START, video_id="a", epoch=1, people=0))
     await store.ledger.delete(with_id(f"g:a:{late.epoch}"))
-    await store.pending.insert(PendingVideo(id="b:1", gallery="g", created_at=START, video_id="b", epoch=1, persons=()))
+    await store.pending.insert(PendingVideo(id="b:1", gallery="g", created_at=START, video_id="b", epoch=1, people=0))
     broken = PendingCommand(id="command:x", gallery="g", created_at=START, name="RenameProfile", command={})
     await store.pending.insert(broken)
     await services.reconcile()

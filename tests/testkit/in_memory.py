@@ -25,7 +25,7 @@ from castlist.ports.errors import UnavailableError
 from castlist.ports.messages import Message
 from castlist.store.collections import COLLECTIONS
 from castlist.store.query import eq
-from castlist.store.records import OutboxRecord
+from castlist.store.records import GalleryLogRecord, OutboxRecord
 from castlist.store.store import Store
 from frame_workers import settings as worker_settings
 from frame_workers.attempts import Attempts
@@ -87,7 +87,7 @@ class InMemory:
     async def left(self, *, without: Iterable[str] = ()) -> dict[str, Any]:
         """All that lies in MongoDB, S3 and Kafka in the end, without what differs from one undisturbed run to the next:
         moments, random names, and the order in which things came to be."""
-        hidden = {"outbox", *without}
+        hidden = {"outbox", "gallery_log", *without}
         left: dict[str, Any] = _plain(
             {
                 "documents": {
@@ -101,7 +101,10 @@ class InMemory:
                     for topic in TOPICS
                 },
                 "dead letters": self.dead_letters(),
-                "unpublished": await self.stored.outbox.ids(eq(OutboxRecord.published_at, None)),
+                "unpublished": [
+                    *await self.stored.outbox.ids(eq(OutboxRecord.published_at, None)),
+                    *await self.stored.gallery_log.ids(eq(GalleryLogRecord.published_at, None)),
+                ],
             }
         )
         return left

@@ -123,7 +123,6 @@ class Stored:
                 first_seen=0.4,
                 last_seen=31.0,
                 crop=_crop(video),
-                places=(),
                 apart=(),
                 profile_id=profile,
             )

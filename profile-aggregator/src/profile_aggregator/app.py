@@ -36,7 +36,9 @@ from castlist.store import kafka_topics
 from castlist.store.store import Store
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
+from profile_aggregator.commits.gallery_log import PUBLISH_EVERY, GalleryLog
 from profile_aggregator.commits.maintenance import PAUSE, GalleryMaintenance
+from profile_aggregator.commits.removals import REMOVE_EVERY, Removals
 from profile_aggregator.commits.turns import Turns
 from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.reconciler import RECONCILE_EVERY, Reconciler
@@ -61,13 +63,13 @@ async def main(settings: Settings) -> None:
 
         store = Store(documents)
         relay = OutboxRelay(store, publisher, now_utc, _OUTBOX)
-        galleries = GalleryCache(store)
-        committer = Committer(store, objects, relay, galleries, now_utc, settings.commit_batch)
+        galleries, said = GalleryCache(store), GalleryLog(store, publisher, now_utc)
+        committer = Committer(store, said, galleries, now_utc, settings.commit_batch)
         videos = VideoHandlers(store, objects, publisher, now_utc)
         maintenance = GalleryMaintenance(store, galleries, committer, now_utc)
-        turns = Turns(committer.commit)
+        turns, removals = Turns(committer.commit), Removals(store, objects)
         after = settings.reannounce_after
-        reconciler = Reconciler(store, objects, publisher, relay, videos, turns.ring, now_utc, after)
+        reconciler = Reconciler(store, publisher, relay, videos, turns.ring, now_utc, after)
 
         await retry_while_unavailable(admin.ensure_topics)(settings, store)
         topics = await retry_while_unavailable(kafka_topics.known)(store)
@@ -121,6 +123,8 @@ async def main(settings: Settings) -> None:
             turns.run(),
             every(CLEAR_EVERY, Retention(store, now_utc).round, "retention"),
             every(PAUSE, maintenance.round, "maintenance"),
+            every(PUBLISH_EVERY, said.round, "gallery_log"),
+            every(REMOVE_EVERY, removals.round, "removals"),
             every(_WATCH_EVERY, ensure_ours, "instance"),
             watchdog.run(),
         )

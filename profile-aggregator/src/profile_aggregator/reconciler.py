@@ -13,7 +13,6 @@ from castlist.messaging.delivery import attempted, reason_of
 from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.ports.errors import UnavailableError
 from castlist.ports.messages import Publisher
-from castlist.ports.objects import Objects
 from castlist.store import kafka_topics
 from castlist.store.query import ascending, below, eq, not_of_kind, one_of, set_to, with_id
 from castlist.store.records import (
@@ -28,7 +27,6 @@ from castlist.store.store import Store
 from castlist.tasks import lifecycle
 from castlist.tasks.planned_chunks import chunks_planned
 from castlist.tasks.registration import announcement
-from profile_aggregator.commits.deletion import sweep_deleted
 from profile_aggregator.videos.completion import finished_chunks, missing_chunks
 from profile_aggregator.videos.handlers import VideoHandlers
 
@@ -45,7 +43,6 @@ class Reconciler:
     def __init__(
         self,
         store: Store,
-        objects: Objects,
         publisher: Publisher,
         relay: OutboxRelay,
         videos: VideoHandlers,
@@ -53,7 +50,7 @@ class Reconciler:
         clock: Callable[[], datetime],
         after: float,
     ) -> None:
-        self._store, self._objects, self._publisher, self._relay = store, objects, publisher, relay
+        self._store, self._publisher, self._relay = store, publisher, relay
         self._videos, self._ring = videos, ring
         self._clock, self._after = clock, timedelta(seconds=after)
 
@@ -63,7 +60,6 @@ class Reconciler:
         await _alone("sweep", self._relay.sweep)
         for gallery in await self._waiting_galleries():
             self._ring(gallery)
-        await _alone("deletions", partial(sweep_deleted, self._store, self._objects))
         topics = await kafka_topics.known(self._store)
         lost = topics.created > topics.made_good
         for task in await self._stalled(lost):

@@ -9,8 +9,7 @@ from castlist.clock import now_utc
 from castlist.contract.codec import decode
 from castlist.contract.commands import RenameProfile
 from castlist.contract.events import VideoPeopleFound
-from castlist.contract.topics import BY_NAME, TOPICS
-from castlist.messaging.outbox_relay import OutboxRelay
+from castlist.contract.topics import BY_NAME
 from castlist.store.collections import COLLECTIONS
 from castlist.store.migrations import migrate
 from castlist.store.query import eq
@@ -18,6 +17,7 @@ from castlist.store.records import AppearanceRecord
 from castlist.store.store import Store, Table
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
+from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.commits.turns import Turns
 from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.videos.handlers import VideoHandlers
@@ -57,8 +57,8 @@ async def test_every_document_is_a_record(folder: Path) -> None:
 async def test_work_goes_on_where_it_was(folder: Path) -> None:
     """A video that was half-way is finished, its people join the profiles that are there, names can be given."""
     store, log, objects = Store(await restored(folder)), MemoryLog(), MemoryObjects("castlist")
-    relay = OutboxRelay(store, log.publisher(), now_utc, TOPICS)
-    committer = Committer(store, objects, relay, GalleryCache(store), now_utc, 10)
+    said = GalleryLog(store, log.publisher(), now_utc)
+    committer = Committer(store, said, GalleryCache(store), now_utc, 10)
     turns = Turns(committer.commit)
     handle = Dispatch(VideoHandlers(store, objects, log.publisher(), now_utc), committer, turns).table
     profiles = set(await store.profiles.ids())

@@ -45,6 +45,7 @@ from castlist.tasks.planned_chunks import chunks_planned
 from profile_aggregator.app import TOPICS as READ
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
+from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.commits.maintenance import GalleryMaintenance
 from profile_aggregator.commits.turns import Turns
 from profile_aggregator.dispatch import Dispatch
@@ -102,12 +103,12 @@ class World:
         self.servers = servers = InMemory()
         store, objects, publisher, clock = servers.store, servers.objects, servers.publisher, servers.clock
         relay, galleries = servers.relay(), GalleryCache(store)
-        committer = Committer(store, objects, relay, galleries, clock, 10)
+        committer = Committer(store, GalleryLog(store, publisher, clock), galleries, clock, 10)
         videos = VideoHandlers(store, objects, publisher, clock)
         self.videos, self.committer = videos, committer
         self._turns = Turns(committer.commit)
         self._dispatch = Dispatch(videos, committer, self._turns)
-        self.reconciler = Reconciler(store, objects, publisher, relay, videos, self._turns.ring, clock, after=5.0)
+        self.reconciler = Reconciler(store, publisher, relay, videos, self._turns.ring, clock, after=5.0)
         self._maintenance = GalleryMaintenance(store, galleries, committer, clock)
         self.told: dict[str, Any] = {}
         """what each result of the workers says"""

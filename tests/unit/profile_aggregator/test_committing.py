@@ -18,12 +18,10 @@ from castlist.contract.ids import crop_key
 from castlist.contract.topics import PROFILE_EVENTS
 from castlist.contract.values import Crop, DistanceSetting, FrameSize, Segment
 from castlist.contract.vectors import Vector
-from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.store import pending
 from castlist.store.query import eq, set_to, with_id
 from castlist.store.records import (
     GalleryRecord,
-    OutboxRecord,
     PendingRecluster,
     PendingRecord,
     PendingVideo,
@@ -38,8 +36,11 @@ from profile_aggregator.commits import commit_planner
 from profile_aggregator.commits.commit_planner import CommitPlan, CommitPlanner
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
+from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.commits.maintenance import GalleryMaintenance
+from profile_aggregator.commits.removals import Removals
 from profile_aggregator.videos.conversions import gallery_person, person_record
+from profile_aggregator.videos.found_people import keep_people
 
 GALLERY = "default"
 
@@ -73,8 +74,8 @@ class World:
     def start(self) -> None:
         """As after a crash: what is not in MongoDB is lost."""
         self.galleries = GalleryCache(self.store)
-        self.relay = OutboxRelay(self.store, MemoryPublisher(self.log), now_utc, [PROFILE_EVENTS])
-        self.committer = Committer(self.store, self.objects, self.relay, self.galleries, now_utc, 10)
+        self.said_by = GalleryLog(self.store, MemoryPublisher(self.log), now_utc)
+        self.committer = Committer(self.store, self.said_by, self.galleries, now_utc, 10)
         self.maintenance = GalleryMaintenance(self.store, self.galleries, self.committer, now_utc)
 
     async def found(self, video: str, *means: Vector, together: bool = False) -> None:
@@ -88,9 +89,9 @@ class World:
         )
         await registration.register(self.store, uploaded, now_utc())
         people = [video_person(n, mean, set(range(len(means) * together)) - {n}) for n, mean in enumerate(means)]
-        persons = tuple(person_record(person, GALLERY, video, 1) for person in people)
+        await keep_people(self.store, people, GALLERY, video, 1)
         waiting = PendingVideo(
-            id=f"{video}:1", gallery=GALLERY, video_id=video, epoch=1, persons=persons, created_at=now_utc()
+            id=f"{video}:1", gallery=GALLERY, video_id=video, epoch=1, people=len(people), created_at=now_utc()
         )
         await self.store.pending.insert(waiting)
 
@@ -123,7 +124,11 @@ class World:
 
     async def events(self) -> int:
         """How many profile events there were."""
-        return await self.store.outbox.count(eq(OutboxRecord.topic, PROFILE_EVENTS.name))
+        return len(self.said())
+
+    def said(self) -> list[dict[str, Any]]:
+        """What was published, in that order."""
+        return [json.loads(message.value or b"") for message in self.log.messages(PROFILE_EVENTS.name)]
 
     async def pending(self) -> int:
         return await self.store.pending.count()
@@ -140,11 +145,8 @@ class World:
 
     async def folded(self) -> set[tuple[str, str]]:
         """(profile, person), as a consumer sees them that has nothing but the events."""
-        published = await self.store.outbox.find(eq(OutboxRecord.topic, PROFILE_EVENTS.name))
-        said = [json.loads(one.value) for one in published]
-        changes = [event for event in said if "gallery_version" in event]
         appearances: dict[tuple[str, str], list[str]] = {}
-        for event in sorted(changes, key=lambda event: (event["gallery_version"], event["index"])):
+        for event in self.said():
             if event["event"] == "PersonAppeared":
                 appearances[event["profile_id"], event["video_id"]] = event["persons"]
             elif event["event"] == "AppearanceRemoved":
@@ -326,14 +328,9 @@ async def test_a_task_that_ended_meanwhile_is_left_out_of_its_batch(world: World
         await world.found(f"v{i}", at(float(i)))
     await cancels.cancel(world.store, "v2", 1, now_utc())
     await committed(world.committer)
-    said: list[Any] = [
-        events.TaskFinished.model_validate_json(one.value)
-        for one in await world.store.outbox.find()
-        if '"TaskFinished"' in one.value
-    ]
-    assert sorted((one.video_id, one.status) for one in said) == [
-        ("v0", "done"), ("v1", "done"), ("v2", "cancelled"), ("v3", "done"),
-    ]  # fmt: skip
+    said = [(one["video_id"], one["status"]) for one in world.said() if one["event"] == "TaskFinished"]
+    assert sorted(said) == [("v0", "done"), ("v1", "done"), ("v3", "done")]
+    await Removals(world.store, world.objects).round()
     assert await world.clusters() == [("v0:1:0",), ("v1:1:0",), ("v3:1:0",)]
 
 
@@ -376,7 +373,7 @@ async def test_what_goes_wrong_after_a_commit_has_won_takes_nothing_back(
 
 async def test_what_waits_is_committed_in_the_order_in_which_it_came(world: World) -> None:
     """Whatever its id: a late name or a command would never get its turn behind videos that go on coming."""
-    world.committer = Committer(world.store, world.objects, world.relay, world.galleries, now_utc, 2)
+    world.committer = Committer(world.store, world.said_by, world.galleries, now_utc, 2)
     for number, video in enumerate(("z", "y", "x", "w", "b", "a")):
         await world.found(video, at(float(number)))
         came = now_utc() - timedelta(minutes=10 - number)

@@ -44,6 +44,8 @@ from castlist.tasks import commands
 from castlist.tasks.registration import register
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
+from profile_aggregator.commits.gallery_log import GalleryLog
+from profile_aggregator.commits.removals import Removals
 from profile_aggregator.commits.turns import Turns
 from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.reconciler import Reconciler
@@ -73,10 +75,11 @@ class Aggregator:
         servers = self.servers
         store, objects, publisher, clock = servers.store, servers.objects, servers.publisher, servers.clock
         relay, galleries = servers.relay(), GalleryCache(store)
-        committer = Committer(store, objects, relay, galleries, clock, 10)
+        self.said = GalleryLog(store, publisher, clock)
+        committer = Committer(store, self.said, galleries, clock, 10)
         videos = VideoHandlers(store, objects, publisher, clock)
-        self.turns = Turns(committer.commit)
-        self.reconciler = Reconciler(store, objects, publisher, relay, videos, self.turns.ring, clock, after=5.0)
+        self.removals, self.turns = Removals(store, objects), Turns(committer.commit)
+        self.reconciler = Reconciler(store, publisher, relay, videos, self.turns.ring, clock, after=5.0)
         return Dispatch(videos, committer, self.turns).table
 
     async def deliver(self, *events: Event) -> None:
@@ -117,44 +120,47 @@ class Aggregator:
             await self.reconciler.run()
             while await self.turns.round():
                 pass
+            await self.removals.round()
+            await self.said.round()
 
         await self.servers.repeat(once)
 
-    async def put_in(self, video: str, *people: float) -> list[Event]:
+    async def put_in(self, video: str, *people: float, epoch: int = 1) -> list[Event]:
         """What is there once a video was planned (its records, its object, its crops), and the events about it."""
         servers = self.servers
         stored = servers.bucket.store(f"videos/{video}", b"bytes", "video/mp4")
         reference = values.StoredObject(bucket="castlist", key=stored.key, etag=stored.etag)
         uploaded = VideoUploaded(
-            event_id=event_id("VideoUploaded", video, 1),
-            occurred_at=servers.clock(), video_id=video, gallery="g", object=reference, name=f"{video}.mp4",
+            event_id=event_id("VideoUploaded", video, epoch),
+            occurred_at=servers.clock(), video_id=video, epoch=epoch, gallery="g", object=reference,
+            name=f"{video}.mp4",
         )  # fmt: skip
         plan = PlanRecord(
-            id=run_key(video, 1), gallery="g", object=reference,
+            id=run_key(video, epoch), gallery="g", object=reference,
             chunks=(ChunkSpan(None, 10.0), ChunkSpan(10.0, None)), window=4,
             duration=20.0, width=640, height=480, frame_rate=25.0, warnings=WARNINGS, created_at=servers.clock(),
         )  # fmt: skip
         await register(servers.stored, uploaded, servers.clock())
         await servers.stored.plans.insert(plan)
         planned = VideoPlanned(
-            event_id=event_id("VideoPlanned", plan.id), occurred_at=servers.clock(), video_id=video, epoch=1,
+            event_id=event_id("VideoPlanned", plan.id), occurred_at=servers.clock(), video_id=video, epoch=epoch,
             gallery="g", chunks=CHUNKS, duration=20.0, width=640, height=480, frame_rate=25.0, warnings=WARNINGS,
         )  # fmt: skip
-        return [uploaded, planned, *(self.encoded(video, chunk, people) for chunk in range(CHUNKS))]
+        return [uploaded, planned, *(self.encoded(video, chunk, people, epoch) for chunk in range(CHUNKS))]
 
-    def encoded(self, video: str, chunk: int, people: Iterable[float]) -> FacesEncoded:
+    def encoded(self, video: str, chunk: int, people: Iterable[float], epoch: int = 1) -> FacesEncoded:
         """A chunk's result, whose crops are in S3: each of these people for two seconds."""
-        tracks = tuple(self._track(video, chunk, number, where) for number, where in enumerate(people))
+        tracks = tuple(self._track(video, epoch, chunk, number, where) for number, where in enumerate(people))
         return FacesEncoded(
-            event_id=event_id("FacesEncoded", video, chunk), occurred_at=self.servers.clock(), video_id=video, epoch=1,
-            gallery="g", chunk=chunk, frames=50, tracks=tracks, faces_skipped={"too_small": 1},
+            event_id=event_id("FacesEncoded", video, epoch, chunk), occurred_at=self.servers.clock(), video_id=video,
+            epoch=epoch, gallery="g", chunk=chunk, frames=50, tracks=tracks, faces_skipped={"too_small": 1},
         )  # fmt: skip
 
-    def _track(self, video: str, chunk: int, number: int, where: float) -> values.Track:
+    def _track(self, video: str, epoch: int, chunk: int, number: int, where: float) -> values.Track:
         encoding = np.zeros(128, "<f4")
         encoding[0] = where
         box, start = Box(10 + 200 * number, 20, 80, 80), 10.0 * chunk
-        key = crop_key(video, 1, chunk, number)
+        key = crop_key(video, epoch, chunk, number)
         self.servers.bucket.store(key, b"jpeg", "image/jpeg")
         face = values.EncodedFace(start, box, 1.0, 0.9, base64.b64encode(encoding.tobytes()).decode())
         return values.Track(
@@ -530,11 +536,71 @@ async def test_a_deleted_video_is_gone_whatever_fails() -> None:
         assert nothing_left_of(left, "b")
         assert [key for key in left["objects"] if key.startswith("videos/")] == ["videos/a"]
         assert left["documents"]["videos"].keys() == {"a"}
-        assert [deleted["object"] for deleted in left["documents"]["deleted"].values()] == [None]
+        assert left["documents"]["deleted"].keys() == {"b"}
+        assert left["documents"]["removals"] == {}
         assert left["documents"]["plans"].keys() == {"a:1"}
         assert {task["status"] for task in left["documents"]["tasks"].values()} == {"done"}
 
     assert await everywhere(scenario, prepare=two_videos)
+
+
+@pytest.mark.parametrize("epoch", [1_760_000_000, 2**53 - 1])
+async def test_a_video_whose_epoch_is_a_timestamp_is_deleted_like_any_other(epoch: int) -> None:
+    """In as many calls as with epoch 1; a run of it that is still on its way is not wanted any more."""
+
+    async def calls(epoch: int) -> int:
+        faults = Faults()
+        aggregator = Aggregator(faults)
+        events = await aggregator.put_in("b", ADA, epoch=epoch)
+        await aggregator.deliver(*events)
+        delete = DeleteVideo(event_id="d", occurred_at=aggregator.servers.clock(), gallery="g", video_id="b")
+        faults.begin()
+        await aggregator.deliver(delete)
+        await aggregator.reconcile()
+        counted = len(faults.calls)
+        await aggregator.deliver(*events[2:])
+        left = await aggregator.left()
+        assert nothing_left_of(left, "b")
+        assert left["objects"] == []
+        assert left["dead letters"] == []
+        return counted
+
+    assert await calls(epoch) == await calls(2)
+
+
+@pytest.mark.parametrize("dies", [False, True])
+async def test_a_video_that_comes_again_keeps_what_its_new_run_cuts_out(dies: bool) -> None:
+    """Deleted, and uploaded again before what was left of it is removed."""
+    aggregator = Aggregator()
+    await aggregator.deliver(*await aggregator.put_in("b", ADA))
+    delete = DeleteVideo(event_id="d", occurred_at=aggregator.servers.clock(), gallery="g", video_id="b")
+    await aggregator.deliver(delete)
+    again = await aggregator.put_in("b", ADA, epoch=2)
+    await aggregator.deliver(*again[: 2 if dies else None])
+    await aggregator.reconcile()
+    await aggregator.deliver(*again)
+    left = await aggregator.left()
+    assert [key for key in left["objects"] if key.startswith("crops/")] == ["crops/b/2/0-0.jpg", "crops/b/2/1-0.jpg"]
+    assert await aggregator.statuses() == {"b": "done"}
+    assert await aggregator.clusters() == [["b:2:0"]]
+
+
+async def test_the_crops_of_all_runs_before_go() -> None:
+    """However many runs lie between, and whatever fails; who is shown has the crops of the last one."""
+
+    async def scenario(aggregator: Aggregator) -> None:
+        runs = [await aggregator.put_in("b", ADA, epoch=epoch) for epoch in (9, 1_760_000_000)]
+        for events in runs:
+            await aggregator.deliver(*events)
+        await aggregator.reconcile()
+        left = await aggregator.left()
+        assert {key.split("/")[2] for key in left["objects"] if key.startswith("crops/")} == {"1760000000"}
+        assert left["documents"]["places"].keys() == left["documents"]["persons"].keys() == {"b:1760000000:0"}
+
+    async def first(aggregator: Aggregator) -> None:
+        await aggregator.deliver(*await aggregator.put_in("b", ADA))
+
+    assert await everywhere(scenario, prepare=first)
 
 
 async def test_another_distance_is_set_once_whatever_fails() -> None:

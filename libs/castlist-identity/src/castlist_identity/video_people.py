@@ -27,7 +27,7 @@ class PeopleSettings:
 
     `distance` is Euclidean, over track means; two tracks in one frame are one person (in a mirror, say) up to `twice`.
     `min_width` is in pixels and met by the median of a track's sightings, `min_score` by the best of them.
-    `segment_gap` is in seconds. `places_per_second` thins what is kept of sightings.
+    `segment_gap` is in seconds. `places_per_second` and `most_places` (of a person) thin what is kept of sightings.
     """
 
     distance: float = 0.38
@@ -38,6 +38,7 @@ class PeopleSettings:
     variance_cap: float = 0.04
     segment_gap: float = 2.0
     places_per_second: float = 5.0
+    most_places: int = 512
 
 
 def people_of_video(tracks: Iterable[Track], settings: PeopleSettings | None = None) -> VideoPeople:
@@ -175,17 +176,26 @@ def _person(n: int, found: _Found, apart: Sequence[int], rules: PeopleSettings) 
         first_seen=sightings[0].time,
         last_seen=sightings[-1].time,
         crop=crop,
-        places=_thinned(sightings, rules.places_per_second),
+        places=_thinned(sightings, rules),
         apart=tuple(apart),
         tracks=tuple(sorted((track.chunk, track.index) for track in (*found.founding, *found.attached))),
     )
 
 
-def _thinned(sightings: Sequence[Sighting], rate: float) -> tuple[SightedAt, ...]:
-    """One place for each 1/rate seconds at most: which moments these are does not depend on the rest of the video."""
+def _thinned(sightings: Sequence[Sighting], rules: PeopleSettings) -> tuple[SightedAt, ...]:
+    """One place for each 1/rate seconds at most, or twice as long again and again, until there are few enough.
+
+    Each is the first in its stretch of the clock: two runs over a video keep the same moments, and of one that was
+    thinned more often than the other, a part of these.
+    """
     places: dict[int, SightedAt] = {}
     for sighting in sightings:
-        places.setdefault(round(sighting.time * rate), SightedAt(sighting.time, sighting.box))
+        places.setdefault(round(sighting.time * rules.places_per_second), SightedAt(sighting.time, sighting.box))
+    while len(places) > rules.most_places:
+        halved: dict[int, SightedAt] = {}
+        for stretch, place in places.items():
+            halved.setdefault(stretch // 2, place)
+        places = halved
     return tuple(places.values())
 
 

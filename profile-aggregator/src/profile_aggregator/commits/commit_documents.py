@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from msgspec.structs import replace
-
 from castlist.contract.events import (
     AppearanceRemoved,
     Event,
@@ -19,6 +17,7 @@ from castlist.contract.events import (
     ProfileSplit,
 )
 from castlist.contract.ids import appearance_key, event_id
+from castlist.contract.values import Segment
 from castlist.store.query import Change, set_to
 from castlist.store.records import (
     AppearanceRecord,
@@ -33,13 +32,16 @@ from castlist_identity.profile_ids import Profile
 from profile_aggregator.videos.conversions import presence_of
 
 Present = PersonRecord | PersonPresence
+PERSONS_OF_A_PART = 1_000
+SEGMENTS_OF_A_PART = 5_000
+"""How much of an appearance one event says: some 600 kB at most."""
 
 
 @dataclass(frozen=True)
 class CommitDocuments:
     """Everything one commit writes besides its ledger, tasks and the gallery's version."""
 
-    inserted_persons: Sequence[PersonRecord]
+    placed_persons: Mapping[str, Change]
     removed_persons: Sequence[str]
     moved_persons: Mapping[str, str]
     named_persons: Mapping[str, str | None]
@@ -63,6 +65,7 @@ def documents_of(
     diff: GalleryDiff,
     gallery: str,
     version: int,
+    told: int | None,
     now: datetime,
     inserted: Mapping[str, PersonRecord],
     stored: Mapping[str, PersonPresence],
@@ -71,8 +74,8 @@ def documents_of(
 ) -> CommitDocuments:
     """What the commit that makes `version` of the gallery writes.
 
-    `inserted` holds the persons that come, `stored` those of `needed_persons`, `profiles` those that were there before;
-    `videos_of` counts the videos of persons.
+    `told` is the last version before it that has events. `inserted` holds the persons that come, `stored` those of
+    `needed_persons`, `profiles` those that were there before; `videos_of` counts the videos of persons.
     """
     profile_of = dict(diff.appeared)
     created = {profile.id: profile for profile in diff.created}
@@ -93,10 +96,10 @@ def documents_of(
         if keys
     ]
     return CommitDocuments(
-        inserted_persons=[
-            replace(inserted[member.key], profile_id=profile_of[member.key], name=member.name)
+        placed_persons={
+            member.key: set_to(PersonRecord.profile_id, profile_of[member.key]) & set_to(PersonRecord.name, member.name)
             for member in diff.change.inserted
-        ],
+        },
         removed_persons=sorted(diff.change.removed),
         moved_persons={move.person: move.new for move in diff.moved},
         named_persons=dict(diff.change.named),
@@ -131,7 +134,7 @@ def documents_of(
         founders=dict(diff.founders),
         appearances=appearances,
         removed_appearances=[appearance_key(*pair) for pair, keys in diff.appearances.items() if not keys],
-        events=_events(diff, gallery, version, now, appearances),
+        events=_events(diff, gallery, version, told, now, appearances),
     )
 
 
@@ -155,22 +158,17 @@ def _appearance(gallery: str, profile: str, video: str, persons: Sequence[Presen
 
 
 def _events(
-    diff: GalleryDiff, gallery: str, version: int, now: datetime, appearances: Sequence[AppearanceRecord]
+    diff: GalleryDiff,
+    gallery: str,
+    version: int,
+    told: int | None,
+    now: datetime,
+    appearances: Sequence[AppearanceRecord],
 ) -> list[Event]:
-    events: list[Event] = []
+    said: list[tuple[Callable[..., Event], dict[str, Any]]] = []
 
     def add(kind: Callable[..., Event], **fields: Any) -> None:
-        index = len(events)
-        events.append(
-            kind(
-                event_id=event_id("gallery", gallery, version, index),
-                occurred_at=now,
-                gallery=gallery,
-                gallery_version=version,
-                index=index,
-                **fields,
-            )
-        )
+        said.append((kind, fields))
 
     video_of = {key: video for (_, video), keys in diff.appearances.items() for key in keys}
     for profile in diff.created:
@@ -179,17 +177,20 @@ def _events(
         video = video_of[move.person]
         add(PersonMoved, person=move.person, video_id=video, from_profile=move.old, to_profile=move.new)
     for one in appearances:
-        add(
-            PersonAppeared,
-            profile_id=one.profile_id,
-            video_id=one.video_id,
-            epoch=one.epoch,
-            persons=one.persons,
-            segments=one.segments,
-            seconds=one.seconds,
-            faces=one.faces,
-            crop=one.crop,
-        )
+        for part, persons, segments in (parts := _in_parts(one.persons, one.segments)):
+            add(
+                PersonAppeared,
+                profile_id=one.profile_id,
+                video_id=one.video_id,
+                epoch=one.epoch,
+                persons=persons,
+                segments=segments,
+                seconds=one.seconds,
+                faces=one.faces,
+                crop=one.crop,
+                part=part,
+                parts=len(parts),
+            )
     for (profile_id, video), keys in diff.appearances.items():
         if not keys:
             add(AppearanceRemoved, profile_id=profile_id, video_id=video)
@@ -202,4 +203,31 @@ def _events(
         add(ProfileRemoved, profile_id=profile_id)
     for profile_id, name in diff.names.items():
         add(ProfileRenamed, profile_id=profile_id, name=name)
-    return events
+    return [
+        kind(
+            event_id=event_id("gallery", gallery, version, index),
+            occurred_at=now,
+            gallery=gallery,
+            gallery_version=version,
+            index=index,
+            count=len(said),
+            previous_version=told,
+            **fields,
+        )
+        for index, (kind, fields) in enumerate(said)
+    ]
+
+
+def _in_parts(
+    persons: Sequence[str], segments: Sequence[Segment]
+) -> list[tuple[int, Sequence[str], Sequence[Segment]]]:
+    """Both lists, cut so that an event with a part of each is well below what Kafka takes."""
+    parts = max(1, -(-len(persons) // PERSONS_OF_A_PART), -(-len(segments) // SEGMENTS_OF_A_PART))
+    return [
+        (
+            part,
+            persons[part * PERSONS_OF_A_PART : (part + 1) * PERSONS_OF_A_PART],
+            segments[part * SEGMENTS_OF_A_PART : (part + 1) * SEGMENTS_OF_A_PART],
+        )
+        for part in range(parts)
+    ]

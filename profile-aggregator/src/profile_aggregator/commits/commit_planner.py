@@ -14,12 +14,12 @@ from castlist.store.records import (
     PendingRecluster,
     PendingRecord,
     PendingVideo,
-    PersonPlaces,
     PersonPresence,
     PersonRecord,
 )
 from castlist.store.store import Store
 from castlist_identity.auto_distance import distance_for
+from castlist_identity.domain import GalleryPerson
 from castlist_identity.gallery import Gallery
 from castlist_identity.gallery_diff import GalleryChange, GalleryDiff
 from castlist_identity.reclustering import (
@@ -35,6 +35,7 @@ from profile_aggregator.commits.commands import change_for, command_of
 from profile_aggregator.commits.commit_documents import CommitDocuments, documents_of, needed_persons
 from profile_aggregator.commits.gallery_cache import CachedGallery
 from profile_aggregator.videos.conversions import gallery_person, places_of
+from profile_aggregator.videos.found_people import people_of
 
 
 class StaleGalleryError(Exception):
@@ -77,6 +78,8 @@ class CommitPlan:
         known.apply(self.diff)
         self.cached.version += 1
         self.cached.setting = self.setting
+        if self.documents.events:
+            self.cached.told = self.cached.version
         self.cached.seen |= self.seen
         if self.changes_distance:
             known.set_distance(self.distance)
@@ -93,7 +96,9 @@ class CommitPlanner:
         """The commit of these videos' people, or of one command. StaleGalleryError if MongoDB is ahead of `cached`."""
         known = cached.gallery
         videos = [one for one in batch if isinstance(one, PendingVideo)]
-        inserted = {person.id: person for video in videos for person in video.persons}
+        inserted = await people_of(self._store, videos)
+        if len(inserted) < sum(video.people for video in videos):
+            raise LookupError(f"people of {[video.id for video in videos]} are not there")
         command = command_of(batch[0])
         change = change_for(command, known) if command is not None else await self._replacement(videos, known, inserted)
         setting = command.across_video_distance if isinstance(command, ChangeSettings) else cached.setting
@@ -159,6 +164,7 @@ class CommitPlanner:
             diff,
             gallery,
             cached.version + 1,
+            cached.told,
             self._clock(),
             inserted,
             {person.id: person for person in stored},
@@ -173,13 +179,10 @@ class CommitPlanner:
         removed = frozenset(key for video in videos for key in known.persons_of(video.video_id))
         places = {}
         if removed:
-            stored = await self._store.persons.find_parts(PersonPlaces, with_ids(sorted(removed)))
-            if len(stored) < len(removed):
-                raise StaleGalleryError
+            stored = await self._store.places.find(with_ids(sorted(removed | inserted.keys())))
             places = {one.id: places_of(one) for one in stored}
-            places |= {key: places_of(person) for key, person in inserted.items()}
-        updates = [
-            VideoUpdate(video.video_id, tuple(gallery_person(person) for person in video.persons), places)
-            for video in videos
-        ]
-        return change_for_updates(known, updates)
+        members: dict[str, list[GalleryPerson]] = {video.video_id: [] for video in videos}
+        for person in inserted.values():
+            members[person.video_id].append(gallery_person(person))
+        updates = [VideoUpdate(video, tuple(persons), places) for video, persons in members.items()]
+        return await asyncio.to_thread(change_for_updates, known, updates)

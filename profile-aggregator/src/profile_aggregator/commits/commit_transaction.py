@@ -5,17 +5,15 @@ from datetime import datetime
 from itertools import groupby
 
 from castlist.contract.commands import ChangeSettings, DeleteVideo
-from castlist.contract.ids import run_key
+from castlist.contract.events import TaskFinished
+from castlist.contract.ids import task_id
 from castlist.contract.values import GallerySettings
-from castlist.store import outbox
 from castlist.store.pending import ledger_id, recluster_id
 from castlist.store.query import add, eq, one_of, raise_to, set_to, with_id, with_ids
 from castlist.store.records import (
-    CancelRecord,
     DeletedVideoRecord,
     GalleryRecord,
     LedgerRecord,
-    OutboxRecord,
     PendingRecluster,
     PendingVideo,
     PersonRecord,
@@ -32,6 +30,8 @@ from castlist.tasks.commands import Command, settle_in
 from profile_aggregator.commits.commands import CommandRefusedError, command_of
 from profile_aggregator.commits.commit_documents import CommitDocuments
 from profile_aggregator.commits.commit_planner import CommitPlan, StaleGalleryError
+from profile_aggregator.commits.gallery_log import log_records
+from profile_aggregator.commits.removals import removal
 
 _DELETED = TaskError("video_deleted", "The video was deleted.")
 
@@ -44,8 +44,8 @@ class TaskEndedError(Exception):
         self.pending = pending
 
 
-async def write(transaction: Store, plan: CommitPlan, now: datetime) -> list[OutboxRecord]:
-    """All of a commit; the events to publish as they lie in the outbox.
+async def write(transaction: Store, plan: CommitPlan, now: datetime) -> None:
+    """All of a commit, and what must follow it: what it says, and what is to be removed.
 
     Raises StaleGalleryError, TaskEndedError, CommandRefusedError or AlreadyExistsError, all of which undo it.
     """
@@ -55,38 +55,58 @@ async def write(transaction: Store, plan: CommitPlan, now: datetime) -> list[Out
         & set_to(GalleryRecord.committed_at, now)
         & set_to(GalleryRecord.suggestions_due, True)
     )
+    if plan.documents.events:
+        change &= set_to(GalleryRecord.told, plan.cached.version + 1)
     if plan.changes_distance:
         change &= set_to(GalleryRecord.distance, plan.distance)
     unmoved = with_id(plan.gallery) & eq(GalleryRecord.version, plan.cached.version)
     if await transaction.galleries.update(unmoved, change) is None:
         raise StaleGalleryError
-    finished = await _finish(transaction, [one for one in plan.batch if isinstance(one, PendingVideo)], now)
+    videos = [one for one in plan.batch if isinstance(one, PendingVideo)]
+    # Nobody is shown any more as the runs before these had cut them out.
+    before = [removal(one.video_id, 1, one.epoch - 1, now) for one in videos if one.epoch > 1]
+    await transaction.removals.replace_many(before)
+    finished = await _finish(transaction, videos, now)
     for one in plan.batch:
         if (command := command_of(one)) is not None:
-            await _carry_out(transaction, command, now)
+            finished += await _carry_out(transaction, command, now)
             await settle_in(transaction, command.event_id, now)
     await _apply(transaction, plan.documents)
     if plan.batch:
         await transaction.pending.delete(with_ids(one.id for one in plan.batch))
     if plan.backlog is not None:
         await _remember_backlog(transaction, plan, now)
-    entries = [outbox.entry(event, now, order) for order, event in enumerate(plan.documents.events)]
-    await transaction.outbox.insert_many(entries)
-    return entries + finished  # a consumer that hears that a task is done has heard of its people
+    # A consumer that hears that a task is done has heard of its people.
+    said = log_records(plan.gallery, plan.cached.version + 1, [*plan.documents.events, *finished], now)
+    await transaction.gallery_log.insert_many(said)
 
 
-async def _finish(transaction: Store, videos: Sequence[PendingVideo], now: datetime) -> list[OutboxRecord]:
+async def _finish(transaction: Store, videos: Sequence[PendingVideo], now: datetime) -> list[TaskFinished]:
     """The tasks are done, and the videos know which run was committed."""
     if not videos:
         return []
     runs = {(one.video_id, one.epoch): one for one in videos}
-    ended, entries = await lifecycle.finish_all_in(transaction, list(runs), lifecycle.DONE, now)
+    ended, finished = await lifecycle.finish_all_in(transaction, list(runs), lifecycle.DONE, now)
     if ended:
         raise TaskEndedError(runs[ended[0]])
     for epoch, same in groupby(sorted(videos, key=lambda one: one.epoch), key=lambda one: one.epoch):
         committed = raise_to(VideoRecord.committed_epoch, epoch)
         await transaction.videos.update_many(with_ids(one.video_id for one in same), committed)
-    return entries
+    return finished
+
+
+async def give_up(
+    transaction: Store, video: PendingVideo, status: lifecycle.FinalStatus, error: TaskError, now: datetime
+) -> None:
+    """Nothing of it reaches a profile: its task ends, unless it has, and what is left of it is to be removed.
+
+    What a task shows that is done all the same, by another process or in spite of an error, stays.
+    """
+    await lifecycle.finish_in(transaction, video.video_id, video.epoch, status, now, error)
+    task = await transaction.tasks.get(task_id(video.video_id, video.epoch))
+    if task is None or task.status != lifecycle.DONE:
+        await transaction.removals.replace(removal(video.video_id, video.epoch, video.epoch, now))
+    await transaction.pending.delete(with_id(video.id))
 
 
 async def _remember_backlog(transaction: Store, plan: CommitPlan, now: datetime) -> None:
@@ -101,35 +121,37 @@ async def _remember_backlog(transaction: Store, plan: CommitPlan, now: datetime)
     )
 
 
-async def _carry_out(transaction: Store, command: Command, now: datetime) -> None:
-    """What a command writes besides the gallery's persons."""
+async def _carry_out(transaction: Store, command: Command, now: datetime) -> list[TaskFinished]:
+    """What a command writes besides the gallery's persons, and which tasks end with it."""
     match command:
         case ChangeSettings():
             chosen = GallerySettings.of(command.settings, command.across_video_distance)
             await transaction.galleries.update(with_id(command.gallery), set_to(GalleryRecord.settings, chosen))
         case DeleteVideo():
-            await _delete_video(transaction, command, now)
+            return await _delete_video(transaction, command, now)
+    return []
 
 
-async def _delete_video(transaction: Store, command: DeleteVideo, now: datetime) -> None:
+async def _delete_video(transaction: Store, command: DeleteVideo, now: datetime) -> list[TaskFinished]:
     video = await transaction.videos.get(command.video_id)
     if video is None or video.gallery != command.gallery:
         raise CommandRefusedError("not_found", "There is no such video.")
-    for epoch in range(1, video.latest_epoch + 1):
-        await lifecycle.finish_in(transaction, video.id, epoch, lifecycle.CANCELLED, now, _DELETED)
-        # Results that are still on their way find this, and go.
-        await transaction.cancels.replace(CancelRecord(id=run_key(video.id, epoch), at=now))
-    tombstone = DeletedVideoRecord(id=video.id, latest_epoch=video.latest_epoch, object=video.object, at=now)
-    await transaction.deleted.replace(tombstone)
+    of_video, last = eq(TaskRecord.video_id, video.id), video.latest_epoch
+    still_open = await transaction.tasks.find(of_video & one_of(TaskRecord.status, lifecycle.OPEN))
+    # Results of any of its epochs that are still on their way find this, and go.
+    await transaction.deleted.replace(DeletedVideoRecord(id=video.id, latest_epoch=last, at=now))
+    await transaction.removals.replace(removal(video.id, 1, last, now, deleted=True, object=video.object))
     await transaction.videos.delete(with_id(video.id))
-    await transaction.tasks.delete(eq(TaskRecord.video_id, video.id))
+    await transaction.tasks.delete(of_video)
+    return [lifecycle.finished_event(task, lifecycle.CANCELLED, _DELETED, now) for task in still_open]
 
 
 async def _apply(transaction: Store, documents: CommitDocuments) -> None:
     """Persons, profiles, appearances and redirects."""
     if documents.removed_persons:
         await transaction.persons.delete(with_ids(documents.removed_persons))
-    await transaction.persons.insert_many(documents.inserted_persons)
+        await transaction.places.delete(with_ids(documents.removed_persons))
+    await transaction.persons.update_each(documents.placed_persons)
     await transaction.persons.update_each(
         {key: set_to(PersonRecord.profile_id, profile) for key, profile in documents.moved_persons.items()}
     )

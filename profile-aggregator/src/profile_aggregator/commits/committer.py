@@ -12,11 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from castlist.contract.commands import DeleteVideo
-from castlist.contract.ids import crops_prefix, task_id
-from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.ports.errors import AlreadyExistsError, UnavailableError
-from castlist.ports.objects import Objects
 from castlist.service.metrics import COMMIT_SECONDS, COMMITS, COMMITTED_VIDEOS
 from castlist.store.pending import command_id, event_of, ledger_id, recluster_id
 from castlist.store.query import ascending, eq, not_of_kind, with_id, with_ids
@@ -24,7 +20,6 @@ from castlist.store.records import (
     CommandError,
     CommittedEpoch,
     LedgerRecord,
-    OutboxRecord,
     PendingCommand,
     PendingRecluster,
     PendingRecord,
@@ -35,17 +30,16 @@ from castlist.store.store import Store
 from castlist.tasks import lifecycle
 from castlist.tasks.commands import Command, settle_in, stage
 from castlist_identity.reclustering import ClusteredComponent, cluster_component, next_batch
-from profile_aggregator.commits.commands import CommandRefusedError, command_of
+from profile_aggregator.commits.commands import CommandRefusedError
 from profile_aggregator.commits.commit_planner import CommitPlan, CommitPlanner, StaleGalleryError, backlog_of
-from profile_aggregator.commits.commit_transaction import TaskEndedError, write
-from profile_aggregator.commits.deletion import forget_video
+from profile_aggregator.commits.commit_transaction import TaskEndedError, give_up, write
 from profile_aggregator.commits.gallery_cache import GalleryCache
+from profile_aggregator.commits.gallery_log import GalleryLog
+from profile_aggregator.videos.found_people import drop_people
 
 log = logging.getLogger(__name__)
 _PATIENCE = 50
 """How often a batch is matched again because the gallery moved on, before others get their turn."""
-_EPOCHS_CLEANED = 3
-"""How many earlier runs' crops a commit removes."""
 _NOT_CARRIED_OUT = CommandError("internal", "It could not be carried out; the log says why.")
 _NOT_COMMITTED = TaskError("internal", "Its people could not be committed to the gallery; the log says why.")
 _SUPERSEDED = TaskError("superseded", "A newer task on the same video took over.")
@@ -57,17 +51,15 @@ class Committer:
     def __init__(
         self,
         store: Store,
-        objects: Objects,
-        relay: OutboxRelay,
+        said: GalleryLog,
         galleries: GalleryCache,
         clock: Callable[[], datetime],
         batch: int,
     ) -> None:
-        self._store, self._objects, self._relay = store, objects, relay
+        self._store, self._said = store, said
         self._galleries, self._clock, self._batch = galleries, clock, batch
         self._planner = CommitPlanner(store, clock)
         self._clustered: dict[str, ClusteredComponent] = {}
-        self._publishing: dict[str, asyncio.Task[None]] = {}
 
     async def stage(self, command: Command) -> None:
         """Remember a command; a `commit` carries it out, once."""
@@ -91,7 +83,7 @@ class Committer:
             if pending:
                 await self._commit_some(gallery, _together(pending))
         if not pending:
-            await self._published(gallery)
+            await self._said.caught_up(gallery)
         return bool(pending)
 
     async def recluster(self, gallery: str) -> bool:
@@ -113,12 +105,12 @@ class Committer:
             if not batch.large or (clustered is not None and clustered.members == members):
                 try:
                     plan = await self._planner.for_recluster(gallery, batch, backlog, cached, clustered)
-                    entries = await self._write(plan)
+                    await self._write(plan)
                 except (StaleGalleryError, AlreadyExistsError):
                     self._galleries.forget(gallery)
                     return True
-                await self._follow(plan, entries)
-                await self._published(gallery)
+                await self._follow(plan)
+                await self._said.caught_up(gallery)
                 return True
             distance, links = known.distance, known.links
         self._clustered[gallery] = await asyncio.to_thread(cluster_component, members, distance, links)
@@ -133,7 +125,7 @@ class Committer:
             try:
                 cached = await self._galleries.current(gallery)
                 plan = await self._planner.for_batch(gallery, batch, cached)
-                entries = await self._write(plan)
+                await self._write(plan)
             except (StaleGalleryError, AlreadyExistsError) as stale:
                 if attempts > _PATIENCE:
                     raise UnavailableError(f"gallery {gallery} keeps changing: {stale!r}"[:300]) from stale
@@ -143,7 +135,7 @@ class Committer:
                 continue
             except TaskEndedError as ended:
                 COMMITS.labels("ended").inc()
-                await self._give_up(ended.pending)
+                await self._give_up(ended.pending, lifecycle.CANCELLED, _SUPERSEDED)
                 batch = [one for one in batch if one.id != ended.pending.id]
                 continue
             except CommandRefusedError as refused:
@@ -160,20 +152,19 @@ class Committer:
             # It has won: nothing that goes wrong from here on may undo it, or fail a task that is done.
             COMMIT_SECONDS.observe(time.monotonic() - started)
             COMMITTED_VIDEOS.inc(len(batch))
-            await self._follow(plan, entries)
-            await self._clean_up(batch)
+            await self._follow(plan)
             return
 
-    async def _write(self, plan: CommitPlan) -> list[OutboxRecord]:
+    async def _write(self, plan: CommitPlan) -> None:
         """The transaction, and nothing else. StaleGalleryError, TaskEndedError, AlreadyExistsError undo it."""
         try:
-            return await self._store.transaction(lambda transaction: write(transaction, plan, self._clock()))
+            await self._store.transaction(lambda transaction: write(transaction, plan, self._clock()))
         except UnavailableError:
             self._galleries.forget(plan.gallery)  # whether it was written is unknown
             raise
 
-    async def _follow(self, plan: CommitPlan, entries: Sequence[OutboxRecord]) -> None:
-        """What is in memory follows a commit that has won, and its events go out."""
+    async def _follow(self, plan: CommitPlan) -> None:
+        """What is in memory follows a commit that has won, and what it says goes out."""
         try:
             await asyncio.to_thread(plan.succeeded)
         except Exception:
@@ -190,17 +181,7 @@ class Committer:
                 "distance": plan.distance,
             },
         )
-        # While the next commit is worked out; in order, and what fails is in the outbox.
-        await self._published(plan.gallery)
-        self._publishing[plan.gallery] = asyncio.create_task(self._relay.publish(entries))
-
-    async def _published(self, gallery: str) -> None:
-        """What could not be published is in the outbox."""
-        if (publishing := self._publishing.pop(gallery, None)) is not None:
-            try:
-                await publishing
-            except Exception as error:
-                log.warning("publishing_postponed", extra={"gallery": gallery, "reason": repr(error)[:200]})
+        self._said.wake(plan.gallery)
 
     async def _isolate(self, gallery: str, batch: Sequence[PendingRecord]) -> None:
         """Something about this batch fails: halve it until it is one video, whose task fails."""
@@ -214,9 +195,7 @@ class Committer:
         if not isinstance(one, PendingVideo):
             await self._fail_command(one, _NOT_CARRIED_OUT)
             return
-        now = self._clock()
-        await lifecycle.finish(self._store, one.video_id, one.epoch, lifecycle.FAILED, now, _NOT_COMMITTED)
-        await self._give_up(one)
+        await self._give_up(one, lifecycle.FAILED, _NOT_COMMITTED)
 
     async def _fail_command(self, one: PendingRecord, error: CommandError) -> None:
         """It would fail again, and its gallery would never settle: that it failed is its outcome."""
@@ -229,7 +208,6 @@ class Committer:
 
         with contextlib.suppress(AlreadyExistsError):  # another process was first
             await self._store.transaction(body)
-        self._relay.wake()
 
     async def _admissible(self, pending: Sequence[PendingRecord]) -> list[PendingRecord]:
         """What of `pending` is still to be committed: not in the ledger, and no newer epoch is there or beside it."""
@@ -244,12 +222,15 @@ class Committer:
             if ledger_id(one) in applied:
                 await self._forget_applied(one)
             elif isinstance(one, PendingVideo) and one.epoch < newest[one.video_id]:
-                await self._supersede(one)
+                await self._give_up(one, lifecycle.CANCELLED, _SUPERSEDED)
             else:
                 admissible.append(one)
         return admissible
 
     async def _forget_applied(self, one: PendingRecord) -> None:
+        if isinstance(one, PendingVideo):
+            await drop_people(self._store, one.video_id, one.epoch)
+
         async def body(transaction: Store) -> None:
             if isinstance(one, PendingCommand):
                 await settle_in(transaction, event_of(one), self._clock())
@@ -257,29 +238,9 @@ class Committer:
 
         await self._store.transaction(body)
 
-    async def _supersede(self, one: PendingVideo) -> None:
+    async def _give_up(self, one: PendingVideo, status: lifecycle.FinalStatus, error: TaskError) -> None:
         now = self._clock()
-        await lifecycle.finish(self._store, one.video_id, one.epoch, lifecycle.CANCELLED, now, _SUPERSEDED)
-        await self._give_up(one)
-
-    async def _give_up(self, one: PendingVideo) -> None:
-        """Nothing of it reaches a profile; its crops go first, so that a crash in between leaves the reminder.
-
-        What a task shows that is done all the same, by another process or in spite of an error, stays.
-        """
-        task = await self._store.tasks.get(task_id(one.video_id, one.epoch))
-        if task is None or task.status != lifecycle.DONE:
-            await self._objects.delete_prefix(crops_prefix(one.video_id, one.epoch))
-        await self._store.pending.delete(with_id(one.id))
-
-    async def _clean_up(self, batch: Sequence[PendingRecord]) -> None:
-        """What these replaced or deleted is of no use any more."""
-        for one in batch:
-            if isinstance(one, PendingVideo):
-                for epoch in range(max(1, one.epoch - _EPOCHS_CLEANED), one.epoch):
-                    await self._objects.delete_prefix(crops_prefix(one.video_id, epoch))
-            elif isinstance(command := command_of(one), DeleteVideo):
-                await forget_video(self._store, self._objects, command.video_id)
+        await self._store.transaction(lambda transaction: give_up(transaction, one, status, error, now))
 
 
 def _together(pending: Sequence[PendingRecord]) -> Sequence[PendingRecord]:

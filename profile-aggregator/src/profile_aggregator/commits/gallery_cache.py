@@ -8,7 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from castlist.contract.values import DistanceSetting, GallerySettings
-from castlist.store.query import eq
+from castlist.store.query import eq, ne
 from castlist.store.records import PersonEncoding, PersonRecord, ProfileFounder, ProfileRecord, RedirectRecord
 from castlist.store.store import Store
 from castlist_identity.auto_distance import auto_distance
@@ -21,7 +21,8 @@ _KEPT = 16
 
 @dataclass
 class CachedGallery:
-    """A gallery as it was at `version`; `setting` is what its settings say about the distance.
+    """A gallery as it was at `version`; `setting` is what its settings say about the distance,
+    `told` the last version that has events, None where that is not known.
 
     `seen`: who was reconsidered since the distance changed, as far as this process knows.
     """
@@ -29,6 +30,7 @@ class CachedGallery:
     version: int
     gallery: Gallery
     setting: DistanceSetting = "auto"
+    told: int | None = 0
     seen: set[str] = field(default_factory=set)
 
 
@@ -68,7 +70,8 @@ class GalleryCache:
     async def _load(self, gallery: str) -> CachedGallery:
         while True:
             before = await self._store.galleries.get(gallery)
-            persons = await self._store.persons.find_parts(PersonEncoding, eq(PersonRecord.gallery, gallery))
+            committed = eq(PersonRecord.gallery, gallery) & ne(PersonRecord.profile_id, None)
+            persons = await self._store.persons.find_parts(PersonEncoding, committed)
             living = await self._store.profiles.find_parts(ProfileFounder, eq(ProfileRecord.gallery, gallery))
             retired = await self._store.redirects.find_parts(ProfileFounder, eq(RedirectRecord.gallery, gallery))
             after = await self._store.galleries.get(gallery)
@@ -82,4 +85,5 @@ class GalleryCache:
         profiles = [Profile(one.id, one.founder, one.version) for one in (*living, *retired)]
         await asyncio.to_thread(loaded.load, members, profiles)
         settings = before.settings if before and before.settings else GallerySettings()
-        return CachedGallery(version, loaded, settings.across_video_distance)
+        told = before.told if before and before.version else 0
+        return CachedGallery(version, loaded, settings.across_video_distance, told)

@@ -9,7 +9,7 @@ from castlist.contract.events import FacesEncoded
 from castlist.contract.ids import crop_key, person_key
 from castlist.contract.values import Segment
 from castlist.contract.vectors import Vector, VectorFace
-from castlist.store.records import PersonEncoding, PersonPlaces, PersonPresence, PersonRecord
+from castlist.store.records import PersonEncoding, PersonPresence, PersonRecord, PlacesRecord
 from castlist_identity.appearance import Presence
 from castlist_identity.domain import GalleryPerson, SightedAt, Track, VideoPerson
 
@@ -47,9 +47,6 @@ def person_record(person: VideoPerson, gallery: str, video_id: str, epoch: int) 
         first_seen=person.first_seen,
         last_seen=person.last_seen,
         crop=person.crop,
-        places=tuple(
-            (place.time, place.box.left, place.box.top, place.box.width, place.box.height) for place in person.places
-        ),
         apart=person.apart,
         tracks=np.array(person.tracks, "<u4").tobytes(),
     )
@@ -72,12 +69,16 @@ def gallery_person(person: PersonRecord | PersonEncoding) -> GalleryPerson:
     )
 
 
-def places_of(person: PersonRecord | PersonPlaces) -> tuple[SightedAt, ...]:
+def places_record(person: VideoPerson, video_id: str, epoch: int) -> PlacesRecord:
+    """Where the person was, as it is stored."""
+    rows = [(place.time, place.box.left, place.box.top, place.box.width, place.box.height) for place in person.places]
+    return PlacesRecord(id=person_key(video_id, epoch, person.n), places=np.array(rows, "<f4").tobytes())
+
+
+def places_of(stored: PlacesRecord) -> tuple[SightedAt, ...]:
     """Where the person was, moment by moment."""
-    return tuple(
-        SightedAt(time, Box(int(left), int(top), int(width), int(height)))
-        for time, left, top, width, height in person.places
-    )
+    rows = np.frombuffer(stored.places, "<f4").reshape(-1, 5).tolist()
+    return tuple(SightedAt(time, Box(*map(int, box))) for time, *box in rows)
 
 
 def presence_of(person: PersonRecord | PersonPresence) -> Presence:

@@ -52,7 +52,8 @@ from profile_aggregator.videos.completion import (
     progress,
     reasons_added_up,
 )
-from profile_aggregator.videos.conversions import person_record, tracks_of
+from profile_aggregator.videos.conversions import tracks_of
+from profile_aggregator.videos.found_people import drop_people, keep_people
 
 log = logging.getLogger(__name__)
 _PROGRESS_EVERY = 0.5
@@ -170,6 +171,7 @@ class VideoHandlers:
         self._shown.pop(run, None)
         await self._objects.delete_prefix(crops_prefix(video_id, epoch))
         await self._store.chunks.delete(eq(ChunkResultRecord.run, run))
+        await drop_people(self._store, video_id, epoch)
         await self._store.pending.delete(with_id(run))
 
     async def progressed(self, event: ChunkProgressed) -> None:
@@ -235,7 +237,7 @@ class VideoHandlers:
                 video_id=video_id,
                 epoch=epoch,
                 gallery=pending.gallery,
-                people=len(pending.persons),
+                people=pending.people,
             )
         )
 
@@ -245,7 +247,7 @@ class VideoHandlers:
         stored = await self._store.chunks.find(_planned_results(plan), sort=order)
         stored = [one for one in stored if whole.get(one.chunk) == digest_in(one.id)]
         try:
-            results = [decode_stored(FacesEncoded, one.event) for one in stored]
+            results = await asyncio.to_thread(_read, stored)
         except UndecodableMessageError as error:
             # Only a mistake of ours can store such a thing; it must not stop the stream for every other video.
             log.exception("result_unreadable")
@@ -262,13 +264,14 @@ class VideoHandlers:
         told = set_to(TaskRecord.faces_skipped, skipped) & set_to(TaskRecord.warnings, warnings)
         await self._store.tasks.update(_open(video_id, epoch), told)
         await self._note_media_facts(video_id, plan)  # the event that says the same may be late, or lost
+        await keep_people(self._store, people.people, plan.gallery, video_id, epoch)
         pending = PendingVideo(
             id=plan.id,
             gallery=plan.gallery,
             created_at=self._clock(),
             video_id=video_id,
             epoch=epoch,
-            persons=tuple(person_record(person, plan.gallery, video_id, epoch) for person in people.people),
+            people=len(people.people),
         )
         try:
             await self._store.pending.insert(pending)
@@ -289,6 +292,10 @@ def _open(video_id: str, epoch: int) -> Where:
 
 def _planned_results(plan: PlanRecord) -> Where:
     return eq(ChunkResultRecord.run, plan.id) & below(ChunkResultRecord.chunk, len(plan.chunks))
+
+
+def _read(stored: Sequence[ChunkResultRecord]) -> list[FacesEncoded]:
+    return [decode_stored(FacesEncoded, one.event) for one in stored]
 
 
 def _people(results: Sequence[FacesEncoded], settings: AnalysisSettings) -> VideoPeople:

@@ -186,11 +186,17 @@ class VideoPeopleFound(Event):
 
 
 class GalleryEvent(Event):
-    """What a commit changed. Folding these by (gallery_version, index) gives what MongoDB holds."""
+    """What a commit changed. Folding these by (gallery_version, index) gives what MongoDB holds.
+
+    `count`: how many events of this version there are. `previous_version`: the one before it that has any, 0 for the
+    first. So a reader sees what is missing; events of before 0.2.0 say neither.
+    """
 
     gallery: GalleryId
     gallery_version: Whole
     index: Tally
+    count: Tally | None = None
+    previous_version: Whole | None = None
 
 
 class ProfileCreated(GalleryEvent):
@@ -200,7 +206,10 @@ class ProfileCreated(GalleryEvent):
 
 
 class PersonAppeared(GalleryEvent):
-    """A profile's appearance in a video, as it stands from this version on (it replaces an earlier one)."""
+    """A profile's appearance in a video, as it stands from this version on (it replaces an earlier one).
+
+    Long lists come as numbered parts, one event after the other: each adds its persons and segments to the part before.
+    """
 
     event: Literal["PersonAppeared"] = "PersonAppeared"
     version: Literal[1] = 1
@@ -212,6 +221,8 @@ class PersonAppeared(GalleryEvent):
     seconds: Duration
     faces: Whole
     crop: Crop
+    part: PartIndex = 0
+    parts: PartCount = 1
 
 
 class PersonMoved(GalleryEvent):

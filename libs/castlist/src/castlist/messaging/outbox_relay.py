@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from castlist.contract.topics import Topic
-from castlist.ports.messages import Publisher
-from castlist.service.metrics import OUTBOX_SWEPT
+from castlist.ports.errors import MessageTooLargeError
+from castlist.ports.messages import Message, Publisher
+from castlist.service.metrics import DEAD_LETTERS, OUTBOX_SWEPT
 from castlist.service.periodic import every
 from castlist.store.query import ascending, below, eq, one_of, set_to, with_ids
 from castlist.store.records import OutboxRecord
@@ -21,6 +22,8 @@ LEFT_BEHIND = timedelta(seconds=2)
 """After so long no other process is about to publish an entry."""
 _ROUND = 1.0
 _BATCH = 200
+_NOWHERE = -1
+"""The partition and offset of what never got into the log."""
 
 
 class OutboxRelay:
@@ -79,8 +82,23 @@ class OutboxRelay:
     async def publish(self, entries: Sequence[OutboxRecord]) -> None:
         """Publish and mark. A crash in between publishes again, under the same event_id."""
         if entries:
-            await self._publisher.publish_entries(
-                [(one.topic, one.key.encode(), one.value.encode()) for one in entries]
+            await publish_or_bury(
+                self._publisher, [(one.topic, one.key.encode(), one.value.encode()) for one in entries]
             )
             published = set_to(OutboxRecord.published_at, self._clock())
             await self._store.outbox.update_many(with_ids(one.id for one in entries), published)
+
+
+async def publish_or_bury(publisher: Publisher, entries: Sequence[tuple[str, bytes, bytes]]) -> None:
+    """Publish (topic, key, value) each, in order. What Kafka does not take, now or later, becomes a dead letter with
+    the reason: it would hold up all that is behind it for ever."""
+    try:
+        await publisher.publish_entries(entries)
+    except MessageTooLargeError:
+        for topic, key, value in entries:
+            try:
+                await publisher.publish_entries([(topic, key, value)])
+            except MessageTooLargeError as error:
+                message = Message(topic, _NOWHERE, _NOWHERE, key, value)
+                await publisher.publish_dead_letter(message, f"It cannot be published: {error}")
+                DEAD_LETTERS.labels(topic).inc()

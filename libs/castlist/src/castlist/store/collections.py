@@ -143,7 +143,6 @@ DELETED = Collection(
     readers=(INGEST, WORKERS),
     kept="for ever: its epochs must not come again",
     growth="deleted videos",
-    indexes=(_index(r.DeletedVideoRecord.object),),
 )
 PLANS = Collection(
     name="plans",
@@ -206,13 +205,23 @@ PERSONS = Collection(
     owner=AGGREGATOR,
     writers=(),
     readers=(QUERY,),
-    kept="as long as its video, or until a newer run replaces it",
+    kept="from when it is found, as long as its video, or until a newer run replaces it",
     growth="people in videos",
     indexes=(
         _index(r.PersonRecord.gallery, r.PersonRecord.id),
         _index(r.PersonRecord.video_id),
         _index(r.PersonRecord.profile_id),
     ),
+)
+PLACES = Collection(
+    name="places",
+    record=r.PlacesRecord,
+    id="run:n",
+    owner=AGGREGATOR,
+    writers=(),
+    readers=(),
+    kept="as long as its person",
+    growth="people in videos",
 )
 PROFILES = Collection(
     name="profiles",
@@ -326,6 +335,35 @@ OUTBOX = Collection(
         _index(r.OutboxRecord.published_at, expireAfterSeconds=7 * _DAY, name="published_ttl"),
     ),
 )
+GALLERY_LOG = Collection(
+    name="gallery_log",
+    record=r.GalleryLogRecord,
+    id="gallery:version:part",
+    owner=AGGREGATOR,
+    writers=(),
+    readers=(),
+    kept="7 days after it was published",
+    growth="commits of a week",
+    indexes=(
+        _index(
+            r.GalleryLogRecord.published_at,
+            r.GalleryLogRecord.gallery,
+            r.GalleryLogRecord.version,
+            r.GalleryLogRecord.part,
+        ),
+        _index(r.GalleryLogRecord.published_at, expireAfterSeconds=7 * _DAY, name="published_ttl"),
+    ),
+)
+REMOVALS = Collection(
+    name="removals",
+    record=r.RemovalRecord,
+    id="last run:first epoch",
+    owner=AGGREGATOR,
+    writers=(),
+    readers=(),
+    kept="until it is carried out",
+    growth="videos done again or deleted, while S3 is away",
+)
 MIGRATIONS = Collection(
     name="migrations",
     record=r.MigrationRecord,
@@ -369,6 +407,7 @@ COLLECTIONS: tuple[Collection[Any], ...] = (
     ATTEMPTS,
     GALLERIES,
     PERSONS,
+    PLACES,
     PROFILES,
     APPEARANCES,
     REDIRECTS,
@@ -377,6 +416,8 @@ COLLECTIONS: tuple[Collection[Any], ...] = (
     COMMANDS,
     LEDGER,
     OUTBOX,
+    GALLERY_LOG,
+    REMOVALS,
     MIGRATIONS,
     INSTANCES,
     TOPICS,

@@ -1,7 +1,10 @@
 """Numbered steps that bring an older database up to date. Each may be run twice; each is recorded once done."""
 
 import contextlib
+import json
 import logging
+import struct
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
@@ -74,12 +77,54 @@ async def _keep(documents: Documents, collection: str, document: Document) -> No
         await documents.insert(collection, document)
 
 
+async def _a_document_a_person(documents: Documents, now: datetime) -> None:
+    """Found people lay in one document of `pending`, and where each was seen in the midst of a person."""
+    for pending in await documents.find("pending", {"kind": "people", "persons": {"$exists": True}}):
+        for person in pending["persons"]:
+            await _keep(documents, "persons", person)
+        people = {"$set": {"people": len(pending["persons"])}, "$unset": {"persons": ""}}
+        await documents.update("pending", {"_id": pending["_id"]}, people)
+    while persons := await documents.find("persons", {"places": {"$exists": True}}, fields=["places"], limit=_BATCH):
+        for person in persons:
+            rows = [float(number) for place in person["places"] for number in place]
+            await _keep(documents, "places", {"_id": person["_id"], "places": struct.pack(f"<{len(rows)}f", *rows)})
+        await documents.update_each("persons", {person["_id"]: {"$unset": {"places": ""}} for person in persons})
+
+
+async def _what_is_to_be_removed(documents: Documents, now: datetime) -> None:
+    """What was left of a deleted video lay with its tombstone."""
+    for deleted in await documents.find("deleted", {"object": {"$ne": None}}):
+        video, last = deleted["_id"], deleted["latest_epoch"]
+        runs = {"video_id": video, "first": 1, "last": last, "deleted": True}
+        removal = {"_id": f"{video}:{last}:1:deleted", **runs, "object": deleted["object"], "at": deleted["at"]}
+        await _keep(documents, "removals", removal)
+        await documents.update("deleted", {"_id": video}, {"$unset": {"object": ""}})
+
+
+async def _events_of_a_gallery_in_order(documents: Documents, now: datetime) -> None:
+    """What galleries had still to say lay among everybody's events, and went out by the clock."""
+    unpublished = {"topic": "profile.events", "published_at": None}
+    said: dict[tuple[str, int], list[Document]] = defaultdict(list)
+    for entry in await documents.find("outbox", unpublished, sort=[("order", 1)]):
+        if (version := json.loads(entry["value"]).get("gallery_version")) is not None:
+            said[entry["key"], version].append(entry)
+    for (gallery, version), entries in said.items():
+        place = {"_id": f"{gallery}:{version}:0", "gallery": gallery, "version": version, "part": 0}
+        events = [one["value"] for one in entries]
+        await _keep(documents, "gallery_log", {**place, "events": events, "at": entries[0]["created_at"]})
+        await documents.delete("outbox", {"_id": {"$in": [one["_id"] for one in entries]}})
+
+
+_BATCH = 1_000
 Step = Callable[[Documents, datetime], Awaitable[None]]
 STEPS: tuple[tuple[int, Step], ...] = (
     (1, _default_gallery),
     (2, _names_of_0_1_0),
     (3, _outcomes_of_commands),
     (4, _ended_tasks_are_cleared),
+    (5, _a_document_a_person),
+    (6, _what_is_to_be_removed),
+    (7, _events_of_a_gallery_in_order),
 )
 
 

@@ -134,10 +134,9 @@ class ResolvedCancelRecord(Record, frozen=True, kw_only=True):
 
 
 class DeletedVideoRecord(Record, frozen=True, kw_only=True):
-    """A video that was deleted: its id may come again, its epochs may not. `object` is there until all is gone."""
+    """A video that was deleted: its id may come again, its epochs up to this one may not, and are not wanted."""
 
     latest_epoch: int
-    object: StoredObject | None = None
     at: datetime
 
 
@@ -183,6 +182,12 @@ class ChunkResultRecord(Record, frozen=True, kw_only=True):
     at: datetime
 
 
+class ResultRun(Record, frozen=True, kw_only=True):
+    """Of a chunk's result: the run it is of."""
+
+    run: str = msgspec.field(name="attempt")
+
+
 class ReceivedPart(Record, frozen=True, kw_only=True):
     """Of a chunk's result: which part of how many it is, and how large."""
 
@@ -217,14 +222,15 @@ class GalleryRecord(Record, frozen=True, kw_only=True):
     settings: GallerySettings | None = None
     distance: float | None = None
     committed_at: datetime | None = None
+    told: int | None = None
+    """the last version that has events; None: none yet, or of before 0.2.0"""
     suggestions_due: bool = False
 
 
 class PersonRecord(Record, frozen=True, kw_only=True):
     """A video person: one person as found by one run (`run:n`). `profile_id` is there once it is committed.
 
-    `mean` is 128 little-endian float32; `places` are (time, left, top, width, height); `apart` numbers the persons of
-    the run that were seen together with this one.
+    `mean` is 128 little-endian float32; `apart` numbers the persons of the run that were seen together with this one.
     """
 
     gallery: str
@@ -239,7 +245,6 @@ class PersonRecord(Record, frozen=True, kw_only=True):
     first_seen: float
     last_seen: float
     crop: Crop | None
-    places: tuple[tuple[float, float, float, float, float], ...]
     apart: tuple[int, ...]
     tracks: bytes = b""
     """which tracks of the run it was put together of: pairs of chunk and track, little-endian uint32, in order"""
@@ -268,10 +273,11 @@ class PersonPresence(Record, frozen=True, kw_only=True):
     crop: Crop | None
 
 
-class PersonPlaces(Record, frozen=True, kw_only=True):
-    """Of a person: where it was, moment by moment."""
+class PlacesRecord(Record, frozen=True, kw_only=True):
+    """Where a video person (its id) was, moment by moment: rows of time, left, top, width, height, little-endian
+    float32. Asked for only when the video is done again."""
 
-    places: tuple[tuple[float, float, float, float, float], ...]
+    places: bytes
 
 
 class PersonProfile(Record, frozen=True, kw_only=True):
@@ -375,11 +381,11 @@ class PendingRecord(Record, frozen=True, kw_only=True, tag_field="kind"):
 
 
 class PendingVideo(PendingRecord, frozen=True, kw_only=True, tag="people"):
-    """The people of a run (its id), to be committed."""
+    """The people of a run (its id), to be committed: so many, each in `persons`, without a profile yet."""
 
     video_id: str
     epoch: int
-    persons: tuple[PersonRecord, ...]
+    people: int
 
 
 class PendingCommand(PendingRecord, frozen=True, kw_only=True, tag="command"):
@@ -419,6 +425,37 @@ class LedgerRecord(Record, frozen=True, kw_only=True):
 
     at: datetime
     failed: bool = False
+
+
+class GalleryLogRecord(Record, frozen=True, kw_only=True):
+    """What a commit says on `profile.events`: the events as JSON, in their order, in as many parts as it takes."""
+
+    gallery: str
+    version: int
+    part: int
+    events: tuple[str, ...]
+    at: datetime
+    published_at: datetime | None = None
+
+
+class LoggedGallery(Record, frozen=True, kw_only=True):
+    """Of a gallery's log: whose it is."""
+
+    gallery: str
+
+
+class RemovalRecord(Record, frozen=True, kw_only=True):
+    """What is left behind of a video's runs from epoch `first` to `last`: crops, and people that came to no profile.
+
+    `deleted`: with the video, all that was kept of these runs goes, and its `object`.
+    """
+
+    video_id: str
+    first: int
+    last: int
+    deleted: bool = False
+    object: StoredObject | None = None
+    at: datetime
 
 
 class OutboxRecord(Record, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from castlist.contract.ids import cancel_key, run_key
 from castlist.store.query import insert_as
 from castlist.store.records import CancelRecord, ResolvedCancelRecord
 from castlist.store.store import Store
-from castlist.tasks.lifecycle import CANCELLED, ON_REQUEST, finish, finish_in
+from castlist.tasks.lifecycle import CANCELLED, ON_REQUEST, finish, finish_in, is_deleted
 
 
 async def resolve_cancel(store: Store, cancel: CancelVideo, now: datetime) -> int:
@@ -29,6 +29,12 @@ async def cancel(store: Store, video_id: str, epoch: int, now: datetime) -> bool
         return await finish_in(transaction, video_id, epoch, CANCELLED, now, ON_REQUEST)
 
     return await store.transaction(body) or await finish_cancelled(store, video_id, epoch, now)
+
+
+async def is_cancelled(store: Store, video_id: str, epoch: int) -> bool:
+    """Whether a cancel of this run is remembered, or its video was deleted."""
+    cancel = await store.cancels.get(run_key(video_id, epoch))
+    return cancel is not None or await is_deleted(store, video_id, epoch)
 
 
 async def finish_cancelled(store: Store, video_id: str, epoch: int, now: datetime) -> bool:

@@ -9,7 +9,7 @@ from castlist.contract.ids import event_id, run_key, task_id
 from castlist.contract.values import in_short
 from castlist.store import outbox
 from castlist.store.query import Change, one_of, set_to, with_id, with_ids
-from castlist.store.records import OutboxRecord, Status, TaskError, TaskRecord
+from castlist.store.records import Status, TaskError, TaskRecord
 from castlist.store.store import Store
 
 FinalStatus = Literal["done", "failed", "cancelled"]
@@ -86,20 +86,18 @@ async def finish_in(
 
 async def finish_all_in(
     transaction: Store, runs: Sequence[tuple[str, int]], status: FinalStatus, now: datetime
-) -> tuple[list[tuple[str, int]], list[OutboxRecord]]:
+) -> tuple[list[tuple[str, int]], list[TaskFinished]]:
     """End the tasks of many runs (video, epoch) inside the caller's transaction, or none of them.
 
-    Returns those that had ended already or are not there (then nothing was written), and the events as they lie in
-    the outbox.
+    Returns those that had ended already or are not there (then nothing was written), and the events, which the caller
+    is to publish.
     """
     ids = {task_id(*run): run for run in runs}
     found = await transaction.tasks.find(with_ids(sorted(ids)) & one_of(TaskRecord.status, OPEN))
     if missing := ids.keys() - {task.id for task in found}:
         return [ids[id] for id in sorted(missing)], []
     await transaction.tasks.update_many(with_ids(sorted(ids)), ending(status, None, now))
-    entries = [outbox.entry(finished_event(task, status, None, now), now) for task in found]
-    await transaction.outbox.insert_many(entries)
-    return [], entries
+    return [], [finished_event(task, status, None, now) for task in found]
 
 
 async def finish(
@@ -110,8 +108,14 @@ async def finish(
 
 
 async def is_wanted(store: Store, video_id: str, epoch: int) -> bool:
-    """Whether work on this run still makes sense: it is not cancelled, and its task has not ended."""
+    """Whether work on this run still makes sense: it is not cancelled or deleted, and its task has not ended."""
     if await store.cancels.get(run_key(video_id, epoch)) is not None:
         return False
     task = await store.tasks.get(task_id(video_id, epoch))
-    return task is None or task.status in OPEN
+    return task.status in OPEN if task is not None else not await is_deleted(store, video_id, epoch)
+
+
+async def is_deleted(store: Store, video_id: str, epoch: int) -> bool:
+    """Whether this run went with its video: the tombstone stands for all epochs up to its own."""
+    deleted = await store.deleted.get(video_id)
+    return deleted is not None and epoch <= deleted.latest_epoch

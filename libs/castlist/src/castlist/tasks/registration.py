@@ -7,13 +7,13 @@ from datetime import datetime
 from castlist.contract.bounds import WHOLE
 from castlist.contract.errors import PermanentError
 from castlist.contract.events import VideoUploaded
-from castlist.contract.ids import event_id, run_key, task_id
+from castlist.contract.ids import event_id, task_id
 from castlist.contract.values import StoredObject
 from castlist.store import outbox
 from castlist.store.query import insert_as, set_to, with_id
 from castlist.store.records import GalleryRecord, TaskError, TaskRecord, VideoRecord
 from castlist.store.store import Store
-from castlist.tasks.cancels import finish_cancelled
+from castlist.tasks.cancels import finish_cancelled, is_cancelled
 from castlist.tasks.lifecycle import CANCELLED, QUEUED, finished_event
 
 Keep = Callable[[Store], Awaitable[None]]
@@ -59,7 +59,7 @@ async def register(
     await ensure_gallery(store, uploaded.gallery, now)
     if (deleted := await store.deleted.get(uploaded.video_id)) is not None:
         uploaded = _after_deletion(uploaded, deleted.latest_epoch, announce)
-    run, this_task = run_key(uploaded.video_id, uploaded.epoch), task_id(uploaded.video_id, uploaded.epoch)
+    this_task = task_id(uploaded.video_id, uploaded.epoch)
     video, task = await store.videos.get(uploaded.video_id), await store.tasks.get(this_task)
     if video is not None and task is not None:
         _ensure_same(video, uploaded)
@@ -68,7 +68,7 @@ async def register(
         lambda transaction: _register_in(transaction, uploaded, now, announce, instead_of, keep)
     )
     # A cancel that committed beside us saw no task, and we saw no cancel. Each looks again; the later one sees both.
-    if registered.created and await store.cancels.get(run) is not None:
+    if registered.created and await is_cancelled(store, uploaded.video_id, uploaded.epoch):
         await finish_cancelled(store, uploaded.video_id, uploaded.epoch, now)
         return Registered(registered.video, await store.tasks.get(this_task) or registered.task, created=True)
     return registered
@@ -96,7 +96,7 @@ async def _register_in(
     task = await transaction.tasks.get(task_id(uploaded.video_id, uploaded.epoch))
     if task is not None:
         return Registered(video, task, created=False)
-    cancelled = await transaction.cancels.get(run_key(uploaded.video_id, uploaded.epoch)) is not None
+    cancelled = await is_cancelled(transaction, uploaded.video_id, uploaded.epoch)
     task = _new_task(uploaded, video.name, now, cancelled)
     if cancelled:
         await outbox.add(transaction, finished_event(task, CANCELLED, task.error, now), now)

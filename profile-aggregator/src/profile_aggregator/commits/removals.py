@@ -1,0 +1,100 @@
+"""What commits have left behind goes: written down in their transactions, and carried out until it is through.
+
+Crops belong to a run, so that what a later run of the same video has cut out, or cuts out meanwhile, stays.
+"""
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime
+
+from castlist.contract.ids import OWN_UPLOADS, crops_prefix, run_key
+from castlist.contract.values import StoredObject
+from castlist.ports.errors import UnavailableError
+from castlist.ports.objects import Objects
+from castlist.store.query import above, ascending, below, eq, one_of, with_id, with_ids, within
+from castlist.store.records import (
+    CancelRecord,
+    ChunkResultRecord,
+    PendingRecord,
+    PersonRecord,
+    PlanRecord,
+    RemovalRecord,
+    ResultRun,
+)
+from castlist.store.store import Store
+from profile_aggregator.videos.found_people import drop_people
+
+log = logging.getLogger(__name__)
+REMOVE_EVERY = 1.0
+
+
+def removal(
+    video_id: str, first: int, last: int, at: datetime, *, deleted: bool = False, object: StoredObject | None = None
+) -> RemovalRecord:
+    """The record of what is to go, for the transaction that makes it so."""
+    id = f"{run_key(video_id, last)}:{first}{':deleted' if deleted else ''}"
+    return RemovalRecord(id=id, video_id=video_id, first=first, last=last, deleted=deleted, object=object, at=at)
+
+
+class Removals:
+    """The worker that carries removals out."""
+
+    def __init__(self, store: Store, objects: Objects) -> None:
+        self._store, self._objects = store, objects
+
+    async def round(self) -> None:
+        """All there are; one that fails holds up no other. UnavailableError if S3 is away."""
+        away: UnavailableError | None = None
+        for id in await self._store.removals.ids():
+            removal = await self._store.removals.get(id)
+            if removal is None:  # another process was faster
+                continue
+            try:
+                await self._carry_out(removal)
+            except UnavailableError as error:
+                away = error
+            except Exception:
+                log.exception("removal_failed", extra={"video": removal.video_id, "epoch": removal.last})
+        if away is not None:
+            raise away
+
+    async def _carry_out(self, removal: RemovalRecord) -> None:
+        video, prefix = removal.video_id, f"crops/{removal.video_id}/"
+        keys = [info.key.removeprefix(prefix) for info in await self._objects.list(prefix)]
+        for epoch in _epochs(removal, (key.partition("/")[0] for key in keys)):
+            await self._objects.delete_prefix(crops_prefix(video, epoch))
+        nobody = within(PersonRecord.id, f"{video}:", f"{video};") & eq(PersonRecord.profile_id, None)
+        for epoch in _epochs(removal, (key.split(":")[1] for key in await self._store.persons.ids(nobody))):
+            await drop_people(self._store, video, epoch)
+        if removal.deleted:
+            if removal.object is not None and removal.object.key.startswith(OWN_UPLOADS):
+                await self._objects.delete(removal.object.key)
+            await self._forget_runs(removal)
+        await self._store.removals.delete(with_id(removal.id))
+
+    async def _forget_runs(self, removal: RemovalRecord) -> None:
+        """Results, plans and cancels of what runs there were, however large their numbers are."""
+        store, first, end = self._store, f"{removal.video_id}:", f"{removal.video_id};"
+        runs = set(await store.plans.ids(within(PlanRecord.id, first, end)))
+        runs |= set(await store.pending.ids(within(PendingRecord.id, first, end)))
+        runs |= set(await store.cancels.ids(within(CancelRecord.id, first, end)))
+        order, after = [ascending(ChunkResultRecord.run)], first
+        while True:  # one look for each run, not for each of its results
+            beyond = above(ChunkResultRecord.run, after) & below(ChunkResultRecord.run, end)
+            found = await store.chunks.find_parts(ResultRun, beyond, sort=order, limit=1)
+            if not found:
+                break
+            after = found[0].run
+            runs.add(after)
+        epochs = _epochs(removal, (run.rpartition(":")[2] for run in runs))
+        gone = [run_key(removal.video_id, epoch) for epoch in epochs]
+        await store.chunks.delete(one_of(ChunkResultRecord.run, gone))
+        await store.plans.delete(with_ids(gone))
+        await store.cancels.delete(with_ids(gone))
+        await store.pending.delete(with_ids(gone))
+
+
+def _epochs(removal: RemovalRecord, numbers: Iterable[str]) -> list[int]:
+    """Those of the runs that are there which are meant: never a loop over what numbers there could be."""
+    there = {int(number) for number in numbers if number.isdecimal()}
+    return sorted(epoch for epoch in there if removal.first <= epoch <= removal.last)
