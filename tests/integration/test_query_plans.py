@@ -47,6 +47,7 @@ from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.commits.maintenance import GalleryMaintenance
+from profile_aggregator.commits.removals import Removals
 from profile_aggregator.commits.turns import Turns
 from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.reconciler import Reconciler
@@ -105,7 +106,8 @@ class Services:
         store, objects, publisher, clock = servers.store, servers.objects, servers.publisher, servers.clock
         self.store, self.relay = store, servers.relay()
         galleries = GalleryCache(store)
-        committer = Committer(store, GalleryLog(store, publisher, clock), galleries, clock, 10)
+        self.said, self.removals = GalleryLog(store, publisher, clock), Removals(store, objects)
+        committer = Committer(store, self.said, galleries, clock, 10)
         videos = VideoHandlers(store, objects, publisher, clock)
         self.turns = Turns(committer.commit)
         self.retention = Retention(store, clock)
@@ -141,6 +143,8 @@ class Services:
         topics = ("video.uploaded", "video.chunks", "face.encodings", "gallery.commits", "video.control")
         while True:
             await self.relay.sweep(timedelta(0))
+            await self.said.round()
+            await self.removals.round()
             waiting = [one for name in topics for one in self.servers.published(name) if one.event_id not in self._done]
             if not waiting:
                 return
@@ -219,6 +223,9 @@ async def people_come_and_go(services: Services) -> None:
     for video, chunks in (("a", [[1], [1]]), ("b", [[1, 2], [2]]), ("c", [[3], [3]])):
         await put_in(services, SyntheticVideo(video, "g", chunks))
         await services.work_off()
+    stopped = SyntheticVideo("stopped", "g", [[5], [5]])
+    await put_in(services, stopped)
+    await services.handle(CancelVideo(event_id="s", occurred_at=START, video_id="stopped"))
     await put_in(services, SyntheticVideo("a", "g", [[1], [1, 4]], epoch=2))
     await services.work_off()
     late = SyntheticVideo("a", "g", [[1], [1]], epoch=1)

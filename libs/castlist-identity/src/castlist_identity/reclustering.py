@@ -56,14 +56,18 @@ class ReclusterBatch:
     seen: frozenset[str] = frozenset()
 
 
-def next_batch(gallery: Gallery, backlog: ReclusterBacklog, seen: Collection[str]) -> ReclusterBatch:
-    """The next persons to reconsider; not those `seen`. Components past the bound go to the end."""
+def next_batch(gallery: Gallery, backlog: ReclusterBacklog, seen: Collection[str], divisor: int = 1) -> ReclusterBatch:
+    """The next persons to reconsider; not those `seen`. Components past the bound go to the end.
+
+    `divisor`: by how much smaller a commit is to be than usual.
+    """
+    bound, size = max(1, BOUND // divisor), max(1, BATCH // divisor)
     if backlog.after is None:
-        return _one_by_one(gallery, backlog.keys)
+        return _one_by_one(gallery, backlog.keys, bound)
     waiting = sorted(key for key in gallery.members if key > backlog.after and key not in seen)
     # Whom the components will come to: many at once are found faster.
-    reached = {key for near in gallery.near(waiting[:BATCH]).values() for key in near}
-    if len(reached) <= 4 * BATCH:
+    reached = {key for near in gallery.near(waiting[:size]).values() for key in near}
+    if len(reached) <= 4 * size:
         gallery.near(reached)
     chosen: set[str] = set()
     late: set[str] = set()
@@ -72,10 +76,10 @@ def next_batch(gallery: Gallery, backlog: ReclusterBacklog, seen: Collection[str
     for key in waiting:
         if key not in chosen and key not in late:
             component = gallery.component(key)
-            if len(component) > BOUND:
+            if len(component) > bound:
                 late |= component
                 passed.add(key)
-            elif chosen and len(chosen) + len(component) > BATCH:
+            elif chosen and len(chosen) + len(component) > size:
                 break
             else:
                 chosen |= component
@@ -85,13 +89,13 @@ def next_batch(gallery: Gallery, backlog: ReclusterBacklog, seen: Collection[str
     return ReclusterBatch(frozenset(chosen), ReclusterBacklog(after, frozenset(passed)), seen=frozenset(chosen | late))
 
 
-def _one_by_one(gallery: Gallery, keys: frozenset[str]) -> ReclusterBatch:
+def _one_by_one(gallery: Gallery, keys: frozenset[str], bound: int) -> ReclusterBatch:
     left = {key for key in keys if key in gallery.members}
     if not left:
         return ReclusterBatch(frozenset(), ReclusterBacklog(None))
     component = gallery.component(min(left))
     return ReclusterBatch(
-        frozenset(component), ReclusterBacklog(None, frozenset(left - component)), len(component) > BOUND
+        frozenset(component), ReclusterBacklog(None, frozenset(left - component)), len(component) > bound
     )
 
 
@@ -100,16 +104,31 @@ def cluster_component(members: frozenset[GalleryPerson], distance: float, links:
     return ClusteredComponent(members, tuple(partition(members, distance, links)))
 
 
-def next_clusters(gallery: Gallery, clustered: ClusteredComponent) -> tuple[list[tuple[str, ...]], bool]:
+def next_clusters(
+    gallery: Gallery, clustered: ClusteredComponent, divisor: int = 1
+) -> tuple[list[tuple[str, ...]], bool]:
     """Those of the clusters that one commit takes over, and whether they are the last that differ from the profiles.
 
-    Small ones first: so the largest part of a profile keeps its id.
+    Small ones first: so the largest part of a profile keeps its id. Of one that moves more persons than a commit may, a
+    portion: it is taken over in several versions. `divisor` as of `next_batch`.
     """
+    moves = max(1, MOVES // divisor)
     differing = [c for c in clustered.clusters if gallery.persons[gallery.profile_of[c[0]]] != set(c)]
     differing.sort(key=lambda cluster: (len(cluster), cluster))
     taken: list[tuple[str, ...]] = []
     for cluster in differing:
-        if taken and sum(map(len, taken)) + len(cluster) > MOVES:
+        if taken and sum(map(len, taken)) + len(cluster) > moves:
             return taken, False
-        taken.append(cluster)
+        portion = _portion(gallery, cluster, moves)
+        taken.append(portion)
+        if len(portion) < len(cluster):
+            return taken, False
     return taken, True
+
+
+def _portion(gallery: Gallery, cluster: tuple[str, ...], moves: int) -> tuple[str, ...]:
+    """So much of a cluster that at most so many persons move: the largest profile that goes into it whole, and more."""
+    members = set(cluster)
+    whole = [id for id in {gallery.profile_of[key] for key in cluster} if gallery.persons[id] <= members]
+    core = gallery.persons[max(whole, key=lambda id: (len(gallery.persons[id]), id))] if whole else set()
+    return tuple(sorted(core | set(sorted(members - core)[:moves])))

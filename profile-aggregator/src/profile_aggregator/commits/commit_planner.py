@@ -8,6 +8,7 @@ from datetime import datetime
 from castlist.contract.commands import ChangeSettings
 from castlist.contract.ids import derived
 from castlist.contract.values import DistanceSetting
+from castlist.ports.errors import TooLargeError
 from castlist.store.pending import recluster_id
 from castlist.store.query import with_ids
 from castlist.store.records import (
@@ -36,6 +37,9 @@ from profile_aggregator.commits.commit_documents import CommitDocuments, documen
 from profile_aggregator.commits.gallery_cache import CachedGallery
 from profile_aggregator.videos.conversions import gallery_person, places_of
 from profile_aggregator.videos.found_people import people_of
+
+MOST_CHANGES = 6_000
+"""Persons, appearances and profiles that one commit writes: it must end well within MongoDB's transaction lifetime."""
 
 
 class StaleGalleryError(Exception):
@@ -86,6 +90,10 @@ class CommitPlan:
             self.cached.seen = set()
 
 
+def _changes(diff: GalleryDiff) -> int:
+    return len(diff.appeared) + len(diff.left) + len(diff.moved) + len(diff.appearances) + len(diff.profiles)
+
+
 class CommitPlanner:
     """Works out commits. Reads MongoDB, writes nothing; clusters outside of the event loop."""
 
@@ -93,7 +101,11 @@ class CommitPlanner:
         self._store, self._clock = store, clock
 
     async def for_batch(self, gallery: str, batch: Sequence[PendingRecord], cached: CachedGallery) -> CommitPlan:
-        """The commit of these videos' people, or of one command. StaleGalleryError if MongoDB is ahead of `cached`."""
+        """The commit of these videos' people, or of one command.
+
+        StaleGalleryError if MongoDB is ahead of `cached`; TooLargeError if fewer had better be committed at once.
+        One that changes too much on its own leaves who is there already as they are, to be clustered again later.
+        """
         known = cached.gallery
         videos = [one for one in batch if isinstance(one, PendingVideo)]
         inserted = await people_of(self._store, videos)
@@ -103,6 +115,10 @@ class CommitPlanner:
         change = change_for(command, known) if command is not None else await self._replacement(videos, known, inserted)
         setting = command.across_video_distance if isinstance(command, ChangeSettings) else cached.setting
         diff = await asyncio.to_thread(self._propose, gallery, cached, change, BOUND)
+        if _changes(diff) > MOST_CHANGES:
+            if len(batch) > 1:
+                raise TooLargeError(f"{_changes(diff)} changes in one commit")
+            diff = await asyncio.to_thread(self._propose, gallery, cached, change, 0)
         people = len(known.members) + len(change.inserted) - len(change.removed)
         spread = await asyncio.to_thread(known.spread, change) if setting == "auto" else 1.0
         distance = distance_for(setting, people, spread)
@@ -122,12 +138,13 @@ class CommitPlanner:
         backlog: ReclusterBacklog,
         cached: CachedGallery,
         clustered: ClusteredComponent | None,
+        divisor: int = 1,
     ) -> CommitPlan:
         """The commit that reconsiders a batch; of a large one, as many clusters as one commit takes over."""
         known, left, clusters = cached.gallery, batch.left, None
         change = GalleryChange(reconsider=batch.keys)
         if batch.large and clustered is not None:
-            clusters, last = next_clusters(known, clustered)
+            clusters, last = next_clusters(known, clustered, divisor)
             left = left if last else backlog
             change = GalleryChange()
         diff = await asyncio.to_thread(self._propose, gallery, cached, change, None, clusters)

@@ -1,8 +1,10 @@
 """What a commit writes, inside its transaction."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
+from typing import TypeVar
 
 from castlist.contract.commands import ChangeSettings, DeleteVideo
 from castlist.contract.events import TaskFinished
@@ -33,6 +35,7 @@ from profile_aggregator.commits.commit_planner import CommitPlan, StaleGalleryEr
 from profile_aggregator.commits.gallery_log import log_records
 from profile_aggregator.commits.removals import removal
 
+T = TypeVar("T")
 _DELETED = TaskError("video_deleted", "The video was deleted.")
 
 
@@ -152,12 +155,10 @@ async def _apply(transaction: Store, documents: CommitDocuments) -> None:
         await transaction.persons.delete(with_ids(documents.removed_persons))
         await transaction.places.delete(with_ids(documents.removed_persons))
     await transaction.persons.update_each(documents.placed_persons)
-    await transaction.persons.update_each(
-        {key: set_to(PersonRecord.profile_id, profile) for key, profile in documents.moved_persons.items()}
-    )
-    await transaction.persons.update_each(
-        {key: set_to(PersonRecord.name, name) for key, name in documents.named_persons.items()}
-    )
+    for profile, keys in _by_value(documents.moved_persons).items():
+        await transaction.persons.update_many(with_ids(keys), set_to(PersonRecord.profile_id, profile))
+    for name, keys in _by_value(documents.named_persons).items():
+        await transaction.persons.update_many(with_ids(keys), set_to(PersonRecord.name, name))
     await transaction.profiles.insert_many(documents.created_profiles)
     await transaction.profiles.update_each(documents.changed_profiles)
     await transaction.redirects.replace_many(documents.redirects)
@@ -168,6 +169,14 @@ async def _apply(transaction: Store, documents: CommitDocuments) -> None:
     if documents.removed_appearances:
         await transaction.appearances.delete(with_ids(documents.removed_appearances))
     await transaction.appearances.replace_many(documents.appearances)
+
+
+def _by_value(values: Mapping[str, T]) -> dict[T, list[str]]:
+    """The keys of each value: many of them change alike, in one call."""
+    keys: dict[T, list[str]] = defaultdict(list)
+    for key, value in values.items():
+        keys[value].append(key)
+    return keys
 
 
 async def _set_founders(transaction: Store, founders: Mapping[str, str | None]) -> None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from castlist.ports.errors import AlreadyExistsError, UnavailableError
+from castlist.ports.errors import AlreadyExistsError, TooLargeError, TooLongError, UnavailableError
 from castlist.service.metrics import COMMIT_SECONDS, COMMITS, COMMITTED_VIDEOS
 from castlist.store.pending import command_id, event_of, ledger_id, recluster_id
 from castlist.store.query import ascending, eq, not_of_kind, with_id, with_ids
@@ -29,7 +29,7 @@ from castlist.store.records import (
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
 from castlist.tasks.commands import Command, settle_in, stage
-from castlist_identity.reclustering import ClusteredComponent, cluster_component, next_batch
+from castlist_identity.reclustering import MOVES, ClusteredComponent, cluster_component, next_batch
 from profile_aggregator.commits.commands import CommandRefusedError
 from profile_aggregator.commits.commit_planner import CommitPlan, CommitPlanner, StaleGalleryError, backlog_of
 from profile_aggregator.commits.commit_transaction import TaskEndedError, give_up, write
@@ -41,6 +41,12 @@ log = logging.getLogger(__name__)
 _PATIENCE = 50
 """How often a batch is matched again because the gallery moved on, before others get their turn."""
 _NOT_CARRIED_OUT = CommandError("internal", "It could not be carried out; the log says why.")
+_PEOPLE = 2_000
+"""Of the videos of one commit."""
+_TRIES = 3
+"""How often what is alone takes too long before it is not MongoDB's slowness that is to blame."""
+_TOO_LARGE_COMMAND = CommandError("limits_exceeded", "It changes more than one commit can.")
+_TOO_LARGE = TaskError("limits_exceeded", "It has more people than one commit can take into a gallery.")
 _NOT_COMMITTED = TaskError("internal", "Its people could not be committed to the gallery; the log says why.")
 _SUPERSEDED = TaskError("superseded", "A newer task on the same video took over.")
 
@@ -60,6 +66,9 @@ class Committer:
         self._galleries, self._clock, self._batch = galleries, clock, batch
         self._planner = CommitPlanner(store, clock)
         self._clustered: dict[str, ClusteredComponent] = {}
+        self._at_once: dict[str, int] = {}
+        self._divisor: dict[str, int] = {}
+        self._too_long: dict[str, int] = {}
 
     async def stage(self, command: Command) -> None:
         """Remember a command; a `commit` carries it out, once."""
@@ -79,7 +88,8 @@ class Committer:
         waiting = eq(PendingRecord.gallery, gallery) & not_of_kind(PendingRecluster)
         arrival = [ascending(PendingRecord.created_at), ascending(PendingRecord.id)]
         async with self._galleries.lock(gallery):
-            pending = await self._store.pending.find(waiting, sort=arrival, limit=self._batch)
+            limit = self._at_once.get(gallery, self._batch)
+            pending = await self._store.pending.find(waiting, sort=arrival, limit=limit)
             if pending:
                 await self._commit_some(gallery, _together(pending))
         if not pending:
@@ -99,16 +109,27 @@ class Committer:
                 self._clustered.pop(gallery, None)
                 return False
             backlog, known = backlog_of(pending), cached.gallery
-            batch = await asyncio.to_thread(next_batch, known, backlog, cached.seen)
+            divisor = self._divisor.get(gallery, 1)
+            batch = await asyncio.to_thread(next_batch, known, backlog, cached.seen, divisor)
             members = frozenset(known.members[key] for key in batch.keys)
             clustered = self._clustered.get(gallery)
             if not batch.large or (clustered is not None and clustered.members == members):
                 try:
-                    plan = await self._planner.for_recluster(gallery, batch, backlog, cached, clustered)
+                    plan = await self._planner.for_recluster(gallery, batch, backlog, cached, clustered, divisor)
                     await self._write(plan)
                 except (StaleGalleryError, AlreadyExistsError):
                     self._galleries.forget(gallery)
                     return True
+                except TooLargeError as error:
+                    if divisor >= MOVES:
+                        raise
+                    self._divisor[gallery] = 2 * divisor
+                    log.warning(
+                        "commit_too_large", extra={"gallery": gallery, "pending": 0, "reason": str(error)[:200]}
+                    )
+                    return True
+                if divisor > 1:
+                    self._divisor[gallery] = divisor // 2
                 await self._follow(plan)
                 await self._said.caught_up(gallery)
                 return True
@@ -144,12 +165,17 @@ class Committer:
                 return
             except UnavailableError:
                 raise
+            except TooLargeError as error:
+                COMMITS.labels("too_large").inc()
+                await self._commit_less(gallery, batch, error)
+                return
             except Exception:
                 COMMITS.labels("failed").inc()
                 self._galleries.forget(gallery)
                 await self._isolate(gallery, batch)
                 return
             # It has won: nothing that goes wrong from here on may undo it, or fail a task that is done.
+            self._at_once[gallery] = min(self._batch, 2 * self._at_once.get(gallery, self._batch))
             COMMIT_SECONDS.observe(time.monotonic() - started)
             COMMITTED_VIDEOS.inc(len(batch))
             await self._follow(plan)
@@ -182,6 +208,25 @@ class Committer:
             },
         )
         self._said.wake(plan.gallery)
+
+    async def _commit_less(self, gallery: str, batch: Sequence[PendingRecord], error: TooLargeError) -> None:
+        """It does not fit into one transaction: half of it may. One that does not on its own fails for its owner."""
+        log.warning("commit_too_large", extra={"gallery": gallery, "pending": len(batch), "reason": str(error)[:200]})
+        self._galleries.forget(gallery)
+        if len(batch) > 1:
+            self._at_once[gallery] = half = len(batch) // 2
+            await self._commit_some(gallery, batch[:half])
+            await self._commit_some(gallery, batch[half:])
+            return
+        one = batch[0]
+        tries = self._too_long[one.id] = self._too_long.get(one.id, 0) + 1
+        if isinstance(error, TooLongError) and tries < _TRIES:
+            raise UnavailableError(f"MongoDB may have been slow: {error}") from error
+        del self._too_long[one.id]
+        if isinstance(one, PendingVideo):
+            await self._give_up(one, lifecycle.FAILED, _TOO_LARGE)
+        else:
+            await self._fail_command(one, _TOO_LARGE_COMMAND)
 
     async def _isolate(self, gallery: str, batch: Sequence[PendingRecord]) -> None:
         """Something about this batch fails: halve it until it is one video, whose task fails."""
@@ -244,6 +289,12 @@ class Committer:
 
 
 def _together(pending: Sequence[PendingRecord]) -> Sequence[PendingRecord]:
-    """What in front goes into one commit: videos, or one command."""
-    videos = list(itertools.takewhile(lambda one: isinstance(one, PendingVideo), pending))
-    return videos or pending[:1]
+    """What in front goes into one commit: videos with so many people at most, or one video or command."""
+    together: list[PendingRecord] = []
+    people = 0
+    for one in itertools.takewhile(lambda one: isinstance(one, PendingVideo), pending):
+        people += one.people if isinstance(one, PendingVideo) else 0
+        if together and people > _PEOPLE:
+            break
+        together.append(one)
+    return together or pending[:1]

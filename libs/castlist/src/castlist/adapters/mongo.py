@@ -26,7 +26,13 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 
 from castlist.ports.documents import Change, Document, Documents, Where
-from castlist.ports.errors import AlreadyExistsError, DocumentTooLargeError, UnavailableError
+from castlist.ports.errors import (
+    AlreadyExistsError,
+    DocumentTooLargeError,
+    TooLargeError,
+    TooLongError,
+    UnavailableError,
+)
 from castlist.retry import pauses
 
 T = TypeVar("T")
@@ -35,6 +41,10 @@ _MAJORITY = WriteConcern(w="majority", j=True, wtimeout=15_000)
 # A server that steps down, shuts down or recovers answers with one of these; and one that does not let us in, or has no
 # room left: that is nobody's document.
 _TRANSIENT_CODES = {11600, 11602, 10107, 13435, 13436, 189, 91, 262, 50, 89, 6, 7, 9001, 13, 18, 14031}
+_TRANSACTION_TOO_LARGE = 257
+# The server has ended the transaction: the second says that its time was up, the first only that there is none.
+_ENDED_CODES = {251, 290}
+_DEFAULT_LIFETIME = 60.0
 _DUPLICATE = 11000
 _BAD_VALUE = 2
 _TOO_LARGE = {10334, 17419, 17420}
@@ -85,6 +95,8 @@ def _translated(in_transaction: bool) -> Iterator[None]:
                 raise UnavailableError(f"MongoDB: {error}"[:500]) from error
         if isinstance(error, ConnectionFailure | WTimeoutError | ExecutionTimeout):
             raise UnavailableError(f"MongoDB: {error}"[:500]) from error
+        if isinstance(error, OperationFailure) and error.code == _TRANSACTION_TOO_LARGE:
+            raise TooLargeError(f"MongoDB: {error}"[:500]) from error
         if isinstance(error, OperationFailure) and error.code in _TRANSIENT_CODES:
             raise UnavailableError(f"MongoDB: {error}"[:500]) from error
         raise
@@ -185,13 +197,27 @@ class MongoDocuments(Documents):
         # Our own loop: the driver's `with_transaction` retries silently for two minutes.
         deadline = time.monotonic() + _TRANSACTION_PATIENCE
         for pause in pauses(0.005, 0.5):
+            began = time.monotonic()
             try:
                 return await self._attempt(body)
             except _Conflict as conflict:
+                took = time.monotonic() - began
+                ended = isinstance(cause := conflict.__cause__, PyMongoError) and bool(_codes(cause) & _ENDED_CODES)
+                if ended and took >= await self._lifetime():
+                    raise TooLongError(f"MongoDB: the transaction took {took:.1f} s") from conflict
                 if time.monotonic() + pause > deadline:
                     raise UnavailableError(f"MongoDB: the transaction kept conflicting: {conflict}"[:500]) from conflict
             await asyncio.sleep(pause)
         raise AssertionError("pauses do not end")
+
+    async def _lifetime(self) -> float:
+        """For how many seconds the server lets a transaction be open."""
+        name = "transactionLifetimeLimitSeconds"
+        try:
+            with _translated(False):
+                return float((await self.database.client.admin.command({"getParameter": 1, name: 1}))[name])
+        except OperationFailure:  # it is not told to everybody
+            return _DEFAULT_LIFETIME
 
     async def _attempt(self, body: Callable[[Documents], Awaitable[T]]) -> T:
         with _translated(True):

@@ -39,7 +39,7 @@ class Documents(Protocol):
         ...
 
     async def insert(self, collection: str, document: Document) -> None:
-        """AlreadyExistsError if the `_id` or a unique key is taken."""
+        """AlreadyExistsError if the `_id` or a unique key is taken; TooLargeError, as of any write, past 16 MB."""
         ...
 
     async def insert_many(self, collection: str, documents: Sequence[Document]) -> None:
@@ -67,8 +67,9 @@ class Documents(Protocol):
     async def transaction(self, body: Callable[["Documents"], Awaitable[T]]) -> T:
         """Run `body` on a view whose writes happen together or not at all; on a write conflict it is run again, whole.
 
-        An exception from `body` undoes everything and is raised. A body that catches AlreadyExistsError must not go
-        on: the transaction is over by then. Not to be nested.
+        An exception from `body` undoes everything and is raised; so do TooLargeError, where a document or all of it is
+        too large, and TooLongError. A body that catches AlreadyExistsError must not go on: the transaction is over by
+        then. Not to be nested.
         """
         ...
 

@@ -10,7 +10,7 @@ class AlreadyExistsError(Exception):
 
 
 class TooLargeError(Exception):
-    """What a server takes neither now nor later."""
+    """What a server takes neither now nor later; less may fit."""
 
 
 class MessageTooLargeError(TooLargeError):
@@ -19,6 +19,10 @@ class MessageTooLargeError(TooLargeError):
 
 class DocumentTooLargeError(TooLargeError):
     """A document over MongoDB's limit; the text names its collection and its `_id`."""
+
+
+class TooLongError(TooLargeError):
+    """A transaction took longer than MongoDB lets one take, though no server was away."""
 
 
 class ObjectMissingError(Exception):

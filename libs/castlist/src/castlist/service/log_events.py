@@ -40,6 +40,7 @@ LOG_EVENTS = {
     # profile-aggregator
     "gallery_committed": "The people of some videos, or a command, are in the gallery now.",
     "commit_failed": "A mistake of ours about `pending`, with its traceback; its task fails, or its command.",
+    "commit_too_large": "A commit did not fit into a transaction, by size or by time; less is committed at once.",
     "commit_not_followed": "A commit won, and a mistake of ours came after it; `gallery` is read from MongoDB again.",
     "publishing_postponed": "What commits to `gallery` say waits for Kafka; publishing it is tried again.",
     "publishing_failed": "A mistake of ours about what commits to `gallery` say; publishing it is tried again.",
