@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from castlist.adapters.memory import MemoryDocuments
 from castlist.adapters.memory.stored_values import size_of
 from castlist.contract.bounds import LARGEST_DOCUMENT
 from castlist.ports.documents import Documents
-from castlist.ports.errors import AlreadyExistsError, DocumentTooLargeError
+from castlist.ports.errors import AlreadyExistsError, DocumentTooLargeError, TooLongError
 
 VIDEOS, TASKS, GALLERIES, PROFILES, OUTBOX = "videos", "tasks", "galleries", "profiles", "outbox"
 
@@ -405,3 +406,22 @@ async def test_a_change_for_each_id(documents: Documents) -> None:
     with pytest.raises(ZeroDivisionError):
         await documents.transaction(failing)
     assert await documents.find(PROFILES, {}, sort=[("_id", 1)]) == [{"_id": "a", "n": 2}, {"_id": "b", "n": 6}]
+
+
+async def test_a_transaction_that_takes_too_long_is_no_outage(documents: Documents) -> None:
+    """It is said so after the first time, and not tried for as long as MongoDB is waited for."""
+    if isinstance(documents, MemoryDocuments):
+        pytest.skip("memory has no such limit")
+    runs = 0
+
+    async def slow(view: Documents) -> None:
+        nonlocal runs
+        runs += 1
+        await view.insert(VIDEOS, {"_id": "a"})
+        await asyncio.sleep(6)
+        await view.insert(VIDEOS, {"_id": "b"})
+
+    with pytest.raises(TooLongError):
+        await documents.transaction(slow)
+    assert runs == 1
+    assert await documents.count(VIDEOS, {}) == 0

@@ -98,7 +98,7 @@ async def _finish(transaction: Store, videos: Sequence[PendingVideo], now: datet
     return finished
 
 
-async def give_up(
+async def end_uncommitted(
     transaction: Store, video: PendingVideo, status: lifecycle.FinalStatus, error: TaskError, now: datetime
 ) -> None:
     """Nothing of it reaches a profile: its task ends, unless it has, and what is left of it is to be removed.

@@ -32,7 +32,7 @@ from castlist.tasks.commands import Command, settle_in, stage
 from castlist_identity.reclustering import MOVES, ClusteredComponent, cluster_component, next_batch
 from profile_aggregator.commits.commands import CommandRefusedError
 from profile_aggregator.commits.commit_planner import CommitPlan, CommitPlanner, StaleGalleryError, backlog_of
-from profile_aggregator.commits.commit_transaction import TaskEndedError, give_up, write
+from profile_aggregator.commits.commit_transaction import TaskEndedError, end_uncommitted, write
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.videos.found_people import drop_people
@@ -156,7 +156,7 @@ class Committer:
                 continue
             except TaskEndedError as ended:
                 COMMITS.labels("ended").inc()
-                await self._give_up(ended.pending, lifecycle.CANCELLED, _SUPERSEDED)
+                await self._end_uncommitted(ended.pending, lifecycle.CANCELLED, _SUPERSEDED)
                 batch = [one for one in batch if one.id != ended.pending.id]
                 continue
             except CommandRefusedError as refused:
@@ -224,7 +224,7 @@ class Committer:
             raise UnavailableError(f"MongoDB may have been slow: {error}") from error
         del self._too_long[one.id]
         if isinstance(one, PendingVideo):
-            await self._give_up(one, lifecycle.FAILED, _TOO_LARGE)
+            await self._end_uncommitted(one, lifecycle.FAILED, _TOO_LARGE)
         else:
             await self._fail_command(one, _TOO_LARGE_COMMAND)
 
@@ -240,7 +240,7 @@ class Committer:
         if not isinstance(one, PendingVideo):
             await self._fail_command(one, _NOT_CARRIED_OUT)
             return
-        await self._give_up(one, lifecycle.FAILED, _NOT_COMMITTED)
+        await self._end_uncommitted(one, lifecycle.FAILED, _NOT_COMMITTED)
 
     async def _fail_command(self, one: PendingRecord, error: CommandError) -> None:
         """It would fail again, and its gallery would never settle: that it failed is its outcome."""
@@ -267,7 +267,7 @@ class Committer:
             if ledger_id(one) in applied:
                 await self._forget_applied(one)
             elif isinstance(one, PendingVideo) and one.epoch < newest[one.video_id]:
-                await self._give_up(one, lifecycle.CANCELLED, _SUPERSEDED)
+                await self._end_uncommitted(one, lifecycle.CANCELLED, _SUPERSEDED)
             else:
                 admissible.append(one)
         return admissible
@@ -283,9 +283,9 @@ class Committer:
 
         await self._store.transaction(body)
 
-    async def _give_up(self, one: PendingVideo, status: lifecycle.FinalStatus, error: TaskError) -> None:
+    async def _end_uncommitted(self, one: PendingVideo, status: lifecycle.FinalStatus, error: TaskError) -> None:
         now = self._clock()
-        await self._store.transaction(lambda transaction: give_up(transaction, one, status, error, now))
+        await self._store.transaction(lambda transaction: end_uncommitted(transaction, one, status, error, now))
 
 
 def _together(pending: Sequence[PendingRecord]) -> Sequence[PendingRecord]:

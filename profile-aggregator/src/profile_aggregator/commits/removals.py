@@ -11,7 +11,7 @@ from castlist.contract.ids import OWN_UPLOADS, crops_prefix, run_key
 from castlist.contract.values import StoredObject
 from castlist.ports.errors import UnavailableError
 from castlist.ports.objects import Objects
-from castlist.store.query import above, ascending, below, eq, one_of, with_id, with_ids, within
+from castlist.store.query import above, ascending, at_least, below, eq, one_of, with_id, with_ids, within
 from castlist.store.records import (
     CancelRecord,
     ChunkResultRecord,
@@ -45,7 +45,7 @@ class Removals:
     async def round(self) -> None:
         """All there are; one that fails holds up no other. UnavailableError if S3 is away."""
         away: UnavailableError | None = None
-        for id in await self._store.removals.ids():
+        for id in await self._store.removals.ids(at_least(RemovalRecord.id, "")):
             removal = await self._store.removals.get(id)
             if removal is None:  # another process was faster
                 continue
