@@ -14,12 +14,13 @@ from pymongo import MongoClient
 
 from castlist.adapters import mongo, s3
 from castlist.adapters.kafka import subscription
+from castlist.adapters.kafka.observer import KafkaObserver
 from castlist.adapters.kafka.publisher import KafkaPublisher
-from castlist.adapters.kafka.topics import new_topic
+from castlist.adapters.kafka.topics import TopicSettings
 from castlist.adapters.memory import MemoryDocuments, MemoryLog, MemoryObjects
-from castlist.contract.topics import Topic
+from castlist.contract.topics import VIDEO_UPLOADED, Topic
 from castlist.ports.documents import Documents
-from castlist.ports.messages import Message, Publisher, Subscription
+from castlist.ports.messages import Listened, LogObserver, Message, Publisher, Subscription
 from castlist.ports.objects import Objects
 from castlist.store.collections import COLLECTIONS
 from castlist.store.store import Store
@@ -137,9 +138,10 @@ class Log:
     topics: tuple[Topic, Topic]
     publisher: Publisher
     subscribe: Callable[..., AbstractAsyncContextManager[Subscription]]
-    listen: Callable[[Topic], AbstractAsyncContextManager[AsyncIterator[Message]]]
+    listen: Callable[[Topic], AbstractAsyncContextManager[Listened]]
     read: Callable[[str], Awaitable[list[Message]]]
     """All messages of a topic."""
+    observer: LogObserver
 
 
 @pytest.fixture(params=BOTH)
@@ -153,40 +155,47 @@ async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
         async def lies(topic: str) -> list[Message]:
             return memory.messages(topic)
 
-        yield Log((first, second), memory.publisher(), memory.subscribe, memory.listen, lies)
+        yield Log((first, second), memory.publisher(), memory.subscribe, memory.listen, lies, memory)
         return
     bootstrap = os.environ["KAFKA_BOOTSTRAP"]
-    names = [name for topic in (first, second) for name in (topic.name, topic.dead)]
-    await _administer(bootstrap, "create", names)
-    publisher = KafkaPublisher(bootstrap)
+    prefix = f"contract-{mark}-"
+    names = [VIDEO_UPLOADED.name, *(name for topic in (first, second) for name in (topic.name, topic.dead))]
+    await _administer(bootstrap, prefix, "create", names)
+    publisher = KafkaPublisher(bootstrap, prefix)
 
     def subscribe(topics: list[Topic], group: str, member: str | None = None, **ahead: int) -> Any:
-        return subscription.subscribe(bootstrap, topics, f"{group}-{mark}", member, **ahead)
+        return subscription.subscribe(bootstrap, prefix, topics, f"{group}-{mark}", member, **ahead)
 
     async def lies_there(topic: str) -> list[Message]:
-        async with subscription.subscribe(bootstrap, [_topic(topic)], f"reader-{uuid.uuid4().hex}") as reader:
+        async with subscription.subscribe(bootstrap, prefix, [_topic(topic)], f"reader-{uuid.uuid4().hex}") as reader:
             found: list[Message] = []
             while (message := await reader.receive(8 if not found else 1)) is not None:
                 found.append(message)
                 await reader.commit(message)
             return found
 
-    yield Log((first, second), publisher, subscribe, lambda topic: subscription.listen(bootstrap, topic), lies_there)
+    def listen(topic: Topic) -> Any:
+        return subscription.listen(bootstrap, prefix, topic)
+
+    observer = KafkaObserver(bootstrap, prefix)
+    yield Log((first, second), publisher, subscribe, listen, lies_there, observer)
+    await observer.close()
     await publisher.close()
-    await _administer(bootstrap, "delete", names)
+    await _administer(bootstrap, prefix, "delete", names)
 
 
 def _topic(name: str) -> Topic:
     return Topic(name, "test", str, (), 3600, 4, (), ())
 
 
-async def _administer(bootstrap: str, what: str, names: list[str]) -> None:
+async def _administer(bootstrap: str, prefix: str, what: str, names: list[str]) -> None:
+    made = TopicSettings(chunk_partitions=16, prefix=prefix)
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
         if what == "create":
-            await admin.create_topics([new_topic(name, 1 if name.endswith(".dead") else 4, 1, 3600) for name in names])
+            await admin.create_topics([made.new(name, 1 if name.endswith(".dead") else 4, 3600) for name in names])
         else:
-            await admin.delete_topics(names)
+            await admin.delete_topics([prefix + name for name in names])
     finally:
         await admin.close()

@@ -2,15 +2,19 @@
 
 import asyncio
 import json
+import os
+import uuid
 from collections import Counter
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from castlist.adapters.kafka.connection import patiently
 from castlist.adapters.kafka.publisher import KafkaPublisher
 from castlist.adapters.kafka.subscription import subscribe
 from castlist.contract.topics import TOPICS
 from castlist.ports.errors import MessageTooLargeError, UnavailableError
-from castlist.ports.messages import Message, Subscription
+from castlist.ports.messages import Message, ReadPosition, Subscription
 from contract.conftest import Log
 
 PATIENCE = 20.0
@@ -288,6 +292,53 @@ async def test_many_publish_at_once(log: Log) -> None:
     assert values == Counter(f"v{n}".encode() for n in range(100))
 
 
+async def test_positions_say_what_is_not_dealt_with(log: Log) -> None:
+    """Of every partition of a member's own: the next message, or the one in hand; the log's ends are what is ahead."""
+    topic = log.topics[0]
+    await _publish(log, "one", "two")
+    async with log.subscribe([topic], "g") as subscription:
+        first = await _next(subscription)
+        held = (topic.name, first.partition)
+        positions = await subscription.positions()
+        assert sorted(positions) == [(topic.name, number) for number in range(4)]
+        assert positions[held] == ReadPosition(0, in_hand=True)
+        assert (await log.observer.bounds(positions))[held] == (0, 2)
+        await subscription.commit(first)
+        assert (await subscription.positions())[held] == ReadPosition(1)
+        assert await log.observer.has_message(held, 1)
+        await subscription.commit(await _next(subscription))
+        assert (await subscription.positions())[held] == ReadPosition(2)
+        assert not await log.observer.has_message(held, 2)
+
+
+async def test_positions_of_a_listener_are_behind_what_it_has_not_heard(log: Log) -> None:
+    """It begins at the end of each partition."""
+    topic = log.topics[0]
+    await _publish(log, "old")
+    async with log.listen(topic) as messages:
+        before = await messages.positions()
+        assert {partition: end for partition, (_, end) in (await log.observer.bounds(before)).items()} == {
+            partition: position.offset for partition, position in before.items()
+        }
+        await _publish(log, "new")
+        heard = await asyncio.wait_for(anext(messages), PATIENCE)
+        assert (await messages.positions())[topic.name, heard.partition] == ReadPosition(heard.offset + 1)
+
+
+@pytest.mark.stack
+async def test_a_topic_that_is_missing_is_asked_for_with_pauses(caplog: pytest.LogCaptureFixture) -> None:
+    """By default aiokafka asks as fast as the broker answers, and logs each answer."""
+    consumer = patiently(AIOKafkaConsumer(bootstrap_servers=os.environ["KAFKA_BOOTSTRAP"]))
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition(f"missing-{uuid.uuid4().hex}", 0)])
+        await asyncio.sleep(3)
+    finally:
+        await consumer.stop()
+    asked = [record for record in caplog.records if "not found in cluster metadata" in record.getMessage()]
+    assert 1 <= len(asked) <= 30
+
+
 async def test_absent_brokers_are_unavailable() -> None:
     """A port where no server listens heals by waiting: UnavailableError for publishers and subscribers."""
     publisher = KafkaPublisher("127.0.0.1:9")
@@ -296,7 +347,7 @@ async def test_absent_brokers_are_unavailable() -> None:
     with pytest.raises(UnavailableError):
         await publisher.ping()
     with pytest.raises(UnavailableError):
-        async with subscribe("127.0.0.1:9", TOPICS, "g"):
+        async with subscribe("127.0.0.1:9", "", TOPICS, "g"):
             pytest.fail("there are no brokers")
     await publisher.close()
 

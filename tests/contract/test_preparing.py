@@ -3,16 +3,20 @@
 import asyncio
 import os
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from castlist.adapters import mongo, s3
-from castlist.adapters.kafka.topics import create_topics
+from castlist.adapters.kafka.topics import TopicSettings, create_topics, topics_missing
 from castlist.clock import now_utc
 from castlist.contract.topics import TOPICS
+from castlist.ports.errors import UnavailableError
 from castlist.store import collections, migrations
 from castlist.store.collections import COLLECTIONS
+from testkit.eventually import eventually_async
 
 pytestmark = pytest.mark.stack
 AT_ONCE = 4
@@ -48,21 +52,66 @@ async def test_the_bucket_is_made_by_several_at_once() -> None:
         await objects._client.delete_bucket(Bucket=objects.bucket)
 
 
-async def test_topics_are_as_declared() -> None:
-    """Each has its partitions, and its dead letters one; making them again makes nothing."""
-    bootstrap = os.environ["KAFKA_BOOTSTRAP"]
-    await create_topics(bootstrap, chunk_partitions=16)
-    assert await create_topics(bootstrap, chunk_partitions=16) == []
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+@pytest.fixture
+async def prefix() -> AsyncIterator[str]:
+    """Of topics of a test's own."""
+    prefix = f"contract-{uuid.uuid4().hex[:8]}-"
+    yield prefix
+    async with administration() as admin:
+        await admin.delete_topics([name for name in await admin.list_topics() if name.startswith(prefix)])
+
+
+@asynccontextmanager
+async def administration() -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=os.environ["KAFKA_BOOTSTRAP"])
     await admin.start()
     try:
-        names = [name for topic in TOPICS for name in (topic.name, topic.dead)]
-        found = {one["topic"]: len(one["partitions"]) for one in await admin.describe_topics(names)}
+        yield admin
     finally:
         await admin.close()
-    chunks = found.pop("video.chunks")
-    assert chunks >= 1  # CHUNK_PARTITIONS of the process that made it
-    assert found == {
-        **{topic.name: topic.partitions for topic in TOPICS if topic.name != "video.chunks"},
-        **{topic.dead: 1 for topic in TOPICS},
+
+
+async def have_partitions(prefix: str, expected: dict[str, int]) -> None:
+    """Wait until the declared topics and their dead letters have so many: brokers learn of them a little later."""
+    seen: dict[str, int] = {}
+
+    async def have() -> bool:
+        async with administration() as admin:
+            described = await admin.describe_topics([prefix + name for name in expected])
+        seen.update({one["topic"].removeprefix(prefix): len(one["partitions"]) for one in described})
+        return seen == expected
+
+    await eventually_async(have, showing=lambda: seen)
+
+
+DECLARED = {**{topic.name: topic.partitions for topic in TOPICS}, **{topic.dead: 1 for topic in TOPICS}}
+
+
+async def test_topics_are_as_declared(prefix: str) -> None:
+    """Each has its partitions, and its dead letters one; several may make them at once, and again."""
+    bootstrap, settings = os.environ["KAFKA_BOOTSTRAP"], TopicSettings(chunk_partitions=16, prefix=prefix)
+    assert sorted(await topics_missing(bootstrap, settings)) == sorted(prefix + name for name in DECLARED)
+    await asyncio.gather(*(create_topics(bootstrap, settings) for _ in range(AT_ONCE)))
+    assert await create_topics(bootstrap, settings) == await topics_missing(bootstrap, settings) == []
+    await have_partitions(prefix, DECLARED)
+
+
+async def test_chunks_get_more_partitions_when_more_slots_are_to_have_them(prefix: str) -> None:
+    """At the next start, and never fewer. Others keep theirs, whatever is declared: their keys stay in order."""
+    bootstrap = os.environ["KAFKA_BOOTSTRAP"]
+    few, many = (TopicSettings(chunk_partitions=number, prefix=prefix) for number in (4, 24))
+    await create_topics(bootstrap, few)
+    await asyncio.gather(*(create_topics(bootstrap, many) for _ in range(AT_ONCE)))
+    await create_topics(bootstrap, few)
+    await have_partitions(prefix, {**DECLARED, "video.chunks": 24})
+    assert [topic.name for topic in TOPICS if not topic.ordered] == ["video.chunks"]
+
+
+async def test_a_topic_is_kept_by_as_many_brokers_as_is_set(prefix: str) -> None:
+    """One broker cannot keep three copies: that is said, and nothing is made with fewer."""
+    settings = TopicSettings(chunk_partitions=4, prefix=prefix, replicas=3, min_insync=2)
+    assert {(new.replication_factor, new.topic_configs["min.insync.replicas"]) for new in settings.wanted()} == {
+        (3, "2")
     }
+    with pytest.raises(UnavailableError, match="InvalidReplicationFactor"):
+        await create_topics(os.environ["KAFKA_BOOTSTRAP"], settings)

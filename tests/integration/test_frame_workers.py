@@ -105,7 +105,7 @@ async def world(stack: RunningStack) -> AsyncIterator[World]:
         world = World(stack, store, publisher, objects)
         listeners = []
         for topic in (FACE_ENCODINGS, VIDEO_CHUNKS):
-            messages = await enter(listen(stack.kafka_bootstrap, topic))
+            messages = await enter(listen(stack.kafka_bootstrap, "", topic))
             listeners.append(asyncio.create_task(_hear(messages, topic, world.heard)))
         yield world
         for listener in listeners:

@@ -51,9 +51,14 @@ async def own_bucket(stack: RunningStack) -> AsyncIterator[S3Objects]:
         try:
             yield objects
         finally:
-            await objects.abort_stale_uploads(-1)
-            await objects.delete_prefix("")
-            await objects._client.delete_bucket(Bucket=objects.bucket)
+            await remove_bucket(objects)
+
+
+async def remove_bucket(objects: S3Objects) -> None:
+    """With what is in it."""
+    await objects.abort_stale_uploads(-1)
+    await objects.delete_prefix("")
+    await objects._client.delete_bucket(Bucket=objects.bucket)
 
 
 async def unfinished_uploads(objects: S3Objects) -> list[dict[str, Any]]:

@@ -66,8 +66,9 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
     """The pipeline. `joined` is set when it takes work."""
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as background:
         enter = stack.enter_async_context
-        documents = mongo.connect(settings.mongo_url, settings.mongo_database)
-        publisher, observer = KafkaPublisher(settings.kafka_bootstrap), KafkaObserver(settings.kafka_bootstrap)
+        documents = mongo.connect(settings.mongo_url, settings.database)
+        kafka = settings.kafka_bootstrap, settings.castlist_prefix
+        publisher, observer = KafkaPublisher(*kafka), KafkaObserver(*kafka)
         stack.callback(documents.close)
         stack.push_async_callback(publisher.close)
         stack.push_async_callback(observer.close)
@@ -98,9 +99,7 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
         async def servers() -> None:
             await asyncio.gather(publisher.ping(), documents.ping(), objects.ping())
 
-        cancels = Listener(
-            lambda: listen(settings.kafka_bootstrap, VIDEO_CONTROL), VIDEO_CONTROL, CancelRun(context).handle
-        )
+        cancels = Listener(lambda: listen(*kafka, VIDEO_CONTROL), VIDEO_CONTROL, CancelRun(context).handle)
 
         async def positions() -> Mapping[Partition, ReadPosition]:
             found = [await cancels.positions(), *[await one.positions() for one in subscriptions]]
@@ -132,7 +131,7 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
 
         @retry_while_unavailable
         async def join(topic: Any, group: str) -> KafkaSubscription:
-            return await enter(subscribe(settings.kafka_bootstrap, [topic], group))
+            return await enter(subscribe(*kafka, [topic], group))
 
         uploads = await join(VIDEO_UPLOADED, "frame-workers.plan")
         chunks = await join(VIDEO_CHUNKS, "frame-workers")

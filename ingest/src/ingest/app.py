@@ -37,9 +37,9 @@ API = Api(
 async def assembled(settings: Settings) -> AsyncIterator[Starlette]:
     """ingest, with what it does beside answering, while inside."""
     async with AsyncExitStack() as stack:
-        documents = mongo.connect(settings.mongo_url, settings.mongo_database)
+        documents = mongo.connect(settings.mongo_url, settings.database)
         stack.callback(documents.close)
-        publisher = KafkaPublisher(settings.kafka_bootstrap)
+        publisher = KafkaPublisher(settings.kafka_bootstrap, settings.castlist_prefix)
         stack.push_async_callback(publisher.close)
         objects = await stack.enter_async_context(s3.connect(*settings.s3))
 

@@ -57,8 +57,9 @@ _WATCH_EVERY = 1.0
 async def main(settings: Settings) -> None:
     """Run until told to stop; ends the process itself."""
     async with AsyncExitStack() as stack:
-        documents = mongo.connect(settings.mongo_url, settings.mongo_database)
-        publisher, observer = KafkaPublisher(settings.kafka_bootstrap), KafkaObserver(settings.kafka_bootstrap)
+        documents = mongo.connect(settings.mongo_url, settings.database)
+        kafka = settings.kafka_bootstrap, settings.castlist_prefix
+        publisher, observer = KafkaPublisher(*kafka), KafkaObserver(*kafka)
         objects = await stack.enter_async_context(s3.connect(*settings.s3))
 
         store = Store(documents)
@@ -78,7 +79,7 @@ async def main(settings: Settings) -> None:
 
         for topic in TOPICS:
             loop = partial(consume, topic=topic, handler=dispatch, publisher=publisher, state=state)
-            faust_app.add_agent(app, topic, loop)
+            faust_app.add_agent(app, settings.castlist_prefix, topic, loop)
 
         async def assigned() -> None:
             if not faust_app.has_partitions(app):
@@ -89,7 +90,7 @@ async def main(settings: Settings) -> None:
 
         async def positions() -> Mapping[Partition, ReadPosition]:
             if faust_app.has_partitions(app):
-                return faust_app.positions(app, state.liveness.is_at_work)
+                return faust_app.positions(app, settings.castlist_prefix, state.liveness.is_at_work)
             found = await observer.acknowledged(faust_app.GROUP, TOPICS)
             return {partition: ReadPosition(offset) for partition, offset in found.items()}
 

@@ -116,6 +116,13 @@ async def test_a_message_in_hand_may_take_its_time() -> None:
         assert not await process.lives(STEP)
 
 
+async def test_a_message_that_is_held_back_and_in_nobodys_hand_ends_the_process() -> None:
+    """Taken, and forgotten: nothing is at work."""
+    process = Process()
+    process.stands[COMMITS] = ReadPosition(1, in_hand=True)
+    assert not await process.lives()
+
+
 async def test_a_reader_whose_log_is_gone_ends_the_process() -> None:
     """Its position lies behind the end of the log that Kafka has now, in which messages wait from the first on."""
     process = Process()

@@ -108,7 +108,7 @@ class Videos:
         form = Form(request.headers["content-type"], body)
         received = await self.uploads.receive(form.file_chunks())
         # Where this fails only the sweep may remove the object: whether its transaction was committed may be unknown.
-        accepted = await self.acceptance.uploaded(received, self.settings.s3_bucket, form.details)
+        accepted = await self.acceptance.uploaded(received, self.settings.bucket, form.details)
         if accepted.video.object.key != received.object.key:
             await self.uploads.discard(received.object.key)
         return accepted

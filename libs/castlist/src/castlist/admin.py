@@ -7,7 +7,7 @@ import asyncio
 import sys
 
 from castlist.adapters import mongo, s3
-from castlist.adapters.kafka.topics import create_topics, topics_missing
+from castlist.adapters.kafka.topics import TopicSettings, create_topics, topics_missing
 from castlist.clock import now_utc
 from castlist.service.json_logging import configure
 from castlist.service.settings import Settings
@@ -22,20 +22,26 @@ async def ensure_topics(settings: Settings, store: Store) -> list[str]:
         await kafka_topics.note_created(
             store
         )  # first: to have noted what then fails costs no more than an announcement
-        await create_topics(settings.kafka_bootstrap, chunk_partitions=settings.chunk_partitions)
+    await create_topics(settings.kafka_bootstrap, _topic_settings(settings))
     return missing
 
 
 async def missing_topics(settings: Settings) -> list[str]:
     """The names of the topics that are not there. Besides at the first start, that is a Kafka that lost its data."""
-    return await topics_missing(settings.kafka_bootstrap)
+    return await topics_missing(settings.kafka_bootstrap, _topic_settings(settings))
+
+
+def _topic_settings(settings: Settings) -> TopicSettings:
+    return TopicSettings(
+        settings.chunk_partitions, settings.castlist_prefix, settings.kafka_replicas, settings.kafka_min_insync
+    )
 
 
 async def init(settings: Settings) -> None:
     """Prepare the servers; safe to repeat, also beside running services. UnavailableError if one of them is away."""
     async with s3.connect(*settings.s3) as objects:
         await objects.create_bucket()
-    documents = mongo.connect(settings.mongo_url, settings.mongo_database)
+    documents = mongo.connect(settings.mongo_url, settings.database)
     store = Store(documents)
     try:
         await collections.create(documents)

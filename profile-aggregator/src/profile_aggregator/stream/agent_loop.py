@@ -32,7 +32,7 @@ async def consume(stream: Stream, topic: Topic, handler: Handler, publisher: Pub
         if state.draining:
             await asyncio.Event().wait()  # parked: the shutdown must not find this one acknowledged
         raw = received.message
-        message = Message(raw.topic, raw.partition, raw.offset, raw.key, raw.value)
+        message = Message(topic.name, raw.partition, raw.offset, raw.key, raw.value)
         with state.liveness.at_work(topic.name):
             try:
                 await deliver(message, topic, handler, publisher)

@@ -33,13 +33,13 @@ def make_app(settings: Settings, topics_created: int) -> Any:
     """
     brokers = [f"kafka://{address}" for address in settings.kafka_bootstrap.split(",")]
     return faust.App(
-        GROUP,
+        settings.castlist_prefix + GROUP,
         broker=brokers,
         datadir=settings.castlist_home / "faust",
         key_serializer="raw",
         value_serializer="raw",
         consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=f"{GROUP}-{settings.aggregator_instance}-{topics_created}",
+        consumer_group_instance_id=f"{settings.castlist_prefix}{GROUP}-{settings.aggregator_instance}-{topics_created}",
         agent_supervisor="mode.CrashingSupervisor",
         processing_guarantee="at_least_once",
         broker_commit_interval=1,
@@ -58,9 +58,11 @@ def make_app(settings: Settings, topics_created: int) -> Any:
     )
 
 
-def add_agent(app: Any, topic: Topic, consume: Callable[[Stream], Awaitable[None]]) -> None:
+def add_agent(app: Any, prefix: str, topic: Topic, consume: Callable[[Stream], Awaitable[None]]) -> None:
     """One agent with one actor: more would commit past messages in flight."""
-    source = app.topic(topic.name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    source = app.topic(
+        prefix + topic.name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+    )
 
     async def agent(stream: Any) -> None:
         await consume(stream)
@@ -73,11 +75,13 @@ def has_partitions(app: Any) -> bool:
     return bool(app.consumer and app.consumer.assignment())
 
 
-def positions(app: Any, is_busy: Callable[[str], bool]) -> Mapping[Partition, ReadPosition]:
+def positions(app: Any, prefix: str, is_busy: Callable[[str], bool]) -> Mapping[Partition, ReadPosition]:
     """Up to where our partitions are committed. `is_busy` tells whether an agent has a message of a topic in hand."""
     consumer = app.consumer
     return {
-        (tp.topic, tp.partition): ReadPosition(consumer._committed_offset.get(tp), is_busy(tp.topic))
+        (name := tp.topic.removeprefix(prefix), tp.partition): ReadPosition(
+            consumer._committed_offset.get(tp), is_busy(name)
+        )
         for tp in consumer.assignment()
     }
 

@@ -275,6 +275,8 @@ def connect(url: str, database: str) -> MongoDocuments:
         connectTimeoutMS=3_000,
         socketTimeoutMS=20_000,
         w="majority",
+        # What is acted on, or told to others, must not be undone by the next primary.
+        readConcernLevel="majority",
         journal=True,
         appname="castlist",
     )

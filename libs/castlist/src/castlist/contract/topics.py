@@ -12,7 +12,10 @@ DAY = 24 * 3600
 
 @dataclass(frozen=True)
 class Topic:
-    """`key` gives an event's key; events of one key stay in order. `retention` is in seconds."""
+    """`key` gives an event's key; events of one key stay in order. `retention` is in seconds.
+
+    `ordered`: somebody relies on that order, so that the number of partitions must stay.
+    """
 
     name: str
     keyed_by: str
@@ -22,6 +25,7 @@ class Topic:
     partitions: int
     producers: tuple[str, ...]
     consumers: tuple[str, ...]
+    ordered: bool = True
 
     @property
     def dead(self) -> str:
@@ -48,6 +52,7 @@ VIDEO_CHUNKS = Topic(
     partitions=16,
     producers=("frame-workers", "profile-aggregator"),
     consumers=("frame-workers",),
+    ordered=False,
 )
 FACE_ENCODINGS = Topic(
     name="face.encodings",

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 
 from castlist.messaging.lag import Lag
 from castlist.ports.errors import UnavailableError
@@ -95,6 +96,8 @@ class Watchdog:
         try:
             async with asyncio.timeout(15):
                 positions = await self._positions()
+                if not self._liveness.in_hand:  # what readers hold back for nobody is not in hand
+                    positions = {place: replace(at, in_hand=False) for place, at in positions.items()}
                 self._lag.note(positions, await self._observer.bounds(positions), elapsed)
             self._untold = 0.0
         except (UnavailableError, TimeoutError):

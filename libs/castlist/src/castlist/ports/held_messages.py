@@ -16,6 +16,11 @@ class HeldMessages:
         return len(self._held) + len(self._done)
 
     @property
+    def first(self) -> int | None:
+        """The lowest offset that is not done; None where all are."""
+        return next(iter(self._held), None)
+
+    @property
     def at_work(self) -> int:
         """How many are not done."""
         return len(self._held)
@@ -23,7 +28,7 @@ class HeldMessages:
     def add(self, message: Message) -> bool:
         """It was handed out; False where it was before."""
         offset = message.offset
-        if offset < self._committed:  # another log, made anew in its place
+        if offset < min((*self._held, *self._done), default=self._committed):  # another log, made anew in its place
             self._held.clear()
             self._done.clear()
             self._committed = offset

@@ -21,6 +21,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
 
+    castlist_prefix: Annotated[
+        str,
+        Field(
+            pattern=r"^([a-z0-9][a-z0-9-]{0,31})?$",
+            description="put before the names of topics, consumer groups and their members, database and bucket, so "
+            "that installations can share servers",
+        ),
+    ] = ""
     kafka_bootstrap: Annotated[str, Field(description="Kafka, host:port[,host:port]")] = "127.0.0.1:9092"
     mongo_url: Annotated[str, Field(description="MongoDB, a replica set (transactions)")] = "mongodb://127.0.0.1:27017"
     mongo_database: Annotated[str, Field(description="database that holds everything")] = "castlist"
@@ -48,18 +56,32 @@ class Settings(BaseSettings):
     )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="log level")] = "INFO"
     chunk_partitions: Annotated[
-        int, Field(ge=1, description="partitions of video.chunks when it is created; at least 4 a worker slot")
+        int, Field(ge=1, description="partitions of video.chunks, at least 4 a worker slot; raised when this grows")
     ] = 16
+    kafka_replicas: Annotated[int, Field(ge=1, description="how many brokers keep each topic that is created")] = 1
+    kafka_min_insync: Annotated[
+        int, Field(ge=1, description="how many of them must have a message before it counts as written")
+    ] = 1
+
+    @property
+    def database(self) -> str:
+        """The name of the database, prefix included."""
+        return self.castlist_prefix + self.mongo_database
+
+    @property
+    def bucket(self) -> str:
+        """The name of the bucket, prefix included."""
+        return self.castlist_prefix + self.s3_bucket
 
     @property
     def s3(self) -> tuple[str, str, str, str, str]:
         """What `castlist.adapters.s3.connect` takes, in its order."""
-        return self.s3_endpoint, self.s3_bucket, self.s3_access_key, self.s3_secret_key, self.s3_region
+        return self.s3_endpoint, self.bucket, self.s3_access_key, self.s3_secret_key, self.s3_region
 
     @property
     def announceable(self) -> AllowedObjects:
         """Which objects may be videos."""
-        return AllowedObjects.told(self.s3_bucket, self.allowed_objects)
+        return AllowedObjects.told(self.bucket, self.allowed_objects)
 
     @model_validator(mode="after")
     def _places_are_buckets(self) -> "Settings":

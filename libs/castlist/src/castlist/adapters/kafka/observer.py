@@ -15,28 +15,31 @@ _LOOK_MS = 3_000
 
 
 class KafkaObserver(LogObserver):
-    """A client of its own: the one that is observed may be what is stuck. Connects when it is first asked."""
+    """A client of its own: the one that is observed may be what is stuck. Connects when it is first asked.
 
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
+    In Kafka the names of topics and groups begin with `prefix`.
+    """
+
+    def __init__(self, bootstrap: str, prefix: str = "") -> None:
+        self._bootstrap, self._prefix = bootstrap, prefix
         self._consumer: AIOKafkaConsumer | None = None
 
     async def bounds(self, partitions: Iterable[Partition]) -> Mapping[Partition, tuple[int, int]]:
-        asked = [TopicPartition(*partition) for partition in partitions]
+        asked = {partition: self._placed(partition) for partition in partitions}
         if not asked:
             return {}
         try:
             consumer = await self._ready()
             async with asyncio.timeout(TIMEOUT_MS / 1000):
-                firsts = await consumer.beginning_offsets(asked)
-                ends = await consumer.end_offsets(asked)
+                firsts = await consumer.beginning_offsets(list(asked.values()))
+                ends = await consumer.end_offsets(list(asked.values()))
         except OUTAGE as error:
             await self.close()
             raise UnavailableError(f"Kafka: {error!r}") from error
-        return {(tp.topic, tp.partition): (firsts[tp], ends[tp]) for tp in asked}
+        return {partition: (firsts[tp], ends[tp]) for partition, tp in asked.items()}
 
     async def has_message(self, partition: Partition, offset: int) -> bool:
-        tp = TopicPartition(*partition)
+        tp = self._placed(partition)
         consumer = self._new()
         try:
             await within(consumer.start(), TIMEOUT_MS / 1000)
@@ -54,24 +57,24 @@ class KafkaObserver(LogObserver):
         try:
             async with asyncio.timeout(TIMEOUT_MS / 1000):
                 await admin.start()
-                described = await admin.describe_topics([topic.name for topic in topics])
-                committed = await admin.list_consumer_group_offsets(group)
+                described = await admin.describe_topics([self._prefix + topic.name for topic in topics])
+                committed = await admin.list_consumer_group_offsets(self._prefix + group)
         except OUTAGE as error:
             raise UnavailableError(f"Kafka: {error!r}") from error
         finally:
             await stop_quietly(admin)
         offsets = {(tp.topic, tp.partition): found.offset for tp, found in committed.items() if found.offset >= 0}
-        return {
-            (place := (topic["topic"], partition["partition"])): offsets.get(place)
-            for topic in described
-            for partition in topic["partitions"]
-        }
+        places = [(topic["topic"], partition["partition"]) for topic in described for partition in topic["partitions"]]
+        return {(place[0].removeprefix(self._prefix), place[1]): offsets.get(place) for place in places}
 
     async def close(self) -> None:
         """Disconnect."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             await stop_quietly(consumer)
+
+    def _placed(self, partition: Partition) -> TopicPartition:
+        return TopicPartition(self._prefix + partition[0], partition[1])
 
     async def _ready(self) -> AIOKafkaConsumer:
         if self._consumer is None:

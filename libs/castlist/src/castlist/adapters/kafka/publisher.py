@@ -22,10 +22,13 @@ log = logging.getLogger(__name__)
 
 
 class KafkaPublisher(Publisher):
-    """An idempotent producer with acks from all replicas, made anew after an error it cannot recover from."""
+    """An idempotent producer with acks from all replicas, made anew after an error it cannot recover from.
 
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
+    In Kafka the names of topics begin with `prefix`.
+    """
+
+    def __init__(self, bootstrap: str, prefix: str = "") -> None:
+        self._bootstrap, self._prefix = bootstrap, prefix
         self._producer: AIOKafkaProducer | None = None
         self._lock = asyncio.Lock()
 
@@ -80,7 +83,7 @@ class KafkaPublisher(Publisher):
         producer = await self._ready()
         try:
             async with asyncio.timeout(TIMEOUT_MS / 1000):
-                acks = [await producer.send(t, v, k, headers=list(h)) for t, k, v, h in messages]
+                acks = [await producer.send(self._prefix + t, v, k, headers=list(h)) for t, k, v, h in messages]
             await within(asyncio.gather(*acks), TIMEOUT_MS / 1000)
         except MessageSizeTooLargeError as error:
             raise MessageTooLargeError(f"Kafka: {error}"[:500]) from error
@@ -96,7 +99,7 @@ class KafkaPublisher(Publisher):
     async def ping(self) -> None:
         producer = await self._ready()
         try:
-            await within(producer.partitions_for(TOPICS[0].name), 3)
+            await within(producer.partitions_for(self._prefix + TOPICS[0].name), 3)
         except OUTAGE as error:
             raise UnavailableError(f"Kafka: {error!r}") from error
 

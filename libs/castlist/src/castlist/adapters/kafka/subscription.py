@@ -5,7 +5,6 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
@@ -25,8 +24,8 @@ log = logging.getLogger(__name__)
 class KafkaSubscription(Subscription, ConsumerRebalanceListener):  # type: ignore[misc]
     """One member of a consumer group, committing what is done, by hand."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, ahead: int) -> None:
-        self._consumer = consumer
+    def __init__(self, consumer: AIOKafkaConsumer, prefix: str, ahead: int) -> None:
+        self._consumer, self._prefix = consumer, prefix
         self._ahead = ahead
         self._held: dict[TopicPartition, HeldMessages] = {}
         self.joined = False
@@ -50,9 +49,9 @@ class KafkaSubscription(Subscription, ConsumerRebalanceListener):  # type: ignor
         for tp, records in batch.items():
             held = self._held.setdefault(tp, HeldMessages())
             for record in records:
-                message = Message(
-                    tp.topic, tp.partition, record.offset, record.key, record.value, tuple(record.headers or ())
-                )
+                headers = tuple(record.headers or ())
+                name = tp.topic.removeprefix(self._prefix)
+                message = Message(name, tp.partition, record.offset, record.key, record.value, headers)
                 if not held.add(message):  # a rebalance has taken the group back to what it committed
                     await self._commit(tp, held)
                     continue
@@ -62,11 +61,11 @@ class KafkaSubscription(Subscription, ConsumerRebalanceListener):  # type: ignor
         return None
 
     def holds(self, message: Message) -> bool:
-        held = self._held.get(TopicPartition(message.topic, message.partition))
+        held = self._held.get(self._placed(message))
         return held is not None and held.holds(message)
 
     async def commit(self, message: Message) -> None:
-        tp = TopicPartition(message.topic, message.partition)
+        tp = self._placed(message)
         held = self._held.get(tp)
         if held is not None and held.done(message):
             await self._commit(tp, held)
@@ -91,9 +90,10 @@ class KafkaSubscription(Subscription, ConsumerRebalanceListener):  # type: ignor
     async def positions(self) -> Mapping[Partition, ReadPosition]:
         """A consumer that fell out of its group has no partitions."""
         if self._consumer.assignment():
-            full = {(tp.topic, tp.partition) for tp, held in self._held.items() if len(held) >= self._ahead}
-            found = await positions_of(self._consumer)
-            return {place: replace(position, in_hand=place in full) for place, position in found.items()}
+            held = {
+                tp: ReadPosition(held.first, in_hand=True) for tp, held in self._held.items() if held.first is not None
+            }
+            return self._named({**await positions_of(self._consumer), **held})
         partitions = [
             TopicPartition(topic, partition)
             for topic in self._consumer.subscription()
@@ -101,29 +101,36 @@ class KafkaSubscription(Subscription, ConsumerRebalanceListener):  # type: ignor
         ]
         try:
             async with asyncio.timeout(TIMEOUT_MS / 1000):
-                return {(tp.topic, tp.partition): ReadPosition(await self._consumer.committed(tp)) for tp in partitions}
+                return self._named({tp: ReadPosition(await self._consumer.committed(tp)) for tp in partitions})
         except OUTAGE as error:
             raise UnavailableError(f"Kafka: {error!r}") from error
+
+    def _placed(self, message: Message) -> TopicPartition:
+        return TopicPartition(self._prefix + message.topic, message.partition)
+
+    def _named(self, positions: Mapping[TopicPartition, ReadPosition]) -> Mapping[Partition, ReadPosition]:
+        return {(tp.topic.removeprefix(self._prefix), tp.partition): at for tp, at in positions.items()}
 
 
 class KafkaListened(Listened):
     """What comes after all partitions were asked for their ends."""
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
-        self._consumer = consumer
+    def __init__(self, consumer: AIOKafkaConsumer, topic: Topic) -> None:
+        self._consumer, self._topic = consumer, topic
 
     async def __anext__(self) -> Message:
         try:
             record = await self._consumer.getone()
         except OUTAGE as error:
             raise UnavailableError(f"Kafka: {error!r}") from error
-        return Message(record.topic, record.partition, record.offset, record.key, record.value)
+        return Message(self._topic.name, record.partition, record.offset, record.key, record.value)
 
     async def positions(self) -> Mapping[Partition, ReadPosition]:
-        return await positions_of(self._consumer)
+        found = await positions_of(self._consumer)
+        return {(self._topic.name, tp.partition): position for tp, position in found.items()}
 
 
-async def positions_of(consumer: AIOKafkaConsumer) -> Mapping[Partition, ReadPosition]:
+async def positions_of(consumer: AIOKafkaConsumer) -> Mapping[TopicPartition, ReadPosition]:
     """Where a consumer stands in the partitions that are assigned to it."""
 
     async def position(tp: TopicPartition) -> int | None:
@@ -134,13 +141,13 @@ async def positions_of(consumer: AIOKafkaConsumer) -> Mapping[Partition, ReadPos
 
     assigned = sorted(consumer.assignment())
     offsets = await asyncio.gather(*map(position, assigned))
-    return {(tp.topic, tp.partition): ReadPosition(offset) for tp, offset in zip(assigned, offsets, strict=True)}
+    return {tp: ReadPosition(offset) for tp, offset in zip(assigned, offsets, strict=True)}
 
 
-def _consumer(bootstrap: str, topics: Sequence[Topic], group: str | None, member: str | None) -> AIOKafkaConsumer:
+def _consumer(bootstrap: str, topics: Sequence[str], group: str | None, member: str | None) -> AIOKafkaConsumer:
     return patiently(
         AIOKafkaConsumer(
-            *([] if group else [topic.name for topic in topics]),
+            *([] if group else topics),
             bootstrap_servers=bootstrap,
             group_id=group,
             client_id=f"castlist-{member or group or 'broadcast'}",
@@ -158,13 +165,17 @@ def _consumer(bootstrap: str, topics: Sequence[Topic], group: str | None, member
 
 @asynccontextmanager
 async def subscribe(
-    bootstrap: str, topics: Sequence[Topic], group: str, member: str | None = None, ahead: int = AHEAD
+    bootstrap: str, prefix: str, topics: Sequence[Topic], group: str, member: str | None = None, ahead: int = AHEAD
 ) -> AsyncIterator[KafkaSubscription]:
-    """Be a member of `group` while inside. UnavailableError if the brokers cannot be reached."""
-    consumer = _consumer(bootstrap, topics, group, member)
-    subscription = KafkaSubscription(consumer, ahead)
+    """Be a member of `group` while inside. UnavailableError if the brokers cannot be reached.
+
+    In Kafka the names of topics and groups begin with `prefix`.
+    """
+    names = [prefix + topic.name for topic in topics]
+    consumer = _consumer(bootstrap, names, prefix + group, member)
+    subscription = KafkaSubscription(consumer, prefix, ahead)
     try:
-        consumer.subscribe([topic.name for topic in topics], listener=subscription)
+        consumer.subscribe(names, listener=subscription)
         await within(consumer.start(), 30)
     except BaseException as error:
         await stop_quietly(consumer)
@@ -178,9 +189,9 @@ async def subscribe(
 
 
 @asynccontextmanager
-async def listen(bootstrap: str, topic: Topic) -> AsyncIterator[Listened]:
+async def listen(bootstrap: str, prefix: str, topic: Topic) -> AsyncIterator[Listened]:
     """Every message of `topic` from now on, beside all other readers. In place before the block is entered."""
-    consumer = _consumer(bootstrap, [topic], None, None)
+    consumer = _consumer(bootstrap, [prefix + topic.name], None, None)
     try:
         await within(consumer.start(), 30)
         async with asyncio.timeout(30):  # a topic that is not there would be waited for without end
@@ -194,6 +205,6 @@ async def listen(bootstrap: str, topic: Topic) -> AsyncIterator[Listened]:
             raise UnavailableError(f"Kafka: {error!r}") from error
         raise
     try:
-        yield KafkaListened(consumer)
+        yield KafkaListened(consumer, topic)
     finally:
         await stop_quietly(consumer)

@@ -213,6 +213,7 @@ class MemorySubscription(Subscription):
 
     async def positions(self) -> Mapping[Partition, ReadPosition]:
         return {
-            place: ReadPosition(self._next_offset[place], in_hand=len(self._held[place]) >= self._ahead)
+            place: ReadPosition(self._next_offset[place] if first is None else first, in_hand=first is not None)
             for place in self._assigned
+            for first in (self._held[place].first,)
         }
