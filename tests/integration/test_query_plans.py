@@ -11,10 +11,12 @@ import httpx2
 import pytest
 
 from castlist.adapters import mongo
+from castlist.adapters.memory.messages import MemoryLog, MemoryPublisher
 from castlist.adapters.mongo import MongoDocuments
 from castlist.contract.commands import CancelVideo
 from castlist.contract.events import ChunkFailed, ChunkPlanned, ChunkProgressed, Event, VideoUploaded
 from castlist.contract.ids import task_id
+from castlist.ports.errors import UnavailableError
 from castlist.service.openapi import openapi
 from castlist.service.operations import application
 from castlist.store import collections, kafka_topics, migrations
@@ -32,6 +34,7 @@ from castlist.store.records import (
 )
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
+from castlist.tasks.registration import register
 from frame_workers.handlers.cancel_run import CancelRun
 from frame_workers.handlers.plan_video import PlanVideo
 from frame_workers.handlers.process_chunk import ProcessChunk
@@ -96,6 +99,16 @@ def job(order: JobMessage) -> JobMessage:
     return PlanResult(chunks=spans, duration=20.0, width=640, height=480, frame_rate=25.0, warnings=()).message()
 
 
+class NoKafka(MemoryPublisher):
+    """The log is away."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryLog())
+
+    async def publish(self, *events: Event) -> None:
+        raise UnavailableError("Kafka is away")
+
+
 class Services:
     """All four, in this process, on one database."""
 
@@ -112,7 +125,10 @@ class Services:
         self.turns = Turns(committer.commit)
         self.retention = Retention(store, clock)
         self.maintenance = GalleryMaintenance(store, galleries, committer, clock)
-        self.reconciler = Reconciler(store, publisher, self.relay, videos, self.turns.ring, clock, after=5.0)
+        self.reconciler, self.cut_off = (
+            Reconciler(store, log, self.relay, videos, self.turns.ring, clock, after=5.0)
+            for log in (publisher, NoKafka())
+        )
         self.aggregator = Dispatch(videos, committer, self.turns).table
         worker, slots = servers.worker(folder), InlineSlots(job)
         self.worker = {
@@ -294,6 +310,9 @@ async def test_every_query_of_every_service_uses_an_index(
     services.servers.now += timedelta(hours=1)
     await services.retention.round()
     await kafka_topics.note_created(services.store)
+    await register(services.store, SyntheticVideo("late", "g", [[1]]).uploaded(), services.servers.clock())
+    with pytest.raises(UnavailableError):
+        await services.cut_off.run()
     await services.reconcile()
 
     made = {query.site for query in queries.queries}

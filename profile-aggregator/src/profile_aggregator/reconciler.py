@@ -3,13 +3,13 @@
 Kafka's data may be lost, even all of it.
 """
 
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
-from functools import partial
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 from castlist.contract.ids import run_key
-from castlist.messaging.delivery import attempted, reason_of
+from castlist.messaging.delivery import reason_of
 from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.ports.errors import UnavailableError
 from castlist.ports.messages import Publisher
@@ -35,6 +35,11 @@ RECONCILE_EVERY = 2.0
 _WAITING = timedelta(seconds=5)
 _LONGEST = timedelta(hours=1)
 _MOST_DOUBLINGS = 12
+_AT_A_TIME = 200
+_TRIES = 3
+_IS_OPEN = one_of(TaskRecord.status, lifecycle.OPEN)
+_AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)
+"""In the place of a time: due, even if something has just happened to the task."""
 
 
 class Reconciler:
@@ -55,51 +60,101 @@ class Reconciler:
         self._clock, self._after = clock, timedelta(seconds=after)
 
     async def run(self) -> None:
-        """One round. UnavailableError if a server is away: the next one does it. What goes wrong otherwise about one
-        step, gallery or task keeps none of the others."""
-        await _alone("sweep", self._relay.sweep)
-        for gallery in await self._waiting_galleries():
+        """One round. A step that fails stops no other; UnavailableError in the end, if one of them missed a server."""
+        away: UnavailableError | None = None
+        for step in (
+            self._relay.sweep,
+            self._ring_for_waiting,
+            self._take_up_lost,
+            self._announce_stalled,
+        ):
+            try:
+                await step()
+            except UnavailableError as error:
+                away = away or error
+            except Exception:
+                log.exception("round_failed", extra={"step": f"reconciler.{step.__name__}"})
+        if away is not None:
+            raise away
+
+    async def _ring_for_waiting(self) -> None:
+        waiting = below(PendingRecord.created_at, self._clock() - _WAITING) & not_of_kind(PendingRecluster)
+        for gallery in sorted(await self._store.pending.count_by(waiting, PendingRecord.gallery)):
             self._ring(gallery)
+
+    async def _take_up_lost(self) -> None:
+        """Where Kafka has lost its data every open task is due, however lately something happened to it."""
         topics = await kafka_topics.known(self._store)
-        lost = topics.created > topics.made_good
-        for task in await self._stalled(lost):
-            await self._announce_or_fail(task)
-        if lost:
+        if topics.created > topics.made_good:
+            await self._store.tasks.update_many(_IS_OPEN, set_to(TaskRecord.announce_after, _AT_ONCE))
             # Only this loss is dealt with; another one meanwhile has raised the count.
             await kafka_topics.note_made_good(self._store, topics.created)
 
-    async def _waiting_galleries(self) -> list[str]:
-        waiting = below(PendingRecord.created_at, self._clock() - _WAITING) & not_of_kind(PendingRecluster)
-        return sorted(await self._store.pending.count_by(waiting, PendingRecord.gallery))
+    async def _announce_stalled(self) -> None:
+        for task in await self._due():
+            now = self._clock()
+            if not await self._claim(task, now):
+                continue
+            log.info(
+                "announced_again", extra={"video": task.video_id, "epoch": task.epoch, "times": task.announced + 1}
+            )
+            try:
+                await self._announce_or_fail(task, now)
+            except UnavailableError:
+                # Not waited for: where topics are gone, it is the next round that finds it out.
+                await self._give_back(task)
+                raise
 
-    async def _stalled(self, everything: bool) -> list[TaskRecord]:
+    async def _due(self) -> list[TaskRecord]:
+        """Some of the tasks whose work is to be announced again, those that have waited longest first."""
         now = self._clock()
-        where = one_of(TaskRecord.status, lifecycle.OPEN)
-        if not everything:
-            where &= below(TaskRecord.updated_at, now - self._after)
-        found = await self._store.tasks.find(where, sort=[ascending(TaskRecord.created_at)])
-        return [task for task in found if everything or task.announce_after is None or task.announce_after <= now]
+        still = _IS_OPEN & below(TaskRecord.updated_at, now - self._after)
+        found: list[TaskRecord] = []
+        for where, order in (
+            (_IS_OPEN & eq(TaskRecord.announce_after, _AT_ONCE), TaskRecord.updated_at),
+            (still & below(TaskRecord.announce_after, now), TaskRecord.announce_after),
+            (still & eq(TaskRecord.announce_after, None), TaskRecord.updated_at),
+        ):
+            found += await self._store.tasks.find(where, sort=[ascending(order)], limit=_AT_A_TIME)
+        return found
 
-    async def _announce_or_fail(self, task: TaskRecord) -> None:
-        async def fail(error: Exception) -> None:
-            await self._videos.failed(task.video_id, task.epoch, reason_of(error))
+    async def _claim(self, task: TaskRecord, now: datetime) -> bool:
+        """Write the back-off, first: whatever comes of the announcement, the task holds up no other, and no other
+        aggregator announces it too. False where one has done so."""
+        times = task.announced + 1
+        # A task may merely wait behind others: ask less and less often.
+        wait = min(_LONGEST, self._after * 2 ** min(times, _MOST_DOUBLINGS))
+        change = set_to(TaskRecord.announce_after, now + wait) & set_to(TaskRecord.announced, times)
+        unclaimed = with_id(task.id) & _IS_OPEN & eq(TaskRecord.announced, task.announced)
+        return await self._store.tasks.update(unclaimed, change) is not None
 
-        await attempted(partial(self._announce, task), fail, {"task": task.id})
+    async def _give_back(self, task: TaskRecord) -> None:
+        """Nothing was announced, for want of a server: that costs the task no patience."""
+        former = set_to(TaskRecord.announce_after, task.announce_after) & set_to(TaskRecord.announced, task.announced)
+        claimed = with_id(task.id) & eq(TaskRecord.announced, task.announced + 1)
+        with contextlib.suppress(UnavailableError):
+            await self._store.tasks.update(claimed, former)
 
-    async def _announce(self, task: TaskRecord) -> None:
-        now, times = self._clock(), task.announced + 1
-        log.info("announced_again", extra={"video": task.video_id, "epoch": task.epoch, "times": times})
+    async def _announce_or_fail(self, task: TaskRecord, now: datetime) -> None:
+        reason = ""
+        for attempt in range(1, _TRIES + 1):
+            try:
+                await self._announce(task, now)
+                return
+            except UnavailableError:
+                raise
+            except Exception as error:
+                log.exception("handler_failed", extra={"task": task.id, "attempt": attempt})
+                reason = reason_of(error)
+        await self._videos.failed(task.video_id, task.epoch, reason)
+
+    async def _announce(self, task: TaskRecord, now: datetime) -> None:
         video = await self._store.videos.get(task.video_id)
         plan = await self._store.plans.get(run_key(task.video_id, task.epoch))
         if video is not None and plan is None:
             await self._publisher.publish(announcement(video, task.epoch, now))
         elif plan is not None:
             await self._announce_chunks(plan, task, now)
-        # A task may merely wait behind others: ask less and less often.
-        wait = min(_LONGEST, self._after * 2 ** min(times, _MOST_DOUBLINGS))
-        await self._store.tasks.update(
-            with_id(task.id), set_to(TaskRecord.announce_after, now + wait) & set_to(TaskRecord.announced, times)
-        )
 
     async def _announce_chunks(self, plan: PlanRecord, task: TaskRecord, now: datetime) -> None:
         received = await self._store.chunks.find_parts(ReceivedPart, eq(ChunkResultRecord.run, plan.id))
@@ -109,12 +164,3 @@ class Reconciler:
             return
         again = chunks_planned(plan, task.video_id, task.epoch, missing[: plan.window], now)
         await self._publisher.publish(*again)
-
-
-async def _alone(name: str, step: Callable[[], Awaitable[object]]) -> None:
-    try:
-        await step()
-    except UnavailableError:
-        raise
-    except Exception:
-        log.exception("round_failed", extra={"step": name})
