@@ -3,7 +3,6 @@
 Each test sees with its own eyes that the clip was in the middle of its chunks when it struck: some done, some not.
 """
 
-import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from testkit import clips
 from testkit.api import FINAL, Api, new_gallery
 from testkit.database import Database
 from testkit.eventually import eventually
+from testkit.lost_kafka import lose_kafka
 from testkit.running_stack import RunningStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.faults]
@@ -150,22 +150,10 @@ def test_work_is_announced_again_when_kafka_has_lost_its_data(
     """
     submitted, gallery = submit_minute(api, "lost")
     queued = api.submit(clips.sample("tuesday"), gallery)
-    pid = stack.pid("kafka")
-    data = kafka_data(stack)
-    psutil.Process(pid).suspend()  # so that the supervisor does not start it again before its data are gone
-    shutil.rmtree(data)
-    stack.kill("kafka")
-    stack.wait_restarted("kafka", pid, 120)
+    lose_kafka(stack)
     for one in (submitted, queued):
         assert api.finished(one["task_id"], patience=180)["status"] == "done"
         video = api.get(f"/videos/{one['video_id']}").json()
         assert (video["width"], video["height"], video["duration"] > 1) == (640, 480, True)
     eventually(lambda: len(api.profiles(gallery)) == 3)
     assert database.ledger.count_documents({"_id": {"$regex": f"^{gallery}:"}}) == 2
-
-
-def kafka_data(stack: RunningStack) -> Path:
-    """Where this stack's broker keeps its log."""
-    found = sorted(path.parent for path in stack.home.rglob("meta.properties"))
-    assert len(found) == 1, found
-    return found[0]
