@@ -34,9 +34,7 @@ class Rounds:
         servers = self.servers
         publisher = publisher or servers.publisher
         videos = VideoHandlers(servers.store, servers.objects, publisher, self.clock)
-        return Reconciler(
-            servers.store, servers.objects, publisher, servers.relay(), videos, self.rung.append, self.clock, AFTER
-        )
+        return Reconciler(servers.store, publisher, servers.relay(), videos, self.rung.append, self.clock, AFTER)
 
     def clock(self) -> datetime:
         """A round takes no time."""

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable
 from datetime import datetime
 
-from castlist.contract.ids import OWN_UPLOADS, crops_prefix, run_key
+from castlist.contract.ids import crops_prefix, run_key
 from castlist.contract.values import StoredObject
 from castlist.ports.errors import UnavailableError
 from castlist.ports.objects import Objects
@@ -22,6 +22,7 @@ from castlist.store.records import (
     ResultRun,
 )
 from castlist.store.store import Store
+from castlist.tasks.video_objects import remove_upload
 from profile_aggregator.videos.found_people import drop_people
 
 log = logging.getLogger(__name__)
@@ -67,8 +68,8 @@ class Removals:
         for epoch in _epochs(removal, (key.split(":")[1] for key in await self._store.persons.ids(nobody))):
             await drop_people(self._store, video, epoch)
         if removal.deleted:
-            if removal.object is not None and removal.object.key.startswith(OWN_UPLOADS):
-                await self._objects.delete(removal.object.key)
+            if removal.object is not None:
+                await remove_upload(self._store, self._objects, removal.object)
             await self._forget_runs(removal)
         await self._store.removals.delete(with_id(removal.id))
 
