@@ -126,9 +126,8 @@ def media_of(container: Any, stream: Any, shift: float) -> Media:
     stream.codec_context.thread_type = "NONE"
     # A picture inside may be larger than the container says: its decoder is not to make room for it.
     stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
-    name, codec = container.format.name, stream.codec_context.name
-    # ASF says when pictures are decoded where their codec reorders them in its own way.
-    unstamped = name == "avi" or (name == "asf" and codec in ("h264", "hevc"))
+    # Their timestamps are those of decoding, whatever FFmpeg makes of them.
+    unstamped = container.format.name in ("avi", "asf")
     bare = bool(container.format.flags & av.format.Flags.no_timestamps.value)
     return Media(container, stream, shift, unstamped, bare)
 
