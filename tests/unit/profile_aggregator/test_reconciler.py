@@ -157,13 +157,6 @@ async def _outbox(rounds: Rounds, monkeypatch: pytest.MonkeyPatch) -> None:
     await rounds.servers.stored.outbox.insert(large)
 
 
-async def _deletion(rounds: Rounds, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fails(*_: object) -> None:
-        raise TypeError("a mistake")
-
-    monkeypatch.setattr(reconciler, "sweep_deleted", fails)
-
-
 async def _bell(rounds: Rounds, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fails(*_: object) -> None:
         raise KeyError("a mistake")
@@ -171,7 +164,7 @@ async def _bell(rounds: Rounds, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Reconciler, "_ring_for_waiting", fails)
 
 
-@pytest.mark.parametrize("broken", [_outbox, _deletion, _bell])
+@pytest.mark.parametrize("broken", [_outbox, _bell])
 async def test_a_step_that_fails_stops_no_other(rounds: Rounds, broken: Break, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it is: tasks are announced all the same, round by round."""
     videos = await rounds.open_tasks(3)
@@ -187,12 +180,12 @@ async def test_a_server_that_a_step_misses_is_told_after_the_others(
     """The round counts as postponed, and what could be done is done."""
 
     async def away(*_: object) -> None:
-        raise UnavailableError("S3 is away")
+        raise UnavailableError("MongoDB is away")
 
-    monkeypatch.setattr(reconciler, "sweep_deleted", away)
+    monkeypatch.setattr(Reconciler, "_ring_for_waiting", away)
     videos = await rounds.open_tasks(3)
     rounds.later()
-    with pytest.raises(UnavailableError, match="S3"):
+    with pytest.raises(UnavailableError, match="MongoDB"):
         await rounds.reconciler().run()
     assert sorted(rounds.announced()) == videos
     assert await rounds.servers.stored.tasks.count(eq(TaskRecord.announced, 1)) == 3
