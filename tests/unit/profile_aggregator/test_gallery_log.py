@@ -217,7 +217,7 @@ async def test_an_appearance_of_any_length_is_told_in_parts(monkeypatch: pytest.
     assert_same(folded(world.events())[0], await world.shown())
     monkeypatch.setattr(commit_documents, "PERSONS_OF_A_PART", 1)
     await world.commit("c", *itertools.repeat(0.05, 3))
-    assert max(one.get("parts", 0) for one in world.events()) == 4
+    assert max(one.get("parts", 0) for one in world.events()) == 3
     assert_same(folded(world.events())[0], await world.shown())
 
 

@@ -25,7 +25,7 @@ def tracks_of(found: FacesEncoded) -> list[Track]:
             track.track,
             track.sightings,
             tuple(map(VectorFace.decoded, track.faces)),
-            replace(track.crop, key=crop_key(found.video_id, found.epoch, found.chunk, track.track)),
+            replace(track.crop, key=crop_key(found.video_id, found.epoch, found.chunk, track.track, found.digest)),
         )
         for track in found.tracks
     ]
