@@ -20,7 +20,7 @@ def missing_chunks(planned: int, finished: Iterable[int]) -> list[int]:
 
 def exceeds_limits(received: Iterable[ReceivedPart]) -> bool:
     """Whether a video's results are too many to be put together: no detector finds so many faces."""
-    sizes = [(one.tracks, one.bytes) for one in received]
+    sizes = [(one.tracks or 0, one.bytes or 0) for one in received]
     return sum(tracks for tracks, _ in sizes) > MOST_TRACKS or sum(bytes for _, bytes in sizes) > MOST_RESULT_BYTES
 
 

@@ -13,7 +13,7 @@ from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery
 from query_api.endpoints.replies import none
 
-_PATH = re.compile(ID_PATTERN.removeprefix("^").removesuffix("$") + r"/[0-9]+/[0-9]+-[0-9]+\.jpg")
+_PATH = re.compile(ID_PATTERN.removeprefix("^").removesuffix("$") + r"/[0-9]+/[0-9]+-([0-9a-f]+-)?[0-9]+\.jpg")
 
 
 class Crops:

@@ -172,6 +172,8 @@ CHUNKS = Collection(
             r.ChunkResultRecord.chunk,
             r.ChunkResultRecord.part,
             r.ChunkResultRecord.parts,
+            r.ChunkResultRecord.tracks,
+            r.ChunkResultRecord.bytes,
             r.ChunkResultRecord.id,
         ),
     ),

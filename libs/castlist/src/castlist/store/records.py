@@ -189,13 +189,13 @@ class ResultRun(Record, frozen=True, kw_only=True):
 
 
 class ReceivedPart(Record, frozen=True, kw_only=True):
-    """Of a chunk's result: which part of how many it is, and how large."""
+    """Of a chunk's result: which part of how many it is, and how large (None: it is from before that was written)."""
 
     chunk: int
     part: int
     parts: int
-    tracks: int = 0
-    bytes: int = 0
+    tracks: int | None = None
+    bytes: int | None = None
 
 
 class AttemptsRecord(Record, frozen=True, kw_only=True):
