@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
-from pymongo import MongoClient
+from pymongo import MongoClient, WriteConcern
 
 from castlist.adapters import mongo, s3
 from castlist.adapters.kafka import subscription
@@ -54,6 +54,8 @@ async def documents(request: pytest.FixtureRequest) -> AsyncIterator[Documents]:
     database = request.getfixturevalue("database")
     for collection in COLLECTIONS:
         database[collection.name].delete_many({})
+    # What is read is what a majority has: this waits until it has all of the above.
+    database.get_collection(COLLECTIONS[0].name, write_concern=WriteConcern("majority")).delete_many({})
     real = mongo.connect(os.environ["MONGO_URL"], database.name)
     yield real
     real.close()

@@ -176,8 +176,8 @@ class ChunkResultRecord(Record, frozen=True, kw_only=True):
     chunk: int
     part: int
     parts: int
-    tracks: int = 0
-    bytes: int = 0
+    tracks: int | None = None
+    bytes: int | None = None
     event: str
     at: datetime
 
