@@ -7,9 +7,11 @@ import contextlib
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
+from castlist.contract.errors import PermanentError
 from castlist.contract.ids import run_key
-from castlist.messaging.delivery import reason_of
+from castlist.messaging.delivery import attempted, reason_of
 from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.ports.errors import UnavailableError
 from castlist.ports.messages import Publisher
@@ -36,7 +38,6 @@ _WAITING = timedelta(seconds=5)
 _LONGEST = timedelta(hours=1)
 _MOST_DOUBLINGS = 12
 _AT_A_TIME = 200
-_TRIES = 3
 _IS_OPEN = one_of(TaskRecord.status, lifecycle.OPEN)
 _AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)
 """In the place of a time: due, even if something has just happened to the task."""
@@ -136,17 +137,13 @@ class Reconciler:
             await self._store.tasks.update(claimed, former)
 
     async def _announce_or_fail(self, task: TaskRecord, now: datetime) -> None:
-        reason = ""
-        for attempt in range(1, _TRIES + 1):
-            try:
-                await self._announce(task, now)
-                return
-            except UnavailableError:
-                raise
-            except Exception as error:
-                log.exception("handler_failed", extra={"task": task.id, "attempt": attempt})
-                reason = reason_of(error)
-        await self._videos.failed(task.video_id, task.epoch, reason)
+        async def fail(error: Exception) -> None:
+            await self._videos.failed(task.video_id, task.epoch, reason_of(error))
+
+        try:
+            await attempted(partial(self._announce, task, now), fail, {"task": task.id})
+        except PermanentError as error:
+            await fail(error)
 
     async def _announce(self, task: TaskRecord, now: datetime) -> None:
         video = await self._store.videos.get(task.video_id)

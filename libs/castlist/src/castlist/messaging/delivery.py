@@ -14,7 +14,7 @@ from castlist.contract.errors import PermanentError
 from castlist.contract.events import Event
 from castlist.contract.topics import Topic
 from castlist.contract.values import in_short
-from castlist.ports.errors import TooLargeError
+from castlist.ports.errors import TooLargeError, UnavailableError
 from castlist.ports.messages import Message, Publisher
 from castlist.retry import retry_while_unavailable
 from castlist.service.json_logging import about
@@ -66,7 +66,8 @@ async def deliver(
     with about(video=getattr(event, "video_id", None), epoch=getattr(event, "epoch", None)):
         try:
             told = {"event": event.event, "event_id": event.event_id}
-            await attempted(lambda: handler.handle(event), lambda error: _fail(event, error, handler), told)
+            handle = retry_while_unavailable(handler.handle)
+            await attempted(lambda: handle(event), lambda error: _fail(event, error, handler), told)
         except PermanentError as error:
             await _dead_letter(message, topic, publisher, str(error))
 
@@ -76,16 +77,15 @@ async def attempted(
     surrender: Callable[[Exception], Awaitable[None]],
     told: Mapping[str, object],
 ) -> None:
-    """`step`, tried a few times where it fails over a mistake of ours, which `surrender` gets in the end. Servers that
-    are away are waited for.
+    """`step`, tried a few times where it fails over a mistake of ours, which `surrender` gets in the end.
 
-    PermanentError of either, and PostponedError, are raised; `told` is logged with the others.
+    UnavailableError and PermanentError of either, and PostponedError, are raised; `told` is logged with the others.
     """
     for attempt in range(1, _TRIES + 1):
         try:
-            await retry_while_unavailable(step)()
+            await step()
             return
-        except (PermanentError, PostponedError):
+        except (PermanentError, PostponedError, UnavailableError):
             raise
         except Exception as error:
             log.exception("handler_failed", extra={**told, "attempt": attempt})
