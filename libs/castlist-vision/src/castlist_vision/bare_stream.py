@@ -6,6 +6,8 @@ A stream can be decoded from its start points only: keyframes of which it is kno
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from castlist_vision.nal_units import unit_positions
+
 # Their parsers call pictures keyframes that need the ones before.
 _ONE_START = {"h261", "h263"}
 # Of units by type: after which nothing before is needed, and which follow a keyframe but are shown before it.
@@ -84,8 +86,6 @@ def _leads(packet: Any, start: Any) -> bool:
 
 
 def _units(packet: Any) -> Iterator[bytes]:
+    """The header of each."""
     data = bytes(packet)
-    at = data.find(b"\x00\x00\x01")
-    while 0 <= at < len(data) - 5:
-        yield data[at + 3 : at + 5]
-        at = data.find(b"\x00\x00\x01", at + 3)
+    return (data[position : position + 2] for position in unit_positions(data))

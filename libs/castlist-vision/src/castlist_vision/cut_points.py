@@ -1,6 +1,7 @@
 """Where in a file another file begins that was joined to it: places in its bytes from which it can be opened anew."""
 
 import mmap
+from collections.abc import Iterable
 from pathlib import Path
 
 # How far before its first picture the tables of a transport stream are looked for; they come ten times a second.
@@ -66,22 +67,27 @@ def _found(position: int) -> int | None:
 def _tables_before(content: mmap.mmap, picture: int) -> int | None:
     """The programme tables (PID 0) nearest before a packet."""
     for size, ahead in _TS_PACKETS:
-        for start in range(picture - size, max(-1, picture - _TABLES_WITHIN), -size):
-            head = content[start + ahead : start + ahead + 3]
-            if head[:1] != b"G":
-                break
-            if head[1] & 0x5F == 0x40 and head[2] == 0:
-                return start
+        starts = range(picture - size, max(-1, picture - _TABLES_WITHIN), -size)
+        if (start := _tables(content, starts, ahead)) is not None:
+            return start
     return None
 
 
 def _tables_after(content: mmap.mmap, end: int) -> int | None:
     for size, ahead in _TS_PACKETS:
         first = -(-end // size) * size
-        for start in range(first, min(first + _TABLES_WITHIN, len(content) - size), size):
-            head = content[start + ahead : start + ahead + 3]
-            if head[:1] != b"G":
-                break
-            if head[1] & 0x5F == 0x40 and head[2] == 0:
-                return start
+        starts = range(first, min(first + _TABLES_WITHIN, len(content) - size), size)
+        if (start := _tables(content, starts, ahead)) is not None:
+            return start
+    return None
+
+
+def _tables(content: mmap.mmap, starts: Iterable[int], ahead: int) -> int | None:
+    """The first of these packets that holds programme tables; None where one before it is no packet."""
+    for start in starts:
+        head = content[start + ahead : start + ahead + 3]
+        if head[:1] != b"G":
+            return None
+        if head[1] & 0x5F == 0x40 and head[2] == 0:
+            return start
     return None

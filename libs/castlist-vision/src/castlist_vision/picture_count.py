@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-_START = b"\x00\x00\x01"
+from castlist_vision.nal_units import unit_positions
+
 # Of what the packets hold so much must come out, or be left out on purpose.
 _ENOUGH = 0.99
 _FIELDS = 0.75
@@ -56,30 +57,15 @@ def _mpeg4_hidden(head: memoryview) -> bool:
     return len(head) <= 8  # stands for a picture that came in the packet before
 
 
-def _units(head: memoryview, prefix: int) -> Any:
-    """Where each unit of H.264 or HEVC begins: behind its length, or behind a start code."""
-    if prefix:
-        position, length = 0, len(head)
-        while position + prefix < length:
-            yield position + prefix
-            position += prefix + int.from_bytes(head[position : position + prefix], "big")
-        return
-    content = bytes(head)
-    position = content.find(_START)
-    while 0 <= position < len(content) - 4:
-        yield position + 3
-        position = content.find(_START, position + 3)
-
-
 def _h264_unneeded(head: memoryview, prefix: int) -> bool:
-    for position in _units(head, prefix):
+    for position in unit_positions(head, prefix):
         if head[position] & 0x1F in (1, 2, 5):
             return not head[position] & 0x60
     return False
 
 
 def _hevc_unneeded(head: memoryview, prefix: int) -> bool:
-    for position in _units(head, prefix):
+    for position in unit_positions(head, prefix):
         kind = int(head[position]) >> 1 & 0x3F
         if kind < 32:
             return kind < 16 and kind % 2 == 0
