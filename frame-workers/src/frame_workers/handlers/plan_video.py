@@ -12,6 +12,7 @@ from castlist.contract.events import Event, VideoPlanned, VideoRejected, VideoUp
 from castlist.contract.ids import event_id, plan_key, run_key, task_id
 from castlist.contract.values import AnalysisSettings, StoredObject, in_short
 from castlist.contract.video_warnings import as_warning
+from castlist.messaging.delivery import reason_of
 from castlist.messaging.fair_queue import Turn
 from castlist.ports.errors import AlreadyExistsError, ObjectForbiddenError, ObjectMissingError
 from castlist.retry import retry_while_unavailable
@@ -69,7 +70,7 @@ class PlanVideo:
     async def fail(self, uploaded: Event, error: Exception) -> None:
         """Reject a video over a mistake of ours."""
         assert isinstance(uploaded, VideoUploaded)
-        rejected = VideoRejectedError("internal", f"{type(error).__name__}: {error}"[:500], dead_letter=True)
+        rejected = VideoRejectedError("internal", reason_of(error), dead_letter=True)
         await self._report_rejection(uploaded, rejected)
 
     @retry_while_unavailable

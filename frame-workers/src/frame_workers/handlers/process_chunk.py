@@ -12,6 +12,7 @@ from castlist.contract.errors import PermanentError
 from castlist.contract.events import ChunkFailed, ChunkPlanned, Event
 from castlist.contract.ids import chunk_key, crops_prefix, event_id, run_key, task_id
 from castlist.contract.values import in_short
+from castlist.messaging.delivery import reason_of
 from castlist.messaging.fair_queue import Turn
 from castlist.ports.errors import ObjectForbiddenError, ObjectMissingError
 from castlist.retry import retry_while_unavailable
@@ -76,7 +77,7 @@ class ProcessChunk:
     async def fail(self, chunk: Event, error: Exception) -> None:
         """Fail a chunk over a mistake of ours."""
         assert isinstance(chunk, ChunkPlanned)
-        failure = ChunkFailure("internal", f"{type(error).__name__}: {error}"[:500], dead_letter=True)
+        failure = ChunkFailure("internal", reason_of(error), dead_letter=True)
         await self._report_failure(chunk, failure)
 
     @retry_while_unavailable

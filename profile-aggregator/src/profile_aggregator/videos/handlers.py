@@ -224,7 +224,7 @@ class VideoHandlers:
         if exceeds_limits(received):
             await self._fail(video_id, epoch, _TOO_MUCH)
             return
-        pending = await self._store.pending.get(run) or await self._find_people(plan, video_id, epoch)
+        pending = await self._store.pending.get(run) or await self._find_people(plan, received, video_id, epoch)
         if pending is not None:
             await self._announce_people(video_id, epoch, pending)
 
@@ -241,9 +241,11 @@ class VideoHandlers:
             )
         )
 
-    async def _find_people(self, plan: PlanRecord, video_id: str, epoch: int) -> PendingVideo | None:
+    async def _find_people(
+        self, plan: PlanRecord, received: Sequence[ReceivedPart], video_id: str, epoch: int
+    ) -> PendingVideo | None:
         order = [ascending(ChunkResultRecord.chunk), ascending(ChunkResultRecord.part)]
-        whole = whole_results(await self._received(plan))
+        whole = whole_results(received)
         stored = await self._store.chunks.find(_planned_results(plan), sort=order)
         stored = [one for one in stored if whole.get(one.chunk) == digest_in(one.id)]
         try:
