@@ -17,35 +17,25 @@ import contextlib
 import itertools
 import json
 import statistics
-import struct
 import sys
 import tempfile
 import threading
 import time
-import uuid
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
-from machine import Pressure, at_rest
+from machine import Pressure, at_rest, watched
 from own_stack import own_stack
 
 from testkit import hostile  # of the tests
 from testkit.api import FINAL, Api, new_gallery
-from testkit.clips import two_people, write
+from testkit.clips import in_other_bytes, two_people, write
 from testkit.running_stack import RunningStack
 
 PROMISE = 2.0
 MB = 1024 * 1024
-
-
-def another(data: bytes, path: Path) -> Path:
-    """The same file in other bytes: what follows its end is passed over by those who read it."""
-    path.write_bytes(data + struct.pack(">I4s", 24, b"free") + uuid.uuid4().bytes)
-    return path
 
 
 class Attack:
@@ -71,7 +61,7 @@ class Attack:
         while not self._over.is_set():
             while len(running) < self._at_once:
                 name, data = next(self._files)
-                answer = self._api.upload(another(data, self._folder / name), self._gallery)
+                answer = self._api.upload(in_other_bytes(data, self._folder / name), self._gallery)
                 if answer.status_code == 202:
                     running[answer.json()["task_id"]] = name
                 else:
@@ -85,7 +75,7 @@ class Attack:
 
 
 class Memory:
-    """Peaks of resident memory while inside, in MB."""
+    """Peaks of resident memory as far as it was looked at, in MB."""
 
     def __init__(self, stack: RunningStack) -> None:
         self.child = self.service = self.together = 0.0
@@ -98,23 +88,6 @@ class Memory:
         self.service = max(self.service, _resident(self._service))
         self.together = max(self.together, sum(children) + _resident(self._service))
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Look, four times a second."""
-        over = threading.Event()
-
-        def watch() -> None:
-            while not over.wait(0.25):
-                self.look()
-
-        thread = threading.Thread(target=watch)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-
 
 def _resident(process: psutil.Process) -> float:
     with contextlib.suppress(psutil.Error):
@@ -126,7 +99,7 @@ def took(api: Api, clip: bytes, folder: Path, count: int) -> list[float]:
     """Seconds for each of so many clips."""
     seconds = []
     for number in range(count):
-        accepted = api.submit(another(clip, folder / f"plain-{number}.mp4"), new_gallery("plain"))
+        accepted = api.submit(in_other_bytes(clip, folder / f"plain-{number}.mp4"), new_gallery("plain"))
         began = time.monotonic()
         while (task := api.task(accepted["task_id"]))["status"] not in FINAL:
             time.sleep(0.05)
@@ -149,7 +122,7 @@ def measure(stack: RunningStack, files: dict[str, bytes], clip: bytes, clips: in
                     attack = inside.enter_context(Attack(api, files, folder, at_once))
                     time.sleep(3)  # until they are at work
                 pressure, memory = Pressure(), Memory(stack)
-                with memory.watched():
+                with watched(memory.look):
                     rows[row] = took(api, clip, folder, clips)
                 peaks[row] = memory
                 print(f"{row}: {pressure}", flush=True)

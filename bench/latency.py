@@ -18,7 +18,6 @@ import asyncio
 import json
 import random
 import statistics
-import struct
 import sys
 import tempfile
 import time
@@ -34,7 +33,7 @@ from castlist.contract.ids import run_key
 from castlist.store.query import eq
 from castlist.store.records import ChunkResultRecord
 from castlist_client.client import Client
-from testkit.clips import two_people, write  # of the tests
+from testkit.clips import in_other_bytes, two_people, write  # of the tests
 from testkit.running_stack import RunningStack, connected, whole_topic
 
 PROMISE = 1.0
@@ -137,12 +136,6 @@ async def trace(stack: RunningStack, seen: list[Followed]) -> list[list[float]]:
     return moments
 
 
-def another(clip: bytes, path: Path) -> Path:
-    """The same pictures in other bytes: a box that players skip."""
-    path.write_bytes(clip + struct.pack(">I4s", 24, b"free") + uuid.uuid4().bytes)
-    return path
-
-
 def show(moments: list[list[float]]) -> dict[str, Any]:
     """The table; what is to be kept of it."""
     totals = [one[-1] - one[0] for one in moments]
@@ -192,7 +185,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="castlist-bench-clips-") as name:
         folder = Path(name)
         clip = write(folder / "clip.mp4", two_people(1.0)).read_bytes()
-        clips = [another(clip, folder / f"{number}.mp4") for number in range(asked.runs + WARM_UP)]
+        clips = [in_other_bytes(clip, folder / f"{number}.mp4") for number in range(asked.runs + WARM_UP)]
         with own_stack("latency", 2) as stack:
             moments = asyncio.run(measure(stack, clips))
     figures = show(moments)

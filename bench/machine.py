@@ -1,7 +1,10 @@
 """What the machine does beside a bench: a figure taken while other processes are at work says little."""
 
 import os
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _PRESSURE = {"a core": Path("/proc/pressure/cpu"), "the disk": Path("/proc/pressure/io")}
@@ -11,6 +14,24 @@ def at_rest() -> str:
     """What it does before we begin: its cores, and the load of the last minutes."""
     loads = " ".join(f"{load:.2f}" for load in os.getloadavg())
     return f"{len(os.sched_getaffinity(0))} cores, load before: {loads} (1, 5, 15 min), at {time.strftime('%H:%M')}"
+
+
+@contextmanager
+def watched(look: Callable[[], None]) -> Iterator[None]:
+    """Call `look` four times a second while inside, on a thread of its own."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.25):
+            look()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 class Pressure:

@@ -13,22 +13,19 @@ import asyncio
 import json
 import statistics
 import tempfile
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 import psutil
 from aiokafka import AIOKafkaProducer
-from machine import at_rest
+from machine import at_rest, watched
 from own_stack import own_stack
 
 from castlist.clock import now_utc
@@ -53,7 +50,7 @@ class Busy:
 
 
 class Largest:
-    """The largest process below the supervisor while inside, in MB."""
+    """The largest process of ours below the supervisor as far as it was looked at, in MB."""
 
     def __init__(self, stack: RunningStack) -> None:
         self._root = psutil.Process(stack.pid("profile-aggregator")).parent()
@@ -68,23 +65,6 @@ class Largest:
                     self.mb = max(self.mb, process.memory_info().rss >> 20)
             except psutil.Error:
                 continue
-
-    @contextmanager
-    def looking(self) -> Iterator[None]:
-        """Twice a second."""
-        stop = threading.Event()
-
-        def watch() -> None:
-            while not stop.wait(0.5):
-                self.look()
-
-        thread = threading.Thread(target=watch)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
 
 
 def conference(stack: RunningStack, api: Api, folder: Path) -> Busy:
@@ -108,7 +88,7 @@ def film(stack: RunningStack, api: Api, folder: Path) -> Busy:
             tiles = [faces[(number + 7 * tile) % len(faces)] for tile in range(25)]
             yield np.vstack([np.hstack(tiles[row : row + 5]) for row in range(0, 25, 5)])
 
-    return uploaded(api, written(folder / "film.mp4", pictures(), Fraction(5)), "film")
+    return uploaded(api, written(folder / "film.mp4", pictures(), 5), "film")
 
 
 def still(stack: RunningStack, api: Api, folder: Path) -> Busy:
@@ -164,19 +144,9 @@ def message(stack: RunningStack, api: Api, folder: Path) -> Busy:
     return Busy(lambda: ended(api, task_id(video.video_id, 1)))
 
 
-def written(path: Path, pictures: Iterator[Any], rate: Fraction) -> Path:
-    """H.264, one keyframe in 15 s."""
-    with av.open(str(path), "w") as media:
-        stream: Any = media.add_stream("libx264", rate, options={"preset": "ultrafast", "crf": "24"})
-        stream.pix_fmt, stream.codec_context.gop_size = "yuv420p", max(1, int(15 * rate))
-        for number, picture in enumerate(pictures):
-            if number == 0:
-                stream.height, stream.width = picture.shape[:2]
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-            frame.pts, frame.time_base = number, 1 / rate
-            media.mux(stream.encode(frame))
-        media.mux(stream.encode(None))
-    return path
+def written(path: Path, pictures: Iterable[Any], rate: int | Fraction) -> Path:
+    """H.264, a keyframe every 15 s."""
+    return clips.write(path, pictures, options={"preset": "ultrafast", "crf": "24"}, rate=rate, gop=int(15 * rate))
 
 
 def uploaded(api: Api, path: Path, purpose: str) -> Busy:
@@ -221,7 +191,7 @@ def main() -> None:
         print(f"{'by itself':12}{alone:10.2f} s{1:7.1f}", flush=True)
         for kind in asked.only.split(","):
             largest, started = Largest(stack), time.monotonic()
-            with largest.looking():
+            with watched(largest.look):
                 busy = KINDS[kind](stack, api, folder)
                 beside = [plain(api, folder) for _ in range(asked.plain)]
                 end = busy.end()

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from castlist.contract.box import Box
 from castlist.contract.commands import RenameProfile
 from castlist.contract.events import ProfileCreated, TaskFinished
-from castlist.contract.values import Crop, FrameSize, StoredObject
+from castlist.contract.values import StoredObject
 from castlist.ports.documents import Documents
 from castlist.store import outbox
 from castlist.store.migrations import STEPS, migrate
@@ -21,7 +21,6 @@ from castlist.store.records import (
     PendingCommand,
     PendingRecord,
     PendingVideo,
-    PersonRecord,
     ResolvedCancelRecord,
     TopicsRecord,
 )
@@ -30,24 +29,9 @@ from castlist_identity.domain import SightedAt
 from profile_aggregator.commits.removals import removal
 from profile_aggregator.videos.conversions import places_of
 from testkit.examples import example
+from testkit.stored import PERSON
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-PERSON = PersonRecord(
-    id="",
-    gallery="g",
-    video_id="v",
-    epoch=1,
-    n=0,
-    mean=bytes(512),
-    variance=0.1,
-    faces=3,
-    segments=((0.0, 1.5),),
-    seconds=1.5,
-    first_seen=0.0,
-    last_seen=1.5,
-    crop=Crop("crops/v/1/0-0.jpg", 0.5, Box(1, 2, 3, 4), FrameSize(640, 480), 0.5),
-    apart=(1,),
-)
 PLACES = ((8, 0), (7, 1), (7, 0))
 RENAME = {"event": "RenameProfile", "event_id": "r", "gallery": "g", "profile_id": "p", "name": "Ada"}
 

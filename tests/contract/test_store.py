@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from castlist.contract.bounds import LARGEST_DOCUMENT
 from castlist.contract.box import Box
-from castlist.contract.values import AnalysisSettings, Crop, FrameSize, GallerySettings, StoredObject
+from castlist.contract.values import AnalysisSettings, GallerySettings, StoredObject
 from castlist.ports.documents import Documents
 from castlist.ports.errors import AlreadyExistsError, DocumentTooLargeError
 from castlist.store import pending, records
@@ -50,7 +50,6 @@ from castlist.store.records import (
     PendingRecluster,
     PendingRecord,
     PendingVideo,
-    PersonRecord,
     ProfileRecord,
     Record,
     ShownAppearance,
@@ -80,22 +79,6 @@ VIDEO = VideoRecord(
     created_at=NOW,
     latest_epoch=1,
     latest_task_id="t",
-)
-PERSON = PersonRecord(
-    id="v:1:0",
-    gallery="g",
-    video_id="v",
-    epoch=1,
-    n=0,
-    mean=bytes(512),
-    variance=0.1,
-    faces=3,
-    segments=((0.0, 1.5), (2.0, 3.0)),
-    seconds=2.5,
-    first_seen=0.0,
-    last_seen=3.0,
-    crop=Crop("crops/v/1/0-0.jpg", 0.5, Box(1, 2, 3, 4), FrameSize(640, 480), 0.5),
-    apart=(1, 2),
 )
 
 KINDS: list[tuple[Collection[Any], type[Record]]] = [

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
@@ -16,6 +16,7 @@ from castlist.adapters.mongo import MongoDocuments
 from castlist.contract.commands import CancelVideo
 from castlist.contract.events import ChunkFailed, ChunkPlanned, ChunkProgressed, Event, VideoUploaded
 from castlist.contract.ids import task_id
+from castlist.ports.documents import Documents
 from castlist.ports.errors import UnavailableError
 from castlist.service.openapi import openapi
 from castlist.service.operations import application
@@ -113,7 +114,7 @@ class Services:
     """All four, in this process, on one database."""
 
     def __init__(self, documents: RecordedQueries, folder: Path) -> None:
-        self.servers = InMemory(documents=documents)
+        self.servers = InMemory(documents=cast("Documents", documents))
         self._done: set[str] = set()
         servers = self.servers
         store, objects, publisher, clock = servers.store, servers.objects, servers.publisher, servers.clock

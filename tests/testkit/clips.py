@@ -5,7 +5,9 @@ import functools
 import math
 import os
 import shutil
+import struct
 import tempfile
+import uuid
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -53,7 +55,7 @@ def write(
     codec: str = "libx264",
     *,
     pix_fmt: str = "yuv420p",
-    rate: int = 25,
+    rate: int | Fraction = 25,
     options: Mapping[str, str] | None = None,
     container_options: Mapping[str, str] | None = None,
     start: float = 0.0,
@@ -80,6 +82,12 @@ def write(
             frame.pts, frame.time_base = number + round(start * rate), Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return path
+
+
+def in_other_bytes(clip: bytes, path: Path) -> Path:
+    """The same pictures, and another video: a box is put behind the end, which players skip."""
+    path.write_bytes(clip + struct.pack(">I4s", 24, b"free") + uuid.uuid4().bytes)
     return path
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from castlist.ports.documents import Change, Document, Documents, Where
+from castlist.ports.documents import Change, Document, Where
 from castlist.store import store as tables
 from castlist.store.collections import COLLECTIONS
 from testkit.source import modules, tree
@@ -45,8 +45,8 @@ class Query:
         return asked
 
 
-class RecordedQueries(Documents):
-    """`documents`, noting every query that is not about one `_id`."""
+class RecordedQueries:
+    """`documents`, noting every query that is not about one `_id`; the rest goes through as it is."""
 
     def __init__(self, documents: Any, queries: list[Query] | None = None) -> None:
         self._documents = documents
@@ -58,10 +58,6 @@ class RecordedQueries(Documents):
     def _note(self, collection: str, where: Where, **more: Any) -> None:
         asked = {"sort": (), "fields": (), "limit": 0, **more}
         self.queries.append(Query(collection, where, site=_asked_from(), **asked))
-
-    async def get(self, collection: str, id: str) -> Document | None:
-        found: Document | None = await self._documents.get(collection, id)
-        return found
 
     async def find(
         self,
@@ -84,12 +80,6 @@ class RecordedQueries(Documents):
         self._note(collection, where)
         return dict(await self._documents.count_by(collection, where, field))
 
-    async def insert(self, collection: str, document: Document) -> None:
-        await self._documents.insert(collection, document)
-
-    async def insert_many(self, collection: str, documents: Sequence[Document]) -> None:
-        await self._documents.insert_many(collection, documents)
-
     async def update(self, collection: str, where: Where, change: Change, *, upsert: bool = False) -> Document | None:
         self._note(collection, where)
         found: Document | None = await self._documents.update(collection, where, change, upsert=upsert)
@@ -99,25 +89,13 @@ class RecordedQueries(Documents):
         self._note(collection, where)
         return int(await self._documents.update_many(collection, where, change))
 
-    async def update_each(self, collection: str, changes: Mapping[str, Change]) -> None:
-        await self._documents.update_each(collection, changes)
-
-    async def replace(self, collection: str, document: Document) -> None:
-        await self._documents.replace(collection, document)
-
-    async def replace_many(self, collection: str, documents: Sequence[Document]) -> None:
-        await self._documents.replace_many(collection, documents)
-
     async def delete(self, collection: str, where: Where) -> int:
         self._note(collection, where)
         return int(await self._documents.delete(collection, where))
 
-    async def transaction(self, body: Callable[[Documents], Awaitable[T]]) -> T:
+    async def transaction(self, body: Callable[[Any], Awaitable[T]]) -> T:
         result: T = await self._documents.transaction(lambda inner: body(RecordedQueries(inner, self.queries)))
         return result
-
-    async def ping(self) -> None:
-        await self._documents.ping()
 
 
 def _asked_from() -> Site:

@@ -27,6 +27,22 @@ from castlist.tasks import lifecycle, registration
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 NOT_A_VIDEO = TaskError("not_a_video", "This is text.")
+PERSON = PersonRecord(
+    id="v:1:0",
+    gallery="g",
+    video_id="v",
+    epoch=1,
+    n=0,
+    mean=bytes(512),
+    variance=0.1,
+    faces=3,
+    segments=((0.0, 1.5), (2.0, 3.0)),
+    seconds=2.5,
+    first_seen=0.0,
+    last_seen=3.0,
+    crop=Crop("crops/v/1/0-0.jpg", 0.5, Box(1, 2, 3, 4), FrameSize(640, 480), 0.5),
+    apart=(1, 2),
+)
 
 
 @dataclass
