@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from stages import work
 
 from castlist.service.settings import Settings
-from castlist_vision.encoder import AGREEMENT, DlibEncoder, Encoder, check_chip
-from castlist_vision.geometry import Colour
-from castlist_vision.onnx_encoder import OnnxEncoder
+from castlist_vision.faces.encoder import AGREEMENT, DlibEncoder, Encoder, check_chip
+from castlist_vision.faces.onnx_encoder import OnnxEncoder
+from castlist_vision.frames.geometry import Colour
 
 BATCH = 8
 

@@ -194,7 +194,7 @@ def worked_through(clips: Path) -> Tracks:
     from stages import tracks, warm_up, work  # loads every model
 
     from castlist.service.settings import Settings
-    from castlist_vision.encoder import make_encoder
+    from castlist_vision.faces.encoder import make_encoder
 
     encoder = make_encoder("onnx", Settings().castlist_cache)
     warm_up(encoder)
@@ -203,8 +203,8 @@ def worked_through(clips: Path) -> Tracks:
 
 def without_stages(clips: Path, labels: Labels) -> dict[str, float]:
     """F of the pipeline where a stage leaves something out."""
-    from castlist_vision import face_tracking
-    from castlist_vision.scene_cuts import CutFinder
+    from castlist_vision.faces import face_tracking
+    from castlist_vision.frames.scene_cuts import CutFinder
 
     def no_cut(*_: Any) -> bool:
         return False

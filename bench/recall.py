@@ -35,10 +35,10 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 from castlist.contract.values import AnalysisSettings
 from castlist.service.settings import Settings
 from castlist_identity.video_people import people_of_video
-from castlist_vision import face_tracking
-from castlist_vision.changed_regions import ChangedRegionFinder
-from castlist_vision.detector import FaceDetector
-from castlist_vision.encoder import Encoder, make_encoder
+from castlist_vision.faces import face_tracking
+from castlist_vision.faces.detector import FaceDetector
+from castlist_vision.faces.encoder import Encoder, make_encoder
+from castlist_vision.frames.changed_regions import ChangedRegionFinder
 from deploy.commands.sample import make_clips
 from testkit.clips import write  # of the tests
 

@@ -21,7 +21,7 @@ from throughput import decode_only
 
 from castlist.service.settings import Settings
 from castlist_identity.video_people import people_of_video
-from castlist_vision.encoder import Encoder, make_encoder
+from castlist_vision.faces.encoder import Encoder, make_encoder
 
 HEIGHTS = (1080, 2160)
 

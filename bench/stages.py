@@ -12,13 +12,13 @@ from castlist_identity.auto_distance import auto_distance
 from castlist_identity.domain import GalleryPerson, Track
 from castlist_identity.partition import partition
 from castlist_identity.video_people import people_of_video
-from castlist_vision.alignment import align
 from castlist_vision.chunk_pipeline import ChunkResult, analyse_chunk
-from castlist_vision.chunk_plan import Chunk, plan_chunks
-from castlist_vision.detector import FaceDetector
-from castlist_vision.encoder import Encoder, check_chip
-from castlist_vision.face_crop import FaceCrop
-from castlist_vision.probe import probe
+from castlist_vision.faces.alignment import align
+from castlist_vision.faces.detector import FaceDetector
+from castlist_vision.faces.encoder import Encoder, check_chip
+from castlist_vision.faces.face_crop import FaceCrop
+from castlist_vision.reading.chunk_plan import Chunk, plan_chunks
+from castlist_vision.reading.probe import probe
 
 
 def warm_up(encoder: Encoder) -> None:

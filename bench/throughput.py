@@ -23,15 +23,15 @@ from stages import people, tracks, warm_up, work
 from castlist.contract.values import AnalysisSettings
 from castlist.service.settings import Settings
 from castlist_identity.domain import Track
-from castlist_vision import face_tracking
-from castlist_vision.best_faces import BestFaces
-from castlist_vision.chunk_plan import Chunk
-from castlist_vision.decode import ChunkDecoder
-from castlist_vision.detector import FaceDetector
-from castlist_vision.encoder import Encoder, make_encoder
-from castlist_vision.frame import Frame
-from castlist_vision.scene_cuts import CutFinder
-from castlist_vision.track_continuity import TrackContinuity
+from castlist_vision.faces import face_tracking
+from castlist_vision.faces.best_faces import BestFaces
+from castlist_vision.faces.detector import FaceDetector
+from castlist_vision.faces.encoder import Encoder, make_encoder
+from castlist_vision.faces.track_continuity import TrackContinuity
+from castlist_vision.frames.frame import Frame
+from castlist_vision.frames.scene_cuts import CutFinder
+from castlist_vision.reading.chunk_plan import Chunk
+from castlist_vision.reading.decode import ChunkDecoder
 
 SHORT = 4.0
 FRAME_RATE = 30

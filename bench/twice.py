@@ -27,7 +27,7 @@ from stages import tracks, warm_up, work
 from castlist.service.settings import Settings
 from castlist_identity.told_apart import ToldApart
 from castlist_identity.video_people import PeopleSettings, people_of_video
-from castlist_vision.encoder import Encoder, make_encoder
+from castlist_vision.faces.encoder import Encoder, make_encoder
 
 Picture = NDArray[np.uint8]
 RATE, DELAY = 25, 10

@@ -18,7 +18,7 @@ from castlist.store.query import plain
 from castlist.store.records import ChunkResultRecord, ChunkSpan, PlanRecord, TaskError, TaskRecord
 from castlist.store.store import Store
 from castlist_identity.appearance import Presence, appearance_of
-from castlist_vision.chunk_plan import plan_chunks
+from castlist_vision.reading.chunk_plan import plan_chunks
 from testkit.examples import AT, example
 
 ID = "v" * 128

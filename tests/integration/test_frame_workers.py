@@ -27,7 +27,7 @@ from castlist.store.query import set_to, with_id
 from castlist.store.records import AttemptsRecord, ChunkResultRecord, ChunkSpan, GalleryRecord, PlanRecord
 from castlist.store.store import Store
 from castlist.tasks import cancels, lifecycle, registration
-from castlist_vision.encoder import make_encoder
+from castlist_vision.faces.encoder import make_encoder
 from testkit import clips
 from testkit.api import new_gallery
 from testkit.eventually import eventually_async

@@ -17,13 +17,13 @@ from castlist.contract.vectors import VectorFace
 from castlist.service.settings import Settings
 from castlist_identity.video_people import PeopleSettings
 from castlist_vision.chunk_pipeline import analyse_chunk
-from castlist_vision.chunk_plan import Chunk, plan_chunks
-from castlist_vision.detector import FaceDetector
-from castlist_vision.encoder import AGREEMENT, DlibEncoder
-from castlist_vision.face_tracking import FoundTrack
-from castlist_vision.geometry import Colour
-from castlist_vision.onnx_encoder import OnnxEncoder
-from castlist_vision.probe import probe
+from castlist_vision.faces.detector import FaceDetector
+from castlist_vision.faces.encoder import AGREEMENT, DlibEncoder
+from castlist_vision.faces.face_tracking import FoundTrack
+from castlist_vision.faces.onnx_encoder import OnnxEncoder
+from castlist_vision.frames.geometry import Colour
+from castlist_vision.reading.chunk_plan import Chunk, plan_chunks
+from castlist_vision.reading.probe import probe
 from deploy.commands.sample import CLIPS, WIDTH, expected
 from testkit import clips
 

@@ -20,7 +20,7 @@ from stages import tracks, work
 from castlist.service.settings import Settings
 from castlist_identity.domain import VideoPerson
 from castlist_identity.video_people import people_of_video
-from castlist_vision.encoder import Encoder, make_encoder
+from castlist_vision.faces.encoder import Encoder, make_encoder
 from testkit import clips
 
 pytestmark = pytest.mark.stack  # for the sample alone, whose pictures are fetched with the servers

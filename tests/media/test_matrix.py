@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from castlist_vision.chunk_plan import Chunk, chunks_between
-from castlist_vision.decode import ChunkDecoder
-from castlist_vision.probe import Probe, probe
+from castlist_vision.reading.chunk_plan import Chunk, chunks_between
+from castlist_vision.reading.decode import ChunkDecoder
+from castlist_vision.reading.probe import Probe, probe
 from testkit.ffmpeg_command import HEIGHT, WIDTH, Shown
 from testkit.matrix_table import Table
 from testkit.media_cells import Cell, Made, cells, make

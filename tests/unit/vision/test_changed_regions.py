@@ -3,8 +3,8 @@
 import numpy as np
 
 from castlist.contract.box import Box
-from castlist_vision.changed_regions import ChangedRegionFinder
-from castlist_vision.geometry import Gray
+from castlist_vision.frames.changed_regions import ChangedRegionFinder
+from castlist_vision.frames.geometry import Gray
 
 SMALLEST = 60.0
 RANDOM = np.random.default_rng(2)

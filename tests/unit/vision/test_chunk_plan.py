@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from castlist_vision.chunk_plan import Chunk, plan_chunks
+from castlist_vision.reading.chunk_plan import Chunk, plan_chunks
 
 seconds = st.floats(min_value=0, max_value=4000, allow_nan=False)
 

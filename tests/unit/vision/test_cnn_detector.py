@@ -8,8 +8,8 @@ import dlib
 import numpy as np
 import pytest
 
-from castlist_vision import cnn_detector as cnn
-from castlist_vision.cnn_detector import LARGEST, SHARED, pieces, run_cnn
+from castlist_vision.faces import cnn_detector as cnn
+from castlist_vision.faces.cnn_detector import LARGEST, SHARED, pieces, run_cnn
 
 
 class SquareNetwork:

@@ -10,8 +10,8 @@ import pytest
 from av.format import ContainerFormat
 
 from castlist.media.containers import CONTAINERS, ENOUGH, container_of
-from castlist_vision.chunk_plan import Chunk
-from castlist_vision.decode import ChunkDecoder
+from castlist_vision.reading.chunk_plan import Chunk
+from castlist_vision.reading.decode import ChunkDecoder
 
 MakeVideo = Callable[..., Path]
 

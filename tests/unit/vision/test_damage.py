@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from castlist.contract.values import AnalysisSettings
 from castlist_vision.chunk_pipeline import analyse_chunk
-from castlist_vision.chunk_plan import Chunk, chunks_between
-from castlist_vision.decode import ChunkDecoder
-from castlist_vision.probe import probe
+from castlist_vision.reading.chunk_plan import Chunk, chunks_between
+from castlist_vision.reading.decode import ChunkDecoder
+from castlist_vision.reading.probe import probe
 
 MakeVideo = Callable[..., Path]
 

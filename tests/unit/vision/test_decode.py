@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from castlist.contract.box import Box
-from castlist_vision.chunk_plan import Chunk
-from castlist_vision.decode import ChunkDecoder
-from castlist_vision.probe import probe
+from castlist_vision.reading.chunk_plan import Chunk
+from castlist_vision.reading.decode import ChunkDecoder
+from castlist_vision.reading.probe import probe
 
 MakeVideo = Callable[..., Path]
 WHOLE = Chunk(0, None, None)

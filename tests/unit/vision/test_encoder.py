@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException as OnnxFailure
 
 from castlist.contract.box import Box
-from castlist_vision import onnx_encoder
-from castlist_vision.alignment import CHIP, align
-from castlist_vision.dlib_to_onnx import UnknownModelError, convert
-from castlist_vision.encoder import AGREEMENT, DlibEncoder, check_chip, encode_faces, make_encoder
-from castlist_vision.onnx_encoder import OnnxEncoder, converted
+from castlist_vision.faces import onnx_encoder
+from castlist_vision.faces.alignment import CHIP, align
+from castlist_vision.faces.dlib_to_onnx import UnknownModelError, convert
+from castlist_vision.faces.encoder import AGREEMENT, DlibEncoder, check_chip, encode_faces, make_encoder
+from castlist_vision.faces.onnx_encoder import OnnxEncoder, converted
 
 CUDA = "CUDAExecutionProvider"
 CPU_SESSION = onnxruntime.InferenceSession
@@ -62,7 +62,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
     return {
         record.message: {name: getattr(record, name) for name in names if hasattr(record, name)}
         for record in caplog.records
-        if record.name == "castlist_vision.encoder"
+        if record.name == "castlist_vision.faces.encoder"
     }
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from castlist_vision.media_errors import EncryptedVideoError
-from castlist_vision.probe import probe
+from castlist_vision.reading.media_errors import EncryptedVideoError
+from castlist_vision.reading.probe import probe
 
 MakeVideo = Callable[..., Path]
 KEY = "00112233445566778899aabbccddeeff"

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from castlist.contract.box import Box
 from castlist.contract.values import AnalysisSettings, FrameSize
-from castlist_vision.best_faces import MOST
 from castlist_vision.chunk_pipeline import analyse_chunk
-from castlist_vision.chunk_plan import Chunk
-from castlist_vision.detector import Detection
-from castlist_vision.face_tracking import FaceTracker
-from castlist_vision.frame import Frame
-from castlist_vision.geometry import Geometry, Gray
+from castlist_vision.faces.best_faces import MOST
+from castlist_vision.faces.detector import Detection
+from castlist_vision.faces.face_tracking import FaceTracker
+from castlist_vision.frames.frame import Frame
+from castlist_vision.frames.geometry import Geometry, Gray
+from castlist_vision.reading.chunk_plan import Chunk
 
 WIDTH, HEIGHT = 640, 360
 

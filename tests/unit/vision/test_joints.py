@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from castlist.contract.values import VideoWarning
-from castlist_vision.chunk_plan import Chunk, chunks_between
-from castlist_vision.decode import ChunkDecoder
-from castlist_vision.probe import Probe, probe
+from castlist_vision.reading.chunk_plan import Chunk, chunks_between
+from castlist_vision.reading.decode import ChunkDecoder
+from castlist_vision.reading.probe import Probe, probe
 
 MakeVideo = Callable[..., Path]
 NumberOf = Callable[[NDArray[np.uint8]], int]

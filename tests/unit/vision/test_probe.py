@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from castlist_vision.chunk_plan import plan_chunks
-from castlist_vision.decode import ChunkDecoder
-from castlist_vision.media_errors import LimitsExceededError, MediaError
-from castlist_vision.probe import Limits, probe
+from castlist_vision.reading.chunk_plan import plan_chunks
+from castlist_vision.reading.decode import ChunkDecoder
+from castlist_vision.reading.media_errors import LimitsExceededError, MediaError
+from castlist_vision.reading.probe import Limits, probe
 
 MakeVideo = Callable[..., Path]
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from castlist_vision.scene_cuts import CutFinder
+from castlist_vision.frames.scene_cuts import CutFinder
 
 RANDOM = np.random.default_rng(3)
 

@@ -8,7 +8,7 @@ import pytest
 
 from castlist.contract.values import AnalysisSettings
 from castlist_vision.chunk_pipeline import ChunkResult, analyse_chunk
-from castlist_vision.chunk_plan import Chunk
+from castlist_vision.reading.chunk_plan import Chunk
 from testkit import clips
 from unit.vision.test_face_tracking import CountingEncoder
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from castlist.contract.box import Box
 from castlist.contract.values import Sighting
-from castlist_vision.frame import Frame
-from castlist_vision.geometry import Geometry
-from castlist_vision.track_continuity import EVERY, TrackContinuity
+from castlist_vision.faces.track_continuity import EVERY, TrackContinuity
+from castlist_vision.frames.frame import Frame
+from castlist_vision.frames.geometry import Geometry
 
 WIDTH, HEIGHT = 640, 360
 FACE = Box(280, 90, 90, 90)

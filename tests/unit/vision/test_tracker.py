@@ -1,8 +1,8 @@
 """Linking detections into tracks."""
 
 from castlist.contract.box import Box
-from castlist_vision.detector import Detection, distinct
-from castlist_vision.tracker import Tracker
+from castlist_vision.faces.detector import Detection, distinct
+from castlist_vision.faces.tracker import Tracker
 
 
 def face(left: int, top: int = 100, width: int = 80, score: float = 1.0) -> Detection:

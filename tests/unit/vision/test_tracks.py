@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from castlist_vision.chunk_plan import chunks_between
-from castlist_vision.decode import ChunkDecoder
-from castlist_vision.probe import Probe, probe
+from castlist_vision.reading.chunk_plan import chunks_between
+from castlist_vision.reading.decode import ChunkDecoder
+from castlist_vision.reading.probe import Probe, probe
 
 NumberOf = Callable[[NDArray[np.uint8]], int]
 

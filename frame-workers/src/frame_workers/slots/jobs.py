@@ -12,11 +12,11 @@ from castlist.contract.bounds import FASTEST
 from castlist.contract.values import Crop, Track
 from castlist.service.json_logging import configure
 from castlist_vision import chunk_pipeline
-from castlist_vision.chunk_plan import Chunk, plan_chunks
-from castlist_vision.encoder import make_encoder
-from castlist_vision.face_tracking import FoundTrack
-from castlist_vision.media_errors import MediaError
-from castlist_vision.probe import Limits, probe
+from castlist_vision.faces.encoder import make_encoder
+from castlist_vision.faces.face_tracking import FoundTrack
+from castlist_vision.reading.chunk_plan import Chunk, plan_chunks
+from castlist_vision.reading.media_errors import MediaError
+from castlist_vision.reading.probe import Limits, probe
 from frame_workers.slots.protocol import (
     ChunkJob,
     ChunkResult,

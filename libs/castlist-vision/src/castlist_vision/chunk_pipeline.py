@@ -9,12 +9,12 @@ import cv2
 
 from castlist.contract.values import AnalysisSettings, VideoWarning
 from castlist.contract.video_warnings import summed_up, warning
-from castlist_vision.chunk_plan import Chunk
-from castlist_vision.decode import ChunkDecoder
-from castlist_vision.detector import FaceDetector
-from castlist_vision.encoder import Encoder
-from castlist_vision.face_tracking import FaceTracker, FoundTrack
-from castlist_vision.scene_cuts import CutFinder
+from castlist_vision.faces.detector import FaceDetector
+from castlist_vision.faces.encoder import Encoder
+from castlist_vision.faces.face_tracking import FaceTracker, FoundTrack
+from castlist_vision.frames.scene_cuts import CutFinder
+from castlist_vision.reading.chunk_plan import Chunk
+from castlist_vision.reading.decode import ChunkDecoder
 
 # At least two pictures are decoded for each one that is looked at: cuts are found between neighbours.
 _PICTURES_PER_SAMPLE = 2.0

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from castlist.contract.box import Box
-from castlist_vision.geometry import Colour, Gray
+from castlist_vision.frames.geometry import Colour, Gray
 
 CHIP = 150
 """The encoder takes aligned RGB faces of 150 × 150 pixels."""

@@ -14,12 +14,12 @@ import av.error
 
 from castlist.contract.bounds import MOST_SHIFT, MOST_STRETCHES
 from castlist.contract.values import Hole, Stretch
-from castlist_vision.cut_points import after_end, before_picture, next_movie
-from castlist_vision.encryption import is_encrypted, looks_encrypted
-from castlist_vision.geometry import Geometry
-from castlist_vision.media import Media, first_choice, media_of, opened, video_streams
-from castlist_vision.media_errors import EncryptedVideoError, LimitsExceededError, MediaError
-from castlist_vision.timeline import Timeline
+from castlist_vision.frames.geometry import Geometry
+from castlist_vision.reading.cut_points import after_end, before_picture, next_movie
+from castlist_vision.reading.encryption import is_encrypted, looks_encrypted
+from castlist_vision.reading.media import Media, first_choice, media_of, opened, video_streams
+from castlist_vision.reading.media_errors import EncryptedVideoError, LimitsExceededError, MediaError
+from castlist_vision.reading.timeline import Timeline
 
 MOST_TRACKS = 16
 # GIF marks every picture as a keyframe, but each builds on the one before.

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from castlist.contract.vectors import Vector
-from castlist_vision.alignment import CHIP
-from castlist_vision.geometry import Colour
+from castlist_vision.faces.alignment import CHIP
+from castlist_vision.frames.geometry import Colour
 
 EncoderName = Literal["onnx", "dlib"]
 AGREEMENT = 1e-4
@@ -53,7 +53,7 @@ def make_encoder(name: EncoderName, cache_folder: Path) -> Encoder:
     """
     if name == "dlib":
         return DlibEncoder()
-    from castlist_vision import onnx_encoder  # not needed, and not loaded, where dlib was asked for
+    from castlist_vision.faces import onnx_encoder  # not needed, and not loaded, where dlib was asked for
 
     reference, chip = DlibEncoder(), check_chip()
     expected = reference.encode([chip])

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from castlist.contract.box import Box
 from castlist.contract.values import FrameSize, Sighting
-from castlist_vision.frame import Cutout, Frame
-from castlist_vision.geometry import Colour
+from castlist_vision.frames.frame import Cutout, Frame
+from castlist_vision.frames.geometry import Colour
 
 MOST = 5
 FEWEST = 3

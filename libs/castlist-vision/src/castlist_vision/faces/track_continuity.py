@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from castlist.contract.box import Box
 from castlist.contract.values import Sighting
 from castlist.contract.vectors import Vector
-from castlist_vision.alignment import align, eyes
-from castlist_vision.encoder import Encoder
-from castlist_vision.frame import Frame
-from castlist_vision.geometry import Gray, part_of
+from castlist_vision.faces.alignment import align, eyes
+from castlist_vision.faces.encoder import Encoder
+from castlist_vision.frames.frame import Frame
+from castlist_vision.frames.geometry import Gray, part_of
 
 EVERY = 0.5
 """Seconds between two looks at a track."""

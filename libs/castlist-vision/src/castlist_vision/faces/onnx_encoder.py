@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from castlist_vision.geometry import Colour
+from castlist_vision.frames.geometry import Colour
 
 CPU = "CPUExecutionProvider"
 _BATCH = 8
@@ -70,7 +70,7 @@ def converted(cache_folder: Path) -> Path:
     digest = hashlib.sha256(source + converter).hexdigest()[:16]
     target = cache_folder / f"face-encoder-{digest}.onnx"
     if not target.exists():
-        from castlist_vision.dlib_to_onnx import convert  # `onnx` is needed this once
+        from castlist_vision.faces.dlib_to_onnx import convert  # `onnx` is needed this once
 
         cache_folder.mkdir(parents=True, exist_ok=True)
         model = convert(source)

@@ -7,7 +7,7 @@ import numpy as np
 
 from castlist.contract.box import Box
 from castlist.contract.values import FrameSize
-from castlist_vision.best_faces import Face
+from castlist_vision.faces.best_faces import Face
 
 _MARGIN = 1.6
 _LARGEST = 512

@@ -15,8 +15,8 @@ import av.logging
 from castlist.contract.values import Stretch
 from castlist.media.containers import ENOUGH, container_of
 from castlist.media.other_files import what_else
-from castlist_vision.bare_stream import numbered
-from castlist_vision.media_errors import NotAVideoError, NoVideoStreamError
+from castlist_vision.reading.bare_stream import numbered
+from castlist_vision.reading.media_errors import NotAVideoError, NoVideoStreamError
 
 MOST_PIXELS = 8192 * 4352
 """Of a coded picture: what a decoder may make room for."""

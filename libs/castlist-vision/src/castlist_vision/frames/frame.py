@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from castlist.contract.box import Box
-from castlist_vision.geometry import Colour, Geometry, Gray, part_of
+from castlist_vision.frames.geometry import Colour, Geometry, Gray, part_of
 
 THUMBNAIL = (48, 36)
 

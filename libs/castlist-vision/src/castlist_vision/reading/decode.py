@@ -8,12 +8,12 @@ from typing import Any
 import av.error
 
 from castlist.contract.values import Hole, Stretch
-from castlist_vision.chunk_plan import Chunk
-from castlist_vision.decoding_times import DecodingTimes
-from castlist_vision.frame import Frame
-from castlist_vision.geometry import Geometry
-from castlist_vision.media import Media, open_media
-from castlist_vision.picture_count import PictureCount
+from castlist_vision.frames.frame import Frame
+from castlist_vision.frames.geometry import Geometry
+from castlist_vision.reading.chunk_plan import Chunk
+from castlist_vision.reading.decoding_times import DecodingTimes
+from castlist_vision.reading.media import Media, open_media
+from castlist_vision.reading.picture_count import PictureCount
 
 # Where a decoder can tell which pictures no other picture needs, and skipping those left all other pictures and their
 # times as they were (tests). It saves about 40 % of the decoding of H.264.

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from castlist.contract.box import Box
-from castlist_vision.geometry import Gray
+from castlist_vision.frames.geometry import Gray
 
 _CELLS_A_FACE = 6
 """Cells across the smallest face."""

@@ -9,7 +9,7 @@ import dlib
 import face_recognition_models
 import numpy as np
 
-from castlist_vision.geometry import Gray
+from castlist_vision.frames.geometry import Gray
 
 LARGEST = 1_000_000
 """Pixels that the network sees at once. It takes about a kilobyte a pixel: more than a child may have for 1080p."""

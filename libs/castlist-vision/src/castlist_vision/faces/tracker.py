@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from castlist.contract.box import Box
 from castlist.contract.values import Sighting
-from castlist_vision.detector import Detection
+from castlist_vision.faces.detector import Detection
 
 LINK = 0.25
 """Intersection over union from which on two boxes are one face a sample later."""

@@ -6,7 +6,7 @@ A stream can be decoded from its start points only: keyframes of which it is kno
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from castlist_vision.nal_units import unit_positions
+from castlist_vision.reading.nal_units import unit_positions
 
 # Their parsers call pictures keyframes that need the ones before.
 _ONE_START = {"h261", "h263"}

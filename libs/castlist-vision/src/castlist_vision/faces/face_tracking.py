@@ -9,16 +9,16 @@ from typing import Protocol
 from castlist.contract.box import Box
 from castlist.contract.values import Sighting
 from castlist.contract.vectors import VectorFace
-from castlist_vision.alignment import align
-from castlist_vision.best_faces import BestFaces, Face
-from castlist_vision.changed_regions import ChangedRegionFinder
-from castlist_vision.detector import NEIGHBOURHOOD, Detection, distinct
-from castlist_vision.encoder import Encoder, encode_faces
-from castlist_vision.face_crop import FaceCrop, cut_crop
-from castlist_vision.frame import Frame
-from castlist_vision.geometry import Gray
-from castlist_vision.track_continuity import TRANSITION, TrackContinuity
-from castlist_vision.tracker import LINK, Track, Tracker
+from castlist_vision.faces.alignment import align
+from castlist_vision.faces.best_faces import BestFaces, Face
+from castlist_vision.faces.detector import NEIGHBOURHOOD, Detection, distinct
+from castlist_vision.faces.encoder import Encoder, encode_faces
+from castlist_vision.faces.face_crop import FaceCrop, cut_crop
+from castlist_vision.faces.track_continuity import TRANSITION, TrackContinuity
+from castlist_vision.faces.tracker import LINK, Track, Tracker
+from castlist_vision.frames.changed_regions import ChangedRegionFinder
+from castlist_vision.frames.frame import Frame
+from castlist_vision.frames.geometry import Gray
 
 NEWCOMERS_EVERY = 1.0
 """Seconds between two looks for new faces, where something changed; in between only known faces are looked at."""
@@ -28,7 +28,7 @@ _VISIBLE = 0.5
 
 
 class Detector(Protocol):
-    """What finds faces: `castlist_vision.detector.FaceDetector`."""
+    """What finds faces: `castlist_vision.faces.detector.FaceDetector`."""
 
     def smallest(self, gray: Gray) -> float: ...
 

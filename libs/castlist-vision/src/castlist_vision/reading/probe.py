@@ -7,10 +7,10 @@ from pathlib import Path
 
 from castlist.contract.values import Hole, Stretch, VideoWarning
 from castlist.contract.video_warnings import summed_up, warning
-from castlist_vision.media import MOST_PIXELS
-from castlist_vision.media_errors import LimitsExceededError, UndecodableVideoError
-from castlist_vision.packet_reading import Facts, FileContent, read_packets
-from castlist_vision.sample_tables import claimed_pictures
+from castlist_vision.reading.media import MOST_PIXELS
+from castlist_vision.reading.media_errors import LimitsExceededError, UndecodableVideoError
+from castlist_vision.reading.packet_reading import Facts, FileContent, read_packets
+from castlist_vision.reading.sample_tables import claimed_pictures
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from castlist_vision.nal_units import unit_positions
+from castlist_vision.reading.nal_units import unit_positions
 
 # Of what the packets hold so much must come out, or be left out on purpose.
 _ENOUGH = 0.99

@@ -11,8 +11,8 @@ import numpy as np
 
 from castlist.contract.box import Box
 from castlist.contract.values import AnalysisSettings
-from castlist_vision.cnn_detector import Found, run_cnn
-from castlist_vision.geometry import Gray, part_of
+from castlist_vision.faces.cnn_detector import Found, run_cnn
+from castlist_vision.frames.geometry import Gray, part_of
 
 LOWEST_SCORE = -0.2
 # dlib's window is 80 pixels: a face of that size after scaling is just found, one of 90 easily.

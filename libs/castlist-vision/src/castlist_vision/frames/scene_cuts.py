@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from castlist_vision.geometry import Gray
+from castlist_vision.frames.geometry import Gray
 
 _DIFFERENCE = 8.0
 _JUMP = 3.0
