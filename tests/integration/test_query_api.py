@@ -424,6 +424,8 @@ async def test_a_crop_is_a_picture_that_can_be_kept_for_ever(seen: Seen) -> None
     assert (answer.status_code, answer.content) == (200, b"\xff\xd8picture")
     assert answer.headers["content-type"] == "image/jpeg"
     assert "immutable" in answer.headers["cache-control"]
+    await seen.objects.put(crop_key(video, 1, 0, 3, "0a1b"), b"\xff\xd8another", "image/jpeg")
+    assert (await seen.http.get(f"/{crop_key(video, 1, 0, 3, '0a1b')}")).content == b"\xff\xd8another"
     for path in (f"/crops/%2e%2e/videos/{video}", f"/crops/..%2fvideos%2f{video}", "/crops/", f"/crops/{video}/1/"):
         await seen.problem(404, path)
 

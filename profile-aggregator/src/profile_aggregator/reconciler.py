@@ -28,8 +28,9 @@ from castlist.store.records import (
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
 from castlist.tasks.planned_chunks import chunks_planned
+from castlist.tasks.received_results import whole_results
 from castlist.tasks.registration import announcement
-from profile_aggregator.videos.completion import finished_chunks, missing_chunks
+from profile_aggregator.videos.completion import missing_chunks
 from profile_aggregator.videos.handlers import VideoHandlers
 
 log = logging.getLogger(__name__)
@@ -155,7 +156,7 @@ class Reconciler:
 
     async def _announce_chunks(self, plan: PlanRecord, task: TaskRecord, now: datetime) -> None:
         received = await self._store.chunks.find_parts(ReceivedPart, eq(ChunkResultRecord.run, plan.id))
-        missing = missing_chunks(len(plan.chunks), finished_chunks(len(plan.chunks), received))
+        missing = missing_chunks(len(plan.chunks), whole_results(received))
         if not missing:
             await self._videos.complete(task.video_id, task.epoch)
             return

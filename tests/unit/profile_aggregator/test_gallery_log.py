@@ -20,6 +20,7 @@ from castlist.contract.events import VideoUploaded
 from castlist.contract.topics import PROFILE_EVENTS
 from castlist.contract.values import Crop, FrameSize, Segment
 from castlist.ports.errors import MessageTooLargeError, UnavailableError
+from castlist.store.query import ANY
 from castlist.store.records import PendingVideo
 from castlist.store.store import Store
 from castlist.tasks.registration import register
@@ -161,6 +162,21 @@ async def test_who_publishes_what_another_process_has_left_keeps_the_order() -> 
     await other.said.round()
     assert places(world.events()) == sorted(set(places(world.events())))
     assert len({one["gallery_version"] for one in world.events() if "gallery_version" in one}) == 3
+
+
+async def test_versions_are_published_in_order_wherever_they_lie() -> None:
+    """A collection has no order of its own."""
+    world = World()
+    world.kafka.away = True
+    await world.commit("a", 0.0)
+    await world.commit("b", 5.0)
+    records = await world.store.gallery_log.find()
+    await world.store.gallery_log.delete(ANY)
+    await world.store.gallery_log.insert_many(reversed(records))
+    world.kafka.away = False
+    await world.said.round()
+    assert len(records) > 1
+    assert places(world.events()) == sorted(places(world.events()))
 
 
 @settings(deadline=None, max_examples=20)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from castlist.contract import ids, values
+from castlist.contract.errors import PermanentError
 from castlist.contract.events import VideoUploaded
 from castlist.ports.errors import MessageTooLargeError, UnavailableError
 from castlist.store import kafka_topics
@@ -87,7 +88,9 @@ def rounds() -> Rounds:
     return Rounds()
 
 
-@pytest.mark.parametrize("error", [MessageTooLargeError("1 MiB"), TypeError("a mistake"), KeyError("another")])
+@pytest.mark.parametrize(
+    "error", [MessageTooLargeError("1 MiB"), TypeError("a mistake"), KeyError("another"), PermanentError("for good")]
+)
 async def test_a_task_that_cannot_be_announced_holds_up_no_other(rounds: Rounds, error: Exception) -> None:
     """Those behind it are announced; it has failed, with the reason."""
     first, *others = await rounds.open_tasks(4)

@@ -5,12 +5,6 @@ from collections.abc import Iterable, Mapping
 
 from castlist.contract.bounds import MOST_REASONS, MOST_RESULT_BYTES, MOST_TRACKS
 from castlist.store.records import ReceivedPart
-from castlist.tasks.received_results import whole_results
-
-
-def finished_chunks(planned: int, received: Iterable[ReceivedPart]) -> frozenset[int]:
-    """Planned chunks of which a whole result is there."""
-    return frozenset(chunk for chunk in whole_results(received) if chunk < planned)
 
 
 def missing_chunks(planned: int, finished: Iterable[int]) -> list[int]:

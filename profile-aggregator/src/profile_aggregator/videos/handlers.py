@@ -7,7 +7,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import datetime
 
 from castlist.contract.bounds import MOST_WARNINGS
@@ -47,7 +47,6 @@ from castlist_identity.domain import Track, VideoPeople
 from castlist_identity.video_people import PeopleSettings, people_of_video
 from profile_aggregator.videos.completion import (
     exceeds_limits,
-    finished_chunks,
     missing_chunks,
     progress,
     reasons_added_up,
@@ -183,10 +182,10 @@ class VideoHandlers:
         plan = await self._store.plans.get(run)
         if plan is not None and event.chunk < len(plan.chunks):
             self._running[run][event.chunk] = event.fraction
-            done = finished_chunks(len(plan.chunks), await self._received(plan))
-            await self._show(event.video_id, event.epoch, plan, done)
+            whole = whole_results(await self._received(plan))
+            await self._show(event.video_id, event.epoch, plan, whole.keys())
 
-    async def _show(self, video_id: str, epoch: int, plan: PlanRecord, done: frozenset[int]) -> None:
+    async def _show(self, video_id: str, epoch: int, plan: PlanRecord, done: Set[int]) -> None:
         running = self._running[plan.id]
         for chunk in done & running.keys():
             del running[chunk]
@@ -210,10 +209,10 @@ class VideoHandlers:
         if plan is None:
             return
         received = await self._received(plan)
-        done = finished_chunks(len(plan.chunks), received)
-        missing = missing_chunks(len(plan.chunks), done)
+        whole = whole_results(received)
+        missing = missing_chunks(len(plan.chunks), whole)
         if not missing or time.monotonic() - self._shown.get(run, 0.0) >= _PROGRESS_EVERY:
-            await self._show(video_id, epoch, plan, done)
+            await self._show(video_id, epoch, plan, whole.keys())
         if missing:
             return
         if await self._store.ledger.get(ledger_key(plan.gallery, video_id, epoch)) is not None:
@@ -224,7 +223,7 @@ class VideoHandlers:
         if exceeds_limits(received):
             await self._fail(video_id, epoch, _TOO_MUCH)
             return
-        pending = await self._store.pending.get(run) or await self._find_people(plan, received, video_id, epoch)
+        pending = await self._store.pending.get(run) or await self._find_people(plan, whole, video_id, epoch)
         if pending is not None:
             await self._announce_people(video_id, epoch, pending)
 
@@ -242,10 +241,9 @@ class VideoHandlers:
         )
 
     async def _find_people(
-        self, plan: PlanRecord, received: Sequence[ReceivedPart], video_id: str, epoch: int
+        self, plan: PlanRecord, whole: Mapping[int, str], video_id: str, epoch: int
     ) -> PendingVideo | None:
         order = [ascending(ChunkResultRecord.chunk), ascending(ChunkResultRecord.part)]
-        whole = whole_results(received)
         stored = await self._store.chunks.find(_planned_results(plan), sort=order)
         stored = [one for one in stored if whole.get(one.chunk) == digest_in(one.id)]
         try:
