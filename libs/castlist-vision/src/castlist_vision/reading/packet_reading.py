@@ -17,8 +17,9 @@ from castlist.contract.values import Hole, Stretch
 from castlist_vision.frames.geometry import Geometry
 from castlist_vision.reading.cut_points import after_end, before_picture, next_movie
 from castlist_vision.reading.encryption import is_encrypted, looks_encrypted
-from castlist_vision.reading.media import Media, first_choice, media_of, opened, video_streams
+from castlist_vision.reading.media import first_choice, media_of, opened, video_streams
 from castlist_vision.reading.media_errors import EncryptedVideoError, LimitsExceededError, MediaError
+from castlist_vision.reading.picture_track import PictureTrack, chained
 from castlist_vision.reading.timeline import Timeline
 
 MOST_TRACKS = 16
@@ -27,10 +28,7 @@ _ONE_KEYFRAME = {"gif"}
 # Containers whose packets follow each other with little between them: more than this was passed over by the demuxer.
 _DENSE = {"matroska", "flv"}
 _PASSED_OVER = 1024
-# A track with fewer pictures than this part of another's is a poster or slides beside the video.
-_FEW = 0.1
 _TRUNCATED_BY = 1.0
-_OVERLAP = 0.5
 # What may lie behind the last picture of a transport stream without pictures under another number being looked for.
 _TAIL = 256 << 10
 
@@ -69,42 +67,6 @@ class _Opening:
 
     position: int
     packet: int
-
-
-@dataclass(slots=True)
-class _Clock:
-    """Where a track begins, or its clock was set: the number of the packet, its time, and the shift from there on."""
-
-    packet: int
-    time: float
-    shift: float
-
-
-@dataclass(slots=True)
-class _Track:
-    """A track of pictures in one opening of the file. Places are bytes of the file; `first_number` counts packets."""
-
-    media: Media
-    timeline: Timeline
-    skipped: int = 0
-    packets: int = 0
-    clocks: list[_Clock] = field(default_factory=list)
-    keyframes: list[float] = field(default_factory=list)
-    joints: list[Hole] = field(default_factory=list)
-    damage: list[Hole] = field(default_factory=list)
-    damaged_since: float | None = None
-    first_place: int | None = None
-    last_place: int | None = None
-    first_number: int = 0
-    picture: Any = None
-
-    def set_clock(self, time: float, number: int, place: int | None, joint: bool) -> None:
-        """The packet at hand is the first of the track, or of another clock."""
-        self.clocks.append(_Clock(self.skipped + self.packets - 1, time, self.timeline.shift))
-        if joint:
-            self.joints.append(Hole(time, time))
-        if not self.first_number:
-            self.first_number, self.first_place = number, place
 
 
 def read_packets(path: Path, most_pixels: int, most_packets: int) -> tuple[FileContent, Facts | None]:
@@ -213,22 +175,22 @@ class _Reader:
             joint = _Opening(end, end)
         return self._finished(container, opening, tracks, joint, other, covered)
 
-    def _tracks(self, container: Any) -> dict[int, _Track]:
+    def _tracks(self, container: Any) -> dict[int, PictureTrack]:
         """The tracks that may be read, the first choice first."""
         streams = [one for one in video_streams(container) if one.codec_context is not None][:MOST_TRACKS]
         if (pixels := _pixels(streams[0].codec_context)) > self._most_pixels:
             raise LimitsExceededError(f"{pixels} pixels are more than {self._most_pixels}")
         start = (container.start_time or 0) / av.time_base
-        tracks: dict[int, _Track] = {}
+        tracks: dict[int, PictureTrack] = {}
         for stream in streams:
             if _pixels(stream.codec_context) > self._most_pixels:
                 continue
             timeline = copy(self._timeline) if self._timeline is not None else _new_timeline(container, stream)
             timeline.gaps = []
-            tracks[stream.index] = _Track(media_of(container, stream, start), timeline)
+            tracks[stream.index] = PictureTrack(media_of(container, stream, start), timeline)
         return tracks
 
-    def _cut(self, name: str, track: _Track, opening: _Opening, place: int | None) -> _Opening | None:
+    def _cut(self, name: str, track: PictureTrack, opening: _Opening, place: int | None) -> _Opening | None:
         """Where to open the file again for the packet at byte `place`, which another clock begins with."""
         if place is None or place <= opening.packet:
             return None
@@ -240,7 +202,7 @@ class _Reader:
         self,
         container: Any,
         opening: _Opening,
-        tracks: dict[int, _Track],
+        tracks: dict[int, PictureTrack],
         joint: _Opening | None,
         other: "_Others",
         covered: int,
@@ -249,7 +211,7 @@ class _Reader:
         if not present:
             return joint
         name = present[0].media.name
-        read = chain = _chain(present, name)
+        read = chain = chained(present, name)
         if name == "mpegts" and len(chain) > 1:
             place = chain[1].first_place
             joint = self._cut(name, chain[0], opening, place) or joint
@@ -265,7 +227,7 @@ class _Reader:
             raise LimitsExceededError(f"more than {MOST_STRETCHES} videos were joined in this file")
         return following
 
-    def _behind(self, name: str, opening: _Opening, chain: list[_Track], covered: int) -> _Opening | None:
+    def _behind(self, name: str, opening: _Opening, chain: list[PictureTrack], covered: int) -> _Opening | None:
         """Where the file goes on behind the last picture that its container leads to."""
         if name == "mpegts":
             end = max((one.last_place or 0 for one in chain), default=0)
@@ -274,7 +236,7 @@ class _Reader:
             position = after_end(self._path, name, covered)
         return None if position is None or position <= opening.packet else _Opening(position, position)
 
-    def _take(self, opening: _Opening, chain: list[_Track], following: _Opening | None, name: str) -> None:
+    def _take(self, opening: _Opening, chain: list[PictureTrack], following: _Opening | None, name: str) -> None:
         end = None
         if following is not None:
             # Packets of several streams are mixed in a transport stream: what comes with the last picture is kept.
@@ -303,7 +265,7 @@ class _Reader:
             content.damage += track.damage
             self._timeline = track.timeline
 
-    def _name_unread(self, container: Any, tracks: dict[int, _Track], read: list[_Track]) -> None:
+    def _name_unread(self, container: Any, tracks: dict[int, PictureTrack], read: list[PictureTrack]) -> None:
         for stream in video_streams(container):
             track = tracks.get(stream.index)
             if track in read or (track is not None and not track.packets):
@@ -314,7 +276,7 @@ class _Reader:
             if name not in self.content.unread and len(self.content.unread) < MOST_TRACKS:
                 self.content.unread.append(name)
 
-    def _note_facts(self, container: Any, chain: list[_Track]) -> None:
+    def _note_facts(self, container: Any, chain: list[PictureTrack]) -> None:
         for track in chain:
             picture, stream = track.picture, track.media.stream
             if self.facts is not None or picture is None:
@@ -331,7 +293,7 @@ class _Reader:
                 first_track=first_choice(container).index,
             )
 
-    def _note_duration(self, chain: list[_Track], following: _Opening | None, other: "_Others") -> None:
+    def _note_duration(self, chain: list[PictureTrack], following: _Opening | None, other: "_Others") -> None:
         content, end = self.content, chain[-1].timeline.end
         if following is not None or content.joints or len(content.stretches) > len(chain):
             content.duration, content.truncated = end, other.broken
@@ -351,23 +313,6 @@ class _Others:
     end: float = 0.0
     longest: float = 0.0
     broken: bool = False
-
-
-def _chain(present: list[_Track], name: str) -> list[_Track]:
-    """The track to read, and those that follow each other with it, in their order."""
-    most = max(one.packets for one in present)
-    full = [one for one in present if one.packets >= _FEW * most]
-    chain = [min(full, key=lambda one: one.picture is None)]
-    for one in full:
-        if one not in chain and all(_follows(one, other, name) or _follows(other, one, name) for other in chain):
-            chain.append(one)
-    return sorted(chain, key=lambda one: one.first_number)
-
-
-def _follows(track: _Track, other: _Track, name: str) -> bool:
-    if name == "mpegts" and (track.first_place or 0) > (other.last_place or 0):
-        return True
-    return track.clocks[0].time >= other.timeline.end - _OVERLAP
 
 
 def _new_timeline(container: Any, stream: Any) -> Timeline:
