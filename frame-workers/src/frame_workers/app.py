@@ -151,6 +151,7 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
                 publisher,
                 liveness,
                 each=PLANNERS + _AHEAD_OF_SLOTS,
+                in_order=True,  # of two objects under one id the first is the video
                 keep_unreadable=False,
             ),
             Consumer(chunks, VIDEO_CHUNKS, processing, publisher, liveness, each=settings.workers + _AHEAD_OF_SLOTS),

@@ -53,11 +53,13 @@ class Recorder:
 
 
 @asynccontextmanager
-async def consuming(log: MemoryLog, recorder: Recorder, each: int) -> AsyncIterator[None]:
+async def consuming(log: MemoryLog, recorder: Recorder, each: int, in_order: bool = False) -> AsyncIterator[None]:
     """A consumer of the one partition, while inside."""
     stopping = asyncio.Event()
     async with log.subscribe([ONE_PARTITION], "g") as subscription:
-        consumer = Consumer(subscription, ONE_PARTITION, recorder, log.publisher(), Liveness(), each=each)
+        consumer = Consumer(
+            subscription, ONE_PARTITION, recorder, log.publisher(), Liveness(), each=each, in_order=in_order
+        )
         running = asyncio.create_task(consumer.run(stopping, drain=0.0))
         yield
         stopping.set()
@@ -136,3 +138,18 @@ async def test_what_waits_and_moves_to_another_member_is_left_to_it() -> None:
         stopping.set()
         await running
     assert recorder.begun == ["b0"]
+
+
+async def test_messages_about_one_video_are_handled_in_their_order() -> None:
+    """Of two announcements under one id the first counts, in whichever gallery the other is; other videos go on, and
+    one that is tried again holds up those behind it alone."""
+    log = MemoryLog([ONE_PARTITION])
+    first, other, again, beside = (uploaded(*one) for one in (("a", "v"), ("b", "v"), ("b", "v"), ("b", "w")))
+    await log.publisher().publish(first, other, again, beside)
+    recorder = Recorder(gates={"a": asyncio.Event()}, failing={"v": 1})
+    async with consuming(log, recorder, each=3, in_order=True):
+        await until(lambda: recorder.ended == ["w"])
+        assert recorder.begun == ["v", "w"]
+        recorder.gates["a"].set()
+        await until(lambda: recorder.ended == ["w", "v", "v", "v"])
+        assert len(recorder.begun) == 5

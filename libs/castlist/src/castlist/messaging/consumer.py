@@ -6,6 +6,7 @@ ahead, so that what lies in a partition behind the messages of a busy gallery ne
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -33,7 +34,8 @@ Listen = Callable[[], AbstractAsyncContextManager[Listened]]
 class Consumer:
     """Takes what a subscription has, each message in a task of its own, and acknowledges what is done.
 
-    At most `each` messages of a gallery are worked on at once. `keep_unreadable` as in `deliver`.
+    At most `each` messages of a gallery are worked on at once; with `in_order` only one about a video, in the order in
+    which they came. `keep_unreadable` as in `deliver`.
     """
 
     def __init__(
@@ -45,11 +47,15 @@ class Consumer:
         liveness: Liveness,
         *,
         each: int,
+        in_order: bool = False,
         keep_unreadable: bool = True,
     ) -> None:
         self._subscription, self._topic, self._handler = subscription, topic, handler
         self._publisher, self._liveness, self._keep_unreadable = publisher, liveness, keep_unreadable
         self._waiting = FairQueue[Message](each)
+        self._in_order = in_order
+        self._behind: dict[str, deque[tuple[Turn, Message]]] = {}
+        """by video, with one that waits or is in hand: what came after it"""
         self._in_hand: set[asyncio.Task[None]] = set()
         self._most = each * _GALLERIES_AT_ONCE
         self._stopping = False
@@ -64,7 +70,7 @@ class Consumer:
                 await asyncio.sleep(_PAUSE)
                 continue
             if message is not None:
-                self._waiting.put(self._turn(message), message)
+                self._admit(self._turn(message), message)
                 self._begin()
         self._stopping = True
         if self._in_hand:
@@ -79,6 +85,21 @@ class Consumer:
         except PermanentError:
             return Turn("", "")
         return Turn(getattr(event, "gallery", ""), getattr(event, "video_id", ""))
+
+    def _admit(self, turn: Turn, message: Message) -> None:
+        if not self._in_order:
+            self._waiting.put(turn, message)
+        elif (behind := self._behind.get(turn.video)) is not None:
+            behind.append((turn, message))
+        else:
+            self._behind[turn.video] = deque()
+            self._waiting.put(turn, message)
+
+    def _admit_following(self, video: str) -> None:
+        if self._in_order and (behind := self._behind[video]):
+            self._waiting.put(*behind.popleft())
+        else:
+            self._behind.pop(video, None)
 
     def _begin(self) -> None:
         while not self._stopping and len(self._in_hand) < self._most and (following := self._waiting.take()):
@@ -96,6 +117,8 @@ class Consumer:
                 await self._deliver(message)
         except PostponedError as postponed:
             self._waiting.put(replace(turn, tries=postponed.tries), message)
+        else:
+            self._admit_following(turn.video)
         finally:
             self._waiting.done(turn)
 
