@@ -44,6 +44,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(long)
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.failed and (path := os.environ.get("CASTLIST_TEST_FAILED")):
+        crash = getattr(report.longrepr, "reprcrash", None)
+        reason = (crash.message if crash else str(report.longrepr)).partition("\n")[0]
+        with open(path, "a") as file:
+            file.write(f"{report.nodeid} ({report.when}): {reason[:200]}\n")
+
+
 def _sample(items: list[pytest.Item]) -> set[pytest.Item]:
     """Every test that is not slow; of those with many parameters the first and the last."""
     cases: dict[str, list[pytest.Item]] = defaultdict(list)

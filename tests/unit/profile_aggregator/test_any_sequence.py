@@ -1,6 +1,7 @@
 """Whatever valid events come, in whatever order: the aggregator goes on, and each task comes to its end."""
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -58,6 +59,7 @@ from testkit.in_memory import InMemory
 
 CHUNKS = 2
 _ROUNDS = 12
+EXAMPLES = 400 if os.environ.get("CASTLIST_FAULTS") == "1" else 30
 _DAY = timedelta(days=1)
 _KINDS = [kind for topic in READ for kind in topic.events]
 _ANSWERS = st.sampled_from(["found", "found", "found", "failed"])
@@ -225,7 +227,7 @@ def no_mistakes() -> Iterator[None]:
     assert not seen, "\n".join(seen)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(sequence=st.lists(ANY_EVENT, max_size=12), place=st.integers(0, 12), data=st.data())
 async def test_each_task_comes_to_its_end(sequence: list[Event], place: int, data: st.DataObject) -> None:
     """Once the workers have answered what the reconciler announces again; nothing that came was a mistake of ours, and

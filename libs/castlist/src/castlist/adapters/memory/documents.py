@@ -164,11 +164,13 @@ class MemoryDocuments(Documents):
         return tables.setdefault(collection, {})
 
     def _matching(self, collection: str, where: Where) -> list[Document]:
-        if where.keys() == {"_id"} and isinstance(where["_id"], str):
-            found = self._table(collection).get(where["_id"])
-            return [] if found is None else [found]
-        wanted = stored(dict(where))
-        return [document for document in self._table(collection).values() if matches(document, wanted)]
+        table, wanted = self._table(collection), stored(dict(where))
+        if isinstance(id := wanted.get("_id"), str):
+            candidates = [table[id]] if id in table else []
+            del wanted["_id"]
+        else:
+            candidates = list(table.values())
+        return [document for document in candidates if matches(document, wanted)]
 
     async def _free(self, collection: str, id: str) -> None:
         """Outside of transactions: wait for the one that holds the document. In one: it conflicts."""
@@ -187,8 +189,9 @@ class MemoryDocuments(Documents):
         for keys in _UNIQUE.get(collection, ()):
             if document is not None:
                 where = {name: document.get(name) for name, _ in keys}
-                if any(other["_id"] != id for other in self._matching(collection, where)):
-                    self._refuse(f"{collection} has another document with {where}")
+                for other in self._table(collection).values():
+                    if other["_id"] != id and all(other.get(name) == value for name, value in where.items()):
+                        self._refuse(f"{collection} has another document with {where}")
         if self._transaction is not None:
             self._owners[collection, id] = self._transaction
             self._transaction.written.add((collection, id))
