@@ -4,6 +4,7 @@ import asyncio
 import base64
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -490,3 +491,16 @@ async def test_what_ingest_wrote_is_planned_for_its_own_video_alone(tmp_path: Pa
     await workers.deliver(*(mine.model_copy(update={"video_id": id, "event_id": id}) for id in ("a", "mine", "b")))
     told = {(one.event, getattr(one, "video_id", "")) for one in workers.servers.published("face.encodings")}
     assert told == {("VideoRejected", "a"), ("VideoPlanned", "mine"), ("VideoRejected", "b")}
+
+
+async def test_a_chunk_of_another_object_than_the_videos_is_not_worked_through(tmp_path: Path) -> None:
+    """Whoever may write to the topic cannot have any file read in the name of a planned video."""
+    workers = Workers(tmp_path)
+    await workers.deliver(workers.uploaded)
+    chunk = workers.chunks()[0]
+    assert isinstance(chunk, ChunkPlanned)
+    forged = chunk.model_copy(update={"object": replace(chunk.object, key="others/secret.mp4")})
+    await workers.deliver(forged)
+    left = await workers.servers.left()
+    assert "FacesEncoded" not in {event["event"] for event in left["events"]["face.encodings"].values()}
+    assert len(left["dead letters"]) == 1

@@ -61,6 +61,8 @@ class ProcessChunk:
         run = run_key(chunk.video_id, chunk.epoch)
         with about(task=task_id(chunk.video_id, chunk.epoch), chunk=chunk.chunk):
             plan = await self._plan(run)
+            if plan is not None and chunk.object != plan.object:
+                raise PermanentError("the chunk is of another object than the video's")
             try:
                 if not await self._is_stored(chunk):
                     outcome = await self._context.running.stoppable(run, self._analyse(chunk, plan))
