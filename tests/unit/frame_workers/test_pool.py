@@ -18,6 +18,7 @@ from castlist.ports.errors import UnavailableError
 from frame_workers.slots.child import Bounds, ChildLostError, JobError
 from frame_workers.slots.pool import Pool
 from frame_workers.slots.protocol import JobMessage, JobRejectedError
+from testkit.eventually import eventually_async
 
 STUB = Path(__file__).with_name("stub_child.py")
 AMPLE = Bounds(cpu_seconds=60, seconds=60, memory=4 * 2**30)
@@ -249,13 +250,15 @@ async def test_the_memory_of_pictures_is_given_back(pool: Pool) -> None:
 
 
 async def test_a_gallery_that_has_no_slot_is_lent_one_while_jobs_last() -> None:
-    """Its child is started when the others are held for long, and stays."""
+    """Its child is there before it is needed: it would start slowly beside jobs that last."""
     async with Pool(1, stub_command()) as pool, pool.slot(Turn("busy", "v")) as child:
+        await eventually_async(lambda: pool.children[-1].ready, 20)
+        there = pool.children[-1].pid
         job = asyncio.create_task(child.run({"do": "sleep", "seconds": 60}, AMPLE, lambda _: None))
         async with pool.slot(Turn("quiet", "q")) as lent:
             assert (await lent.run({"do": "echo", "value": 1}, AMPLE, lambda _: None))["value"] == 1
             assert not job.done()
-        assert lent.pid is not None
+        assert lent.pid == there
         await pool.check()
         job.cancel()
         await asyncio.gather(job, return_exceptions=True)

@@ -1,7 +1,7 @@
 """Permits for slots, given in the order of the fair queue."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from castlist.messaging.fair_queue import FairQueue, Turn
@@ -14,11 +14,11 @@ class FairSlots:
     """`size` permits: a gallery's many videos, or a video's many chunks, hold up nobody else's.
 
     One more is lent to who has none, where all are held and one for longer than `long` seconds: the cores are shared
-    then, but jobs that last hold up nobody. `on_long` is called when it may soon be needed.
+    then, but jobs that last hold up nobody.
     """
 
-    def __init__(self, size: int, long: float = LONG, on_long: Callable[[], None] = lambda: None) -> None:
-        self._size, self._long, self._on_long = size, long, on_long
+    def __init__(self, size: int, long: float = LONG) -> None:
+        self._size, self._long = size, long
         self._queue = FairQueue[asyncio.Future[None]]()
         self._held: dict[asyncio.Future[None], float] = {}
 
@@ -36,17 +36,12 @@ class FairSlots:
             else:
                 self._queue.discard(turn, granted)
             raise
-        looking = asyncio.get_running_loop().call_later(self._long, self._look)
+        looking = asyncio.get_running_loop().call_later(self._long, self._serve)
         try:
             yield
         finally:
             looking.cancel()
             self._give_back(turn, granted)
-
-    def _look(self) -> None:
-        if len(self._held) >= self._size:
-            self._on_long()
-        self._serve()
 
     def _give_back(self, turn: Turn, granted: asyncio.Future[None]) -> None:
         self._queue.done(turn)

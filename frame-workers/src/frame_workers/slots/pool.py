@@ -25,16 +25,18 @@ class Slots(Protocol):
 class Pool(Slots):
     """`size` slots. Children are started on entry and are gone on exit; `on_change` is called when one is ready.
 
-    The child of the slot that is lent besides is started when all others are held for long.
+    The child of the slot that is lent besides is started once the others are there: when it is needed, the cores are
+    busy, and who has waited long enough would wait for its start as well.
     """
 
     def __init__(
         self, size: int, command: Sequence[str], on_change: Callable[["Pool"], None] = lambda pool: None
     ) -> None:
-        self._children = [Child(command, lambda _: on_change(self)) for _ in range(size + 1)]
+        self._on_change = on_change
+        self._children = [Child(command, lambda _: self._ready()) for _ in range(size + 1)]
         self._own = self._children[:size]
         self._idle = set(self._children)
-        self._slots = FairSlots(size, on_long=self._start_lent)
+        self._slots = FairSlots(size)
 
     async def __aenter__(self) -> Self:
         for child in self._own:
@@ -46,9 +48,11 @@ class Pool(Slots):
     ) -> None:
         await asyncio.gather(*(child.close() for child in self._children))
 
-    def _start_lent(self) -> None:
-        with contextlib.suppress(UnavailableError):  # the slots are closed
-            self._children[-1].start()
+    def _ready(self) -> None:
+        self._on_change(self)
+        if all(child.facts for child in self._own):
+            with contextlib.suppress(UnavailableError):  # the slots are closed
+                self._children[-1].start()
 
     @property
     def children(self) -> Sequence[Child]:
