@@ -108,7 +108,9 @@ async def test_a_head_is_bounded_in_size_and_count(port: int, begin: bytes, more
 async def test_a_head_that_does_not_come_is_not_waited_for(port: int, begin: bytes) -> None:
     """Nothing at all, a part of it, or a byte now and then."""
     assert (await sent(port, begin))[0] == 408
-    assert (await sent(port, begin, b"\r\n" if begin == b"\r\n" else b"x", most=10_000, pause=0.02))[0] in (408, 400)
+    status, taken = await sent(port, begin, b"\r\n" if begin == b"\r\n" else b"x", most=10_000, pause=0.02)
+    assert status in (408, 400, None)  # a client that is still sending may miss it
+    assert taken < 10_000
 
 
 async def test_a_second_head_that_does_not_come_is_not_waited_for(port: int) -> None:
