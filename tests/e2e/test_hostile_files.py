@@ -23,8 +23,8 @@ def another(data: bytes, path: Path) -> Path:
 
 @pytest.mark.parametrize("name", hostile.files())
 async def test_files_that_cost_much_hold_up_no_other_gallery(api: Api, tmp_path: Path, name: str) -> None:
-    """A clip that comes behind a dozen of them does not wait until these are done; and each of them ends when it is told
-    to, if it has not before."""
+    """A clip behind a dozen of them does not wait until these are done; and each of them ends when it is told to, if it
+    has not before."""
     theirs, data = new_gallery("hostile"), hostile.files()[name]
     tasks = [api.submit(another(data, tmp_path / f"{n}-{name}"), theirs)["task_id"] for n in range(COPIES)]
     plain = another(clips.clip("libx264", ".mp4").read_bytes(), tmp_path / "plain.mp4")

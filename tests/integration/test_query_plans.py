@@ -52,10 +52,10 @@ from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.commits.maintenance import GalleryMaintenance
 from profile_aggregator.commits.removals import Removals
-from profile_aggregator.commits.turns import Turns
 from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.reconciler import Reconciler
 from profile_aggregator.retention import Retention
+from profile_aggregator.turns import Turns
 from profile_aggregator.videos.handlers import VideoHandlers
 from query_api import app as query_app
 from query_api.command_outbox import CommandOutbox

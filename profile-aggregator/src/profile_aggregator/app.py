@@ -39,13 +39,13 @@ from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import PUBLISH_EVERY, GalleryLog
 from profile_aggregator.commits.maintenance import PAUSE, GalleryMaintenance
 from profile_aggregator.commits.removals import REMOVE_EVERY, Removals
-from profile_aggregator.commits.turns import Turns
 from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.reconciler import RECONCILE_EVERY, Reconciler
 from profile_aggregator.retention import CLEAR_EVERY, Retention
 from profile_aggregator.settings import Settings
 from profile_aggregator.stream import faust_app, lifecycle
 from profile_aggregator.stream.agent_loop import AgentState, consume
+from profile_aggregator.turns import Turns
 from profile_aggregator.videos.handlers import VideoHandlers
 
 log = logging.getLogger(__name__)
@@ -122,6 +122,7 @@ async def main(settings: Settings) -> None:
             health.serve(),
             every(RECONCILE_EVERY, reconcile, "reconciler"),
             turns.run(),
+            videos.long_videos.run(),
             every(CLEAR_EVERY, Retention(store, now_utc).round, "retention"),
             every(PAUSE, maintenance.round, "maintenance"),
             every(PUBLISH_EVERY, said.round, "gallery_log"),

@@ -17,7 +17,7 @@ from castlist.contract.events import (
 from castlist.messaging.delivery import Handler, reason_of
 from castlist.tasks.commands import Command
 from profile_aggregator.commits.committer import Committer
-from profile_aggregator.commits.turns import Turns
+from profile_aggregator.turns import Turns
 from profile_aggregator.videos.handlers import VideoHandlers
 
 

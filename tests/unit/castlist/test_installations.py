@@ -18,8 +18,8 @@ from castlist.store.store import Store, Table
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
-from profile_aggregator.commits.turns import Turns
 from profile_aggregator.dispatch import Dispatch
+from profile_aggregator.turns import Turns
 from profile_aggregator.videos.handlers import VideoHandlers
 from testkit.installation import VERSIONS, WAITING, documents_in, messages_in
 

@@ -48,9 +48,9 @@ from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.commits.maintenance import GalleryMaintenance
-from profile_aggregator.commits.turns import Turns
 from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.reconciler import Reconciler
+from profile_aggregator.turns import Turns
 from profile_aggregator.videos.completion import reasons_added_up
 from profile_aggregator.videos.handlers import VideoHandlers
 from testkit.any_event import models

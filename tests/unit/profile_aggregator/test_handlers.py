@@ -46,10 +46,10 @@ from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.commits.removals import Removals
-from profile_aggregator.commits.turns import Turns
 from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.reconciler import Reconciler
 from profile_aggregator.retention import Retention
+from profile_aggregator.turns import Turns
 from profile_aggregator.videos.handlers import VideoHandlers
 from testkit.faults import DiedError, Faults, at_every_moment
 from testkit.in_memory import Handle, InMemory

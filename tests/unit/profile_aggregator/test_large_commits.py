@@ -11,7 +11,7 @@ from castlist.ports.errors import TooLargeError, TooLongError, UnavailableError
 from castlist.store.store import Store
 from castlist_identity import reclustering
 from profile_aggregator.commits import commit_planner
-from profile_aggregator.commits.turns import Turns
+from profile_aggregator.turns import Turns
 from unit.profile_aggregator.test_committing import GALLERY, World, at, crowd
 
 

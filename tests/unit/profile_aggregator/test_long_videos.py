@@ -21,8 +21,9 @@ from castlist.tasks.registration import register
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
-from profile_aggregator.commits.turns import Turns
 from profile_aggregator.dispatch import Dispatch
+from profile_aggregator.turns import Turns
+from profile_aggregator.videos import completion
 from profile_aggregator.videos.handlers import VideoHandlers
 from testkit.in_memory import InMemory
 
@@ -34,14 +35,14 @@ MEGABYTE = 1_000_000
 class Aggregator:
     """profile-aggregator, and the results of whole videos."""
 
-    def __init__(self) -> None:
-        self.servers = InMemory()
+    def __init__(self, servers: InMemory | None = None) -> None:
+        self.servers = servers or InMemory()
         servers, store = self.servers, self.servers.store
-        videos = VideoHandlers(store, servers.objects, servers.publisher, servers.clock)
+        self.videos = VideoHandlers(store, servers.objects, servers.publisher, servers.clock)
         said = GalleryLog(store, servers.publisher, servers.clock)
         committer = Committer(store, said, GalleryCache(store), servers.clock, 50)
         self.turns = Turns(committer.commit)
-        self.dispatch = Dispatch(videos, committer, self.turns)
+        self.dispatch = Dispatch(self.videos, committer, self.turns)
 
     async def put_in(self, video: str, chunks: int) -> None:
         """A video that is planned."""
@@ -63,9 +64,17 @@ class Aggregator:
             key = f"{chunk_key(one.video_id, one.epoch, one.chunk)}:{one.part}"
             run, event = run_key(one.video_id, one.epoch), encode(one).decode()
             await self.servers.stored.chunks.insert(
-                ChunkResultRecord(id=key, run=run, chunk=one.chunk, part=one.part, parts=one.parts, event=event, at=NOW)
-            )
+                ChunkResultRecord(
+                    id=key, run=run, chunk=one.chunk, part=one.part, parts=one.parts, tracks=len(one.tracks),
+                    bytes=len(event), event=event, at=NOW,
+                )
+            )  # fmt: skip
         await self.deliver(results[-1])
+
+    async def committed(self) -> None:
+        """What is put together beside the stream, and the commits."""
+        while await self.videos.long_videos.round():
+            pass
         commits = self.servers.published("gallery.commits")
         await self.deliver(*commits)
         while await self.turns.round():
@@ -147,7 +156,11 @@ async def test_many_people_for_many_hours_are_committed(chunks: int, people: int
     """Everyone is found, and no document grows with the hours; a video of another gallery is done as well."""
     aggregator = Aggregator()
     await aggregator.put_in("long", chunks)
+    await aggregator.put_in("short", 1)
     await aggregator.received(*results("long", chunks, people, each, sightings))
+    await aggregator.received(*results("short", 1, 1, 1, 3))
+    assert len(aggregator.servers.published("gallery.commits")) == 1  # nobody waits for the long one
+    await aggregator.committed()
     assert (await aggregator.task("long")).error is None
     assert (await aggregator.task("long")).status == "done"
     assert await aggregator.servers.stored.profiles.count() == people
@@ -170,9 +183,39 @@ async def test_a_video_that_cannot_be_put_together_fails_its_task_alone(monkeypa
         patch.setattr("profile_aggregator.videos.handlers.encode", fails)
         await aggregator.received(*results("worse", 1, 2, 1, 3))
     await aggregator.received(*results("plain", 1, 2, 1, 3))
+    await aggregator.committed()
     for video in ("broken", "worse"):
         task = await aggregator.task(video)
         assert (task.status, task.error and task.error.code) == ("failed", "internal")
     assert (await aggregator.task("plain")).status == "done"
     (letter,) = aggregator.servers.dead_letters()
     assert "MemoryError" in letter
+
+
+async def test_a_long_video_that_cannot_be_put_together_fails_its_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for it in the stream, so nobody else could tell."""
+    aggregator = Aggregator()
+    monkeypatch.setattr(completion, "LONG", 0)
+    await aggregator.put_in("broken", 1)
+    await aggregator.received(*results("broken", 1, 2, 1, 3))
+    assert (await aggregator.task("broken")).status == "processing"
+
+    def fails(*_: object, **__: object) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr("profile_aggregator.videos.handlers.people_of_video", fails)
+    await aggregator.committed()
+    task = await aggregator.task("broken")
+    assert (task.status, task.error and task.error.code) == ("failed", "internal")
+
+
+async def test_a_long_video_whose_doorbell_was_lost_is_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that heard it died: another one finds all chunks there when it looks at stalled tasks."""
+    aggregator = Aggregator()
+    monkeypatch.setattr(completion, "LONG", 0)
+    await aggregator.put_in("long", 1)
+    await aggregator.received(*results("long", 1, 2, 1, 3))
+    other = Aggregator(aggregator.servers)
+    await other.videos.complete("long", 1)  # as the reconciler does
+    await other.committed()
+    assert (await other.task("long")).status == "done"

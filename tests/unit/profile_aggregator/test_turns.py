@@ -3,7 +3,7 @@
 import pytest
 
 from castlist.ports.errors import UnavailableError
-from profile_aggregator.commits.turns import Turns
+from profile_aggregator.turns import Turns
 
 
 class Backlogs:

@@ -12,6 +12,15 @@ def missing_chunks(planned: int, finished: Iterable[int]) -> list[int]:
     return sorted(set(range(planned)) - set(finished))
 
 
+LONG = 1_000
+"""Tracks from which on putting a video together takes a second, and more with their square."""
+
+
+def takes_long(received: Iterable[ReceivedPart]) -> bool:
+    """Whether finding a video's people keeps what comes behind it waiting."""
+    return sum(one.tracks or 0 for one in received) > LONG
+
+
 def exceeds_limits(received: Iterable[ReceivedPart]) -> bool:
     """Whether a video's results are too many to be put together: no detector finds so many faces."""
     sizes = [(one.tracks or 0, one.bytes or 0) for one in received]

@@ -22,9 +22,19 @@ from castlist.contract.events import (
     VideoRejected,
     VideoUploaded,
 )
-from castlist.contract.ids import crops_prefix, digest_in, event_id, ledger_key, result_key, run_key, task_id
+from castlist.contract.ids import (
+    crops_prefix,
+    digest_in,
+    event_id,
+    ledger_key,
+    result_key,
+    run_key,
+    task_id,
+    video_and_epoch,
+)
 from castlist.contract.values import AnalysisSettings
 from castlist.contract.video_warnings import as_warning, summed_up
+from castlist.messaging.delivery import attempted, reason_of
 from castlist.ports.errors import AlreadyExistsError
 from castlist.ports.messages import Publisher
 from castlist.ports.objects import Objects
@@ -45,11 +55,13 @@ from castlist.tasks.received_results import whole_results
 from castlist.tasks.registration import register
 from castlist_identity.domain import Track, VideoPeople
 from castlist_identity.video_people import PeopleSettings, people_of_video
+from profile_aggregator.turns import Turns
 from profile_aggregator.videos.completion import (
     exceeds_limits,
     missing_chunks,
     progress,
     reasons_added_up,
+    takes_long,
 )
 from profile_aggregator.videos.conversions import tracks_of
 from profile_aggregator.videos.found_people import drop_people, keep_people
@@ -61,12 +73,17 @@ _UNREADABLE = TaskError("unreadable", "Not one frame of it could be decoded.")
 
 
 class VideoHandlers:
-    """The handlers of events that are keyed by video."""
+    """The handlers of events that are keyed by video.
+
+    `long_videos`: those whose people take long to find are put together in turns of their own, not in the stream, where
+    everybody else's events would wait. Its doorbell may be lost: the reconciler rings again.
+    """
 
     def __init__(self, store: Store, objects: Objects, publisher: Publisher, clock: Callable[[], datetime]) -> None:
         self._store, self._objects, self._publisher, self._clock = store, objects, publisher, clock
         self._running: dict[str, dict[int, float]] = defaultdict(dict)
         self._shown: dict[str, float] = {}
+        self.long_videos = Turns(self._complete_long, "long_videos")
 
     async def uploaded(self, event: VideoUploaded) -> None:
         """A video that another system announced gets its records here; ours has them already.
@@ -223,7 +240,28 @@ class VideoHandlers:
         if exceeds_limits(received):
             await self._fail(video_id, epoch, _TOO_MUCH)
             return
-        pending = await self._store.pending.get(run) or await self._find_people(plan, whole, video_id, epoch)
+        if takes_long(received):
+            self.long_videos.ring(run)
+        else:
+            await self._put_together(plan, whole)
+
+    async def _complete_long(self, run: str) -> bool:
+        video_id, epoch = video_and_epoch(run)
+
+        async def put_together() -> None:
+            plan = await self._store.plans.get(run)
+            if plan is not None and await lifecycle.is_wanted(self._store, video_id, epoch):
+                await self._put_together(plan, whole_results(await self._received(plan)))
+
+        async def fail(error: Exception) -> None:
+            await self.failed(video_id, epoch, reason_of(error))
+
+        await attempted(put_together, fail, {"run": run})
+        return False
+
+    async def _put_together(self, plan: PlanRecord, whole: Mapping[int, str]) -> None:
+        video_id, epoch = video_and_epoch(plan.id)
+        pending = await self._store.pending.get(plan.id) or await self._find_people(plan, whole, video_id, epoch)
         if pending is not None:
             await self._announce_people(video_id, epoch, pending)
 

@@ -37,6 +37,12 @@ def run_key(video_id: str, epoch: int) -> str:
     return f"{video_id}:{epoch}"
 
 
+def video_and_epoch(run: str) -> tuple[str, int]:
+    """Of which video and epoch a run is."""
+    video_id, _, epoch = run.rpartition(":")
+    return video_id, int(epoch)
+
+
 def cancel_key(video_id: str, event: str) -> str:
     """`video:event`: one order to stop the work on a video. Of two systems both may call theirs the same."""
     return f"{video_id}:{event}"

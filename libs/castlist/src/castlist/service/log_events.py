@@ -45,7 +45,7 @@ LOG_EVENTS = {
     "publishing_postponed": "What commits to `gallery` say waits for Kafka; publishing it is tried again.",
     "publishing_failed": "A mistake of ours about what commits to `gallery` say; publishing it is tried again.",
     "removal_failed": "What a commit has left behind of a video could not be removed; tried again.",
-    "turn_failed": "What waits for one `gallery` could not be looked through, with a traceback; again in seconds.",
+    "turn_failed": "The turn of a gallery, or of a long video (`of`), failed, with a traceback; again in seconds.",
     "maintenance_failed": "Re-clustering or suggestions of one `gallery` failed; again after half a minute.",
     "result_repeated": "A chunk's result came again and was dropped.",
     "result_unreadable": "The stored results of a run cannot be put together: its task fails.",
