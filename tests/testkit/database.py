@@ -27,5 +27,6 @@ def are_done(database: Database, gallery: str, count: int) -> bool:
 
 
 def all_published(database: Database, gallery: str) -> bool:
-    """Whether every event about the gallery has gone from the outbox to Kafka."""
-    return bool(database.outbox.count_documents({"key": gallery, "published_at": None}) == 0)
+    """Whether Kafka has every event about the gallery: those of the outbox, and what its commits say."""
+    waiting = (database.outbox, {"key": gallery}), (database.gallery_log, {"gallery": gallery})
+    return all(table.count_documents({**of_it, "published_at": None}) == 0 for table, of_it in waiting)

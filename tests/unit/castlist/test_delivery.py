@@ -15,6 +15,7 @@ from castlist.messaging.delivery import Handler, deliver
 from castlist.messaging.liveness import Liveness
 from castlist.ports.errors import DocumentTooLargeError, UnavailableError
 from castlist.ports.messages import Message
+from testkit.eventually import eventually_async
 from testkit.examples import example
 
 
@@ -129,13 +130,15 @@ async def test_those_behind_a_spoiled_message_are_handled() -> None:
     class Last(Handler):
         async def handle(self, event: Event) -> None:
             handled.append(event.event)
-            stopping.set()
 
         async def fail(self, event: Event, error: Exception) -> None:
             raise AssertionError
 
     async with log.subscribe([FACE_ENCODINGS], "g") as subscription:
-        await Consumer(subscription, FACE_ENCODINGS, Last(), publisher, Liveness(), each=1).run(stopping, drain=5.0)
+        consumer = Consumer(subscription, FACE_ENCODINGS, Last(), publisher, Liveness(), each=1)
+        running = asyncio.create_task(consumer.run(stopping, drain=5.0))
+        await eventually_async(lambda: handled and len(log.messages(FACE_ENCODINGS.dead)) == len(HOSTILE) - 1, 20)
+        stopping.set()
+        await running
         assert await subscription.receive(0.01) is None
     assert handled == ["ChunkFailed"]
-    assert len(log.messages(FACE_ENCODINGS.dead)) == len(HOSTILE) - 1
