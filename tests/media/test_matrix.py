@@ -29,9 +29,12 @@ DIFFERENCES = {
     "bare-(hevc/hevc|mpeg4/mpeg4)/damage": "a bare stream is counted: pictures lost to damage move those behind them",
     "bare-vvc/vvc/cut": "the command's newer decoder shows pictures that lack what they refer to",
     "mp4/vvc/vfr": "the command's encoder gives several pictures one time",
+    "asf/(h264|mpeg4)/(plain|cut|damage)": "the command begins with the first packet, we when its picture comes out",
 }
 # What is to be mended.
 WAITING = {
+    "avi/mpeg4-packed/.*": "we begin with the first packet, and a picture that is packed with another comes later",
+    "(mkv/vp8|webm/vp9)/damage": "a chunk that begins within the damage begins with the next picture that is whole",
     "asf/(h264|mpeg4)/(hole|long-gap|vfr|late)": "where ASF's pictures were reordered, gaps between them are not seen",
     "ogv/.*/joint": "the second part begins a picture late",
     "ts/vvc/(vfr|tracks|joint|pid)": "pictures that come after the first keyframe and are shown before it are lost",

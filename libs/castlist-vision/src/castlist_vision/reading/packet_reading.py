@@ -17,7 +17,7 @@ from castlist.contract.values import Hole, Stretch
 from castlist_vision.frames.geometry import Geometry
 from castlist_vision.reading.cut_points import after_end, before_picture, next_movie
 from castlist_vision.reading.encryption import is_encrypted, looks_encrypted
-from castlist_vision.reading.media import first_choice, media_of, opened, video_streams
+from castlist_vision.reading.media import Media, first_choice, media_of, opened, video_streams
 from castlist_vision.reading.media_errors import EncryptedVideoError, LimitsExceededError, MediaError
 from castlist_vision.reading.picture_track import PictureTrack, chained
 from castlist_vision.reading.timeline import Timeline
@@ -185,9 +185,10 @@ class _Reader:
         for stream in streams:
             if _pixels(stream.codec_context) > self._most_pixels:
                 continue
-            timeline = copy(self._timeline) if self._timeline is not None else _new_timeline(container, stream)
+            media = media_of(container, stream, start)
+            timeline = copy(self._timeline) if self._timeline is not None else _new_timeline(container, media)
             timeline.gaps = []
-            tracks[stream.index] = PictureTrack(media_of(container, stream, start), timeline)
+            tracks[stream.index] = PictureTrack(media, timeline)
         return tracks
 
     def _cut(self, name: str, track: PictureTrack, opening: _Opening, place: int | None) -> _Opening | None:
@@ -315,13 +316,16 @@ class _Others:
     broken: bool = False
 
 
-def _new_timeline(container: Any, stream: Any) -> Timeline:
-    rate = stream.average_rate or stream.guessed_rate
+def _new_timeline(container: Any, media: Media) -> Timeline:
+    rate = media.stream.average_rate or media.stream.guessed_rate
     frame = 1 / float(rate) if rate else 0.0
     # FFmpeg takes its length from the last timestamps.
     measured = container.format.flags & av.format.Flags.ts_discont.value
     promised = None if measured or not container.duration else container.duration / av.time_base
-    start = None if container.start_time is None else container.start_time / av.time_base
+    if media.bare:
+        start: float | None = 0.0  # the first keyframe may be shown behind pictures that follow it
+    else:
+        start = None if container.start_time is None else container.start_time / av.time_base
     return Timeline(start, frame, promised)
 
 
