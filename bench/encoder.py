@@ -19,9 +19,10 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read
 
 import numpy as np
 from numpy.typing import NDArray
-from stages import work
+from stages import Models, settings_for, work
 
 from castlist.service.settings import Settings
+from castlist_vision.faces.centerface import CenterFace
 from castlist_vision.faces.encoder import AGREEMENT, DlibEncoder, Encoder, check_chip
 from castlist_vision.faces.onnx_encoder import OnnxEncoder
 from castlist_vision.frames.geometry import Colour
@@ -69,6 +70,7 @@ def main() -> None:
     paths = sorted(path for path in args.clips.iterdir() if path.is_file() and (only is None or path.name in only))
 
     encoder, reference = OnnxEncoder(Settings().castlist_cache), DlibEncoder()
+    centerface = CenterFace(Settings().castlist_cache)
     compare([check_chip()], encoder, reference)  # the first picture costs more than the others
     print(f"{encoder.name} against {reference.name}, Euclidean distance; the two agree up to {AGREEMENT:.0e}")
     print(f"{'':28}{'faces':>8}{'largest':>10}{'mean':>10}")
@@ -76,7 +78,7 @@ def main() -> None:
     ours = theirs = 0.0
     for path in paths:
         listening = Listening(encoder)
-        work(path, listening)
+        work(path, Models(listening, centerface), settings_for("auto"))
         if not listening.faces:
             print(f"{path.name:28}{0:8}")
             continue

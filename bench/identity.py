@@ -1,6 +1,6 @@
 """What each rule of identity is worth, and how far its threshold may move.
 
-    python bench/identity.py [--clips DIR --labels FILE] [--tracks FILE] [--stages] [--sets N]
+    python bench/identity.py [--clips DIR --labels FILE] [--detector NAME] [--tracks FILE] [--stages] [--sets N]
 
 For the labelled clips (worked through by the pipeline's own stages; `--tracks` keeps what they found, so that a second
 run decodes nothing; `--stages` decodes them twice more, without cuts and without mirror images) and for N synthetic
@@ -178,30 +178,28 @@ def report(name: str, score: Callable[[Rules], Score]) -> dict[str, Any]:
     return {"rules": {label: round(one.f, 4) for label, one in rows.items()}, "plateaus": plateaus}
 
 
-def tracks_of(clips: Path, kept: Path | None) -> Tracks:
+def tracks_of(clips: Path, kept: Path | None, detector: str) -> Tracks:
     """What the stages find in the clips, or found before."""
     if kept is not None and kept.exists():
         loaded: Tracks = pickle.loads(kept.read_bytes())
         return loaded
-    found = worked_through(clips)
+    found = worked_through(clips, detector)
     if kept is not None:
         kept.write_bytes(pickle.dumps(found))
     return found
 
 
-def worked_through(clips: Path) -> Tracks:
+def worked_through(clips: Path, detector: str) -> Tracks:
     """The workers' stages over every clip."""
-    from stages import tracks, warm_up, work  # loads every model
+    from stages import load_models, settings_for, tracks, work
 
     from castlist.service.settings import Settings
-    from castlist_vision.faces.encoder import make_encoder
 
-    encoder = make_encoder("onnx", Settings().castlist_cache)
-    warm_up(encoder)
-    return {path.name: tracks(work(path, encoder)[1]) for path in sorted(clips.iterdir()) if path.is_file()}
+    models, settings = load_models(Settings().castlist_cache), settings_for(detector)
+    return {path.name: tracks(work(path, models, settings)[1]) for path in sorted(clips.iterdir()) if path.is_file()}
 
 
-def without_stages(clips: Path, labels: Labels) -> dict[str, float]:
+def without_stages(clips: Path, labels: Labels, detector: str) -> dict[str, float]:
     """F of the pipeline where a stage leaves something out."""
     from castlist_vision.faces import face_tracking
     from castlist_vision.frames.scene_cuts import CutFinder
@@ -221,7 +219,7 @@ def without_stages(clips: Path, labels: Labels) -> dict[str, float]:
         before = getattr(owner, name)
         setattr(owner, name, instead)
         try:
-            one = on_clips(worked_through(clips), labels)(Rules())
+            one = on_clips(worked_through(clips, detector), labels)(Rules())
         finally:
             setattr(owner, name, before)
         print(f"  {label:30}{one.precision:10.4f}{one.recall:9.4f}{one.f:9.4f}", flush=True)
@@ -235,14 +233,15 @@ def main() -> None:
     parser.add_argument("--labels", type=Path)
     parser.add_argument("--tracks", type=Path, help="a file of our own making")
     parser.add_argument("--stages", action="store_true")
+    parser.add_argument("--detector", choices=["auto", "hog", "cnn"], default="auto")
     parser.add_argument("--sets", type=int, default=5)
     args = parser.parse_args()
     results: dict[str, Any] = {}
     if args.clips and args.labels:
-        clips = tracks_of(args.clips, args.tracks)
+        clips = tracks_of(args.clips, args.tracks, args.detector)
         results["clips"] = report("labelled clips", on_clips(clips, Labels.read(args.labels)))
         if args.stages:
-            results["clips"]["stages"] = without_stages(args.clips, Labels.read(args.labels))
+            results["clips"]["stages"] = without_stages(args.clips, Labels.read(args.labels), args.detector)
     scenes = [Scenes(seed) for seed in range(args.sets)]
     results["synthetic"] = report(f"{args.sets} synthetic sets", on_scenes(scenes))
     print(json.dumps(results))

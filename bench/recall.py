@@ -1,6 +1,6 @@
 """Who would be missed: people who are there for one second, or whose faces are small.
 
-    python bench/recall.py [--clips DIR] [--cases 40] [--seed 1]
+    python bench/recall.py [--clips DIR] [--detector auto] [--cases 40] [--seed 1]
 
 A head from the sample's portraits is laid over a clip in a random place, for one second from a random moment on, or
 with a face box of 0.5 % of a 1080p frame. The clips are those of `--clips`, or the sample's. The measure is looking at
@@ -24,7 +24,7 @@ import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from stages import tracks, warm_up, work
+from stages import Models, load_models, settings_for, tracks, work
 
 from castlist.contract.box import Box
 
@@ -37,7 +37,6 @@ from castlist.service.settings import Settings
 from castlist_identity.video_people import people_of_video
 from castlist_vision.faces import face_tracking
 from castlist_vision.faces.detector import FaceDetector
-from castlist_vision.faces.encoder import Encoder, make_encoder
 from castlist_vision.frames.changed_regions import ChangedRegionFinder
 from deploy.commands.sample import make_clips
 from testkit.clips import write  # of the tests
@@ -151,9 +150,9 @@ def _laid(image: Image, picture: Image, opacity: NDArray[np.float32], left: int,
     return result
 
 
-def finds(path: Path, case: Case, encoder: Encoder) -> bool:
+def finds(path: Path, case: Case, models: Models, settings: AnalysisSettings) -> bool:
     """Whether somebody is found where the guest is, while they are there."""
-    found = people_of_video(tracks(work(path, encoder)[1])).people
+    found = people_of_video(tracks(work(path, models, settings)[1])).people
     return any(
         case.start <= place.time < case.end and place.box.overlap(case.face) > 0.25
         for person in found
@@ -174,7 +173,7 @@ def looking_everywhere() -> Iterator[None]:
 
 
 def measure(
-    clips: Sequence[Path], cases: int, seed: int, large: bool, encoder: Encoder, cache: Path
+    clips: Sequence[Path], cases: int, seed: int, large: bool, models: Models, settings: AnalysisSettings, cache: Path
 ) -> tuple[int, int, int]:
     """How many guests are found, how many by looking everywhere, and of how many; who is missed is printed."""
     chance = np.random.default_rng(seed)
@@ -186,9 +185,9 @@ def measure(
             if case is None:
                 continue
             path = write(Path(folder) / "case.mp4", list(case.frames), options=AS_UPLOADED)
-            found = finds(path, case, encoder)
+            found = finds(path, case, models, settings)
             with looking_everywhere():
-                could = finds(path, case, encoder)
+                could = finds(path, case, models, settings)
             ours, theirs, made = ours + found, theirs + could, made + 1
             if could and not found:
                 print(f"    missed: {clip.name} from {case.start:.2f} s on, {case.face}", flush=True)
@@ -200,20 +199,20 @@ def measure(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=Path)
+    parser.add_argument("--detector", choices=["auto", "hog", "cnn"], default="auto")
     parser.add_argument("--cases", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     cache_folder = Settings().castlist_cache
     clips = sorted(p for p in args.clips.iterdir() if p.is_file()) if args.clips else make_clips(cache_folder)
-    encoder = make_encoder("onnx", cache_folder)
-    warm_up(encoder)
+    models, settings = load_models(cache_folder), settings_for(args.detector)
     results = {}
     for kind, large, cases in (
         ("one second", False, args.cases),
         ("0.5 % of a 1080p frame", True, max(1, args.cases // 4)),
     ):
-        ours, theirs, made = measure(clips, cases, args.seed, large, encoder, cache_folder)
+        ours, theirs, made = measure(clips, cases, args.seed, large, models, settings, cache_folder)
         print(f"{kind:28} {ours} of {made} found, {theirs} by looking everywhere", flush=True)
         results[kind] = [ours, theirs]
     print(json.dumps(results))

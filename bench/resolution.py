@@ -16,12 +16,11 @@ from statistics import median
 from typing import Any
 
 import av
-from stages import tracks, warm_up, work
+from stages import Models, load_models, settings_for, tracks, work
 from throughput import decode_only
 
 from castlist.service.settings import Settings
 from castlist_identity.video_people import people_of_video
-from castlist_vision.faces.encoder import Encoder, make_encoder
 
 HEIGHTS = (1080, 2160)
 
@@ -42,10 +41,10 @@ def written(source: Path, target: Path, height: int, seconds: float) -> Path:
     return target
 
 
-def cost(path: Path, encoder: Encoder) -> tuple[float, float, int]:
+def cost(path: Path, models: Models) -> tuple[float, float, int]:
     """Core seconds a second of video: beyond decoding, of decoding; and how many people are found."""
     start = time.process_time()
-    seconds, results = work(path, encoder)
+    seconds, results = work(path, models, settings_for("auto"))
     whole = time.process_time() - start
     start = time.process_time()
     decode_only(path)
@@ -59,14 +58,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
-    encoder = make_encoder("onnx", Settings().castlist_cache)
-    warm_up(encoder)
+    models = load_models(Settings().castlist_cache)
     beyond: dict[int, list[float]] = {height: [] for height in HEIGHTS}
     with tempfile.TemporaryDirectory() as folder:
         paths = {height: written(args.clip, Path(folder) / f"{height}.mp4", height, args.seconds) for height in HEIGHTS}
         for _ in range(args.rounds):
             for height, path in paths.items():
-                more, decoding, people = cost(path, encoder)
+                more, decoding, people = cost(path, models)
                 beyond[height].append(more)
                 costs = f"{1000 * more:.0f} ms a second beyond {1000 * decoding:.0f} of decoding"
                 print(f"{height} lines: {costs}, {people} people", flush=True)

@@ -1,6 +1,7 @@
 """How much video one core gets through: this pipeline's stages, the usual script, and decoding alone, side by side.
 
-    python bench/throughput.py --clips DIR [--labels FILE] [--every N] [--naive-frames N] [--only a.mp4,b.mkv]
+    python bench/throughput.py --clips DIR [--labels FILE] [--every N] [--naive-frames N] [--detector NAME]
+                               [--only a.mp4,b.mkv]
 
 Clips below four seconds are one set, each longer one is its own. `--every N`: the usual script looks at every N-th
 frame (and is charged N times for each look); by default at as many as make about `--naive-frames` looks a set. Models
@@ -18,15 +19,15 @@ from typing import Any
 
 from labelled import Answer, Labels
 from naive import NaiveScript
-from stages import people, tracks, warm_up, work
+from stages import Models, load_models, people, settings_for, tracks, work
 
 from castlist.contract.values import AnalysisSettings
 from castlist.service.settings import Settings
 from castlist_identity.domain import Track
 from castlist_vision.faces import face_tracking
+from castlist_vision.faces.auto_detector import AutoDetector
 from castlist_vision.faces.best_faces import BestFaces
 from castlist_vision.faces.detector import FaceDetector
-from castlist_vision.faces.encoder import Encoder, make_encoder
 from castlist_vision.faces.track_continuity import TrackContinuity
 from castlist_vision.frames.frame import Frame
 from castlist_vision.frames.scene_cuts import CutFinder
@@ -90,6 +91,9 @@ def watched() -> Stopwatch:
     for owner, name, stage in (
         (FaceDetector, "within", "detect newcomers"),
         (FaceDetector, "near", "detect known"),
+        (AutoDetector, "within", "detect newcomers"),
+        (AutoDetector, "near", "detect known"),
+        (AutoDetector, "judge", "judge"),
         (CutFinder, "is_cut", "cuts"),
         (Frame.__dict__["thumbnail"], "func", "cuts"),
         (TrackContinuity, "holds", "continuity"),
@@ -103,7 +107,9 @@ def watched() -> Stopwatch:
     return stopwatch
 
 
-def run_pipeline(paths: Sequence[Path], encoder: Encoder) -> tuple[dict[str, Measured], list[Answer]]:
+def run_pipeline(
+    paths: Sequence[Path], models: Models, settings: AnalysisSettings
+) -> tuple[dict[str, Measured], list[Answer]]:
     """The sets of clips with their costs, and who was found."""
     stopwatch = watched()
     sets: dict[str, Measured] = {}
@@ -111,7 +117,7 @@ def run_pipeline(paths: Sequence[Path], encoder: Encoder) -> tuple[dict[str, Mea
     for path in paths:
         stopwatch.seconds.clear()
         start = time.process_time()
-        duration, results = work(path, encoder)
+        duration, results = work(path, models, settings)
         spent = time.process_time() - start
         found[path.name] = tracks(results)
         one = sets.setdefault("short clips" if duration < SHORT else path.name, Measured())
@@ -150,17 +156,17 @@ def main() -> None:
     parser.add_argument("--labels", type=Path)
     parser.add_argument("--every", type=int)
     parser.add_argument("--naive-frames", type=int, default=40)
+    parser.add_argument("--detector", choices=["auto", "hog", "cnn"], default="auto")
     parser.add_argument("--only", help="names, joined by commas")
     args = parser.parse_args()
     only = args.only.split(",") if args.only else None
     paths = sorted(path for path in args.clips.iterdir() if path.is_file() and (only is None or path.name in only))
 
-    encoder = make_encoder("onnx", Settings().castlist_cache)
-    warm_up(encoder)
-    sets, ours = run_pipeline(paths, encoder)
+    models = load_models(Settings().castlist_cache)
+    sets, ours = run_pipeline(paths, models, settings_for(args.detector))
     theirs = run_naive(sets, args.every, args.naive_frames)
 
-    print(f"seconds of video a core second; encoder {encoder.name}")
+    print(f"seconds of video a core second; encoder {models.encoder.name}, detector {args.detector}")
     print(f"{'':28}{'usual script':>14}{'castlist':>10}{'ratio':>8}{'of the limit':>14}")
     for name, one in sets.items():
         limit = one.core_seconds / one.decoding_seconds

@@ -22,12 +22,11 @@ import numpy as np
 from identity import Rules, on_scenes
 from numpy.typing import NDArray
 from scenes_of_people import Scenes
-from stages import tracks, warm_up, work
+from stages import Models, load_models, settings_for, tracks, work
 
 from castlist.service.settings import Settings
 from castlist_identity.told_apart import ToldApart
 from castlist_identity.video_people import PeopleSettings, people_of_video
-from castlist_vision.faces.encoder import Encoder, make_encoder
 
 Picture = NDArray[np.uint8]
 RATE, DELAY = 25, 10
@@ -67,9 +66,9 @@ def split_screen(path: Path, left: Sequence[Picture], right: Sequence[Picture], 
     return path
 
 
-def measured(path: Path, encoder: Encoder) -> tuple[list[float], int]:
+def measured(path: Path, models: Models) -> tuple[list[float], int]:
     """How far apart each pair of tracks is that is seen together; and how many people are found."""
-    found = sorted(tracks(work(path, encoder)[1]), key=lambda track: (track.chunk, track.index))
+    found = sorted(tracks(work(path, models, settings_for("auto"))[1]), key=lambda track: (track.chunk, track.index))
     rules = PeopleSettings()
     strong = [t for t in found if t.faces and len(t.sightings) >= rules.min_sightings]
     means = [np.mean([face.encoding for face in t.faces], axis=0) for t in strong]
@@ -95,8 +94,7 @@ def main() -> None:
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=6)
     args = parser.parse_args()
-    encoder = make_encoder("onnx", Settings().castlist_cache)
-    warm_up(encoder)
+    models = load_models(Settings().castlist_cache)
     results: dict[str, Any] = {}
     made = list(screens(args.clips, json.loads(args.labels.read_text())["clips"], args.seconds))
     print(f"{'':24}{'screens':>8}{'right':>7}   distances of tracks seen together")
@@ -106,7 +104,7 @@ def main() -> None:
                 expected, distances, right = 2 if kind == "two people" else 1, [], 0
                 chosen = [(left, right) for what, left, right in made if what == kind]
                 for left, beside in chosen:
-                    pairs, people = measured(split_screen(Path(folder) / "screen.mp4", left, beside, crf), encoder)
+                    pairs, people = measured(split_screen(Path(folder) / "screen.mp4", left, beside, crf), models)
                     distances += pairs
                     right += people == expected
                 low, middle, high = np.quantile(distances, [0, 0.5, 1]).round(3).tolist()

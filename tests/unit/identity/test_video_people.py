@@ -70,6 +70,15 @@ def test_average_link_does_not_chain() -> None:
     assert groups(tracks) == [(0.15, 10), (0.62, 5)]
 
 
+def test_a_track_whose_faces_alone_were_scored_may_found_a_person() -> None:
+    """Of what a detector was not asked about nobody knows how sure it is; one that was never sure founds nobody."""
+    for score, founded in ((1.0, 1), (0.2, 0)):
+        scored = track(0, [at(0.0)], score=score)
+        unknown = replace(scored, sightings=tuple(replace(seen, score=-1.0) for seen in scored.sightings))
+        found = people_of_video([unknown])
+        assert (len(found.people), dict(found.skipped)) == (founded, {} if founded else {"low_score": 5})
+
+
 def test_two_who_are_seen_together_are_two() -> None:
     """Two boxes in one frame that do not overlap, and encodings that may differ: each says of the other that it is
     somebody else."""

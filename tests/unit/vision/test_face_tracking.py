@@ -25,6 +25,8 @@ WIDTH, HEIGHT = 640, 360
 class SquareDetector:
     """A square of brightness 200 is a face of score 2, one of 150 a face of score -0.1."""
 
+    judge = None
+
     def smallest(self, gray: Gray) -> float:
         return 40.0
 

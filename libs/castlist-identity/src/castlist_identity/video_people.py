@@ -26,7 +26,8 @@ class PeopleSettings:
     """Which tracks may found a person, and how near two of them must be.
 
     `distance` is Euclidean, over track means; two tracks in one frame are one person (in a mirror, say) up to `twice`.
-    `min_width` is in pixels and met by the median of a track's sightings, `min_score` by the best of them.
+    `min_width` is in pixels and met by the median of a track's sightings, `min_score` by the best of them or of its
+    faces.
     `segment_gap` is in seconds. `places_per_second` and `most_places` (of a person) thin what is kept of sightings.
     """
 
@@ -106,7 +107,9 @@ def _usable(track: Track) -> list[VectorFace]:
 def _weakness(track: Track, faces: Sequence[VectorFace], rules: PeopleSettings) -> str | None:
     if not track.sightings or median(sighting.box.width for sighting in track.sightings) < rules.min_width:
         return "too_small"
-    if max(sighting.score for sighting in track.sightings) < rules.min_score:
+    # Of a long track not all sightings are told, and with `auto` few of them were scored; its faces are those.
+    scores = [*(seen.score for seen in track.sightings), *(face.score for face in track.faces)]
+    if max(scores) < rules.min_score:
         return "low_score"
     if len(track.sightings) < rules.min_sightings:
         return "too_few_sightings"

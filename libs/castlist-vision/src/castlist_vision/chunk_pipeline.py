@@ -9,7 +9,8 @@ import cv2
 
 from castlist.contract.values import AnalysisSettings, VideoWarning
 from castlist.contract.video_warnings import summed_up, warning
-from castlist_vision.faces.detector import FaceDetector
+from castlist_vision.faces.auto_detector import make_detector
+from castlist_vision.faces.centerface import CenterFace
 from castlist_vision.faces.encoder import Encoder
 from castlist_vision.faces.face_tracking import FaceTracker, FoundTrack
 from castlist_vision.frames.scene_cuts import CutFinder
@@ -42,14 +43,16 @@ def analyse_chunk(
     settings: AnalysisSettings,
     encoder: Encoder,
     progress: Callable[[float], None] = lambda fraction: None,
+    centerface: CenterFace | None = None,
 ) -> ChunkResult:
     """Everything that is done to a chunk. `progress` hears 0 to 1, never falling, a few times a second of video.
 
-    The same file, chunk, settings and encoder give the same result. Raises a MediaError where the file cannot be read.
+    The same file, chunk, settings and encoder give the same result. Raises a MediaError where the file cannot be read,
+    ModelUnavailableError where the settings ask for `auto` and there is no `centerface`.
     """
     decoder = ChunkDecoder(path, chunk, 1 / (_PICTURES_PER_SAMPLE * settings.samples_per_second))
     cuts = CutFinder()
-    detector = FaceDetector(settings)
+    detector = make_detector(settings, centerface)
     tracker = FaceTracker(detector, encoder, settings.samples_per_second)
     rate = settings.samples_per_second
     sampled, shown_until, seen_until, looks, late = None, 0.0, 0.0, 0, None

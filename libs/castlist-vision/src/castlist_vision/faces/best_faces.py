@@ -1,13 +1,25 @@
 """Keep the best faces of a track: few enough to encode, spread over time, each with the pixels it needs."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
 
 from castlist.contract.box import Box
 from castlist.contract.values import FrameSize, Sighting
+from castlist_vision.faces.detector import Detection
 from castlist_vision.frames.frame import Cutout, Frame
-from castlist_vision.frames.geometry import Colour
+from castlist_vision.frames.geometry import Colour, Gray
+
+Judge = Callable[[Gray, Box], Detection | None]
+"""Looks closer at a face: where exactly it is, and how surely it looks into the camera; None where it does not."""
+NOT_SEEN = -1.0
+"""The score of a face that a judge did not see, or was not asked about."""
 
 MOST = 5
+JUDGED = 12
+"""Of a track that a judge looks at: so many of its faces are kept until then."""
 FEWEST = 3
 SECONDS_A_FACE = 2.0
 """A track gets three faces, and one more for each two seconds beyond four: faces close in time repeat each other."""
@@ -39,6 +51,16 @@ class Face:
         """What `area` shows; black where that reaches beyond the frame."""
         return self.cutout.colour
 
+    @property
+    def in_picture(self) -> Box:
+        """Where `detected` lies in `picture`."""
+        return Box(
+            self.detected.left - self.area.left,
+            self.detected.top - self.area.top,
+            self.detected.width,
+            self.detected.height,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
@@ -51,10 +73,13 @@ class _Candidate:
 class BestFaces:
     """The best faces of one track, at most five, each from another half-second.
 
-    Only the best of a half-second is cut out, when that is over: until then its whole frame is kept.
+    Only the best of a half-second is cut out, when that is over: until then its whole frame is kept. A `judge` scores
+    up to twelve of these anew, and those that it does not see are taken only where it sees none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, judge: Judge | None = None) -> None:
+        self._judge = judge
+        self._most = MOST if judge is None else JUDGED
         self._faces: list[Face] = []
         self._candidate: _Candidate | None = None
 
@@ -79,7 +104,11 @@ class BestFaces:
         """Those that a track of so many seconds gets, in the order of time; at least one where any was offered."""
         self._settle()
         count = min(MOST, FEWEST + max(0, int((seconds - 4.0) / SECONDS_A_FACE)))
-        best = sorted(self._faces, key=lambda face: (-face.quality, face.time))[:count]
+        faces = self._faces
+        if self._judge is not None:
+            judged = [_judged(face, self._judge) for face in faces]
+            faces = [face for face in judged if face.score > NOT_SEEN] or judged
+        best = sorted(faces, key=lambda face: (-face.quality, face.time))[:count]
         return sorted(best, key=lambda face: face.time)
 
     def _settle(self) -> None:
@@ -87,7 +116,7 @@ class BestFaces:
         candidate, self._candidate = self._candidate, None
         if candidate is None:
             return
-        if len(self._faces) >= MOST:
+        if len(self._faces) >= self._most:
             worst = min(self._faces, key=lambda face: (face.quality, -face.time))
             if candidate.quality <= worst.quality:
                 return
@@ -106,6 +135,23 @@ class BestFaces:
                 FrameSize(frame.width, frame.height),
             )
         )
+
+
+def _judged(face: Face, judge: Judge) -> Face:
+    """As the judge sees it; where it does not, as it was, with a score that says so."""
+    seen = judge(np.asarray(cv2.cvtColor(face.picture, cv2.COLOR_RGB2GRAY), np.uint8), face.in_picture)
+    if seen is None:
+        return replace(face, score=NOT_SEEN)
+    shape = face.frame.height, face.frame.width
+    box = replace(seen.box, left=face.area.left + seen.box.left, top=face.area.top + seen.box.top)
+    sighting = Sighting(face.time, box, seen.score)
+    return replace(
+        face,
+        detected=box,
+        box=box.clipped(shape),
+        score=seen.score,
+        quality=quality(sighting, face.frame.width, face.frame.height),
+    )
 
 
 def quality(sighting: Sighting, width: int, height: int) -> float:

@@ -1,6 +1,6 @@
 """Find the faces of a frame: all of them, or those near places where faces are known."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -23,6 +23,7 @@ _SMALLEST_SHARE = 0.053
 NEIGHBOURHOOD = 1.35
 """How much of its surroundings a known face is looked for in, as a multiple of its size; most are still there."""
 _FURTHER = 2.0
+_JUDGED_IN = 1.5
 _SAME = 0.3
 
 
@@ -39,6 +40,8 @@ class FaceDetector:
 
     The smallest face is `settings.smallest_face` pixels wide, and 5.3 % of the frame's shorter side where that is more.
     """
+
+    judge = None
 
     def __init__(self, settings: AnalysisSettings) -> None:
         self._smallest = settings.smallest_face
@@ -77,18 +80,29 @@ class FaceDetector:
         return distinct(found)
 
     def _scan(self, gray: Gray, scale: float, left: int, top: int) -> list[Detection]:
-        if gray.size == 0:
-            return []
-        width, height = max(1, round(gray.shape[1] * scale)), max(1, round(gray.shape[0] * scale))
-        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        scaled = np.ascontiguousarray(cv2.resize(gray, (width, height), interpolation=how), np.uint8)
-        across, down = gray.shape[1] / width, gray.shape[0] / height
-        found = []
-        for box, score in self._run(scaled):
-            x, y = left + box.left() * across, top + box.top() * down
-            region = Box(round(x), round(y), round(box.width() * across), round(box.height() * down))
-            found.append(Detection(region, float(score)))
-        return distinct(found)
+        return _scaled_scan(self._run, gray, scale, left, top)
+
+
+def _scaled_scan(run: Callable[[Gray], list[Found]], gray: Gray, scale: float, left: int, top: int) -> list[Detection]:
+    if gray.size == 0:
+        return []
+    width, height = max(1, round(gray.shape[1] * scale)), max(1, round(gray.shape[0] * scale))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    scaled = np.ascontiguousarray(cv2.resize(gray, (width, height), interpolation=how), np.uint8)
+    across, down = gray.shape[1] / width, gray.shape[0] / height
+    found = []
+    for box, score in run(scaled):
+        x, y = left + box.left() * across, top + box.top() * down
+        region = Box(round(x), round(y), round(box.width() * across), round(box.height() * down))
+        found.append(Detection(region, float(score)))
+    return distinct(found)
+
+
+def frontal(picture: Gray, face: Box) -> Detection | None:
+    """The face at `face` as dlib's HOG sees it, which knows faces from in front alone; None where it sees none."""
+    region = face.scaled(_JUDGED_IN).clipped(picture.shape)
+    found = _scaled_scan(_run_hog, part_of(picture, region), _FOUND_EASILY / face.width, region.left, region.top)
+    return next((one for one in found if one.box.overlap(face) >= _SAME), None)
 
 
 # It takes a good part of a second to load, and keeps nothing between two pictures.

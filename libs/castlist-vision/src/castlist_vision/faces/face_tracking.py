@@ -2,15 +2,15 @@
 
 import math
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from castlist.contract.box import Box
 from castlist.contract.values import Sighting
 from castlist.contract.vectors import VectorFace
 from castlist_vision.faces.alignment import align
-from castlist_vision.faces.best_faces import BestFaces, Face
+from castlist_vision.faces.best_faces import NOT_SEEN, BestFaces, Face, Judge
 from castlist_vision.faces.detector import NEIGHBOURHOOD, Detection, distinct
 from castlist_vision.faces.encoder import Encoder, encode_faces
 from castlist_vision.faces.face_crop import FaceCrop, cut_crop
@@ -28,7 +28,12 @@ _VISIBLE = 0.5
 
 
 class Detector(Protocol):
-    """What finds faces: `castlist_vision.faces.detector.FaceDetector`."""
+    """What finds faces: `FaceDetector` or `AutoDetector`."""
+
+    @property
+    def judge(self) -> Judge | None:
+        """What looks closer at the best faces of a track, if anything does."""
+        ...
 
     def smallest(self, gray: Gray) -> float: ...
 
@@ -59,7 +64,7 @@ class FaceTracker:
         self._detector = detector
         self._encoder = encoder
         self._tracker = Tracker()
-        self._best: defaultdict[int, BestFaces] = defaultdict(BestFaces)
+        self._best: defaultdict[int, BestFaces] = defaultdict(lambda: BestFaces(detector.judge))
         self._likeness: defaultdict[int, TrackContinuity] = defaultdict(lambda: TrackContinuity(encoder))
         self._changes = ChangedRegionFinder()
         self._earlier: deque[tuple[Frame, list[Detection]]] = deque(maxlen=round(NEWCOMERS_EVERY * samples_per_second))
@@ -149,16 +154,15 @@ class FaceTracker:
         for track in tracks:
             best = self._best.pop(track.index)
             self._likeness.pop(track.index, None)
-            if len(track.sightings) == 1 and track.sightings[0].score < 0:
+            faces = best.faces(track.sightings[-1].time - track.sightings[0].time)
+            if len(track.sightings) == 1 and faces[0].score < 0:
                 self.skipped["low_score"] += 1
                 continue
-            faces = best.faces(track.sightings[-1].time - track.sightings[0].time)
-            chips = [align(face.picture, _inside_picture(face)) for face in faces]
-            encodings = encode_faces(self._encoder, chips)
+            encodings = encode_faces(self._encoder, [align(face.picture, face.in_picture) for face in faces])
             self.found.append(
                 FoundTrack(
                     track.index,
-                    tuple(replace(seen, box=seen.box.clipped(self._shape)) for seen in track.sightings),
+                    self._scored(track.sightings, faces),
                     tuple(
                         VectorFace(face.time, face.box, face.score, face.quality, encoding)
                         for face, encoding in zip(faces, encodings, strict=True)
@@ -167,11 +171,14 @@ class FaceTracker:
                 )
             )
 
-
-def _inside_picture(face: Face) -> Box:
-    return Box(
-        face.detected.left - face.area.left,
-        face.detected.top - face.area.top,
-        face.detected.width,
-        face.detected.height,
-    )
+    def _scored(self, sightings: Sequence[Sighting], faces: Sequence[Face]) -> tuple[Sighting, ...]:
+        """With boxes clipped to the frame; where there is a judge, with its scores of the faces that were chosen."""
+        judged = {face.time: face.score for face in faces} if self._detector.judge else None
+        return tuple(
+            Sighting(
+                seen.time,
+                seen.box.clipped(self._shape),
+                seen.score if judged is None else judged.get(seen.time, NOT_SEEN),
+            )
+            for seen in sightings
+        )

@@ -1,8 +1,5 @@
 """dlib's face encoder on ONNX Runtime: the same weights and numbers, many times faster."""
 
-import hashlib
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +10,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from castlist_vision.faces import converted_model
 from castlist_vision.frames.geometry import Colour
 
 CPU = "CPUExecutionProvider"
@@ -64,17 +62,6 @@ def _failing() -> Iterator[None]:
 
 
 def converted(cache_folder: Path) -> Path:
-    """The converted model, made on first use; processes that make it at once each put a whole file in place."""
+    """The converted model, made on first use."""
     source = Path(face_recognition_models.face_recognition_model_location()).read_bytes()
-    converter = Path(__file__).with_name("dlib_to_onnx.py").read_bytes()
-    digest = hashlib.sha256(source + converter).hexdigest()[:16]
-    target = cache_folder / f"face-encoder-{digest}.onnx"
-    if not target.exists():
-        from castlist_vision.faces.dlib_to_onnx import convert  # `onnx` is needed this once
-
-        cache_folder.mkdir(parents=True, exist_ok=True)
-        model = convert(source)
-        with tempfile.NamedTemporaryFile(dir=cache_folder, prefix=".face-encoder-", delete=False) as file:
-            file.write(model)
-        os.replace(file.name, target)
-    return target
+    return converted_model.converted(cache_folder, "face-encoder", source, "dlib_to_onnx")

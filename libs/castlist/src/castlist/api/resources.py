@@ -146,7 +146,7 @@ class Task(Resource):
             "example": {
                 "id": _TASK, "video_id": _VIDEO, "video_name": "lobby.mp4", "gallery": "newsroom", "epoch": 1,
                 "status": "processing", "progress": 0.4125, "chunks_done": 5, "chunks_planned": 12, "people": None,
-                "settings": {"detector": "hog", "samples_per_second": 5.0, "smallest_face": 57,
+                "settings": {"detector": "auto", "samples_per_second": 5.0, "smallest_face": 40,
                              "in_video_distance": 0.38, "minimum_sightings": 2},
                 "faces_skipped": {"too_small": 3},
                 "warnings": [{"code": "truncated", "message": "The file ends early: these are the people of its "
@@ -331,7 +331,7 @@ GallerySettings = create_model(
     __doc__="How faces are looked for and matched in a gallery.",
     **_SETTINGS,
 )
-GallerySettings.model_config["json_schema_extra"] = {"example": asdict(values.GallerySettings())}
+GallerySettings.model_config["json_schema_extra"] = {"example": asdict(values.NEW_GALLERY)}
 GallerySettingsChange = create_model(
     "GallerySettingsChange",
     __config__=ConfigDict(extra="forbid", json_schema_extra={"example": {"samples_per_second": 10.0}}),

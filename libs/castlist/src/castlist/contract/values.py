@@ -128,9 +128,12 @@ class FrameSize:
 
 @dataclass(frozen=True, slots=True)
 class AnalysisSettings:
-    """How faces are looked for in one task; fixed with its plan, so that a redo is the same."""
+    """How faces are looked for in one task; fixed with its plan, so that a redo is the same.
 
-    detector: Literal["hog", "cnn"] = "hog"
+    The defaults stand for what was made before there was `auto`; what is new begins with NEW_GALLERY.
+    """
+
+    detector: Literal["auto", "hog", "cnn"] = "hog"
     samples_per_second: Annotated[float, Field(ge=1, le=30)] = 5.0
     smallest_face: Annotated[int, Field(ge=20, le=400)] = 57
     in_video_distance: Annotated[float, Field(gt=0, lt=1)] = 0.38
@@ -154,9 +157,13 @@ class GallerySettings(AnalysisSettings):
         return AnalysisSettings(**{field.name: getattr(self, field.name) for field in fields(AnalysisSettings)})
 
 
+NEW_GALLERY = GallerySettings(detector="auto", smallest_face=40)
+"""What a gallery begins with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A face at one moment."""
+    """A face at one moment. `score` is dlib's; -1 where its detector saw no face, or was not asked about this one."""
 
     time: Seconds
     box: Box
