@@ -88,11 +88,17 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
 
         chunk_slots = await enter(Pool(settings.workers, _chunk_child(settings), on_change=show_encoders))
         # A child of its own: a plan waits for no chunk, and a file that kills its reader kills no chunk.
-        plan_slots = await enter(Pool(PLANNERS, _child("plan", longest_seconds=settings.longest_video_seconds)))
+        plan_slots = await enter(Pool(PLANNERS, _plan_child(settings)))
 
         subscriptions: list[KafkaSubscription] = []
+        membership = await enter(AsyncExitStack())
+        """in the group of those who work through chunks"""
+        without: list[str] = []
+        """what this process lacks for chunks, if anything"""
 
         async def taking_work() -> None:
+            if without:
+                raise UnavailableError(f"leaves chunks to others: {without[0]}")
             if not joined.is_set() or not all(subscription.joined for subscription in subscriptions):
                 raise UnavailableError("not a member of its groups yet")
 
@@ -130,11 +136,11 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
         await cancels.ready.wait()  # nothing is taken before a cancel of it would be heard
 
         @retry_while_unavailable
-        async def join(topic: Any, group: str) -> KafkaSubscription:
-            return await enter(subscribe(*kafka, [topic], group))
+        async def join(topic: Any, group: str, as_long_as: AsyncExitStack) -> KafkaSubscription:
+            return await as_long_as.enter_async_context(subscribe(*kafka, [topic], group))
 
-        uploads = await join(VIDEO_UPLOADED, "frame-workers.plan")
-        chunks = await join(VIDEO_CHUNKS, "frame-workers")
+        uploads = await join(VIDEO_UPLOADED, "frame-workers.plan", stack)
+        chunks = await join(VIDEO_CHUNKS, "frame-workers", membership)
         subscriptions += [uploads, chunks]
         joined.set()
 
@@ -142,21 +148,30 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
         planning = PlanVideo(context, plan_slots, window=max(4, 2 * settings.workers))
         processing = ProcessChunk(context, chunk_slots)
         log.info("ready", extra={"slots": settings.workers})
-        consumers = (
-            # The aggregator reads video.uploaded too, and keeps what cannot be read.
-            Consumer(
-                uploads,
-                VIDEO_UPLOADED,
-                planning,
-                publisher,
-                liveness,
-                each=PLANNERS + _AHEAD_OF_SLOTS,
-                in_order=True,  # of two objects under one id the first is the video
-                keep_unreadable=False,
-            ),
-            Consumer(chunks, VIDEO_CHUNKS, processing, publisher, liveness, each=settings.workers + _AHEAD_OF_SLOTS),
+        # The aggregator reads video.uploaded too, and keeps what cannot be read.
+        plans = Consumer(
+            uploads,
+            VIDEO_UPLOADED,
+            planning,
+            publisher,
+            liveness,
+            each=PLANNERS + _AHEAD_OF_SLOTS,
+            in_order=True,  # of two objects under one id the first is the video
+            keep_unreadable=False,
         )
-        await asyncio.gather(*(consumer.run(stopping, settings.drain_seconds) for consumer in consumers))
+        analysis = Consumer(
+            chunks, VIDEO_CHUNKS, processing, publisher, liveness, each=settings.workers + _AHEAD_OF_SLOTS
+        )
+
+        async def work_through_chunks() -> None:
+            await analysis.run(stopping, settings.drain_seconds)
+            if (error := analysis.left_to_others) is not None:
+                log.error("chunks_left", extra={"reason": str(error)})
+                without.append(str(error))
+                subscriptions.remove(chunks)
+                await membership.aclose()  # its partitions go to those who are left in the group
+
+        await asyncio.gather(plans.run(stopping, settings.drain_seconds), work_through_chunks())
         for task in tasks:
             task.cancel()
         health.should_exit = True  # cancelled, it would log that as an error
@@ -167,6 +182,10 @@ def busy_limit(settings: Settings) -> float:
     """Seconds without any sign of life while work is in hand: a plan gives none before its bound ends it; a chunk that
     is worked on gives one every second."""
     return 2 * settings.job_seconds
+
+
+def _plan_child(settings: Settings) -> list[str]:
+    return _child("plan", cache=str(settings.castlist_cache), longest_seconds=settings.longest_video_seconds)
 
 
 def _chunk_child(settings: Settings) -> list[str]:

@@ -11,7 +11,7 @@ from castlist.contract.events import Event, VideoUploaded
 from castlist.contract.topics import VIDEO_UPLOADED
 from castlist.contract.values import StoredObject
 from castlist.messaging.consumer import Consumer
-from castlist.messaging.delivery import PostponedError
+from castlist.messaging.delivery import LeftToOthersError, PostponedError
 from castlist.messaging.liveness import Liveness
 from testkit.eventually import eventually_async
 
@@ -37,10 +37,13 @@ class Recorder:
     begun: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
+    cannot: set[str] = field(default_factory=set)
 
     async def handle(self, event: Event) -> None:
         assert isinstance(event, VideoUploaded)
         self.begun.append(event.video_id)
+        if event.video_id in self.cannot:
+            raise LeftToOthersError("no detector")
         if event.gallery in self.gates:
             await self.gates[event.gallery].wait()
         if self.failing.get(event.video_id, 0) > 0:
@@ -105,6 +108,20 @@ async def test_what_was_not_done_comes_again() -> None:
     following = Recorder()
     async with consuming(log, following, each=1):
         await until(lambda: "b" in following.ended)
+
+
+async def test_a_process_that_lacks_what_a_message_needs_leaves_it_to_another() -> None:
+    """It ends by itself, takes no more and acknowledges nothing that it did not do."""
+    log = MemoryLog([ONE_PARTITION])
+    await log.publisher().publish(*(uploaded("g", f"v{n}") for n in range(4)))
+    lacking, able = Recorder(cannot={"v1"}), Recorder()
+    async with log.subscribe([ONE_PARTITION], "g") as subscription:
+        consumer = Consumer(subscription, ONE_PARTITION, lacking, log.publisher(), Liveness(), each=1)
+        await asyncio.wait_for(consumer.run(asyncio.Event(), drain=0.0), 20)
+        assert str(consumer.left_to_others) == "no detector"
+    assert (lacking.begun, lacking.ended) == (["v0", "v1"], ["v0"])
+    async with consuming(log, able, each=1):
+        await until(lambda: able.ended == ["v1", "v2", "v3"])
 
 
 async def test_what_waits_and_moves_to_another_member_is_left_to_it() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from castlist.contract import values
 from castlist.contract.box import Box
@@ -23,21 +24,28 @@ from castlist.contract.events import (
     VideoUploaded,
 )
 from castlist.contract.ids import chunk_key, run_key
-from castlist.contract.video_warnings import warning
-from castlist.messaging.delivery import PostponedError
+from castlist.contract.video_warnings import as_warning, warning
+from castlist.messaging.delivery import LeftToOthersError, PostponedError
 from castlist.messaging.fair_queue import Turn
 from castlist.store.query import set_to, with_id
 from castlist.store.records import AttemptsRecord, ChunkResultRecord, GalleryRecord
 from castlist.store.store import Store
 from castlist.tasks import cancels, lifecycle
 from castlist.tasks.registration import register
-from frame_workers.attempts import STRIKES, VANISHED
+from frame_workers.attempts import STRIKES, VANISHED, Attempts
 from frame_workers.handlers.cancel_run import CancelRun
 from frame_workers.handlers.plan_video import PlanVideo
 from frame_workers.handlers.process_chunk import ProcessChunk
 from frame_workers.settings import Settings
 from frame_workers.slots.child import Bounds, ChildLostError, JobError
-from frame_workers.slots.protocol import ChunkResult, JobMessage, JobRejectedError, PlanResult, Span
+from frame_workers.slots.protocol import (
+    DETECTOR_UNAVAILABLE,
+    ChunkResult,
+    JobMessage,
+    JobRejectedError,
+    PlanResult,
+    Span,
+)
 from testkit.faults import Faults, at_every_moment
 from testkit.in_memory import Handle, InlineSlots, InMemory, Job
 
@@ -450,6 +458,62 @@ async def test_a_plan_keeps_the_settings_of_its_gallery(tmp_path: Path) -> None:
     assert plan is not None
     assert plan.settings == settings.analysis
     assert {event.settings for event in workers.chunks() if isinstance(event, ChunkPlanned)} == {settings.analysis}
+
+
+async def test_a_gallery_begins_with_what_finds_most_and_those_of_before_keep_theirs(tmp_path: Path) -> None:
+    """One that was made before there was `auto`, and never got settings, has none stored."""
+    workers = Workers(tmp_path)
+    store = workers.servers.stored
+    await store.galleries.insert(GalleryRecord(id="before", version=0, created_at=workers.servers.clock()))
+    for gallery in ("before", "new"):
+        await workers.deliver(workers.uploaded.model_copy(update={"video_id": gallery[0], "gallery": gallery}))
+    plans = {plan.gallery: plan.settings for plan in await store.plans.find()}
+    assert {gallery: (of.detector, of.smallest_face) for gallery, of in plans.items()} == {
+        "before": ("hog", 57), "new": ("auto", 40),
+    }  # fmt: skip
+
+
+def without_auto(order: JobMessage) -> JobMessage:
+    """A child that has no CenterFace."""
+    if "chunk" in order and order["settings"]["detector"] == "auto":
+        raise JobRejectedError(DETECTOR_UNAVAILABLE, "no such package")
+    return {**analyse(order), **({} if "chunk" in order else {"without_auto": "no such package"})}
+
+
+async def test_what_the_planner_cannot_have_is_replaced_once_for_the_whole_task(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The task says so, the metrics count it, and the log says it once however many videos there are."""
+    workers = Workers(tmp_path, job=without_auto)
+    before = REGISTRY.get_sample_value("castlist_detector_replaced_total") or 0.0
+    handlers = workers.start()
+    for name in ("v", "w"):
+        await handlers[VideoUploaded](workers.uploaded.model_copy(update={"video_id": name}))
+    await workers.work_off()
+    for plan in await workers.servers.stored.plans.find():
+        assert (plan.settings.detector, plan.settings.smallest_face) == ("hog", 40)
+        assert [as_warning(one).code for one in plan.warnings] == ["truncated", "detector_replaced"]
+    told = workers.servers.published("face.encodings")
+    planned = [event for event in told if isinstance(event, VideoPlanned)]
+    assert [event.warnings[1] for event in planned] == [warning("detector_replaced")] * 2
+    assert len([event for event in told if isinstance(event, FacesEncoded)]) == 2 * CHUNKS
+    assert REGISTRY.get_sample_value("castlist_detector_replaced_total") == before + 2
+    assert [record.message for record in caplog.records].count("detector_unavailable") == 1
+
+
+async def test_a_chunk_that_needs_what_a_worker_lacks_is_left_to_another(tmp_path: Path) -> None:
+    """Nothing is said of it, nothing counts against it, and the next one does it."""
+    workers = Workers(tmp_path)
+    await workers.deliver(workers.uploaded)
+    (chunk, *_) = workers.chunks()
+    able, workers.slots = workers.slots, InlineSlots(without_auto)
+    with pytest.raises(LeftToOthersError):
+        await workers.start()[ChunkPlanned](chunk)
+    assert await Attempts(workers.servers.stored, "another", workers.servers.clock).failed(chunk_key("v", 1, 0)) == 0
+    assert [event.event for event in workers.servers.published("face.encodings")] == ["VideoPlanned"]
+    workers.slots = able
+    await workers.deliver(chunk)
+    assert [event.event for event in workers.servers.published("face.encodings")] == ["VideoPlanned", "FacesEncoded"]
 
 
 # --- what may be announced --------------------------------------------------------------------------------------------

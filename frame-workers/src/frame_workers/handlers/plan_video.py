@@ -7,17 +7,18 @@ import logging
 import time
 from dataclasses import replace
 
+from castlist.contract.bounds import MOST_WARNINGS
 from castlist.contract.errors import PermanentError
 from castlist.contract.events import Event, VideoPlanned, VideoRejected, VideoUploaded
 from castlist.contract.ids import event_id, plan_key, run_key, task_id
-from castlist.contract.values import AnalysisSettings, StoredObject, in_short
-from castlist.contract.video_warnings import as_warning
+from castlist.contract.values import AnalysisSettings, StoredObject, VideoWarning, in_short
+from castlist.contract.video_warnings import as_warning, warning
 from castlist.messaging.delivery import reason_of
 from castlist.messaging.fair_queue import Turn
 from castlist.ports.errors import AlreadyExistsError, ObjectForbiddenError, ObjectMissingError
 from castlist.retry import retry_while_unavailable
 from castlist.service.json_logging import about
-from castlist.service.metrics import JOB_CPU_SECONDS
+from castlist.service.metrics import DETECTOR_REPLACED, JOB_CPU_SECONDS
 from castlist.store.records import ChunkSpan, PlanRecord
 from castlist.tasks.planned_chunks import chunks_planned
 from castlist.tasks.registration import VideoConflictError, register
@@ -45,6 +46,7 @@ class PlanVideo:
 
     def __init__(self, context: WorkerContext, slots: Slots, window: int) -> None:
         self._context, self._slots, self._window = context, slots, window
+        self._told_without_auto = False
 
     async def handle(self, uploaded: Event) -> None:
         """Returns when the message may be acknowledged; PermanentError if it belongs among the dead letters too,
@@ -88,18 +90,20 @@ class PlanVideo:
         stored = await self._object(uploaded)
         found = await self._probe(uploaded, stored)
         gallery = await store.galleries.get(uploaded.gallery)
+        asked = gallery.settings.analysis if gallery and gallery.settings else AnalysisSettings()
+        settings, replaced = self._that_can_be_had(asked, found.without_auto)
         plan = PlanRecord(
             id=run,
             gallery=uploaded.gallery,
             object=stored,
             chunks=tuple(ChunkSpan(span.start, span.end, span.stretches, span.holes) for span in found.chunks),
-            settings=gallery.settings.analysis if gallery and gallery.settings else AnalysisSettings(),
+            settings=settings,
             window=self._window,
             duration=found.duration,
             width=found.width,
             height=found.height,
             frame_rate=found.frame_rate,
-            warnings=found.warnings,
+            warnings=(*found.warnings, *replaced)[:MOST_WARNINGS],
             created_at=self._context.clock(),
         )
         try:
@@ -109,6 +113,18 @@ class PlanVideo:
         took = round(time.monotonic() - began, 3)
         log.info("video_planned", extra={"took": took, "chunks": len(plan.chunks), "duration": plan.duration})
         return plan
+
+    def _that_can_be_had(
+        self, asked: AnalysisSettings, without_auto: str | None
+    ) -> tuple[AnalysisSettings, tuple[VideoWarning, ...]]:
+        """The settings for the plan, with a detector that the planner has, and what is to be said of that."""
+        if asked.detector != "auto" or without_auto is None:
+            return asked, ()
+        if not self._told_without_auto:
+            self._told_without_auto = True
+            log.warning("detector_unavailable", extra={"reason": without_auto})
+        DETECTOR_REPLACED.inc()
+        return replace(asked, detector="hog"), (warning("detector_replaced"),)
 
     async def _object(self, uploaded: VideoUploaded) -> StoredObject:
         """The object with the etag that it has now, if that is the one announced, and may be."""

@@ -12,7 +12,7 @@ from castlist.contract.errors import PermanentError
 from castlist.contract.events import ChunkFailed, ChunkPlanned, Event
 from castlist.contract.ids import chunk_key, crops_prefix, event_id, run_key, task_id
 from castlist.contract.values import in_short
-from castlist.messaging.delivery import reason_of
+from castlist.messaging.delivery import LeftToOthersError, reason_of
 from castlist.messaging.fair_queue import Turn
 from castlist.ports.errors import ObjectForbiddenError, ObjectMissingError
 from castlist.retry import retry_while_unavailable
@@ -32,7 +32,7 @@ from frame_workers.object_cache import ObjectChangedError
 from frame_workers.running_jobs import RunCancelledError
 from frame_workers.slots.child import Bounds, run_job
 from frame_workers.slots.pool import Slots
-from frame_workers.slots.protocol import ChunkJob, ChunkResult, JobRejectedError
+from frame_workers.slots.protocol import DETECTOR_UNAVAILABLE, ChunkJob, ChunkResult, JobRejectedError
 
 log = logging.getLogger(__name__)
 _CROPS_AT_ONCE = 8
@@ -56,7 +56,7 @@ class ProcessChunk:
 
     async def handle(self, chunk: Event) -> None:
         """Returns when the message may be acknowledged; PermanentError if it belongs among the dead letters too,
-        PostponedError after a strike."""
+        PostponedError after a strike, LeftToOthersError where this process lacks the detector that is asked for."""
         assert isinstance(chunk, ChunkPlanned)
         run = run_key(chunk.video_id, chunk.epoch)
         with about(task=task_id(chunk.video_id, chunk.epoch), chunk=chunk.chunk):
@@ -131,6 +131,8 @@ class ProcessChunk:
         except ObjectMissingError as error:
             return ChunkFailure("object_missing", str(error))
         except JobRejectedError as rejected:
+            if rejected.code == DETECTOR_UNAVAILABLE:
+                raise LeftToOthersError(str(rejected)) from rejected
             return ChunkFailure(rejected.code, str(rejected))
         except AttemptsExhaustedError as exhausted:
             return ChunkFailure(exhausted.code, str(exhausted), dead_letter=True)

@@ -9,15 +9,17 @@ from typing import Any
 import cv2
 
 from castlist.contract.bounds import FASTEST
-from castlist.contract.values import Crop, Track
+from castlist.contract.values import Crop, Track, in_short
 from castlist.service.json_logging import configure
 from castlist_vision import chunk_pipeline
+from castlist_vision.faces.centerface import CenterFace, ModelUnavailableError
 from castlist_vision.faces.encoder import make_encoder
 from castlist_vision.faces.face_tracking import FoundTrack
 from castlist_vision.reading.chunk_plan import Chunk, plan_chunks
 from castlist_vision.reading.media_errors import MediaError
 from castlist_vision.reading.probe import Limits, probe
 from frame_workers.slots.protocol import (
+    DETECTOR_UNAVAILABLE,
     ChunkJob,
     ChunkResult,
     Job,
@@ -41,6 +43,7 @@ def _rejections() -> Iterator[None]:
 def planner(options: dict[str, Any]) -> tuple[JobMessage, Job]:
     """Probes and plans: PlanJob → PlanResult."""
     limits = Limits(seconds=options["longest_seconds"])
+    _, without_auto = _centerface(options["cache"])
 
     def job(message: JobMessage, _: Progress) -> JobMessage:
         with _rejections():
@@ -55,6 +58,7 @@ def planner(options: dict[str, Any]) -> tuple[JobMessage, Job]:
             height=found.height,
             frame_rate=min(found.frame_rate, FASTEST),
             warnings=found.warnings,
+            without_auto=without_auto,
         ).message()
 
     return {}, job
@@ -65,12 +69,15 @@ def chunker(options: dict[str, Any]) -> tuple[JobMessage, Job]:
     configure("frame-workers", options["log_level"])
     cv2.setNumThreads(1)
     encoder = make_encoder(options["encoder"], Path(options["cache"]))
+    centerface, without_auto = _centerface(options["cache"])
 
     def job(message: JobMessage, progress: Progress) -> JobMessage:
         asked = ChunkJob.model_validate(message)
         chunk = Chunk(asked.chunk, asked.start, asked.end, asked.stretches, asked.holes)
+        if asked.settings.detector == "auto" and without_auto is not None:
+            raise JobRejectedError(DETECTOR_UNAVAILABLE, without_auto)
         with _rejections():
-            found = chunk_pipeline.analyse_chunk(Path(asked.path), chunk, asked.settings, encoder, progress)
+            found = chunk_pipeline.analyse_chunk(Path(asked.path), chunk, asked.settings, encoder, progress, centerface)
         return ChunkResult(
             tracks=tuple(map(_track, found.tracks)),
             jpegs={track.index: base64.b64encode(track.crop.jpeg).decode("ascii") for track in found.tracks},
@@ -80,6 +87,14 @@ def chunker(options: dict[str, Any]) -> tuple[JobMessage, Job]:
         ).message()
 
     return {"encoder": encoder.name}, job
+
+
+def _centerface(cache: str) -> tuple[CenterFace | None, str | None]:
+    """The network, or why it cannot be had."""
+    try:
+        return CenterFace(Path(cache)), None
+    except ModelUnavailableError as error:
+        return None, in_short(str(error))
 
 
 def _track(found: FoundTrack) -> Track:

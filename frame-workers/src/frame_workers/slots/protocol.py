@@ -24,6 +24,8 @@ from castlist.contract.values import (
     Track,
 )
 
+DETECTOR_UNAVAILABLE = "detector_unavailable"
+"""The code of a JobRejectedError that is about this child alone: another may do the job."""
 JobMessage = dict[str, Any]
 Progress = Callable[[float], None]
 Job = Callable[[JobMessage, Progress], JobMessage]
@@ -67,7 +69,10 @@ class Span(JobModel):
 
 
 class PlanResult(JobModel):
-    """What the file is, and its chunks. Sizes are of the upright frame, times in seconds."""
+    """What the file is, and its chunks. Sizes are of the upright frame, times in seconds.
+
+    `without_auto`: why the detector `auto` cannot be had here; None where it can.
+    """
 
     chunks: Annotated[tuple[Span, ...], Field(min_length=1, max_length=MOST_CHUNKS)]
     duration: Duration
@@ -75,6 +80,7 @@ class PlanResult(JobModel):
     height: Pixels
     frame_rate: FrameRate
     warnings: Warnings
+    without_auto: str | None = None
 
 
 class ChunkJob(JobModel):

@@ -12,6 +12,7 @@ WARNING_CODES = {
     "gap": "For a while no picture is shown here: nobody is followed across.",
     "clock_restarted": "The file's clock starts over or leaps here: what follows counts from the frame before.",
     "track_not_read": "The file has another track of pictures, which was not looked at.",
+    "detector_replaced": "The detector `auto` could not be had: `hog` looked for faces, and misses those turned away.",
     "pictures_lost": "Fewer pictures could be decoded than the file holds.",
 }
 """Everything that `code` may say, with its sentence."""

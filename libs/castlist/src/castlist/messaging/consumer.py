@@ -15,7 +15,7 @@ from castlist.contract.codec import decode
 from castlist.contract.errors import PermanentError
 from castlist.contract.events import Event
 from castlist.contract.topics import Topic
-from castlist.messaging.delivery import Handler, PostponedError, deliver
+from castlist.messaging.delivery import Handler, LeftToOthersError, PostponedError, deliver
 from castlist.messaging.fair_queue import FairQueue, Turn
 from castlist.messaging.liveness import Liveness
 from castlist.ports.errors import UnavailableError
@@ -59,10 +59,13 @@ class Consumer:
         self._in_hand: set[asyncio.Task[None]] = set()
         self._most = each * _GALLERIES_AT_ONCE
         self._stopping = False
+        self.left_to_others: LeftToOthersError | None = None
+        """Why it ended by itself: it is no use to its group here."""
 
     async def run(self, stopping: asyncio.Event, drain: float) -> None:
-        """Until `stopping`; then what is in hand gets `drain` seconds, and the rest is left for another process."""
-        while not stopping.is_set():
+        """Until `stopping`, or a message is left to others; then what is in hand gets `drain` seconds, and the rest is
+        left for another process."""
+        while not stopping.is_set() and self.left_to_others is None:
             try:
                 message = await self._subscription.receive(_POLL)
             except UnavailableError as error:
@@ -117,6 +120,8 @@ class Consumer:
                 await self._deliver(message)
         except PostponedError as postponed:
             self._waiting.put(replace(turn, tries=postponed.tries), message)
+        except LeftToOthersError as error:
+            self.left_to_others, self._stopping = error, True
         else:
             self._admit_following(turn.video)
         finally:

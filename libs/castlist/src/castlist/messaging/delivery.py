@@ -33,6 +33,10 @@ class PostponedError(Exception):
         self.tries = tries
 
 
+class LeftToOthersError(Exception):
+    """This process lacks what the work on a message needs; another may have it."""
+
+
 class Handler(Protocol):
     """What is done with the events of a topic.
 
@@ -40,8 +44,8 @@ class Handler(Protocol):
     """
 
     async def handle(self, event: Event, /) -> None:
-        """Returns when the message may be acknowledged; PostponedError to be given it again by a `Consumer`. Other
-        exceptions are mistakes of ours about this event."""
+        """Returns when the message may be acknowledged; PostponedError to be given it again by a `Consumer`,
+        LeftToOthersError to end that. Other exceptions are mistakes of ours about this event."""
         ...
 
     async def fail(self, event: Event, error: Exception, /) -> None:
@@ -52,7 +56,8 @@ class Handler(Protocol):
 async def deliver(
     message: Message, topic: Topic, handler: Handler, publisher: Publisher, *, keep_unreadable: bool = True
 ) -> None:
-    """Returns when the message may be acknowledged, and raises nothing about it but PostponedError.
+    """Returns when the message may be acknowledged, and raises nothing about it but PostponedError and
+    LeftToOthersError.
 
     `keep_unreadable`: messages that cannot be decoded become dead letters here; False where another group's readers do
     that.
@@ -79,13 +84,14 @@ async def attempted(
 ) -> None:
     """`step`, tried a few times where it fails over a mistake of ours, which `surrender` gets in the end.
 
-    UnavailableError and PermanentError of either, and PostponedError, are raised; `told` is logged with the others.
+    UnavailableError and PermanentError of either, PostponedError and LeftToOthersError are raised; `told` is logged
+    with the others.
     """
     for attempt in range(1, _TRIES + 1):
         try:
             await step()
             return
-        except (PermanentError, PostponedError, UnavailableError):
+        except (PermanentError, PostponedError, LeftToOthersError, UnavailableError):
             raise
         except Exception as error:
             log.exception("handler_failed", extra={**told, "attempt": attempt})

@@ -37,6 +37,8 @@ LOG_EVENTS = {
     "encoder_unusable": "The ONNX encoder cannot be used with `provider`; the next one is tried.",
     "encoder_differs": "The ONNX encoder with `provider` is too far from dlib's; the next one is tried.",
     "encoder_slow": "Faces are encoded with dlib's own encoder, which is slow.",
+    "detector_unavailable": "The detector `auto` cannot be had here, for the `reason`: videos are planned with `hog`.",
+    "chunks_left": "A chunk needs what this process lacks, for the `reason`: it takes no more, and is not ready.",
     # profile-aggregator
     "gallery_committed": "The people of some videos, or a command, are in the gallery now.",
     "commit_failed": "A mistake of ours about `pending`, with its traceback; its task fails, or its command.",

@@ -25,6 +25,9 @@ ENCODER = Gauge(
     "1 for the encoder in use (onnx, dlib), with what it computes (cpu, cuda).",
     ["encoder", "provider"],
 )
+DETECTOR_REPLACED = Counter(
+    "castlist_detector_replaced_total", "Videos planned with the detector hog because auto could not be had."
+)
 COMMITS = Counter("castlist_commits_total", "Commits to galleries, by how they ended.", ["outcome"])
 COMMIT_SECONDS = Histogram(
     "castlist_commit_seconds", "Wall time of a commit.", buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5)
