@@ -609,7 +609,7 @@ async def test_commands_are_accepted_while_kafka_is_away(seen: Seen) -> None:
 
     path = f"/galleries/{seen.stored.gallery}/settings"
     defaults = await seen.get(path)
-    assert (defaults["detector"], defaults["across_video_distance"]) == ("hog", "auto")
+    assert (defaults["detector"], defaults["across_video_distance"]) == ("auto", "auto")
     said = await command(seen, await seen.http.patch(path, json={"detector": "cnn", "across_video_distance": 0.4}))
     assert isinstance(said, ChangeSettings)
     assert all_settings(said) == defaults | {"detector": "cnn", "across_video_distance": 0.4}
