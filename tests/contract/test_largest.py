@@ -10,12 +10,12 @@ from castlist.contract import bounds
 from castlist.contract.box import Box
 from castlist.contract.codec import encode
 from castlist.contract.events import ChunkFailed, ChunkPlanned, PersonAppeared, TaskFinished, VideoUploaded
-from castlist.contract.values import Crop, FrameSize, Segment, StoredObject
+from castlist.contract.values import Crop, FrameSize, LeftOutFace, Segment, StoredObject
 from castlist.contract.video_warnings import warning
 from castlist.ports.errors import DocumentTooLargeError, MessageTooLargeError
 from castlist.store import outbox
 from castlist.store.query import plain
-from castlist.store.records import ChunkResultRecord, ChunkSpan, PlanRecord, TaskError, TaskRecord
+from castlist.store.records import ChunkResultRecord, ChunkSpan, LeftOutRecord, PlanRecord, TaskError, TaskRecord
 from castlist.store.store import Store
 from castlist_identity.appearance import Presence, appearance_of
 from castlist_vision.reading.chunk_plan import plan_chunks
@@ -81,7 +81,10 @@ RESULT = ChunkResultRecord(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("record", [TASK, PLAN, RESULT], ids=lambda record: type(record).__name__)
+LEFT_OUT = LeftOutRecord(id=ID, faces=(LeftOutFace(TIME, BOX, "r" * 64),) * bounds.MOST_LEFT_OUT)
+
+
+@pytest.mark.parametrize("record", [TASK, PLAN, RESULT, LEFT_OUT], ids=lambda record: type(record).__name__)
 def test_the_largest_record_fits_into_mongodb(record: Any) -> None:
     """With room to spare."""
     assert size_of(stored(plain(record))) < bounds.LARGEST_DOCUMENT / 2

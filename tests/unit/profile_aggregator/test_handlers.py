@@ -5,6 +5,7 @@ import itertools
 import json
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -154,6 +155,7 @@ class Aggregator:
         return FacesEncoded(
             event_id=event_id("FacesEncoded", video, epoch, chunk), occurred_at=self.servers.clock(), video_id=video,
             epoch=epoch, gallery="g", chunk=chunk, frames=50, tracks=tracks, faces_skipped={"too_small": 1},
+            left_out=(values.LeftOutFace(10.0 * chunk, Box(5, 5, 20, 20), "too_small"),),
         )  # fmt: skip
 
     def _track(self, video: str, epoch: int, chunk: int, number: int, where: float) -> values.Track:
@@ -214,6 +216,30 @@ def everywhere(scenario: Scenario, prepare: Scenario | None = None) -> Awaitable
         return left
 
     return at_every_moment(with_faults)
+
+
+# --- who is in nobody ------------------------------------------------------------------------------------------------
+
+
+async def test_faces_that_nobody_has_are_kept_with_their_places() -> None:
+    """Those that workers left out, and those that fit no person of the video; the task counts them."""
+    aggregator = Aggregator()
+    uploaded, planned, first, second = await aggregator.put_in("b", ADA)
+    assert isinstance(second, FacesEncoded)
+    unsure = aggregator._track("b", 1, 1, 1, BO)
+    unsure = replace(
+        unsure,
+        sightings=tuple(replace(seen, score=0.1) for seen in unsure.sightings[:2]),
+        faces=tuple(replace(face, score=0.1) for face in unsure.faces),
+    )
+    await aggregator.deliver(uploaded, planned, first, second.model_copy(update={"tracks": (*second.tracks, unsure)}))
+    (kept,) = await aggregator.servers.stored.left_out.find()
+    assert kept.id == "b:1"
+    assert [(face.time, face.reason) for face in kept.faces] == [
+        (0.0, "too_small"), (10.0, "too_small"), (10.0, "low_score"), (10.2, "low_score")
+    ]  # fmt: skip
+    (task,) = await aggregator.servers.stored.tasks.find()
+    assert task.faces_skipped == {"low_score": 2, "too_small": 2}
 
 
 # --- a video becomes people -------------------------------------------------------------------------------------------
@@ -594,6 +620,7 @@ async def test_the_crops_of_all_runs_before_go() -> None:
         left = await aggregator.left()
         assert {key.split("/")[2] for key in left["objects"] if key.startswith("crops/")} == {"1760000000"}
         assert left["documents"]["places"].keys() == left["documents"]["persons"].keys() == {"b:1760000000:0"}
+        assert left["documents"]["left_out"].keys() == {"b:1760000000"}
 
     async def first(aggregator: Aggregator) -> None:
         for epoch in (1, 9):

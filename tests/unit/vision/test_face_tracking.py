@@ -139,7 +139,8 @@ def test_what_is_left_out_is_counted_by_its_reason() -> None:
     """Too small at any time; seen once and unsure."""
     follower = follow(frame(0.0, (100, 90, 30, 200), (300, 90, 80, 150)), frame(0.2))
     assert follower.found == []
-    assert follower.skipped == {"too_small": 1, "low_score": 1}
+    assert [(face.time, face.reason) for face in follower.left_out.kept()] == [(0.0, "too_small"), (0.0, "low_score")]
+    assert follower.left_out.counts == {"too_small": 1, "low_score": 1}
 
 
 def test_a_video_without_faces_has_no_tracks(make_video: Callable[..., Path]) -> None:

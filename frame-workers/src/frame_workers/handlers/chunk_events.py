@@ -49,6 +49,7 @@ def faces_encoded(chunk: ChunkPlanned, result: ChunkResult, digest: str, now: da
             frames=result.frames if number == 0 else 0,
             tracks=tuple(part),
             faces_skipped=result.faces_skipped if number == 0 else {},
+            left_out=result.left_out if number == 0 else (),
             warnings=result.warnings if number == 0 else (),
         )
         for number, part in enumerate(parts)

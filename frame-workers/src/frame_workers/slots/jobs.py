@@ -83,6 +83,7 @@ def chunker(options: dict[str, Any]) -> tuple[JobMessage, Job]:
             jpegs={track.index: base64.b64encode(track.crop.jpeg).decode("ascii") for track in found.tracks},
             frames=found.frames,
             faces_skipped=found.faces_skipped,
+            left_out=found.left_out,
             warnings=found.warnings,
         ).message()
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from castlist.contract.bounds import MOST_CHUNKS, MOST_REASONS, MOST_TRACKS
+from castlist.contract.bounds import MOST_CHUNKS, MOST_LEFT_OUT, MOST_REASONS, MOST_TRACKS
 from castlist.contract.box import Pixels
 from castlist.contract.events import Warnings
 from castlist.contract.values import (
@@ -18,6 +18,7 @@ from castlist.contract.values import (
     Duration,
     FrameRate,
     Holes,
+    LeftOutFace,
     Seconds,
     Stretches,
     Tally,
@@ -97,10 +98,11 @@ class ChunkJob(JobModel):
 
 class ChunkResult(JobModel):
     """What is in a chunk. `jpegs` are base64, by the tracks' indexes, which their crops have for keys: where they lie
-    is for the parent to say. `faces_skipped` counts sightings."""
+    is for the parent to say. `faces_skipped` counts sightings, `left_out` has some of them."""
 
     tracks: Annotated[tuple[Track, ...], Field(max_length=MOST_TRACKS)]
     jpegs: dict[int, str]
     frames: Tally
     faces_skipped: Annotated[dict[Code, Tally], Field(max_length=MOST_REASONS)]
+    left_out: Annotated[tuple[LeftOutFace, ...], Field(max_length=MOST_LEFT_OUT)] = ()
     warnings: Warnings

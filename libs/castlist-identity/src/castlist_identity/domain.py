@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from castlist.contract.box import Box
-from castlist.contract.values import Crop, Segment, Sighting
+from castlist.contract.values import Crop, LeftOutFace, Segment, Sighting
 from castlist.contract.vectors import Vector, VectorFace
 
 Matrix = npt.NDArray[np.float64]
@@ -62,10 +62,11 @@ class VideoPerson:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoPeople:
-    """A video's persons, and how many sightings belong to no person, by reason."""
+    """A video's persons, how many sightings belong to no person, by reason, and some of these."""
 
     people: tuple[VideoPerson, ...]
     skipped: Mapping[str, int]
+    left_out: tuple[LeftOutFace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

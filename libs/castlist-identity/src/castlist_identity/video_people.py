@@ -13,7 +13,8 @@ from statistics import median
 import numpy as np
 
 from castlist.contract.box import Box
-from castlist.contract.values import Crop, Segment, Sighting
+from castlist.contract.left_out import OF_A_VIDEO, put_together
+from castlist.contract.values import Crop, LeftOutFace, Segment, Sighting
 from castlist.contract.vectors import Vector, VectorFace
 from castlist_identity.average_link import squared_distances
 from castlist_identity.domain import SightedAt, Track, VideoPeople, VideoPerson
@@ -68,14 +69,16 @@ def people_of_video(tracks: Iterable[Track], settings: PeopleSettings | None = N
     for n, person in enumerate(people):
         person_of[person.tracks] = n
     skipped: Counter[str] = Counter()
+    left_out: list[LeftOutFace] = []
     for i, weakness in enumerate(weaknesses):
         if weakness is not None and person_of[i] < 0:
             skipped[weakness] += len(ordered[i].sightings)
+            left_out += [LeftOutFace(seen.time, seen.box, weakness) for seen in ordered[i].sightings]
     others: dict[int, list[int]] = defaultdict(list)
     for n, other in apart.between(person_of).tolist():
         others[n].append(other)
     found = tuple(_person(n, person, others[n], rules) for n, person in enumerate(people))
-    return VideoPeople(found, dict(skipped))
+    return VideoPeople(found, dict(skipped), put_together(left_out, OF_A_VIDEO))
 
 
 def segments_of(times: Iterable[float], gap: float) -> tuple[Segment, ...]:

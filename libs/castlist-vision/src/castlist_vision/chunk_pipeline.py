@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 
-from castlist.contract.values import AnalysisSettings, VideoWarning
+from castlist.contract.values import AnalysisSettings, LeftOutFace, VideoWarning
 from castlist.contract.video_warnings import summed_up, warning
 from castlist_vision.faces.auto_detector import make_detector
 from castlist_vision.faces.centerface import CenterFace
@@ -28,12 +28,13 @@ cv2.setNumThreads(1)
 
 @dataclass(frozen=True, slots=True)
 class ChunkResult:
-    """What is in a chunk. `faces_skipped` counts sightings by the reason they were left out; where nobody is found, one
-    picture is looked at for faces that are `too_small`."""
+    """What is in a chunk. `faces_skipped` counts sightings by the reason they were left out, and `left_out` has some of
+    them; where nobody is found, one picture is looked at for faces that are `too_small`."""
 
     tracks: tuple[FoundTrack, ...]
     frames: int
     faces_skipped: dict[str, int]
+    left_out: tuple[LeftOutFace, ...]
     warnings: tuple[VideoWarning, ...]
 
 
@@ -74,13 +75,15 @@ def analyse_chunk(
         _hold(tracker, rate, sampled + 1, math.floor(shown_until * rate))
     tracker.cut()
     if late is not None and not tracker.found and chunk.index % _LOOKED_CLOSER_AT == 0:
-        tracker.skipped["too_small"] += len(detector.smaller(late.gray))
+        for face in detector.smaller(late.gray):
+            tracker.leave_out(late.time, face.box, "too_small")
     progress(1.0)
     tracks = tuple(sorted(tracker.found, key=lambda track: track.index))
     warnings = [warning("damaged", hole.start, hole.end) for hole in decoder.damage]
     if decoder.lost:
         warnings.append(warning("pictures_lost", chunk.start or 0.0, chunk.end))
-    return ChunkResult(tracks, decoder.frames, dict(sorted((+tracker.skipped).items())), summed_up(warnings))
+    skipped = dict(sorted(tracker.left_out.counts.items()))
+    return ChunkResult(tracks, decoder.frames, skipped, tracker.left_out.kept(), summed_up(warnings))
 
 
 def _hold(tracker: FaceTracker, rate: float, first: int, end: int) -> None:

@@ -15,6 +15,7 @@ from castlist.store.query import above, ascending, at_least, below, eq, one_of, 
 from castlist.store.records import (
     CancelRecord,
     ChunkResultRecord,
+    LeftOutRecord,
     PendingRecord,
     PersonRecord,
     PlanRecord,
@@ -67,6 +68,9 @@ class Removals:
         nobody = within(PersonRecord.id, f"{video}:", f"{video};") & eq(PersonRecord.profile_id, None)
         for epoch in _epochs(removal, (key.split(":")[1] for key in await self._store.persons.ids(nobody))):
             await drop_people(self._store, video, epoch)
+        runs = await self._store.left_out.ids(within(LeftOutRecord.id, f"{video}:", f"{video};"))
+        gone = _epochs(removal, (run.rpartition(":")[2] for run in runs))
+        await self._store.left_out.delete(with_ids(run_key(video, epoch) for epoch in gone))
         if removal.deleted:
             if removal.object is not None:
                 await remove_upload(self._store, self._objects, removal.object)

@@ -32,6 +32,7 @@ from castlist.contract.ids import (
     task_id,
     video_and_epoch,
 )
+from castlist.contract.left_out import OF_A_VIDEO, put_together
 from castlist.contract.values import AnalysisSettings
 from castlist.contract.video_warnings import as_warning, summed_up
 from castlist.messaging.delivery import attempted, reason_of
@@ -41,6 +42,7 @@ from castlist.ports.objects import Objects
 from castlist.store.query import Change, Where, add_each, ascending, below, eq, one_of, raise_to, set_to, with_id
 from castlist.store.records import (
     ChunkResultRecord,
+    LeftOutRecord,
     PendingRecord,
     PendingVideo,
     PlanRecord,
@@ -188,6 +190,7 @@ class VideoHandlers:
         await self._objects.delete_prefix(crops_prefix(video_id, epoch))
         await self._store.chunks.delete(eq(ChunkResultRecord.run, run))
         await drop_people(self._store, video_id, epoch)
+        await self._store.left_out.delete(with_id(run))
         await self._store.pending.delete(with_id(run))
 
     async def progressed(self, event: ChunkProgressed) -> None:
@@ -302,6 +305,8 @@ class VideoHandlers:
         told = set_to(TaskRecord.faces_skipped, skipped) & set_to(TaskRecord.warnings, warnings)
         await self._store.tasks.update(_open(video_id, epoch), told)
         await self._note_media_facts(video_id, plan)  # the event that says the same may be late, or lost
+        left_out = put_together([*people.left_out, *(face for one in results for face in one.left_out)], OF_A_VIDEO)
+        await self._store.left_out.replace(LeftOutRecord(id=plan.id, faces=left_out))
         await keep_people(self._store, people.people, plan.gallery, video_id, epoch)
         pending = PendingVideo(
             id=plan.id,

@@ -1,13 +1,14 @@
 """Follow the faces of a chunk through its frames, and encode the best of each."""
 
 import math
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from castlist.contract.box import Box
-from castlist.contract.values import Sighting
+from castlist.contract.left_out import OF_A_CHUNK, LeftOutFaces
+from castlist.contract.values import LeftOutFace, Sighting
 from castlist.contract.vectors import VectorFace
 from castlist_vision.faces.alignment import align
 from castlist_vision.faces.best_faces import NOT_SEEN, BestFaces, Face, Judge
@@ -53,14 +54,14 @@ class FoundTrack:
 
 
 class FaceTracker:
-    """Looks at one sampled frame after the other; `found` and `skipped` are whole after the last `cut`.
+    """Looks at one sampled frame after the other; `found` and `left_out` are whole after the last `cut`.
 
-    `skipped` counts sightings (of `low_score`: tracks of a single one) by the reason they were left out.
+    `left_out` counts sightings (of `low_score`: tracks of a single one) by the reason, and keeps some.
     """
 
     def __init__(self, detector: Detector, encoder: Encoder, samples_per_second: float) -> None:
         self.found: list[FoundTrack] = []
-        self.skipped: Counter[str] = Counter()
+        self.left_out = LeftOutFaces(OF_A_CHUNK)
         self._detector = detector
         self._encoder = encoder
         self._tracker = Tracker()
@@ -143,12 +144,16 @@ class FaceTracker:
         """Whether the face is large enough and inside the frame; otherwise it is counted as skipped."""
         inside = found.box.clipped(frame.gray.shape)
         if found.box.width < _SMALL * self._detector.smallest(frame.gray):
-            self.skipped["too_small"] += 1
+            self.leave_out(frame.time, found.box, "too_small")
         elif inside.width * inside.height < _VISIBLE * found.box.width * found.box.height:
-            self.skipped["outside_frame"] += 1
+            self.leave_out(frame.time, found.box, "outside_frame")
         else:
             return True
         return False
+
+    def leave_out(self, time: float, face: Box, reason: str) -> None:
+        """Count a face that nobody is to be made of."""
+        self.left_out.add(LeftOutFace(time, face.clipped(self._shape), reason))
 
     def _finish(self, tracks: list[Track]) -> None:
         for track in tracks:
@@ -156,7 +161,7 @@ class FaceTracker:
             self._likeness.pop(track.index, None)
             faces = best.faces(track.sightings[-1].time - track.sightings[0].time)
             if len(track.sightings) == 1 and faces[0].score < 0:
-                self.skipped["low_score"] += 1
+                self.leave_out(track.sightings[0].time, track.sightings[0].box, "low_score")
                 continue
             encodings = encode_faces(self._encoder, [align(face.picture, face.in_picture) for face in faces])
             self.found.append(

@@ -9,7 +9,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from castlist.contract.bounds import MOST_PERSONS, MOST_REASONS, MOST_SEGMENTS, MOST_TRACKS, MOST_WARNINGS
+from castlist.contract.bounds import (
+    MOST_LEFT_OUT,
+    MOST_PERSONS,
+    MOST_REASONS,
+    MOST_SEGMENTS,
+    MOST_TRACKS,
+    MOST_WARNINGS,
+)
 from castlist.contract.box import Pixels
 from castlist.contract.text import printable
 from castlist.contract.values import (
@@ -24,6 +31,7 @@ from castlist.contract.values import (
     FrameRate,
     GalleryId,
     Holes,
+    LeftOutFace,
     Moment,
     PartCount,
     PartIndex,
@@ -134,6 +142,8 @@ class FacesEncoded(Event):
     frames: Tally
     tracks: Annotated[tuple[Track, ...], Field(max_length=MOST_TRACKS)]
     faces_skipped: Annotated[dict[Code, Tally], Field(max_length=MOST_REASONS)] = {}
+    left_out: Annotated[tuple[LeftOutFace, ...], Field(max_length=MOST_LEFT_OUT)] = ()
+    """some of those that were skipped: where and when they were"""
     warnings: Warnings = ()
 
 

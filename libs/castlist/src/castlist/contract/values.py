@@ -170,6 +170,15 @@ class Sighting:
     score: Score
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class LeftOutFace:
+    """A face at one moment that nobody was made of, and why; `reason` is a word as in `faces_skipped`."""
+
+    time: Seconds
+    box: Box
+    reason: Code
+
+
 @dataclass(frozen=True, slots=True)
 class EncodedFace:
     """One of a track's best faces, with its encoding."""

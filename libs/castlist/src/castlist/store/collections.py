@@ -225,6 +225,16 @@ PLACES = Collection(
     kept="as long as its person",
     growth="people in videos",
 )
+LEFT_OUT = Collection(
+    name="left_out",
+    record=r.LeftOutRecord,
+    id="run",
+    owner=AGGREGATOR,
+    writers=(),
+    readers=(),
+    kept="from when a run's people are found, as long as its video, or until a newer run replaces it",
+    growth="videos",
+)
 PROFILES = Collection(
     name="profiles",
     record=r.ProfileRecord,
@@ -410,6 +420,7 @@ COLLECTIONS: tuple[Collection[Any], ...] = (
     GALLERIES,
     PERSONS,
     PLACES,
+    LEFT_OUT,
     PROFILES,
     APPEARANCES,
     REDIRECTS,

@@ -15,6 +15,7 @@ from castlist.contract.values import (
     Crop,
     GallerySettings,
     Hole,
+    LeftOutFace,
     Segment,
     StoredObject,
     Stretch,
@@ -278,6 +279,13 @@ class PlacesRecord(Record, frozen=True, kw_only=True):
     float32. Asked for only when the video is done again."""
 
     places: bytes
+
+
+class LeftOutRecord(Record, frozen=True, kw_only=True):
+    """Faces that a run has found and that are in nobody (its id): some of those that its task counts in
+    `faces_skipped`, each with its time, its box and the reason."""
+
+    faces: tuple[LeftOutFace, ...]
 
 
 class PersonProfile(Record, frozen=True, kw_only=True):

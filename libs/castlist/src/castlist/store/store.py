@@ -135,6 +135,7 @@ class Store:
         self.galleries = Table(documents, collections.GALLERIES)
         self.persons = Table(documents, collections.PERSONS)
         self.places = Table(documents, collections.PLACES)
+        self.left_out = Table(documents, collections.LEFT_OUT)
         self.profiles = Table(documents, collections.PROFILES)
         self.appearances = Table(documents, collections.APPEARANCES)
         self.redirects = Table(documents, collections.REDIRECTS)
