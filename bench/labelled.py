@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from castlist.contract.box import Box
 from castlist.contract.values import Crop
 
 IGNORED = "ignored"
@@ -49,6 +50,15 @@ class Labels:
                     return str(region["person"])
         return IGNORED if any(_holds(region, answer, 0.05) for region in clip.get("ignore", [])) else None
 
+    def places(self, clip: str, time: float, width: int, height: int) -> list[Box]:
+        """Where in a frame of this size somebody is at this time."""
+        there = [one for one in self._clips[clip]["people"] if _shown(one, time)]
+        corners = [one.get("box", (0, 0, 1, 1)) for one in there]
+        return [
+            Box(round(x0 * width), round(y0 * height), round((x1 - x0) * width), round((y1 - y0) * height))
+            for x0, y0, x1, y1 in corners
+        ]
+
     def expected(self, clips: Iterable[str]) -> set[tuple[str, str]]:
         """(clip, person) for everybody who is in these clips."""
         return {(clip, region["person"]) for clip in clips for region in self._clips[clip]["people"]}
@@ -70,6 +80,11 @@ class Labels:
         precision = sum(n / sum(found == item[0] for found, _ in items) for n, item in hits) / len(items)
         recall = sum(n / truth.count(item[1]) for n, item in hits) / len(truth)
         return precision, recall
+
+
+def _shown(region: Mapping[str, Any], time: float) -> bool:
+    start, end = region.get("time", (0, 1e9))
+    return bool(start <= time < end)
 
 
 def _holds(region: Mapping[str, Any], answer: Answer, slack: float) -> bool:
