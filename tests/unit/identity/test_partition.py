@@ -12,7 +12,7 @@ from castlist.contract.vectors import Vector
 from castlist_identity.average_link import NEVER, average_link
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.neighbour_index import NeighbourIndex, person_distance_matrix, person_distances
-from castlist_identity.partition import partition
+from castlist_identity.partition import first_stage, partition
 
 T = 0.48
 
@@ -30,7 +30,7 @@ def member(
 
 
 def clusters(members: list[GalleryPerson], links: PairConstraints | None = None, distance: float = T) -> list[str]:
-    return ["".join(keys) for keys in partition(members, distance, links)]
+    return ["".join(keys) for keys in first_stage(members, distance, links)]
 
 
 def test_persons_join_up_to_the_distance() -> None:

@@ -7,10 +7,11 @@ from castlist.contract.box import Box
 from castlist.contract.values import Crop, FrameSize, Segment
 from castlist_identity.appearance import appearance_of
 from castlist_identity.auto_distance import auto_distance
+from castlist_identity.cluster_summary import summary
 from castlist_identity.domain import GalleryPerson, PairConstraints, SightedAt, VideoPerson
 from castlist_identity.neighbour_index import person_distances
 from castlist_identity.profile_ids import ProfileRank, keep_ids, lineage
-from castlist_identity.suggestions import CANDIDATES, suggestions, summary
+from castlist_identity.suggestions import CANDIDATES, suggestions
 from castlist_identity.video_update import inherited_constraints
 
 BOX = Box(0, 0, 80, 80)

@@ -32,6 +32,7 @@ from castlist.tasks import cancels, registration
 from castlist_identity import auto_distance, reclustering
 from castlist_identity.domain import VideoPerson
 from castlist_identity.partition import partition
+from castlist_identity.second_stage import STAGES
 from profile_aggregator.commits import commit_planner
 from profile_aggregator.commits.commit_planner import CommitPlan, CommitPlanner
 from profile_aggregator.commits.committer import Committer
@@ -153,8 +154,8 @@ class World:
                 del appearances[event["profile_id"], event["video_id"]]
         return {(profile, key) for (profile, _), keys in appearances.items() for key in keys}
 
-    async def canonical(self, up_to: float) -> list[tuple[str, ...]]:
-        return partition([gallery_person(person) for person in await self.store.persons.find()], up_to)
+    async def canonical(self, up_to: float, stages: int = STAGES) -> list[tuple[str, ...]]:
+        return partition([gallery_person(person) for person in await self.store.persons.find()], up_to, None, stages)
 
 
 @pytest.fixture
@@ -176,15 +177,17 @@ async def test_another_distance_is_reached_by_commits_of_batches(world: World, m
         await world.commit(f"v{i:02}", mean)
     batches, before = 0, await world.clusters()
     assert before == await world.canonical(0.48)
-    for choice, up_to in ((0.33, 0.33), (0.55, 0.55), ("auto", 0.48)):
+    for choice, up_to, stages in ((0.33, 0.33, 1), (0.55, 0.55, 1), ("auto", 0.48, 2)):
         await world.choose(cast("DistanceSetting", choice))
         assert await world.pending() == 1
         batches += await world.settle()
         assert await world.pending() == 0
-        assert await world.clusters() == await world.canonical(up_to)
+        assert await world.clusters() == await world.canonical(up_to, stages)
     assert batches > 3
     assert await world.clusters() == before
-    assert len(await world.canonical(0.33)) > len(before) > len(await world.canonical(0.55)), "the crowd says nothing"
+    assert len(await world.canonical(0.33, 1)) > len(before) > len(await world.canonical(0.55, 1)), (
+        "the crowd says nothing"
+    )
 
 
 async def test_a_crash_in_the_middle_and_videos_in_between_change_nothing(
@@ -204,14 +207,49 @@ async def test_a_crash_in_the_middle_and_videos_in_between_change_nothing(
         await world.galleries.current(GALLERY)
     await world.settle()
     assert await world.pending() == 0
-    assert await world.clusters() == await world.canonical(0.4)
+    assert await world.clusters() == await world.canonical(0.4, 1)
+
+
+async def test_portions_of_a_batch_survive_crashes_in_between(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a batch is on its way in several versions, profiles are no clusters; who takes over finds that out."""
+    for i, mean in enumerate(crowd(8, 6)):
+        await world.commit(f"v{i * 7 % 48:02}", mean)
+    monkeypatch.setattr(reclustering, "BATCH", 12)
+    monkeypatch.setattr(reclustering, "MOVES", 2)
+    for choice, up_to, stages in ((0.33, 0.33, 1), ("auto", 0.48, 2), (0.55, 0.55, 1)):
+        before = await world.clusters()
+        await world.choose(cast("DistanceSetting", choice))
+        for crash in (True, False, False) * 20:
+            await world.maintenance.round()
+            if crash:
+                world.start()
+                await world.galleries.current(GALLERY)
+        await world.settle()
+        assert await world.clusters() == await world.canonical(up_to, stages) != before
+
+
+async def test_a_gallery_of_one_stage_becomes_one_of_two(world: World) -> None:
+    """As earlier versions have left them: the next commit starts to look everybody through again."""
+    await world.choose(0.48)
+    for i in range(3):
+        await world.commit(f"v{i}", at(0.49 * i))
+    assert await world.clusters() == await world.canonical(0.48, stages=1) != await world.canonical(0.48)
+    chosen = with_id(GALLERY), set_to(GalleryRecord.settings, values.GallerySettings())
+    await world.store.galleries.update(*chosen)
+    world.start()
+    assert await world.settle() == 0
+    await world.commit("w", at(9.0))
+    assert await world.pending() == 1
+    await world.settle()
+    assert (await world.gallery()).stages == 2
+    assert await world.clusters() == await world.canonical(0.48) != await world.canonical(0.48, stages=1)
 
 
 async def test_auto_takes_its_step_with_the_person_that_reaches_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And back when that person is gone: it depends on how many there are, not on how many there were."""
-    monkeypatch.setattr(auto_distance, "STEPS", ((0, 0.48), (12, 0.3)))
+    monkeypatch.setattr(auto_distance, "STEPS", ((0, 0.48), (12, 0.6)))
     means = crowd(4, 3)
     for i, mean in enumerate(means[:11]):
         await world.commit(f"v{i:02}", mean)
@@ -219,7 +257,7 @@ async def test_auto_takes_its_step_with_the_person_that_reaches_it(
     await world.commit("v11", means[11])
     assert await world.pending() == 1
     await world.settle()
-    assert await world.clusters() == await world.canonical(0.3) != await world.canonical(0.48)
+    assert await world.clusters() == await world.canonical(0.6) != await world.canonical(0.48)
     delete = commands.DeleteVideo(event_id="d", occurred_at=now_utc(), gallery=GALLERY, video_id="v11")
     await world.committer.stage(delete)
     await committed(world.committer)
@@ -269,11 +307,11 @@ async def test_a_component_past_the_bound_is_canonical_once_settled(
     await world.choose(0.52)
     await world.settle()
     assert await world.pending() == 0
-    assert await world.clusters() == await world.canonical(0.52)
+    assert await world.clusters() == await world.canonical(0.52, 1)
     await world.choose(0.36)
     moved = await world.events()
     assert await world.settle() > 3
-    assert await world.clusters() == await world.canonical(0.36)
+    assert await world.clusters() == await world.canonical(0.36, 1)
     assert await world.events() > moved
 
 

@@ -149,11 +149,11 @@ async def test_a_video_that_moves_very_many_moves_them_in_several_versions(monke
     await world.choose(0.55)
     await world.commit("last", means[-1])
     await world.settle()
-    assert await world.clusters() == await world.canonical(0.55)
+    assert await world.clusters() == await world.canonical(0.55, 1)
     assert documents.largest <= 10
     await world.choose(0.33)
     await world.settle()
-    assert await world.clusters() == await world.canonical(0.33)
+    assert await world.clusters() == await world.canonical(0.33, 1)
     assert documents.largest <= 10
 
 
@@ -166,5 +166,5 @@ async def test_a_reclustering_that_does_not_fit_goes_in_smaller_batches() -> Non
     for up_to in (0.33, 0.55):
         await world.choose(up_to)
         await world.settle()
-        assert await world.clusters() == await world.canonical(up_to)
+        assert await world.clusters() == await world.canonical(up_to, 1)
     assert documents.refused > 0

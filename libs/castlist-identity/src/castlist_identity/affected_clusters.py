@@ -1,4 +1,4 @@
-"""The part of a gallery that a change touches, clustered again."""
+"""The part of a gallery that a change touches, clustered again: the first stage."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
@@ -8,7 +8,7 @@ from typing import Protocol
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.gallery_diff import GalleryChange
 from castlist_identity.neighbour_index import person_distance_matrix, person_distances
-from castlist_identity.partition import partition
+from castlist_identity.partition import first_stage
 
 SLICE = 64
 """How many persons' neighbours are held at once: with a distance that is too large these may be all."""
@@ -24,8 +24,8 @@ class GalleryView(Protocol):
     distance: float
     links: PairConstraints
     members: dict[str, GalleryPerson]
-    profile_of: dict[str, str]
-    persons: dict[str, set[str]]
+    cluster_of: dict[str, str]
+    clusters: dict[str, tuple[str, ...]]
 
     @property
     def reach(self) -> float: ...
@@ -43,14 +43,14 @@ class AffectedClusters:
         if unknown:
             raise KeyError(f"not in this gallery: {sorted(unknown)}")
         self._gallery, self._change = gallery, change
-        self._links = gallery.links if change.links is None else change.links
+        self.links = gallery.links if change.links is None else change.links
         self._new = {member.key: member for member in change.inserted}
         if len(self._new) < len(change.inserted) or self._new.keys() & gallery.members.keys():
             raise ValueError("a person is inserted twice")
         self._named = {key: renamed(gallery.members[key], name) for key, name in change.named.items()}
         self._edges = self._edges_of_new()
         self.near = {key: {other for other in self._edges[key] if self._present(other)} for key in self._new}
-        for one, other in self._links.must_link:
+        for one, other in self.links.must_link:
             if self._present(one) and self._present(other):
                 self._edges[one].add(other)
                 self._edges[other].add(one)
@@ -74,26 +74,26 @@ class AffectedClusters:
                 unsettled.append(seed)
                 continue
             seen |= component
-            clusters += partition((self.member(key) for key in component), self._gallery.distance, self._links)
+            clusters += first_stage((self.member(key) for key in component), self._gallery.distance, self.links)
         if unsettled:
             clusters += self._hasty(unsettled, seen)
         return sorted(clusters), frozenset(unsettled)
 
     def with_clusters(self, clustered: Collection[tuple[str, ...]]) -> list[tuple[str, ...]]:
-        """These clusters, and what they leave of the profiles that their persons were in."""
+        """These clusters, and what they leave of those that their persons were in."""
         gallery, taken = self._gallery, {key for cluster in clustered for key in cluster}
-        left = [gallery.persons[id] - taken for id in sorted({gallery.profile_of[key] for key in taken})]
+        left = [set(gallery.clusters[id]) - taken for id in sorted({gallery.cluster_of[key] for key in taken})]
         return sorted([*clustered, *(tuple(sorted(group)) for group in left if group)])
 
     def _hasty(self, seeds: list[str], clustered: set[str]) -> list[tuple[str, ...]]:
-        """Profiles as they are, with those of the seeds that are new added one by one to the nearest that takes them.
+        """Clusters as they are, with those of the seeds that are new added one by one to the nearest that takes them.
 
         What this does depends on the order of arrival, which is why it lasts only until the seeds are reconsidered.
         """
         gallery, limit = self._gallery, self._gallery.distance**2
-        ids = {gallery.profile_of[key] for key in (*self._change.removed, *seeds) if key not in self._new}
-        ids |= {gallery.profile_of[near] for key in seeds if key in self._new for near in self._old_edges(key)}
-        groups = [{key for key in gallery.persons[id] if self._present(key)} - clustered for id in sorted(ids)]
+        ids = {gallery.cluster_of[key] for key in (*self._change.removed, *seeds) if key not in self._new}
+        ids |= {gallery.cluster_of[near] for key in seeds if key in self._new for near in self._old_edges(key)}
+        groups = [{key for key in gallery.clusters[id] if self._present(key)} - clustered for id in sorted(ids)]
         groups = [group for group in groups if group]
         for key in seeds:
             if key in self._new:
@@ -101,7 +101,7 @@ class AffectedClusters:
                 for i, group in enumerate(groups):
                     others = [self.member(other) for other in sorted(group)]
                     distance = float(person_distances(member, others).mean())
-                    if distance <= limit and not any(self._parted(member, other) for other in others):
+                    if distance <= limit and not any(self.parted(member, other) for other in others):
                         fits.append((distance, i))
                 if fits:
                     groups[min(fits)[1]].add(key)
@@ -112,22 +112,21 @@ class AffectedClusters:
     def _old_edges(self, key: str) -> list[str]:
         return [other for other in self._edges.get(key, ()) if other not in self._new and self._present(other)]
 
-    def _parted(self, one: GalleryPerson, other: GalleryPerson) -> bool:
+    def parted(self, one: GalleryPerson, other: GalleryPerson) -> bool:
+        """Whether these two may not be one, whatever their distance."""
         pair = {(one.key, other.key), (other.key, one.key)}
         names = {one.name, other.name} - {None}
-        return (
-            other.key in one.apart or one.key in other.apart or len(names) > 1 or bool(pair & self._links.cannot_link)
-        )
+        return other.key in one.apart or one.key in other.apart or len(names) > 1 or bool(pair & self.links.cannot_link)
 
     def _seeds(self) -> set[str]:
         change, gallery = self._change, self._gallery
         seeds = set(self._new) | set(change.named) | set(change.reconsider)
-        # Every part that a component falls into holds a neighbour of who left it. Its profile may reach further than
+        # Every part that a component falls into holds a neighbour of who left it. Its cluster may reach further than
         # the component while the gallery is being retuned.
         for keys in gallery.near(change.removed).values():
             seeds |= keys
         for key in change.removed:
-            seeds |= gallery.persons[gallery.profile_of[key]]
+            seeds.update(gallery.clusters[gallery.cluster_of[key]])
         if change.links is not None:
             decided = (change.links.must_link ^ gallery.links.must_link) | (
                 change.links.cannot_link ^ gallery.links.cannot_link
@@ -136,7 +135,7 @@ class AffectedClusters:
         return {key for key in seeds if self._present(key)}
 
     def component(self, seed: str, bound: int | None) -> set[str] | None:
-        """All persons connected with the seed: by distance, by decision, or by a profile they share up to now.
+        """All persons connected with the seed: by distance, by decision, or by a cluster they share up to now.
 
         None where that is more persons than the bound allows.
         """
@@ -152,8 +151,8 @@ class AffectedClusters:
                     reached |= keys
             for key in frontier:
                 reached |= self._edges.get(key, set())
-            for profile in {gallery.profile_of[key] for key in old}:
-                reached |= gallery.persons[profile]
+            for cluster in {gallery.cluster_of[key] for key in old}:
+                reached.update(gallery.clusters[cluster])
             frontier = {key for key in reached - component if self._present(key)}
             component |= frontier
         return component

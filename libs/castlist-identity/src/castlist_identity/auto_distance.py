@@ -9,6 +9,7 @@ the steps were made for (calibration.py), it is lower still.
 from typing import Literal
 
 from castlist_identity.calibration import calibrated
+from castlist_identity.second_stage import STAGES
 
 DistanceSetting = float | Literal["auto"]
 """What a gallery's settings say about the distance across videos."""
@@ -24,6 +25,11 @@ def auto_distance(persons: int, spread: float = 1.0) -> float:
     Never rises with their number, never above the step of that number.
     """
     return calibrated(next(distance for size, distance in reversed(STEPS) if persons >= size), spread)
+
+
+def stages_for(choice: DistanceSetting) -> int:
+    """In how many stages people are matched: a distance that was set by hand is all that decides."""
+    return STAGES if choice == "auto" else 1
 
 
 def distance_for(choice: DistanceSetting, persons: int, spread: float = 1.0) -> float:

@@ -34,14 +34,17 @@ def pairwise(means: Sequence[Vector]) -> Matrix:
     return result
 
 
-def average_link(distances: Matrix, limit: float, together: Iterable[Sequence[int]] = ()) -> list[list[int]]:
+def average_link(
+    distances: Matrix, limit: float, together: Iterable[Sequence[int]] = (), sizes: Sequence[int] | None = None
+) -> list[list[int]]:
     """Join the two nearest clusters, by the mean over their pairs, for as long as that is ≤ limit.
 
     `distances[n, n]` is symmetric; NEVER in it keeps the clusters of that pair apart, for the mean over a set with
-    NEVER in it is NEVER. Groups `together` are joined first, whatever their distances. Of equally near pairs the one
-    with the lowest positions joins first. Returns sorted clusters, sorted by their first item. O(n²) memory.
+    NEVER in it is NEVER. Groups `together` are joined first, whatever their distances. Item i weighs `sizes[i]`, or 1.
+    Of equally near pairs the one with the lowest positions joins first. Returns sorted clusters, sorted by their first
+    item. O(n²) memory.
     """
-    clusters = _Clusters(distances)
+    clusters = _Clusters(distances, sizes)
     for group in together:
         first, *others = sorted(group)
         for other in others:
@@ -58,8 +61,9 @@ class _Clusters:
     is now is looked up only once that bound is the lowest of all: else a crowd around one centre costs O(n³).
     """
 
-    def __init__(self, distances: Matrix) -> None:
+    def __init__(self, distances: Matrix, sizes: Sequence[int] | None) -> None:
         count = len(distances)
+        self._sizes = [1] * count if sizes is None else list(sizes)
         self.members = [[i] for i in range(count)]
         self._distances = np.array(distances, dtype=np.float64)
         np.fill_diagonal(self._distances, NEVER)
@@ -81,7 +85,8 @@ class _Clusters:
 
     def join(self, i: int, j: int) -> None:
         """Put j into i, i < j: the mean over the pairs of a union is the weighted mean of the two parts' means."""
-        of_i, of_j = len(self.members[i]), len(self.members[j])
+        of_i, of_j = self._sizes[i], self._sizes[j]
+        self._sizes[i] += of_j
         row = (of_i * self._distances[i] + of_j * self._distances[j]) / (of_i + of_j)
         self.members[i] += self.members[j]
         self.members[j] = []

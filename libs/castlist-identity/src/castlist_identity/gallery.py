@@ -8,11 +8,17 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 
 from castlist_identity.affected_clusters import AffectedClusters, renamed
+from castlist_identity.affected_profiles import AffectedProfiles
+from castlist_identity.cluster_summary import summary
 from castlist_identity.co_occurrence import CoOccurrence
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.gallery_diff import GalleryChange, GalleryDiff, GallerySnapshot, diff_gallery
+from castlist_identity.gallery_diff import ClusterChange, GalleryChange, GalleryDiff, GallerySnapshot, diff_gallery
+from castlist_identity.nearest_clusters import NearestClusters
 from castlist_identity.neighbour_index import NeighbourIndex
+from castlist_identity.partition import first_stage
 from castlist_identity.profile_ids import Profile
+from castlist_identity.second_stage import STAGES
+from castlist_identity.sparse_average_link import TooDenseError
 
 EDGE = 1e-9
 """Added to the squared distance that makes a component: a mean of distances may round below the smallest of them.
@@ -22,19 +28,23 @@ REMEMBERED = 4_000_000
 
 
 class Gallery:
-    """`distance` is the D up to which persons join.
+    """`distance` is the D up to which persons join, `stages` whether anything is joined by more than that.
 
     Holding to `apply(propose(change))`, the partition is at any time exactly that of `partition` over all persons,
-    save for the components named in `unsettled`.
+    save for the components named in `unsettled`. `clusters` are those of the first stage by their smallest keys, of
+    which profiles are made.
     """
 
-    def __init__(self, distance: float, links: PairConstraints | None = None) -> None:
-        self.distance = distance
+    def __init__(self, distance: float, links: PairConstraints | None = None, stages: int = STAGES) -> None:
+        self.distance, self.stages = distance, stages
         self.links = links or PairConstraints()
         self.members: dict[str, GalleryPerson] = {}
         self.profile_of: dict[str, str] = {}
         self.profiles: dict[str, Profile] = {}
         self.persons: dict[str, set[str]] = defaultdict(set)
+        self.clusters: dict[str, tuple[str, ...]] = {}
+        self.cluster_of: dict[str, str] = {}
+        self.nearest = NearestClusters()
         self._founded: dict[str, set[str]] = defaultdict(set)
         self._videos: dict[str, set[str]] = defaultdict(set)
         self._together = CoOccurrence()
@@ -43,7 +53,11 @@ class Gallery:
         self._pairs = 0
 
     def load(self, members: Iterable[tuple[GalleryPerson, str]], profiles: Iterable[Profile]) -> None:
-        """Take over what is stored: persons with their profiles, and all ids, retired ones too."""
+        """Take over what is stored: persons with their profiles, and all ids, retired ones too.
+
+        Of the first stage nothing is stored: no cluster of it reaches beyond a profile, so a profile's persons alone
+        give those that everybody would.
+        """
         loaded = list(members)
         self._index.add(member for member, _ in loaded)
         for member, profile in loaded:
@@ -51,6 +65,11 @@ class Gallery:
         self._together.replace({video: [self.members[key] for key in keys] for video, keys in self._videos.items()})
         for known in profiles:
             self._know(known)
+        for keys in self.persons.values():
+            for cluster in self._clusters_within(keys):
+                self._cluster(cluster)
+        points = [summary(key, [self.members[one] for one in self.clusters[key]]) for key in sorted(self.clusters)]
+        self.nearest.apply(self.nearest.change(added=points))
 
     def persons_of(self, video: str) -> frozenset[str]:
         return frozenset(self._videos.get(video, ()))
@@ -62,10 +81,10 @@ class Gallery:
         founder = self.profiles[profile].founder if profile in self.profiles else None
         return None if founder is None else self.profile_of.get(founder)
 
-    def set_distance(self, distance: float) -> frozenset[str]:
-        """Join up to another distance from now on. Returns all persons: each must be reconsidered once, in portions
-        of the caller's choice, until when those not yet reached stay as they are."""
-        self.distance = distance
+    def set_distance(self, distance: float, stages: int = STAGES) -> frozenset[str]:
+        """Join up to another distance from now on, or in another number of stages. Returns all persons: each must be
+        reconsidered once, in portions of the caller's choice, until when those not yet reached stay as they are."""
+        self.distance, self.stages = distance, stages
         self._forget()
         return frozenset(self.members)
 
@@ -84,22 +103,32 @@ class Gallery:
         version: int,
         bound: int | None = None,
         clustered: Collection[tuple[str, ...]] | None = None,
+        moves: int | None = None,
+        everybody: bool = False,
     ) -> GalleryDiff:
         """What the change makes of the gallery.
 
         `new_id` makes the id of a new profile from its smallest key, `version` is stamped on it. With a `bound`, a
-        component of more persons is not clustered: who is new joins the nearest profile, and the diff says
-        which persons to reconsider later without a bound. `clustered` are clusters to take over as they are, of persons
-        that stay; who shared a profile with them and is in none of them goes on as before. Raises KeyError where the
-        change removes, names or reconsiders an unknown person, ValueError where it inserts a key that stays.
+        component of more persons is not clustered: who is new joins the nearest cluster, and the diff says
+        which persons to reconsider later without a bound; with a bound of 0 nobody moves who is there already.
+        `clustered` are clusters to take over as they are, of persons that stay; who shared a cluster with them and is
+        in none of them goes on as before. No more than `moves` persons come to another profile; the diff says whether
+        these are all that should. `everybody`: whether profiles are looked through that nothing has touched. Raises
+        KeyError where the change removes, names or reconsiders an unknown person, ValueError where it inserts a key
+        that stays.
         """
         after = AffectedClusters(self, change)
         clusters, unsettled = (
             after.clusters(bound) if clustered is None else (after.with_clusters(clustered), frozenset())
         )
-        members = {key: after.member(key) for cluster in clusters for key in cluster}
+        joined, whole = AffectedProfiles(self, change, after, clusters), True
+        profiles = joined.unjoined() if bound == 0 else joined.profiles(everybody)
+        if moves is not None:
+            profiles, whole = joined.portion(profiles, moves)
+        members = {key: after.member(key) for profile in profiles for key in profile}
         before = GallerySnapshot(self.profile_of, self.profiles, self.persons, self._founded, self.members)
-        return diff_gallery(before, change, members, clusters, new_id, version, unsettled, after.near)
+        found = ClusterChange(joined.gone, joined.come, joined.nearest, after.near, unsettled, whole)
+        return diff_gallery(before, change, members, profiles, new_id, version, found)
 
     def apply(self, made: GalleryDiff) -> None:
         """Make it so. `made` must come from `propose` on this very state."""
@@ -117,15 +146,20 @@ class Gallery:
         for member in change.inserted:
             self._put(member, profile_of[member.key])
         for member in change.inserted:
-            for key in made.near[member.key]:
+            for key in made.clusters.near[member.key]:
                 if key in self._near:
                     self._near[key].add(member.key)
-            self._remember(member.key, made.near[member.key])
+            self._remember(member.key, made.clusters.near[member.key])
         for profile in made.created:
             self._know(profile)
         for profile_id, founder in made.founders.items():
             self._refound(profile_id, founder)
         self.links = self.links if change.links is None else change.links
+        for gone in made.clusters.gone:
+            del self.clusters[gone]
+        for cluster in made.clusters.come.values():
+            self._cluster(cluster)
+        self.nearest.apply(made.clusters.nearest)
 
     @property
     def reach(self) -> float:
@@ -167,6 +201,17 @@ class Gallery:
     def _forget(self) -> None:
         self._near, self._pairs = {}, 0
 
+    def _clusters_within(self, profile: Collection[str]) -> list[tuple[str, ...]]:
+        persons = [self.members[key] for key in sorted(profile)]
+        try:
+            return first_stage(persons, self.distance, self.links)
+        except TooDenseError:  # such a component is reconsidered as often as it is touched
+            return [tuple(person.key for person in persons)]
+
+    def _cluster(self, cluster: tuple[str, ...]) -> None:
+        self.clusters[cluster[0]] = cluster
+        self.cluster_of |= dict.fromkeys(cluster, cluster[0])
+
     def _put(self, member: GalleryPerson, profile: str) -> None:
         self.members[member.key] = member
         self._videos[member.video].add(member.key)
@@ -185,6 +230,7 @@ class Gallery:
 
     def _drop(self, key: str) -> None:
         self._leave(key, self.profile_of.pop(key))
+        del self.cluster_of[key]
         video = self.members.pop(key).video
         self._videos[video].discard(key)
         if not self._videos[video]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from castlist_identity.domain import GalleryPerson, PairConstraints
+from castlist_identity.nearest_clusters import NearestChange
 from castlist_identity.profile_ids import Lineage, Profile, ProfileRank, keep_ids, majority
 
 
@@ -49,6 +50,22 @@ class ProfileSplit:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterChange:
+    """What becomes of the clusters of the first stage: `gone` are no more, `come` are new, under their smallest keys.
+
+    `unsettled`: persons whose component was too large to be clustered in this commit. `near`: who is within the
+    distance of each inserted person, found on the way. `whole`: whether all profiles are as the clusters ask for.
+    """
+
+    gone: frozenset[str]
+    come: Mapping[str, tuple[str, ...]]
+    nearest: NearestChange
+    near: Mapping[str, set[str]]
+    unsettled: frozenset[str]
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
 class GalleryDiff:
     """What to write, and what to say. Everything is sorted; what did not change is not mentioned.
 
@@ -57,8 +74,7 @@ class GalleryDiff:
     `profiles`: the persons of every profile whose set of persons changed; none for one that retired or is empty.
     `names`: the names of profiles that changed. `appearances`: the persons of every changed (profile, video); none
     where the profile is no longer in the video. `founders`: ids, retired ones too, with another founder than before.
-    `unsettled`: persons whose component was too large to be clustered in this commit. `near`: who is within the
-    distance of each inserted person, found on the way.
+    `clusters`: what they rest on.
     """
 
     change: GalleryChange
@@ -73,8 +89,7 @@ class GalleryDiff:
     names: Mapping[str, str | None]
     appearances: Mapping[tuple[str, str], tuple[str, ...]]
     founders: Mapping[str, str | None]
-    unsettled: frozenset[str]
-    near: Mapping[str, set[str]]
+    clusters: ClusterChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,26 +107,25 @@ def diff_gallery(
     before: GallerySnapshot,
     change: GalleryChange,
     after: Mapping[str, GalleryPerson],
-    clusters: Sequence[tuple[str, ...]],
+    profiles: Sequence[tuple[str, ...]],
     new_id: Callable[[str], str],
     created: int,
-    unsettled: frozenset[str] = frozenset(),
-    near: Mapping[str, set[str]] | None = None,
+    clusters: ClusterChange,
 ) -> GalleryDiff:
-    """Give each of the touched `clusters` its id, and compare.
+    """Give each of the touched `profiles` its id, and compare.
 
-    `after` are the members of the clusters as they will be. The clusters hold every person of every profile that one
-    of them, or one of the removed, was in.
+    `after` are their members as they will be. The profiles hold every person of every profile that one of them, or one
+    of the removed, was in.
     """
     profile_of = before.profile_of
-    came_from = {key: profile_of[key] for cluster in clusters for key in cluster if key in profile_of}
+    came_from = {key: profile_of[key] for profile in profiles for key in profile if key in profile_of}
     came_from |= {new: profile_of[old] for new, old in change.lineage.predecessor_of.items() if old in profile_of}
     touched = sorted(set(came_from.values()) | {before.profile_of[key] for key in change.removed})
     ranks = {profile: _rank(profile, before, change) for profile in touched}
-    ids = keep_ids(clusters, came_from, ranks, new_id)
-    now = {key: profile for profile, cluster in zip(ids, clusters, strict=True) for key in cluster}
-    new_ids = {profile: min(cluster) for profile, cluster in zip(ids, clusters, strict=True) if profile not in touched}
-    persons = dict(zip(ids, clusters, strict=True))
+    ids = keep_ids(profiles, came_from, ranks, new_id)
+    persons = dict(zip(ids, profiles, strict=True))
+    now = {key: profile for profile, keys in persons.items() for key in keys}
+    new_ids = {profile: min(keys) for profile, keys in persons.items() if profile not in touched}
     founders = _founders(before, change, persons)
     retired = [profile for profile in touched if profile not in persons]
     into = {profile: _holder(profile, before, change, founders, now) for profile in retired}
@@ -140,8 +154,7 @@ def diff_gallery(
         names={id: name for id, name in sorted(names.items()) if name != old_names.get(id)},
         appearances=_appearances(before, after, touched, persons),
         founders=founders,
-        unsettled=unsettled,
-        near=near or {},
+        clusters=clusters,
     )
 
 

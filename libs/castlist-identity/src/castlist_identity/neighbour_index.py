@@ -5,7 +5,7 @@ limit that its rounding could decide is measured again in float64. An approximat
 luck, and with it the partition.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import faiss
 import numpy as np
@@ -48,6 +48,7 @@ class NeighbourIndex:
         self._dimensions = dimensions
         self._flat = faiss.IndexFlatL2(dimensions + 2)
         self._squares: Vectors = np.zeros(0, dtype=np.float32)
+        self._reach: Vectors = np.zeros(0, dtype=np.float32)
         self._rows: list[GalleryPerson | None] = []
         self._row: dict[str, int] = {}
 
@@ -64,6 +65,7 @@ class NeighbourIndex:
             vectors = self._vectors(added, stored=True)
             self._flat.add(vectors)
             self._squares = np.append(self._squares, np.einsum("ij,ij->i", vectors, vectors))
+            self._reach = np.append(self._reach, np.zeros(len(added), dtype=np.float32))
             for member in added:
                 self._row[member.key] = len(self._rows)
                 self._rows.append(member)
@@ -74,10 +76,12 @@ class NeighbourIndex:
             self._rows[self._row.pop(key)] = None
         if len(self._rows) - len(self._row) > max(64, DEAD_SHARE * len(self._rows)):
             living = [member for member in self._rows if member is not None]
+            reach = self._reach[[member is not None for member in self._rows]]
             self._flat.reset()
-            self._squares = np.zeros(0, dtype=np.float32)
+            self._squares = self._reach = np.zeros(0, dtype=np.float32)
             self._rows, self._row = [], {}
             self.add(living)
+            self._reach = reach
 
     def within(self, members: Sequence[GalleryPerson], limit: float) -> list[list[str]]:
         """For each of `members` the keys with D² ≤ limit, sorted; itself among them where it is in the index."""
@@ -98,15 +102,35 @@ class NeighbourIndex:
             answers.append(sorted([*(other.key for other, sure in near if sure), *(close[j].key for j in exactly)]))
         return answers
 
-    def nearest(self, members: Sequence[GalleryPerson], count: int) -> list[list[str]]:
-        """For each of `members` the keys of about that many persons, the nearest ones; itself among them if it is in
-        the index. All there are where there are fewer."""
+    def nearest(self, members: Sequence[GalleryPerson], count: int) -> list[tuple[list[tuple[float, str]], float]]:
+        """For each of `members` (D², key) of about so many of the nearest, sorted, itself among them where it is in the
+        index; and a D² below which nobody is missing."""
+        if not members or not self._row:
+            return [([], np.inf) for _ in members]
+        faiss.omp_set_num_threads(1)
+        count = min(count, len(self._rows))
+        distances, found = self._flat.search(self._vectors(members, stored=False), count)
+        everybody = count == len(self._rows)
+        answers = []
+        for member, near, last in zip(members, found.tolist(), distances[:, -1].tolist(), strict=True):
+            others = [other for row in near if (other := self._rows[row]) is not None]
+            exactly = person_distances(member, others).tolist()
+            there = sorted((distance, other.key) for distance, other in zip(exactly, others, strict=True))
+            answers.append((there, np.inf if everybody else last - ROUNDING))
+        return answers
+
+    def set_reach(self, reach: Mapping[str, float]) -> None:
+        """Up to which D each of these wants to hear of others; none, until it is set."""
+        for key, distance in reach.items():
+            self._reach[self._row[key]] = distance
+
+    def reaching(self, members: Sequence[GalleryPerson]) -> list[list[str]]:
+        """For each of `members` the keys of those within whose reach it is, and of a few more at their very border."""
         if not members or not self._row:
             return [[] for _ in members]
-        faiss.omp_set_num_threads(1)
-        asked, count = self._vectors(members, stored=False), min(count, len(self._rows))
-        _, found = self._flat.search(asked, count)
-        rows = ([self._rows[row] for row in near] for near in found.tolist())
+        limits = np.where(self._reach > 0, self._reach**2 + 2 * ROUNDING, -np.inf)
+        starts, _, found = self._many(self._vectors(members, stored=False), limits)
+        rows = [[self._rows[row] for row in found[starts[i] : starts[i + 1]].tolist()] for i in range(len(members))]
         return [[other.key for other in near if other is not None] for near in rows]
 
     def _few(self, asked: Vectors, limit: float) -> tuple[Positions, Vectors, Positions]:
@@ -116,8 +140,10 @@ class NeighbourIndex:
         starts, distances, found = self._flat.range_search(asked, limit)
         return starts, distances, found
 
-    def _many(self, asked: Vectors, limit: float) -> tuple[Positions, Vectors, Positions]:
-        """The same by products of matrices: three to four times faster than faiss's own for a batch, over its rows."""
+    def _many(self, asked: Vectors, limit: float | Matrix) -> tuple[Positions, Vectors, Positions]:
+        """The same by products of matrices: three to four times faster than faiss's own for a batch, over its rows. The
+        limit may be another for each row."""
+        limits = np.broadcast_to(np.asarray(limit, dtype=np.float32), len(self._rows))
         stored = faiss.rev_swig_ptr(self._flat.get_xb(), self._flat.ntotal * self._flat.d).reshape(-1, self._flat.d)
         squares = np.einsum("ij,ij->i", asked, asked)
         parts: list[tuple[Positions, Vectors, Positions]] = []
@@ -127,7 +153,7 @@ class NeighbourIndex:
             distances *= -2
             distances += self._squares[start : start + BLOCK]
             distances += squares[:, np.newaxis]
-            who, row = np.nonzero(distances <= limit)
+            who, row = np.nonzero(distances <= limits[start : start + BLOCK])
             parts.append((who, distances[who, row], row + start))
         who, near, rows = (np.concatenate(part) for part in zip(*parts, strict=True))
         order = np.argsort(who, kind="stable")

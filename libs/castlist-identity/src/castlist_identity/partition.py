@@ -1,8 +1,9 @@
 """Which persons of a gallery are one: a function of the set of persons, of what people decided, and of one distance.
 
-A join needs at least one pair within the distance, because a mean over pairs is never below its smallest. So the
-connected components of the graph "D ≤ distance" (with what must be together as further edges) can be clustered each
-for itself, and give exactly what clustering everything at once would.
+In two stages: persons are joined up to the distance, and what that leaves by what is usual around it
+(second_stage.py). In the first a join needs at least one pair within the distance, because a mean over pairs is never
+below its smallest. So the connected components of the graph "D ≤ distance" (with what must be together as further
+edges) can be clustered each for itself, and give exactly what clustering everything at once would.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from castlist_identity.average_link import NEVER, average_link
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.neighbour_index import person_distance_matrix
+from castlist_identity.second_stage import STAGES, join_clusters
 from castlist_identity.sparse_average_link import TooDenseError, sparse_link
 
 DENSE = 1_000
@@ -19,6 +21,15 @@ LARGEST_MATRIX = 5_000
 
 
 def partition(
+    members: Iterable[GalleryPerson], distance: float, links: PairConstraints | None = None, stages: int = STAGES
+) -> list[tuple[str, ...]]:
+    """Clusters as sorted tuples of keys, sorted: those of the first stage, or of both."""
+    everybody = {member.key: member for member in members}
+    clusters = first_stage(everybody.values(), distance, links)
+    return join_clusters(everybody, clusters, links or PairConstraints()) if stages > 1 else clusters
+
+
+def first_stage(
     members: Iterable[GalleryPerson], distance: float, links: PairConstraints | None = None
 ) -> list[tuple[str, ...]]:
     """Clusters as sorted tuples of keys, sorted: average link on D², joined while D ≤ distance.

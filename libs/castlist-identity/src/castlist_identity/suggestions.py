@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from castlist_identity.cluster_summary import summary
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.neighbour_index import NeighbourIndex, person_distances
 
@@ -29,18 +30,6 @@ class Suggestion:
     one: str
     other: str
     distance: float
-
-
-def summary(profile: str, persons: Sequence[GalleryPerson]) -> GalleryPerson:
-    """A profile as if it were one person: D² to it is the mean of D² to its persons.
-
-    The mean over pairs of squared distances is the squared distance of the means plus the scatter around each.
-    """
-    rows = np.array([member.mean for member in persons], dtype=np.float64)
-    mean = rows.mean(axis=0)
-    scatter = float(((rows - mean) ** 2).sum(axis=1).mean())
-    variance = scatter + float(np.mean([member.variance for member in persons]))
-    return GalleryPerson(profile, "", mean.astype(np.float32), variance)
 
 
 def suggestions(
@@ -63,7 +52,7 @@ def suggestions(
     near = dict(zip(points, index.nearest(list(points.values()), CANDIDATES), strict=True))
     nearest: dict[str, tuple[str, float]] = {}
     for profile, point in points.items():
-        candidates = points if profile in crowded else near[profile]
+        candidates = points if profile in crowded else [other for _, other in near[profile][0]]
         others = [other for other in candidates if other != profile and (profile, other) not in parted]
         if others:
             distances = np.sqrt(person_distances(point, [points[other] for other in others]))

@@ -19,7 +19,7 @@ from castlist.store.records import (
     PersonRecord,
 )
 from castlist.store.store import Store
-from castlist_identity.auto_distance import distance_for
+from castlist_identity.auto_distance import distance_for, stages_for
 from castlist_identity.domain import GalleryPerson
 from castlist_identity.gallery import Gallery
 from castlist_identity.gallery_diff import GalleryChange, GalleryDiff
@@ -29,7 +29,6 @@ from castlist_identity.reclustering import (
     ClusteredComponent,
     ReclusterBacklog,
     ReclusterBatch,
-    next_clusters,
 )
 from castlist_identity.video_update import VideoUpdate, change_for_updates
 from profile_aggregator.commits.commands import change_for, command_of
@@ -57,8 +56,8 @@ def backlog_of(pending: PendingRecord | None) -> ReclusterBacklog:
 class CommitPlan:
     """A commit worked out against a gallery at a version: ready to be written.
 
-    `batch` is what it settles of what is pending. `distance` and `setting` hold from this commit on. `backlog` is what
-    is to be reconsidered then; None where the commit does not change that.
+    `batch` is what it settles of what is pending. `setting`, `distance` and `stages` hold from this commit on.
+    `backlog` is what is to be reconsidered then; None where the commit does not change that.
     """
 
     gallery: str
@@ -68,13 +67,15 @@ class CommitPlan:
     cached: CachedGallery
     setting: DistanceSetting
     distance: float
+    stages: int
     backlog: ReclusterBacklog | None
     seen: frozenset[str] = frozenset()
 
     @property
-    def changes_distance(self) -> bool:
-        """Whether persons join up to another distance from this commit on."""
-        return self.distance != self.cached.gallery.distance
+    def starts_over(self) -> bool:
+        """Whether persons join up to another distance from this commit on, or in another number of stages."""
+        known = self.cached.gallery
+        return (self.distance, self.stages) != (known.distance, known.stages)
 
     def succeeded(self) -> None:
         """The transaction has won: what is in memory follows."""
@@ -85,8 +86,8 @@ class CommitPlan:
         if self.documents.events:
             self.cached.told = self.cached.version
         self.cached.seen |= self.seen
-        if self.changes_distance:
-            known.set_distance(self.distance)
+        if self.starts_over:
+            known.set_distance(self.distance, self.stages)
             self.cached.seen = set()
 
 
@@ -122,14 +123,15 @@ class CommitPlanner:
         people = len(known.members) + len(change.inserted) - len(change.removed)
         spread = await asyncio.to_thread(known.spread, change) if setting == "auto" else 1.0
         distance = distance_for(setting, people, spread)
+        stages = stages_for(setting)
         backlog = None
-        if distance != known.distance:
+        if (distance, stages) != (known.distance, known.stages):
             backlog = ALL_PERSONS if people else ReclusterBacklog(None)
-        elif diff.unsettled:
+        elif diff.clusters.unsettled:
             so_far = backlog_of(await self._store.pending.get(recluster_id(gallery)))
-            backlog = ReclusterBacklog(so_far.after, so_far.keys | diff.unsettled)
+            backlog = ReclusterBacklog(so_far.after, so_far.keys | diff.clusters.unsettled)
         documents = await self._documents(gallery, diff, cached, inserted)
-        return CommitPlan(gallery, batch, diff, documents, cached, setting, distance, backlog)
+        return CommitPlan(gallery, batch, diff, documents, cached, setting, distance, stages, backlog)
 
     async def for_recluster(
         self,
@@ -138,18 +140,24 @@ class CommitPlanner:
         backlog: ReclusterBacklog,
         cached: CachedGallery,
         clustered: ClusteredComponent | None,
-        divisor: int = 1,
     ) -> CommitPlan:
-        """The commit that reconsiders a batch; of a large one, as many clusters as one commit takes over."""
-        known, left, clusters = cached.gallery, batch.left, None
+        """The commit that reconsiders a batch, or as much of it as one commit moves.
+
+        The last one looks everybody through: while something waits to be clustered, a process that reads the gallery
+        knows of the clusters only what their profiles show, and these may be on their way.
+        """
+        known, clusters = cached.gallery, None
         change = GalleryChange(reconsider=batch.keys)
         if batch.large and clustered is not None:
-            clusters, last = next_clusters(known, clustered, divisor)
-            left = left if last else backlog
-            change = GalleryChange()
-        diff = await asyncio.to_thread(self._propose, gallery, cached, change, None, clusters)
+            change, clusters = GalleryChange(), clustered.clusters
+        diff = await asyncio.to_thread(
+            self._propose, gallery, cached, change, None, clusters, batch.moves, everybody=batch.left.done
+        )
+        left, seen = (batch.left, batch.seen) if diff.clusters.whole else (backlog, frozenset[str]())
         documents = await self._documents(gallery, diff, cached, {})
-        return CommitPlan(gallery, (), diff, documents, cached, cached.setting, known.distance, left, batch.seen)
+        return CommitPlan(
+            gallery, (), diff, documents, cached, cached.setting, known.distance, known.stages, left, seen
+        )
 
     def _propose(
         self,
@@ -158,10 +166,18 @@ class CommitPlanner:
         change: GalleryChange,
         bound: int | None,
         clustered: Sequence[tuple[str, ...]] | None = None,
+        moves: int | None = None,
+        everybody: bool = False,
     ) -> GalleryDiff:
         version = cached.version + 1
         return cached.gallery.propose(
-            change, lambda smallest: derived("profile", gallery, version, smallest), version, bound, clustered
+            change,
+            lambda smallest: derived("profile", gallery, version, smallest),
+            version,
+            bound,
+            clustered,
+            moves,
+            everybody,
         )
 
     async def _documents(

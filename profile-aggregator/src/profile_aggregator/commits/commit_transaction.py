@@ -57,10 +57,11 @@ async def write(transaction: Store, plan: CommitPlan, now: datetime) -> None:
         add(GalleryRecord.version, 1)
         & set_to(GalleryRecord.committed_at, now)
         & set_to(GalleryRecord.suggestions_due, True)
+        & set_to(GalleryRecord.stages, plan.stages)
     )
     if plan.documents.events:
         change &= set_to(GalleryRecord.told, plan.cached.version + 1)
-    if plan.changes_distance:
+    if plan.distance != plan.cached.gallery.distance:
         change &= set_to(GalleryRecord.distance, plan.distance)
     unmoved = with_id(plan.gallery) & eq(GalleryRecord.version, plan.cached.version)
     if await transaction.galleries.update(unmoved, change) is None:

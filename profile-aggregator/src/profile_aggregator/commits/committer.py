@@ -115,7 +115,7 @@ class Committer:
             clustered = self._clustered.get(gallery)
             if not batch.large or (clustered is not None and clustered.members == members):
                 try:
-                    plan = await self._planner.for_recluster(gallery, batch, backlog, cached, clustered, divisor)
+                    plan = await self._planner.for_recluster(gallery, batch, backlog, cached, clustered)
                     await self._write(plan)
                 except (StaleGalleryError, AlreadyExistsError):
                     self._galleries.forget(gallery)

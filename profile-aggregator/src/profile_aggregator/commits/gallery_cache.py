@@ -11,7 +11,7 @@ from castlist.contract.values import DistanceSetting, GallerySettings
 from castlist.store.query import eq, ne
 from castlist.store.records import PersonEncoding, PersonRecord, ProfileFounder, ProfileRecord, RedirectRecord
 from castlist.store.store import Store
-from castlist_identity.auto_distance import auto_distance
+from castlist_identity.auto_distance import auto_distance, stages_for
 from castlist_identity.gallery import Gallery
 from castlist_identity.profile_ids import Profile
 from profile_aggregator.videos.conversions import gallery_person
@@ -80,10 +80,11 @@ class GalleryCache:
                 break
         # What it was clustered with last; the next commit notices where that is not what it should be by now.
         distance = before.distance if before and before.distance is not None else auto_distance(0)
-        loaded = Gallery(distance)
+        settings = before.settings if before and before.settings else GallerySettings()
+        stages = before.stages if before and before.version else stages_for(settings.across_video_distance)
+        loaded = Gallery(distance, stages=stages)
         members = [(gallery_person(person), str(person.profile_id)) for person in persons]
         profiles = [Profile(one.id, one.founder, one.version) for one in (*living, *retired)]
         await asyncio.to_thread(loaded.load, members, profiles)
-        settings = before.settings if before and before.settings else GallerySettings()
         told = before.told if before and before.version else 0
         return CachedGallery(version, loaded, settings.across_video_distance, told)

@@ -216,12 +216,16 @@ class AttemptsRecord(Record, frozen=True, kw_only=True):
 
 
 class GalleryRecord(Record, frozen=True, kw_only=True):
-    """A namespace of people. Each commit compares and swaps `version`; `distance` is what persons join up to."""
+    """A namespace of people. Each commit compares and swaps `version`; `distance` is what persons join up to.
+
+    `stages` is in how many its people were matched last.
+    """
 
     version: int
     created_at: datetime
     settings: GallerySettings | None = None
     distance: float | None = None
+    stages: int = 1
     committed_at: datetime | None = None
     told: int | None = None
     """the last version that has events; None: none yet, or of before 0.2.0"""

@@ -1,0 +1,178 @@
+"""Each cluster's nearest others, exactly, kept up as clusters come and go.
+
+Who comes or goes concerns those alone in whose list it is or will be: about as many as a list is long.
+"""
+
+from bisect import insort
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import sqrt
+
+import numpy as np
+
+from castlist_identity.domain import GalleryPerson
+from castlist_identity.neighbour_index import NeighbourIndex, person_distances
+
+COHORT = 10
+"""Nearest others by which a cluster is measured."""
+FAR = 0.68
+"""D from which on it does not matter how far another one is."""
+USUAL = 0.62
+"""D taken for those of the nearest others that a small gallery does not have."""
+KEPT = 16
+"""Length of a list: some may go before others have to be searched for."""
+
+
+def cohort(clusters: int) -> int:
+    """By how many of its nearest others each of so many clusters is measured: those of a few are not all strangers."""
+    return min(COHORT, (clusters - 1) // 6)
+
+
+FULL = 6 * COHORT + 1
+"""Clusters from which on the cohort is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """(D, key) of others, sorted; nobody is missing who is nearer than `reach`, at most FAR.
+
+    `isolation` is the mean D of a full cohort.
+    """
+
+    others: tuple[tuple[float, str], ...]
+    reach: float
+    isolation: float
+
+    @classmethod
+    def of(cls, others: Iterable[tuple[float, str]], reach: float) -> "Nearest":
+        reach = min(reach, FAR)
+        near = sorted(other for other in others if other[0] < reach)
+        return cls(tuple(near[:KEPT]), near[KEPT][0] if len(near) > KEPT else reach, _isolation(near, COHORT))
+
+    def among(self, clusters: int) -> float:
+        """The isolation among so many clusters."""
+        return self.isolation if clusters >= FULL else _isolation(self.others, cohort(clusters))
+
+
+def _isolation(others: Sequence[tuple[float, str]], used: int) -> float:
+    near = [distance for distance, _ in others[:used]]
+    return (sum(near) + (used - len(near)) * FAR + (COHORT - used) * USUAL) / COHORT
+
+
+class NearestClusters:
+    """Clusters under their keys, as points (`cluster_summary`)."""
+
+    def __init__(self) -> None:
+        self.points: dict[str, GalleryPerson] = {}
+        self.nearest: dict[str, Nearest] = {}
+        self.listed_by: dict[str, list[str]] = {}
+        self._index = NeighbourIndex()
+
+    def change(self, removed: Collection[str] = (), added: Sequence[GalleryPerson] = ()) -> "NearestChange":
+        """What comes of it when these go, then those come. Changes nothing. A key may do both."""
+        gone = frozenset(removed)
+        lists: dict[str, Nearest] = {}
+        for key in {other for one in gone for other in self.listed_by.get(one, ())} - gone:
+            known = self.nearest[key]
+            lists[key] = Nearest.of((other for other in known.others if other[1] not in gone), known.reach)
+        for point, keys in zip(added, self._index.reaching(added), strict=True):
+            there = [key for key in keys if key not in gone]
+            distances = np.sqrt(person_distances(point, [self.points[key] for key in there])).tolist()
+            for key, distance in zip(there, distances, strict=True):
+                known = lists.get(key) or self.nearest[key]
+                if distance < known.reach:
+                    lists[key] = Nearest.of([*known.others, (distance, point.key)], known.reach)
+        short = [self.points[key] for key, one in lists.items() if len(one.others) < COHORT and one.reach < FAR]
+        lists |= self._searched([*short, *added], gone, added)
+        return NearestChange(self, gone, {point.key: point for point in added}, lists)
+
+    def _searched(
+        self, asked: Sequence[GalleryPerson], gone: frozenset[str], added: Sequence[GalleryPerson]
+    ) -> dict[str, Nearest]:
+        fresh, found, count = NeighbourIndex(), {}, KEPT + 2 + len(gone)
+        fresh.add(added)
+        while asked:
+            again = []
+            here, new = self._index.nearest(asked, count), fresh.nearest(asked, count)
+            for point, (old, so_far), (others, as_far) in zip(asked, here, new, strict=True):
+                near = [(sqrt(d), key) for d, key in old if key not in gone and key != point.key]
+                near += [(sqrt(d), key) for d, key in others if key != point.key]
+                found[point.key] = Nearest.of(near, sqrt(max(0.0, min(so_far, as_far))))
+                if len(found[point.key].others) < COHORT and found[point.key].reach < FAR:
+                    again.append(point)
+            asked, count = again, 4 * count
+        return found
+
+    def apply(self, change: "NearestChange") -> None:
+        """Make it so; `change` must have been worked out on this very state."""
+        for key in change.gone:
+            self._list(key, ())
+            del self.points[key], self.nearest[key]
+        self._index.remove(change.gone)
+        self._index.add(change.added.values())
+        self.points |= change.added
+        for key, nearest in change.lists.items():
+            self._list(key, [other for _, other in nearest.others])
+            self.nearest[key] = nearest
+        self._index.set_reach({key: nearest.reach for key, nearest in change.lists.items()})
+
+    def _list(self, key: str, others: Collection[str]) -> None:
+        known = self.nearest.get(key)
+        before = {other for _, other in known.others} if known is not None else set()
+        for other in before.difference(others):
+            self.listed_by[other].remove(key)
+            if not self.listed_by[other]:
+                del self.listed_by[other]
+        for other in sorted(set(others) - before):
+            insort(self.listed_by.setdefault(other, []), key)
+
+
+@dataclass(frozen=True)
+class NearestChange:
+    """The clusters once `gone` have gone and `added` have come: `lists` are those that are new or not as before."""
+
+    before: NearestClusters
+    gone: frozenset[str]
+    added: dict[str, GalleryPerson]
+    lists: dict[str, Nearest]
+
+    @cached_property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.before.points) - len(self.gone) + len(self.added)
+
+    def keys(self) -> list[str]:
+        """Of all clusters, sorted."""
+        return sorted((self.before.points.keys() - self.gone) | self.added.keys())
+
+    def point(self, key: str) -> GalleryPerson:
+        return self.added.get(key) or self.before.points[key]
+
+    def nearest(self, key: str) -> Nearest:
+        return self.lists.get(key) or self.before.nearest[key]
+
+    def isolation(self, key: str) -> float:
+        """The mean D of this one's nearest others."""
+        return self.nearest(key).among(self.count)
+
+    def shifted(self) -> set[str]:
+        """Those that stay as they are, and whose nearest others are nearer or farther than they were."""
+        if min(self.count, len(self.before.points)) < FULL:
+            return (self.before.points.keys() - self.gone) - self.added.keys()
+        stay = self.lists.keys() - self.added.keys()
+        return {key for key in stay if self.before.nearest[key].isolation != self.lists[key].isolation}
+
+    def listed_by(self, key: str) -> list[str]:
+        """Those who have this one in their list."""
+        before = (one for one in self.before.listed_by.get(key, ()) if one not in self.lists and one not in self.gone)
+        return [*before, *self._listing.get(key, ())]
+
+    @cached_property
+    def _listing(self) -> dict[str, list[str]]:
+        listing: dict[str, list[str]] = defaultdict(list)
+        for key, nearest in self.lists.items():
+            for _, other in nearest.others:
+                listing[other].append(key)
+        return listing

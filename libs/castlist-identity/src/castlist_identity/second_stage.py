@@ -1,0 +1,125 @@
+"""The second stage of the partition: clusters that are nearer to each other than both are to their nearest others.
+
+One distance serves no gallery well: a few faces lie near everybody of their kind, while others have nobody near for a
+long way and differ from themselves by more than that. So D is measured by what is usual around the two: their nearest
+others are a cohort, and D is normalised by it, as scores are in the verification of speakers.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from castlist_identity.average_link import NEVER, average_link
+from castlist_identity.cluster_summary import summary
+from castlist_identity.domain import GalleryPerson, Pair, PairConstraints
+from castlist_identity.nearest_clusters import FAR, FULL, NearestChange, NearestClusters
+from castlist_identity.neighbour_index import person_distance_matrix
+
+JOINED = 0.56
+"""Normalised D up to which clusters join: two are nearer to each other by FAR - JOINED than both to their cohorts."""
+STAGES = 2
+"""How many there are, where nobody has set a distance by hand."""
+LARGEST = 1_000
+"""Clusters of one component past which none of it join: it takes a crowd such as no faces make, and would take long."""
+
+EDGE = 1e-9
+"""As in gallery.py: rounding must not cost an edge."""
+Cluster = tuple[str, ...]
+
+
+def normalised(distance: float, one: float, other: float) -> float:
+    """D between clusters whose nearest others are so far off on average."""
+    return max(0.0, distance - (one + other) / 2 + FAR)
+
+
+def join_clusters(
+    members: Mapping[str, GalleryPerson], clusters: Iterable[Cluster], links: PairConstraints
+) -> list[Cluster]:
+    """Clusters of the first stage, all there are, joined: sorted tuples of keys, sorted."""
+    parts = {cluster[0]: cluster for cluster in clusters}
+    points = [summary(key, [members[one] for one in parts[key]]) for key in sorted(parts)]
+    everybody = NearestClusters().change(added=points)
+
+    def persons(key: str) -> list[GalleryPerson]:
+        return [members[one] for one in parts[key]]
+
+    joined: list[Cluster] = []
+    for component in components(everybody, everybody.keys()):
+        for group in joined_of(everybody, component, persons, links.cannot_link):
+            joined.append(tuple(sorted(one for key in group for one in parts[key])))
+    return sorted(joined)
+
+
+def components(
+    clusters: NearestChange, seeds: Iterable[str], beside: Callable[[str], Iterable[str]] = lambda _: ()
+) -> list[list[str]]:
+    """The sets of clusters, each sorted, that can be joined without looking at any other, as far as they hold a seed.
+
+    A join needs a pair within JOINED, as a mean is never below its parts. Such a pair is in the list of one of the two
+    at least, once the cohort is full; until then everybody is one component. `beside` names further neighbours.
+    """
+    if clusters.count < FULL:
+        return [clusters.keys()] if clusters.count else []
+    found: list[list[str]] = []
+    seen: set[str] = set()
+    for seed in seeds:
+        if seed in seen:
+            continue
+        component, waiting = {seed}, [seed]
+        while waiting:
+            key = waiting.pop()
+            for other in {*_near(clusters, key), *beside(key)} - component:
+                component.add(other)
+                waiting.append(other)
+        seen |= component
+        found.append(sorted(component))
+    return found
+
+
+def _near(clusters: NearestChange, key: str) -> list[str]:
+    own, found = clusters.isolation(key), []
+    for distance, other in clusters.nearest(key).others:
+        if distance > _limit(own, FAR):
+            break
+        if distance <= _limit(own, clusters.isolation(other)):
+            found.append(other)
+    for other in clusters.listed_by(key):
+        theirs, limit = clusters.nearest(other).others, _limit(own, clusters.isolation(other))
+        if theirs[0][0] <= limit:
+            found += [other for distance, one in theirs if one == key and distance <= limit]
+    return found
+
+
+def _limit(one: float, other: float) -> float:
+    return (one + other) / 2 - FAR + JOINED + EDGE
+
+
+def joined_of(
+    clusters: NearestChange,
+    component: Sequence[str],
+    persons: Callable[[str], Sequence[GalleryPerson]],
+    cannot_link: Iterable[Pair],
+) -> list[list[str]]:
+    """Average link on the square of the normalised D over one component, each cluster weighing as many as it holds.
+
+    Clusters that hold two who may not be one stay apart: seen together, named differently, or parted by hand.
+    """
+    if not 1 < len(component) <= LARGEST:
+        return [[key] for key in component]
+    distances = person_distance_matrix([clusters.point(key) for key in component]) ** 0.5
+    isolation = [clusters.isolation(key) for key in component]
+    for i, one in enumerate(isolation):
+        for j, other in enumerate(isolation):
+            distances[i, j] = normalised(float(distances[i, j]), one, other) ** 2
+    held = [persons(key) for key in component]
+    for i, j in _parted(held, cannot_link):
+        distances[i, j] = distances[j, i] = NEVER
+    groups = average_link(distances, JOINED**2, sizes=[len(there) for there in held])
+    return [[component[i] for i in group] for group in groups]
+
+
+def _parted(held: Sequence[Sequence[GalleryPerson]], cannot_link: Iterable[Pair]) -> list[tuple[int, int]]:
+    place = {member.key: i for i, there in enumerate(held) for member in there}
+    apart = [(i, place[key]) for i, there in enumerate(held) for one in there for key in one.apart if key in place]
+    apart += [(place[one], place[other]) for one, other in cannot_link if one in place and other in place]
+    names = {i: found for i, there in enumerate(held) if (found := {one.name for one in there} - {None})}
+    apart += [(i, j) for i in names for j in names if i < j and len(names[i] | names[j]) > 1]
+    return [(i, j) for i, j in apart if i != j]
