@@ -22,7 +22,7 @@ from castlist_identity.average_link import NEVER, average_link
 from castlist_identity.cluster_summary import summary
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.gallery import Gallery
-from castlist_identity.gallery_diff import GalleryChange
+from castlist_identity.gallery_diff import GalleryChange, GalleryDiff
 from castlist_identity.nearest_clusters import COHORT, FAR, USUAL, NearestClusters, cohort
 from castlist_identity.neighbour_index import person_distances
 from castlist_identity.partition import first_stage, partition
@@ -55,9 +55,9 @@ def strangers(count: int, *centre: float, radius: float = 3.0, called: str = "z"
     return made
 
 
-def joined(members: list[GalleryPerson], links: PairConstraints | None = None) -> list[str]:
+def joined(members: list[GalleryPerson], links: PairConstraints | None = None, distance: float = T) -> list[str]:
     """The clusters that hold anybody but strangers."""
-    return ["".join(keys) for keys in partition(members, T, links) if not keys[0].startswith("z")]
+    return ["".join(keys) for keys in partition(members, distance, links) if not keys[0].startswith("z")]
 
 
 CROWD = strangers(80, radius=3.0)
@@ -125,6 +125,17 @@ def test_a_cluster_weighs_as_many_as_it_holds() -> None:
         assert average_link(distances, 0.2, sizes=sizes) == owners
 
 
+def test_it_is_persons_that_are_counted_where_three_clusters_may_be_one() -> None:
+    """c is near b and not near a: where a is nine persons, who count for more than b, it stays by itself."""
+    near_b = at(0.4295, 0.419)
+    assert np.linalg.norm(near_b) == pytest.approx(0.60, abs=0.001)
+    assert np.linalg.norm(near_b - at(0.4)) == pytest.approx(0.42, abs=0.001)
+    others = [member("b", 0.4), GalleryPerson("c", "c", near_b, 0.0), *CROWD]
+    assert joined([member("a", 0.0), *others], distance=0.3) == ["abc"]
+    of_nine = [GalleryPerson(f"a{i}", f"a{i}", at(0.0), 0.0) for i in range(9)]
+    assert joined([*of_nine, *others], distance=0.3) == ["a0a1a2a3a4a5a6a7a8b", "c"]
+
+
 def by_definition(members: list[GalleryPerson], distance: float, links: PairConstraints) -> list[tuple[str, ...]]:
     """Both stages without lists, components or an index: every cluster is measured against every other."""
     known = {one.key: one for one in members}
@@ -186,13 +197,15 @@ def test_the_partition_is_what_its_definition_says_in_any_order(seed: int, kind:
 class Grown:
     """A gallery by commits, held against everything at once after each."""
 
-    def __init__(self, stages: int = 2) -> None:
-        self.gallery = Gallery(T, stages=stages)
+    def __init__(self, stages: int = 2, distance: float = T) -> None:
+        self.gallery = Gallery(distance, stages=stages)
         self.commits = 0
 
-    def commit(self, change: GalleryChange, bound: int | None = None) -> None:
+    def commit(self, change: GalleryChange, bound: int | None = None) -> GalleryDiff:
         self.commits += 1
-        self.gallery.apply(self.gallery.propose(change, lambda key: f"{self.commits}-{key}", self.commits, bound))
+        made = self.gallery.propose(change, lambda key: f"{self.commits}-{key}", self.commits, bound)
+        self.gallery.apply(made)
+        return made
 
     @property
     def profiles(self) -> list[tuple[str, ...]]:
@@ -259,6 +272,33 @@ def test_somebody_who_comes_between_parts_two_who_had_nobody_else_near() -> None
     assert ("a", "b") not in grown.profiles
     grown.commit(GalleryChange(removed=frozenset(one.key for one in kind)))
     assert ("a", "b") in grown.profiles
+
+
+def choir(place: float, called: str) -> tuple[GalleryPerson, ...]:
+    """More than a list holds, on the far side of a from b, all seen together and with a."""
+    keys = {f"{called}{i:02}" for i in range(20)}
+    return tuple(GalleryPerson(key, called, at(-place), 0.0, frozenset(keys - {key}) | {"a"}) for key in sorted(keys))
+
+
+def test_somebody_is_joined_whom_only_their_own_list_shows() -> None:
+    """a has twenty nearer than b, who has nobody nearer than a. It joins b, parts from it and stays alone as these
+    come nearer or b goes, although nothing changes around b, and b is in no list of a's."""
+    grown = Grown(distance=0.3)
+    grown.commit(GalleryChange(inserted=(member("a", 0.0), member("b", 0.375), *choir(0.33, "m"), *CROWD)))
+    grown.check()
+    assert ("a",) in grown.profiles
+    grown.commit(GalleryChange(removed=grown.gallery.persons_of("m"), inserted=choir(0.36, "n")))
+    assert "b" not in {key for _, key in grown.gallery.nearest.nearest["a"].others}
+    assert ("a", "b") in grown.profiles
+    grown.check()
+    grown.commit(GalleryChange(removed=grown.gallery.persons_of("n"), inserted=choir(0.33, "m")))
+    assert ("a",) in grown.profiles
+    grown.check()
+    grown.commit(GalleryChange(removed=grown.gallery.persons_of("m"), inserted=choir(0.36, "n")))
+    assert ("a", "b") in grown.profiles
+    made = grown.commit(GalleryChange(removed=frozenset({"b"})))
+    assert made.profiles == {grown.gallery.profile_of["a"]: ("a",)}
+    grown.check()
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -212,14 +212,16 @@ async def test_a_crash_in_the_middle_and_videos_in_between_change_nothing(
 
 async def test_portions_of_a_batch_survive_crashes_in_between(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a batch is on its way in several versions, profiles are no clusters; who takes over finds that out."""
-    for i, mean in enumerate(crowd(8, 6)):
-        await world.commit(f"v{i * 7 % 48:02}", mean)
+    for group in range(4):
+        alone = group % 2
+        for i, mean in enumerate(crowd(3, 4, seed=group)):
+            await world.commit(f"v{group}{i:02}", mean + at(3.0 * group, 3.0 * alone * i))
     monkeypatch.setattr(reclustering, "BATCH", 12)
     monkeypatch.setattr(reclustering, "MOVES", 2)
-    for choice, up_to, stages in ((0.33, 0.33, 1), ("auto", 0.48, 2), (0.55, 0.55, 1)):
+    for choice, up_to, stages in ((0.6, 0.6, 1), (0.34, 0.34, 1), ("auto", 0.48, 2)):
         before = await world.clusters()
         await world.choose(cast("DistanceSetting", choice))
-        for crash in (True, False, False) * 20:
+        for crash in (False, True, False) * 20:
             await world.maintenance.round()
             if crash:
                 world.start()

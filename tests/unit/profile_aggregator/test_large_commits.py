@@ -7,6 +7,7 @@ import pytest
 from castlist.adapters.memory import MemoryDocuments
 from castlist.clock import now_utc
 from castlist.contract import commands
+from castlist.contract.vectors import Vector
 from castlist.ports.errors import TooLargeError, TooLongError, UnavailableError
 from castlist.store.store import Store
 from castlist_identity import reclustering
@@ -155,6 +156,29 @@ async def test_a_video_that_moves_very_many_moves_them_in_several_versions(monke
     await world.settle()
     assert await world.clusters() == await world.canonical(0.33, 1)
     assert documents.largest <= 10
+
+
+async def test_what_is_put_off_reaches_those_who_are_no_neighbours_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten come around two who had nobody near, and near to neither: they part all the same, once all is settled."""
+
+    def around(count: int, radius: float) -> list[Vector]:
+        means = [at(0.245) for _ in range(count)]
+        for i, mean in enumerate(means):
+            mean[20 + i] = radius
+        return means
+
+    world, _ = small_world(1_000)
+    await world.commit("far", *around(70, 3.0))
+    await world.commit("a", at(0.0))
+    await world.commit("b", at(0.49))
+    pair = ("a:1:0", "b:1:0")
+    assert pair in await world.clusters()
+    monkeypatch.setattr(commit_planner, "MOST_CHANGES", 1)
+    await world.commit("kind", *around(10, 0.49))
+    assert pair in await world.clusters()
+    await world.settle()
+    assert await world.clusters() == await world.canonical(0.48)
+    assert pair not in await world.clusters()
 
 
 async def test_a_reclustering_that_does_not_fit_goes_in_smaller_batches() -> None:

@@ -65,7 +65,8 @@ class AffectedProfiles:
             seeds = nearest.keys()
         else:
             left = {key for gone in self._change.removed for key in self._sharing(self._gallery.profile_of[gone])}
-            seeds = sorted(self._touched.keys() | nearest.shifted() | left)
+            shifted = nearest.shifted() if self._gallery.stages > 1 else set()
+            seeds = sorted(self._touched.keys() | shifted | left)
         found: list[Cluster] = []
         for group in self._groups(seeds):
             profile = tuple(sorted(person for key in group for person in self._persons(key)))
