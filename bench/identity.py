@@ -1,12 +1,17 @@
 """What each rule of identity is worth, and how far its threshold may move.
 
     python bench/identity.py [--clips DIR --labels FILE] [--detector NAME] [--tracks FILE] [--stages] [--sets N]
+    python bench/identity.py --clips DIR --labels FILE --reencode DIR [--detector NAME] [--only CLIP]
 
 For the labelled clips (worked through by the pipeline's own stages; `--tracks` keeps what they found, so that a second
 run decodes nothing; `--stages` decodes them twice more, without cuts and without mirror images) and for N synthetic
 sets of videos (scenes_of_people.py): B-cubed precision, recall and F of the pipeline, of the pipeline with each rule
 switched off, and of one distance on bare means at its best. Then F for a range of each threshold; its plateau is where
 F is within 0.002 of the best. The last line is one JSON object.
+
+With `--reencode` the clips (or one of them) in seventeen other encodings instead: F for each, the worst and the mean,
+with one stage and with both, and the mean for a range of each of the second stage's constants. What is found in them is
+kept in that folder: a second run decodes nothing.
 """
 
 import argparse
@@ -16,17 +21,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 from labelled import Answer, Labels
+from other_encodings import ENCODINGS, encoded
 from scenes_of_people import Scenes
 
-from castlist_identity import video_people
+from castlist_identity import nearest_clusters, second_stage, video_people
 from castlist_identity.auto_distance import auto_distance
 from castlist_identity.domain import GalleryPerson, Track, VideoPerson
 from castlist_identity.partition import partition
+from castlist_identity.second_stage import STAGES
 from castlist_identity.told_apart import ToldApart
 from castlist_identity.video_people import PeopleSettings, people_of_video
 
@@ -44,6 +52,7 @@ class Rules:
 
     video: PeopleSettings = VIDEO
     across: float | None = None
+    stages: int = STAGES
     variances: bool = True
     seen_together: bool = True
     weak_tracks: bool = True
@@ -80,7 +89,7 @@ def find(tracks: Tracks, rules: Rules) -> Found:
         for person in people_there
     ]
     across = auto_distance(len(members)) if rules.across is None else rules.across
-    profile_of = {key: profile for profile in partition(members, across) for key in profile}
+    profile_of = {key: profile for profile in partition(members, across, None, rules.stages) for key in profile}
     return [(v, person, profile_of[f"{v}:1:{person.n}"]) for v, there in found.items() for person in there]
 
 
@@ -127,12 +136,14 @@ def on_scenes(sets: Sequence[Scenes]) -> Callable[[Rules], Score]:
 
 BARE = Rules(
     PeopleSettings(min_sightings=1, min_score=-9, min_width=0, variance_cap=0),
+    stages=1,
     variances=False,
     seen_together=False,
     weak_tracks=False,
 )
 WITHOUT = {
     "the pipeline": Rules(),
+    "without the second stage": Rules(stages=1),
     "without variances": Rules(variances=False),
     "without a cap on them": Rules(replace(VIDEO, variance_cap=9)),
     "without seen together": Rules(seen_together=False),
@@ -142,7 +153,7 @@ WITHOUT = {
     "without any gate": Rules(replace(VIDEO, min_sightings=1, min_score=-9, min_width=0)),
     "without weak tracks": Rules(weak_tracks=False),
     "with one face a track": Rules(faces=1),
-    "one distance in and across": Rules(replace(VIDEO, distance=0.48)),
+    "one distance in and across": Rules(replace(VIDEO, distance=auto_distance(0))),
 }
 THRESHOLDS: dict[str, tuple[Callable[[float], Rules], Sequence[float]]] = {
     "across videos": (lambda v: Rules(across=v), np.arange(0.34, 0.63, 0.02).round(2).tolist()),
@@ -187,6 +198,62 @@ def tracks_of(clips: Path, kept: Path | None, detector: str) -> Tracks:
     if kept is not None:
         kept.write_bytes(pickle.dumps(found))
     return found
+
+
+def reencoded(clips: Sequence[Path], encoding: str, kept: Path, detector: str) -> Tracks:
+    """What the stages find in these clips, so encoded, or found before."""
+    found: dict[str, Sequence[Track]] = {}
+    for clip in clips:
+        file = kept / f"{clip.name} {encoding.replace('/', ' ')} {detector}.pickle"
+        if not file.exists():
+            with TemporaryDirectory() as folder:
+                encoded(clip, encoding, Path(folder) / f"{clip.stem}.mkv")
+                (of_one,) = worked_through(Path(folder), detector).values()
+            file.write_bytes(pickle.dumps(of_one))
+        found[clip.name] = pickle.loads(file.read_bytes())
+    return found
+
+
+SECOND_STAGE: dict[str, tuple[str, Sequence[float]]] = {
+    "joined": ("JOINED", [0.50, 0.52, 0.54, 0.55, 0.56, 0.57, 0.58, 0.59, 0.60, 0.62]),
+    "usual": ("USUAL", [0.54, 0.56, 0.58, 0.60, 0.61, 0.62, 0.63, 0.64, 0.66, 0.68]),
+    "cohort": ("COHORT", [5, 8, 10, 12, 14]),
+}
+
+
+@contextmanager
+def _second_stage_with(name: str, value: float) -> Iterator[None]:
+    with ExitStack() as stack:
+        for module in (second_stage, nearest_clusters):
+            if hasattr(module, name):
+                stack.enter_context(patch.object(module, name, int(value) if name == "COHORT" else value))
+        yield
+
+
+def report_encodings(clips: Sequence[Path], labels: Labels, kept: Path, detector: str) -> dict[str, Any]:
+    """Print F for each encoding of these clips, and what other constants would make of it."""
+    kept.mkdir(parents=True, exist_ok=True)
+    print(f"  {'':22}{'one stage':>26}{'both':>26}\n  {'':22}" + 2 * f"{'precision':>10}{'recall':>8}{'F':>8}")
+    scores: dict[str, Callable[[Rules], Score]] = {}
+    rows: dict[str, tuple[Score, Score]] = {}
+    for encoding in ENCODINGS:
+        scores[encoding] = on_clips(reencoded(clips, encoding, kept, detector), labels)
+        rows[encoding] = one, both = scores[encoding](Rules(stages=1)), scores[encoding](Rules())
+        figures = "".join(f"{s.precision:10.4f}{s.recall:8.4f}{s.f:8.4f}" for s in (one, both))
+        print(f"  {encoding:22}{figures}", flush=True)
+    summary: dict[str, Any] = {"f": {encoding: round(both.f, 4) for encoding, (_, both) in rows.items()}}
+    for label, fs in zip(("one stage", "both"), zip(*((a.f, b.f) for a, b in rows.values()), strict=True), strict=True):
+        right = sum(f > 1 - 1e-9 for f in fs)
+        summary[label] = {"worst": round(min(fs), 4), "mean": round(float(np.mean(fs)), 4), "right": right}
+        print(f"  {label}: worst {min(fs):.4f}, mean {np.mean(fs):.4f}, right {right} of {len(fs)}")
+    for label, (name, values) in SECOND_STAGE.items():
+        means: dict[float, float] = {}
+        for value in values:
+            with _second_stage_with(name, value):
+                means[value] = float(np.mean([score(Rules()).f for score in scores.values()]))
+        print(f"  {label}: " + "  ".join(f"{value}: {mean:.4f}" for value, mean in means.items()), flush=True)
+        summary[label] = {value: round(mean, 4) for value, mean in means.items()}
+    return summary
 
 
 def worked_through(clips: Path, detector: str) -> Tracks:
@@ -235,7 +302,13 @@ def main() -> None:
     parser.add_argument("--stages", action="store_true")
     parser.add_argument("--detector", choices=["auto", "hog", "cnn"], default="auto")
     parser.add_argument("--sets", type=int, default=5)
+    parser.add_argument("--reencode", type=Path, help="a folder of our own making")
+    parser.add_argument("--only", help="one of the clips")
     args = parser.parse_args()
+    if args.reencode:
+        paths = [path for path in sorted(args.clips.iterdir()) if args.only in (None, path.name)]
+        print(json.dumps(report_encodings(paths, Labels.read(args.labels), args.reencode, args.detector)))
+        return
     results: dict[str, Any] = {}
     if args.clips and args.labels:
         clips = tracks_of(args.clips, args.tracks, args.detector)

@@ -113,7 +113,7 @@ def test_an_appearance_without_crops_has_none_and_one_without_persons_is_an_erro
 
 def test_the_automatic_distance_falls_in_steps() -> None:
     """A function of the number alone that never rises, from the plateau of small galleries down to 0.38."""
-    assert auto_distance(0) == 0.48
+    assert auto_distance(0) == 0.46
     found = [auto_distance(persons) for persons in range(0, 200_000, 500)]
     assert found == sorted(found, reverse=True)
     assert auto_distance(7_000) == 0.40

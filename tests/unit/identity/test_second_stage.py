@@ -23,7 +23,7 @@ from castlist_identity.cluster_summary import summary
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.gallery import Gallery
 from castlist_identity.gallery_diff import GalleryChange, GalleryDiff
-from castlist_identity.nearest_clusters import COHORT, FAR, USUAL, NearestClusters, cohort
+from castlist_identity.nearest_clusters import COHORT, FAR, PRIOR, TYPICAL, USUAL, NearestClusters, cohort
 from castlist_identity.neighbour_index import person_distances
 from castlist_identity.partition import first_stage, partition
 from castlist_identity.profile_ids import Profile
@@ -91,6 +91,17 @@ def test_in_a_small_gallery_the_usual_stands_for_the_others_there_are_not() -> N
     assert joined([member("a", 0.0), member("b", 0.489), *strangers(5)]) == ["a", "b"]
 
 
+def test_a_few_who_are_alike_are_measured_by_how_alike_they_are() -> None:
+    """0.49 is near where the others are as far off as strangers are, and not where these are hardly farther."""
+    pair = [member("a", 0.0), member("b", 0.49)]
+
+    def around(distance: float) -> list[GalleryPerson]:
+        return strangers(3, 0.245, radius=(distance**2 - 0.245**2) ** 0.5)
+
+    assert joined([*pair, *around(0.85)]) == ["ab"]
+    assert joined([*pair, *around(0.58)]) == ["a", "b"]
+
+
 def test_who_may_not_be_one_is_not_joined_by_the_second_stage_either() -> None:
     """Seen together, named differently or taken apart, and any two clusters that hold such a pair."""
     far = [member("a", 0.0), member("b", 0.5)]
@@ -145,8 +156,9 @@ def by_definition(members: list[GalleryPerson], distance: float, links: PairCons
     used = cohort(len(points))
     isolation = []
     for i, row in enumerate(between):
-        nearest = np.minimum(np.sort(np.delete(row, i))[:used], FAR)
-        isolation.append((nearest.sum() + (COHORT - used) * USUAL) / COHORT)
+        others = np.sort(np.delete(row, i))
+        usual = min(USUAL, USUAL * float(np.mean([TYPICAL] * PRIOR + others[1:].tolist())) / TYPICAL)
+        isolation.append((np.minimum(others[:used], FAR).sum() + (COHORT - used) * usual) / COHORT)
     normed = np.maximum(0.0, between - np.add.outer(isolation, isolation) / 2 + FAR) ** 2
     for (i, one), (j, other) in product(enumerate(clusters), enumerate(clusters)):
         names = [{known[key].name for key in keys} - {None} for keys in (one, other)]

@@ -44,6 +44,8 @@ from profile_aggregator.videos.conversions import gallery_person, person_record
 from profile_aggregator.videos.found_people import keep_people
 
 GALLERY = "default"
+STEP = auto_distance.auto_distance(0)
+"""What a small gallery joins up to."""
 
 
 def at(*coordinates: float) -> Vector:
@@ -176,8 +178,8 @@ async def test_another_distance_is_reached_by_commits_of_batches(world: World, m
     for i, mean in enumerate(crowd(8, 4)):
         await world.commit(f"v{i:02}", mean)
     batches, before = 0, await world.clusters()
-    assert before == await world.canonical(0.48)
-    for choice, up_to, stages in ((0.33, 0.33, 1), (0.55, 0.55, 1), ("auto", 0.48, 2)):
+    assert before == await world.canonical(STEP)
+    for choice, up_to, stages in ((0.33, 0.33, 1), (0.55, 0.55, 1), ("auto", STEP, 2)):
         await world.choose(cast("DistanceSetting", choice))
         assert await world.pending() == 1
         batches += await world.settle()
@@ -218,7 +220,7 @@ async def test_portions_of_a_batch_survive_crashes_in_between(world: World, monk
             await world.commit(f"v{group}{i:02}", mean + at(3.0 * group, 3.0 * alone * i))
     monkeypatch.setattr(reclustering, "BATCH", 12)
     monkeypatch.setattr(reclustering, "MOVES", 2)
-    for choice, up_to, stages in ((0.6, 0.6, 1), (0.34, 0.34, 1), ("auto", 0.48, 2)):
+    for choice, up_to, stages in ((0.6, 0.6, 1), (0.34, 0.34, 1), ("auto", STEP, 2)):
         before = await world.clusters()
         await world.choose(cast("DistanceSetting", choice))
         for crash in (False, True, False) * 20:
@@ -232,10 +234,10 @@ async def test_portions_of_a_batch_survive_crashes_in_between(world: World, monk
 
 async def test_a_gallery_of_one_stage_becomes_one_of_two(world: World) -> None:
     """As earlier versions have left them: the next commit starts to look everybody through again."""
-    await world.choose(0.48)
-    for i in range(3):
-        await world.commit(f"v{i}", at(0.49 * i))
-    assert await world.clusters() == await world.canonical(0.48, stages=1) != await world.canonical(0.48)
+    await world.choose(STEP)
+    for i in range(2):
+        await world.commit(f"v{i}", at(0.48 * i))
+    assert await world.clusters() == await world.canonical(STEP, stages=1) != await world.canonical(STEP)
     chosen = with_id(GALLERY), set_to(GalleryRecord.settings, values.GallerySettings())
     await world.store.galleries.update(*chosen)
     world.start()
@@ -244,14 +246,14 @@ async def test_a_gallery_of_one_stage_becomes_one_of_two(world: World) -> None:
     assert await world.pending() == 1
     await world.settle()
     assert (await world.gallery()).stages == 2
-    assert await world.clusters() == await world.canonical(0.48) != await world.canonical(0.48, stages=1)
+    assert await world.clusters() == await world.canonical(STEP) != await world.canonical(STEP, stages=1)
 
 
 async def test_auto_takes_its_step_with_the_person_that_reaches_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And back when that person is gone: it depends on how many there are, not on how many there were."""
-    monkeypatch.setattr(auto_distance, "STEPS", ((0, 0.48), (12, 0.6)))
+    monkeypatch.setattr(auto_distance, "STEPS", ((0, STEP), (12, 0.6)))
     means = crowd(4, 3)
     for i, mean in enumerate(means[:11]):
         await world.commit(f"v{i:02}", mean)
@@ -259,12 +261,12 @@ async def test_auto_takes_its_step_with_the_person_that_reaches_it(
     await world.commit("v11", means[11])
     assert await world.pending() == 1
     await world.settle()
-    assert await world.clusters() == await world.canonical(0.6) != await world.canonical(0.48)
+    assert await world.clusters() == await world.canonical(0.6) != await world.canonical(STEP)
     delete = commands.DeleteVideo(event_id="d", occurred_at=now_utc(), gallery=GALLERY, video_id="v11")
     await world.committer.stage(delete)
     await committed(world.committer)
     await world.settle()
-    assert await world.clusters() == await world.canonical(0.48)
+    assert await world.clusters() == await world.canonical(STEP)
 
 
 async def test_people_who_are_alike_are_matched_with_less_for_as_long_as_they_are_there(world: World) -> None:
@@ -275,12 +277,12 @@ async def test_people_who_are_alike_are_matched_with_less_for_as_long_as_they_ar
     await world.settle()
     distance = (await world.gallery()).distance
     assert distance is not None
-    assert distance < 0.48
-    assert await world.clusters() == await world.canonical(distance) != await world.canonical(0.48)
+    assert distance < STEP
+    assert await world.clusters() == await world.canonical(distance) != await world.canonical(STEP)
     world.start()
     await world.commit("w", at(9.0))
     assert await world.pending() == 0, "the next process finds another distance"
-    for choice in (0.48, "auto"):
+    for choice in (STEP, "auto"):
         await world.choose(choice)
         await world.settle()
     assert (await world.gallery()).distance == distance
@@ -289,8 +291,8 @@ async def test_people_who_are_alike_are_matched_with_less_for_as_long_as_they_ar
         await world.committer.stage(delete)
         await committed(world.committer)
     await world.settle()
-    assert (await world.gallery()).distance == 0.48
-    assert await world.clusters() == await world.canonical(0.48)
+    assert (await world.gallery()).distance == STEP
+    assert await world.clusters() == await world.canonical(STEP)
 
 
 async def test_a_component_past_the_bound_is_canonical_once_settled(
@@ -301,6 +303,7 @@ async def test_a_component_past_the_bound_is_canonical_once_settled(
         monkeypatch.setattr(module, "BOUND", 5)
     monkeypatch.setattr(reclustering, "MOVES", 3)
     means = crowd(10, 4, seed=3)
+    await world.choose(0.5)
     haste = 0
     for i, mean in enumerate(means):
         await world.commit(f"v{i:02}", mean)
@@ -328,7 +331,7 @@ async def test_a_large_component_that_grew_meanwhile_is_worked_out_again(
     assert await world.maintenance.round(), "worked out"
     await world.commit("v9", at(0.5))
     await world.settle()
-    assert await world.clusters() == await world.canonical(0.48)
+    assert await world.clusters() == await world.canonical(STEP)
 
 
 async def test_nothing_is_left_to_do_where_the_last_person_went(world: World) -> None:

@@ -13,7 +13,7 @@ from castlist.store.store import Store
 from castlist_identity import reclustering
 from profile_aggregator.commits import commit_planner
 from profile_aggregator.turns import Turns
-from unit.profile_aggregator.test_committing import GALLERY, World, at, crowd
+from unit.profile_aggregator.test_committing import GALLERY, STEP, World, at, crowd
 
 
 class SmallDocuments(MemoryDocuments):
@@ -177,7 +177,7 @@ async def test_what_is_put_off_reaches_those_who_are_no_neighbours_too(monkeypat
     await world.commit("kind", *around(10, 0.49))
     assert pair in await world.clusters()
     await world.settle()
-    assert await world.clusters() == await world.canonical(0.48)
+    assert await world.clusters() == await world.canonical(STEP)
     assert pair not in await world.clusters()
 
 

@@ -14,9 +14,10 @@ from castlist_identity.second_stage import STAGES
 DistanceSetting = float | Literal["auto"]
 """What a gallery's settings say about the distance across videos."""
 
-STEPS = ((0, 0.48), (100, 0.46), (300, 0.44), (1_000, 0.42), (7_000, 0.40), (50_000, 0.39), (200_000, 0.38))
-"""(from how many video persons, D). 0.48 is the middle of the plateau measured on small real galleries; the others are
-where `bench/gallery.py` keeps a precision of 0.99 with something to spare: docs/adr/0005."""
+STEPS = ((0, 0.46), (300, 0.44), (1_000, 0.42), (7_000, 0.40), (50_000, 0.39), (200_000, 0.38))
+"""(from how many video persons, D): where next to nobody is taken for somebody else. Whom that leaves in two the second
+stage joins by what is around them: docs/adr/0005.
+"""
 
 
 def auto_distance(persons: int, spread: float = 1.0) -> float:

@@ -12,15 +12,17 @@ from math import sqrt
 
 import numpy as np
 
-from castlist_identity.domain import GalleryPerson
-from castlist_identity.neighbour_index import NeighbourIndex, person_distances
+from castlist_identity.domain import GalleryPerson, Matrix
+from castlist_identity.neighbour_index import NeighbourIndex, person_distance_matrix, person_distances
 
 COHORT = 10
 """Nearest others by which a cluster is measured."""
 FAR = 0.68
 """D from which on it does not matter how far another one is."""
-USUAL = 0.62
-"""D taken for those of the nearest others that a small gallery does not have."""
+USUAL, TYPICAL = 0.62, 0.83
+"""Among strangers the mean D of the cohort in a large gallery, and of any two people."""
+PRIOR = 2
+"""How many others at TYPICAL are put beside those a small gallery has, before it says how far apart its people are."""
 KEPT = 16
 """Length of a list: some may go before others have to be searched for."""
 
@@ -49,16 +51,26 @@ class Nearest:
     def of(cls, others: Iterable[tuple[float, str]], reach: float) -> "Nearest":
         reach = min(reach, FAR)
         near = sorted(other for other in others if other[0] < reach)
-        return cls(tuple(near[:KEPT]), near[KEPT][0] if len(near) > KEPT else reach, _isolation(near, COHORT))
-
-    def among(self, clusters: int) -> float:
-        """The isolation among so many clusters."""
-        return self.isolation if clusters >= FULL else _isolation(self.others, cohort(clusters))
+        cohort = [distance for distance, _ in near[:COHORT]]
+        isolation = (sum(cohort) + (COHORT - len(cohort)) * FAR) / COHORT
+        return cls(tuple(near[:KEPT]), near[KEPT][0] if len(near) > KEPT else reach, isolation)
 
 
-def _isolation(others: Sequence[tuple[float, str]], used: int) -> float:
-    near = [distance for distance, _ in others[:used]]
-    return (sum(near) + (used - len(near)) * FAR + (COHORT - used) * USUAL) / COHORT
+def isolation_among_few(distances: Matrix) -> list[float]:
+    """What stands for the isolation of each of n < FULL clusters, from all D[n, n] between them.
+
+    Those of the cohort there are, and for those missing what they would be if the gallery went on as it is: USUAL where
+    the others are as far off as strangers are, less where they are nearer. The nearest may be oneself and says nothing.
+    """
+    count = len(distances)
+    used, found = cohort(count), []
+    for i, row in enumerate(distances):
+        others = np.sort(np.delete(row, i)).tolist()
+        nearest = [min(distance, FAR) for distance in others[:used]]
+        mean = (PRIOR * TYPICAL + sum(others[1:])) / (PRIOR + len(others[1:]))
+        usual = USUAL * min(1.0, mean / TYPICAL)
+        found.append((sum(nearest) + (COHORT - used) * usual) / COHORT)
+    return found
 
 
 class NearestClusters:
@@ -155,7 +167,7 @@ class NearestChange:
 
     def isolation(self, key: str) -> float:
         """The mean D of this one's nearest others."""
-        return self.nearest(key).among(self.count)
+        return self.nearest(key).isolation if self.count >= FULL else self._among_few[key]
 
     def shifted(self) -> set[str]:
         """Those that stay as they are, and whose nearest others are nearer or farther than they were."""
@@ -168,6 +180,12 @@ class NearestChange:
         """Those who have this one in their list."""
         before = (one for one in self.before.listed_by.get(key, ()) if one not in self.lists and one not in self.gone)
         return [*before, *self._listing.get(key, ())]
+
+    @cached_property
+    def _among_few(self) -> dict[str, float]:
+        keys = self.keys()
+        distances = np.sqrt(person_distance_matrix([self.point(key) for key in keys]))
+        return dict(zip(keys, isolation_among_few(distances), strict=True))
 
     @cached_property
     def _listing(self) -> dict[str, list[str]]:
