@@ -54,6 +54,7 @@ from castlist_identity.auto_distance import auto_distance
 from castlist_identity.domain import SightedAt, VideoPerson
 from castlist_identity.gallery import Gallery
 from castlist_identity.partition import partition
+from castlist_identity.second_stage import STAGES
 from profile_aggregator.commits.commit_planner import CommitPlan
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
@@ -132,7 +133,7 @@ async def fill(store: Store, population: Population, count: int) -> None:
     await insert(store.profiles, profiles)
     await insert(store.appearances, appearances)
     await store.galleries.insert(
-        GalleryRecord(id=GALLERY, version=count, created_at=now, distance=auto_distance(count))
+        GalleryRecord(id=GALLERY, version=count, created_at=now, distance=auto_distance(count), stages=STAGES)
     )
 
 
@@ -219,7 +220,9 @@ async def set_distance(
     held: dict[str | None, list[str]] = defaultdict(list)
     for one in persons:
         held[one.profile_id].append(one.id)
-    assert sorted(tuple(sorted(keys)) for keys in held.values()) == partition(map(gallery_person, persons), distance)
+    assert sorted(tuple(sorted(keys)) for keys in held.values()) == partition(
+        map(gallery_person, persons), distance, None, 1
+    )
     portions = await gallery_version(store) - version - len(videos)
     return {"seconds": spent, "portions": portions, "video_ms": float(np.median(videos)), "video_max_ms": max(videos)}
 

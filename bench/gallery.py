@@ -1,11 +1,13 @@
 """A gallery that grows: how well people are told apart, what a commit costs, how much memory the index takes.
 
-    python bench/gallery.py [--sizes 100,1000,10000,100000] [--seed 1] [--alike 0.85]
+    python bench/gallery.py [--sizes 100,1000,10000,100000] [--people strangers] [--seed 1] [--alike 0.85]
 
 Sizes count video persons. The people are synthetic, their encodings spread as measured on real ones
 (encodings_of_people.py); half of them are in one video, a quarter in two, and so on, and half of the video persons were
-seen together with another. With `--alike` people are only so far apart, as a part of what strangers are. For `auto`,
-for the step it would take if nobody were seen together, and for fixed distances: B-cubed precision, recall and F
+seen together with another. `--people` says of which collection: `colleagues`, or `strangers` of footage and photographs
+years apart. With `--alike` they are only so far apart, as a part of what they are there. For `auto`, for the step it
+would take if nobody were seen together, for that without the second stage (`one stage`), and for fixed distances, which
+have no second stage: B-cubed precision, recall and F
 against the truth, as means over several galleries where they are small, and the largest component. A distance at which
 persons have more than `--neighbours` others within it on average is left out at that size; `best` then takes its recall
 to be 1 and its precision to be what it was at the size before, which is more than it can have. Times are milliseconds
@@ -24,17 +26,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import psutil
-from encodings_of_people import Population, appearances
+from encodings_of_people import COLLECTIONS, Collection, Population, appearances
 
 from castlist_identity.auto_distance import auto_distance
 from castlist_identity.co_occurrence import CoOccurrence
-from castlist_identity.domain import GalleryPerson
+from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.gallery import Gallery
 from castlist_identity.gallery_diff import GalleryChange
 from castlist_identity.neighbour_index import NeighbourIndex
-from castlist_identity.partition import partition
+from castlist_identity.partition import first_stage
 from castlist_identity.profile_ids import Profile
 from castlist_identity.reclustering import BOUND
+from castlist_identity.second_stage import join_clusters
 
 FIXED = (0.30, 0.32, 0.34, 0.36, 0.37, 0.38, 0.39, 0.40, 0.42, 0.44, 0.46, 0.48)
 MOST_GALLERIES, PERSONS_SCORED = 20, 10_000
@@ -70,10 +73,10 @@ class Drawn:
     spread_ms: float
 
     @classmethod
-    def of(cls, size: int, seed: int, alike: float) -> "Drawn":
+    def of(cls, size: int, seed: int, alike: float, collection: Collection) -> "Drawn":
         who = appearances(size, seed)
         people = max(who) + 1
-        population = Population(people + 1000, seed, alike)
+        population = Population(people + 1000, seed, alike, collection)
         members = population.members(who)
         truth = {member.key: person for member, person in zip(members, who, strict=True)}
         return cls(members, truth, population, people, *spread_among(members))
@@ -117,7 +120,7 @@ class Graph:
         return self._ones, self._others
 
     def clusters(self, distance: float) -> tuple[Clusters, int]:
-        """The partition, and the size of the largest component."""
+        """Those of the first stage, and the size of the largest component."""
         parent = list(range(len(self._members)))
 
         def root(i: int) -> int:
@@ -134,7 +137,7 @@ class Graph:
             components.setdefault(root(i), []).append(member)
         found: Clusters = []
         for component in components.values():
-            found += partition(component, distance) if len(component) > 1 else [(component[0].key,)]
+            found += first_stage(component, distance) if len(component) > 1 else [(component[0].key,)]
         return found, max(map(len, components.values()))
 
 
@@ -208,7 +211,7 @@ def commits(
         ]
         start = time.process_time()
         change = GalleryChange(inserted=tuple(new))
-        made = gallery.propose(change, lambda key: f"p{key}", i + 2, BOUND)
+        made = gallery.propose(change, f"{name}{i} {{}}".format, i + 2, BOUND)
         gallery.spread(change)
         gallery.apply(made)
         spent.append(1000 * (time.process_time() - start))
@@ -226,27 +229,36 @@ def scored(drawn: Drawn, index: NeighbourIndex, limit: float) -> tuple[dict[str,
     """Of `auto`, of its `step` and of fixed distances that have few enough neighbours; and the clusters of `auto`."""
     widest = widest_of(index, drawn.members, limit)
     graph = Graph(drawn.members, max(widest, drawn.auto))
-    distances = {"auto": drawn.auto, "step": drawn.step, **{str(d): d for d in FIXED}}
+    distances = {
+        "auto": (drawn.auto, 2),
+        "step": (drawn.step, 2),
+        "one stage": (drawn.step, 1),
+        **{str(d): (d, 1) for d in FIXED},
+    }
+    members = {member.key: member for member in drawn.members}
     scores: dict[str, Scores] = {}
-    found: dict[float, tuple[Clusters, int]] = {}
-    for label, distance in distances.items():
+    found: dict[tuple[float, int], tuple[Clusters, int]] = {}
+    for label, (distance, stages) in distances.items():
         if distance > max(widest, drawn.auto):
             continue
-        if distance not in found:
-            found[distance] = graph.clusters(distance)
-        clusters, largest = found[distance]
+        if (distance, 1) not in found:
+            found[distance, 1] = graph.clusters(distance)
+        if (distance, stages) not in found:
+            clusters, largest = found[distance, 1]
+            found[distance, stages] = join_clusters(members, clusters, PairConstraints()), largest
+        clusters, largest = found[distance, stages]
         precision, recall = b_cubed(clusters, drawn.truth)
         scores[label] = Scores(precision, recall, 2 * precision * recall / (precision + recall), largest)
-    return scores, found[drawn.auto][0]
+    return scores, found[drawn.auto, 2][0]
 
 
 def accuracy(
-    size: int, galleries: int, seed: int, limit: float, alike: float, first: dict[str, Scores]
+    size: int, galleries: int, seed: int, limit: float, alike: float, collection: Collection, first: dict[str, Scores]
 ) -> dict[str, Scores]:
     """The mean over so many galleries: where they are small one wrong join is a percent. `first` is of one of them."""
     several = [first]
     for other in range(1, galleries):
-        drawn = Drawn.of(size, seed + 1000 * other, alike)
+        drawn = Drawn.of(size, seed + 1000 * other, alike, collection)
         index = NeighbourIndex()
         index.add(drawn.members)
         several.append(scored(drawn, index, limit)[0])
@@ -255,10 +267,10 @@ def accuracy(
     }
 
 
-def measure(size: int, seed: int, limit: float, alike: float) -> dict[str, Any]:
+def measure(size: int, seed: int, limit: float, alike: float, collection: Collection) -> dict[str, Any]:
     """Everything about one size, printed as it comes."""
     before = resident()
-    drawn = Drawn.of(size, seed, alike)
+    drawn = Drawn.of(size, seed, alike, collection)
     persons_mb = resident() - before
     members, population, people, auto = drawn.members, drawn.population, drawn.people, drawn.auto
     galleries = max(1, min(MOST_GALLERIES, PERSONS_SCORED // size))
@@ -270,14 +282,16 @@ def measure(size: int, seed: int, limit: float, alike: float) -> dict[str, Any]:
     index, facts = build(members)
     alone, batched = queries(index, population, people, auto)
     first, chosen = scored(drawn, index, limit)
-    scores = accuracy(size, galleries, seed, limit, alike, first)
+    scores = accuracy(size, galleries, seed, limit, alike, collection, first)
     print(f"  {'distance':>10}{'precision':>11}{'recall':>9}{'F':>9}{'largest component':>20}")
     for label, one in scores.items():
         print(f"  {label:>10}{one.precision:11.4f}{one.recall:9.4f}{one.f:9.4f}{one.largest:20}", flush=True)
     gallery = Gallery(auto)
     profile_of = {key: cluster[0] for cluster in chosen for key in cluster}
     profiles = [Profile(id, id, 1) for id in sorted(set(profile_of.values()))]
+    start = time.process_time()
     gallery.load([(member, profile_of[member.key]) for member in members], profiles)
+    load_s = time.process_time() - start
     gallery.spread(GalleryChange())
     single, highest = commits(gallery, population, people, 1, 30, "a")
     fifty, _ = commits(gallery, population, people, 50, 6, "b")
@@ -285,7 +299,7 @@ def measure(size: int, seed: int, limit: float, alike: float) -> dict[str, Any]:
     print(
         f"  a commit of 1 video: {single:.1f} ms (at most {highest:.1f}), of 50: {fifty:.1f} ms; "
         f"a search {alone:.2f} ms, in a batch {batched:.2f} ms; index {built}; "
-        f"how alike they are: {drawn.spread_ms:.1f} ms when loaded"
+        f"loaded in {load_s:.1f} s, how alike they are in {drawn.spread_ms:.1f} ms"
     )
     costs = {
         "commit_ms": single,
@@ -293,6 +307,7 @@ def measure(size: int, seed: int, limit: float, alike: float) -> dict[str, Any]:
         "commit_50_ms": fifty,
         "search_ms": alone,
         "spread_ms": drawn.spread_ms,
+        "load_s": load_s,
         "persons_mb": persons_mb,
     }
     return {
@@ -326,8 +341,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--neighbours", type=float, default=25)
     parser.add_argument("--alike", type=float, default=1.0)
+    parser.add_argument("--people", choices=sorted(COLLECTIONS), default="colleagues")
     args = parser.parse_args()
-    sizes = {int(s): measure(int(s), args.seed, args.neighbours, args.alike) for s in args.sizes.split(",")}
+    collection = COLLECTIONS[args.people]
+    sizes = {int(s): measure(int(s), args.seed, args.neighbours, args.alike, collection) for s in args.sizes.split(",")}
     autos, steps = ({size: one["scores"].get(kind) for size, one in sizes.items()} for kind in ("auto", "step"))
     distance, best = best_single(sizes)
     mean = float(np.mean([score[2] for score in autos.values()]))

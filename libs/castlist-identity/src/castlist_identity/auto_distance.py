@@ -14,7 +14,7 @@ from castlist_identity.second_stage import STAGES
 DistanceSetting = float | Literal["auto"]
 """What a gallery's settings say about the distance across videos."""
 
-STEPS = ((0, 0.46), (300, 0.44), (1_000, 0.42), (7_000, 0.40), (50_000, 0.39), (200_000, 0.38))
+STEPS = ((0, 0.46), (100, 0.44), (1_000, 0.42), (7_000, 0.40), (50_000, 0.39), (200_000, 0.38))
 """(from how many video persons, D): where next to nobody is taken for somebody else. Whom that leaves in two the second
 stage joins by what is around them: docs/adr/0005.
 """
