@@ -20,6 +20,7 @@ import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -48,11 +49,12 @@ VIDEO = PeopleSettings()
 
 @dataclass(frozen=True)
 class Rules:
-    """The pipeline's rules as they are. `across` None: auto."""
+    """The pipeline's rules as they are. `across` None: auto. `second`: another value for a constant of that stage."""
 
     video: PeopleSettings = VIDEO
     across: float | None = None
     stages: int = STAGES
+    second: tuple[str, float] | None = None
     variances: bool = True
     seen_together: bool = True
     weak_tracks: bool = True
@@ -73,10 +75,14 @@ class Score:
 def find(tracks: Tracks, rules: Rules) -> Found:
     """Who is in the videos, under these rules."""
     with _patched(rules):
-        found = {
-            video: people_of_video([replace(t, faces=_best(t, rules.faces)) for t in of], rules.video).people
-            for video, of in tracks.items()
-        }
+        return _find(tracks, rules)
+
+
+def _find(tracks: Tracks, rules: Rules) -> Found:
+    found = {
+        video: people_of_video([replace(t, faces=_best(t, rules.faces)) for t in of], rules.video).people
+        for video, of in tracks.items()
+    }
     members = [
         GalleryPerson(
             f"{video}:1:{person.n}",
@@ -108,6 +114,11 @@ def _patched(rules: Rules) -> Iterator[None]:
             stack.enter_context(
                 patch.object(video_people, "_attach", lambda weak, means, groups, *_: [[] for _ in groups])
             )
+        if rules.second is not None:
+            name, value = rules.second
+            for module in (second_stage, nearest_clusters):
+                if hasattr(module, name):
+                    stack.enter_context(patch.object(module, name, value))
         yield
 
 
@@ -155,6 +166,18 @@ WITHOUT = {
     "with one face a track": Rules(faces=1),
     "one distance in and across": Rules(replace(VIDEO, distance=auto_distance(0))),
 }
+
+
+def _with_second(name: str, value: float) -> Rules:
+    return Rules(second=(name, value))
+
+
+SECOND_STAGE: dict[str, tuple[str, Sequence[float]]] = {
+    "joined": ("JOINED", [0.50, 0.52, 0.54, 0.55, 0.56, 0.57, 0.58, 0.59, 0.60, 0.62]),
+    "usual": ("USUAL", [0.54, 0.56, 0.58, 0.60, 0.61, 0.62, 0.63, 0.64, 0.66, 0.68]),
+    "typical": ("TYPICAL", [0.75, 0.79, 0.83, 0.87, 0.91]),
+    "far": ("FAR", [0.64, 0.66, 0.68, 0.70, 0.72]),
+}
 THRESHOLDS: dict[str, tuple[Callable[[float], Rules], Sequence[float]]] = {
     "across videos": (lambda v: Rules(across=v), np.arange(0.34, 0.63, 0.02).round(2).tolist()),
     "in a video": (lambda v: Rules(replace(VIDEO, distance=v)), np.arange(0.22, 0.53, 0.02).round(2).tolist()),
@@ -165,6 +188,10 @@ THRESHOLDS: dict[str, tuple[Callable[[float], Rules], Sequence[float]]] = {
     "smallest width": (lambda v: Rules(replace(VIDEO, min_width=v)), [0, 30, 40, 50, 60, 70, 80]),
     "lowest score": (lambda v: Rules(replace(VIDEO, min_score=v)), [-0.2, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0]),
     "sightings": (lambda v: Rules(replace(VIDEO, min_sightings=int(v))), [1, 2, 3, 4, 5, 8]),
+    **{
+        f"second stage, {label}": (partial(_with_second, name), values)
+        for label, (name, values) in SECOND_STAGE.items()
+    },
 }
 
 
@@ -214,22 +241,6 @@ def reencoded(clips: Sequence[Path], encoding: str, kept: Path, detector: str) -
     return found
 
 
-SECOND_STAGE: dict[str, tuple[str, Sequence[float]]] = {
-    "joined": ("JOINED", [0.50, 0.52, 0.54, 0.55, 0.56, 0.57, 0.58, 0.59, 0.60, 0.62]),
-    "usual": ("USUAL", [0.54, 0.56, 0.58, 0.60, 0.61, 0.62, 0.63, 0.64, 0.66, 0.68]),
-    "cohort": ("COHORT", [5, 8, 10, 12, 14]),
-}
-
-
-@contextmanager
-def _second_stage_with(name: str, value: float) -> Iterator[None]:
-    with ExitStack() as stack:
-        for module in (second_stage, nearest_clusters):
-            if hasattr(module, name):
-                stack.enter_context(patch.object(module, name, int(value) if name == "COHORT" else value))
-        yield
-
-
 def report_encodings(clips: Sequence[Path], labels: Labels, kept: Path, detector: str) -> dict[str, Any]:
     """Print F for each encoding of these clips, and what other constants would make of it."""
     kept.mkdir(parents=True, exist_ok=True)
@@ -249,8 +260,7 @@ def report_encodings(clips: Sequence[Path], labels: Labels, kept: Path, detector
     for label, (name, values) in SECOND_STAGE.items():
         means: dict[float, float] = {}
         for value in values:
-            with _second_stage_with(name, value):
-                means[value] = float(np.mean([score(Rules()).f for score in scores.values()]))
+            means[value] = float(np.mean([score(Rules(second=(name, value))).f for score in scores.values()]))
         print(f"  {label}: " + "  ".join(f"{value}: {mean:.4f}" for value, mean in means.items()), flush=True)
         summary[label] = {value: round(mean, 4) for value, mean in means.items()}
     return summary
