@@ -13,7 +13,7 @@ from castlist.contract.errors import PermanentError
 from castlist.contract.events import TaskFinished, VideoUploaded
 from castlist.contract.ids import event_id, task_id
 from castlist.contract.topics import BY_NAME
-from castlist.contract.values import StoredObject
+from castlist.contract.values import NEW_GALLERY, StoredObject
 from castlist.store.query import ascending
 from castlist.store.records import DeletedVideoRecord, GalleryRecord, OutboxRecord, TaskError, TaskRecord
 from castlist.store.store import Store
@@ -51,7 +51,9 @@ async def test_registering_makes_gallery_video_and_task(store: Store) -> None:
     event = uploaded()
     made = await registration.register(store, event, NOW, announce=True)
     assert made.created
-    assert await store.galleries.get("default") == GalleryRecord(id="default", version=0, created_at=NOW)
+    assert await store.galleries.get("default") == GalleryRecord(
+        id="default", version=0, created_at=NOW, settings=NEW_GALLERY
+    )
     assert made.video == await store.videos.get("v")
     assert made.task == await stored_task(store)
     assert (made.video.latest_epoch, made.video.latest_task_id) == (1, made.task.id)
