@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the deploy folder is a package of the repository's root
@@ -20,9 +20,10 @@ from testkit.api import Api  # noqa: E402
 from testkit.database import Database, connect  # noqa: E402
 from testkit.running_stack import ADDRESSES, RunningStack  # noqa: E402
 
-settings.register_profile("sample", max_examples=10, deadline=None)
-if os.environ.get("CASTLIST_TEST_SAMPLE"):
-    settings.load_profile("sample")
+# How long an example takes, or making one, says how busy the machine is.
+settings.register_profile("whole", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("sample", settings.get_profile("whole"), max_examples=10)
+settings.load_profile("sample" if os.environ.get("CASTLIST_TEST_SAMPLE") else "whole")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
