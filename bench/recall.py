@@ -1,6 +1,7 @@
 """Which faces are found of those that are there, and who would be missed: for a second only, or with a small face.
 
-    python bench/recall.py [--clips DIR [--labels FILE --faces 40]] [--detector auto] [--cases 40] [--seed 1]
+    python bench/recall.py [--clips DIR [--labels FILE] [--faces 40] [--compared auto,hog,…]] [--detector auto]
+                           [--cases 40] [--seed 1]
 
 With labels, so many faces of the labelled people are shown to each detector and to the usual script, by width, turn,
 light and compression (found_faces.py).
@@ -209,6 +210,7 @@ def main() -> None:
     parser.add_argument("--detector", choices=["auto", "hog", "cnn"], default="auto")
     parser.add_argument("--labels", type=Path)
     parser.add_argument("--faces", type=int, default=40)
+    parser.add_argument("--compared", default="auto,hog,cnn,script", help="cnn takes nearly all of the time")
     parser.add_argument("--cases", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
@@ -220,7 +222,8 @@ def main() -> None:
     if args.clips and args.labels:
         faces = labelled_faces(args.clips, Labels.read(args.labels), models.centerface)
         chosen = np.random.default_rng(args.seed).permutation(len(faces))[: args.faces]
-        results["faces"] = found_faces.measure([faces[i] for i in chosen], finders(models.centerface))
+        by = {name: find for name, find in finders(models.centerface).items() if name in args.compared.split(",")}
+        results["faces"] = found_faces.measure([faces[i] for i in chosen], by)
     for kind, large, cases in (
         ("one second", False, args.cases),
         ("0.5 % of a 1080p frame", True, max(1, args.cases // 4)),
