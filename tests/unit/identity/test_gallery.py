@@ -17,6 +17,7 @@ from castlist_identity.domain import GalleryPerson, PairConstraints, SightedAt
 from castlist_identity.gallery import Gallery
 from castlist_identity.gallery_diff import GalleryChange, GalleryDiff, PersonMove, ProfileMerge, ProfileSplit
 from castlist_identity.partition import partition
+from castlist_identity.profile_ids import Profile
 from castlist_identity.video_update import VideoUpdate, change_for_updates
 
 T = 0.48
@@ -432,6 +433,36 @@ def test_within_the_bound_nothing_is_unsettled_and_past_it_something_is() -> Non
         made = committed.commit(GalleryChange(inserted=(member("c:1:0", 0.2),)), bound)
         assert made.clusters.unsettled == expected
         assert committed.clusters == [("a:1:0", "b:1:0", "c:1:0")]
+
+
+def test_who_joins_a_large_component_is_compared_with_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not everybody's neighbours are asked for: that would cost the square of how often one person was seen."""
+    gallery = Gallery(0.4)
+    persons = [member(f"v{n}:1:0", 0.001 * n) for n in range(60)]
+    gallery.load([(one, "p") for one in persons], [Profile("p", persons[0].key, 0)])
+    asked: list[str] = []
+    near = Gallery.near
+
+    def counted(self: Gallery, keys: Iterable[str]) -> dict[str, set[str]]:
+        asked.extend(keys := list(keys))
+        return near(self, keys)
+
+    monkeypatch.setattr(Gallery, "near", counted)
+    made = gallery.propose(GalleryChange(inserted=(member("w:1:0", 0.01),)), lambda key: f"new {key}", 1, bound=20)
+    assert dict(made.appeared) == {"w:1:0": "p"}
+    assert len(asked) == 0
+    gallery.propose(GalleryChange(removed=frozenset({persons[3].key})), lambda key: f"new {key}", 1, bound=20)
+    assert len(asked) < 5
+
+
+def test_a_profile_of_very_many_is_loaded_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start does not wait until all of it has been clustered."""
+    monkeypatch.setattr("castlist_identity.gallery.DENSE", 5)
+    monkeypatch.setattr("castlist_identity.gallery.first_stage", lambda *_: pytest.fail("clustered"))
+    gallery = Gallery(0.4)
+    persons = [member(f"v{n}:1:0", 0.001 * n) for n in range(6)]
+    gallery.load([(one, "p") for one in persons], [Profile("p", persons[0].key, 0)])
+    assert list(gallery.clusters.values()) == [tuple(sorted(one.key for one in persons))]
 
 
 def test_past_the_bound_twins_are_two_as_well() -> None:

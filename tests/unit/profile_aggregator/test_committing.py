@@ -320,6 +320,21 @@ async def test_a_component_past_the_bound_is_canonical_once_settled(
     assert await world.events() > moved
 
 
+async def test_somebody_who_is_seen_without_end_stays_one_and_the_gallery_settles(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Past a size nobody is clustered again; who is new joins whom they are nearest to, and others go on as ever."""
+    for module in (reclustering, commit_planner):
+        monkeypatch.setattr(module, "BOUND", 3)
+    monkeypatch.setattr(reclustering, "LARGEST", 6)
+    for i in range(12):
+        await world.commit(f"v{i:02}", at(0.01 * i), at(10.0 + 2 * i))
+        await world.settle()
+    assert await world.pending() == 0
+    (presenter,) = [cluster for cluster in await world.clusters() if len(cluster) > 1]
+    assert len(presenter) == 12
+
+
 async def test_a_large_component_that_grew_meanwhile_is_worked_out_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,14 +64,18 @@ class AffectedClusters:
         unsettled: list[str] = []
         seen: set[str] = set()
         seeds = sorted(self._seeds())
-        # Whom the search will come to next: many at once are found faster.
-        self._gallery.near({other for key in self._new for other in self._old_edges(key)})
+        gallery, large = self._gallery, set[str]()
+        # Whom the search will come to next, unless it ends before: many at once are found faster.
+        around = [self._old_edges(key) for key in self._new]
+        gallery.near({other for near in around if bound is None or len(near) <= bound for other in near})
         for seed in seeds:
-            if seed in seen:
+            if seed in seen or gallery.cluster_of.get(seed) in large:
                 continue
             component = self.component(seed, bound)
             if component is None:
                 unsettled.append(seed)
+                if seed in gallery.cluster_of:
+                    large.add(gallery.cluster_of[seed])
                 continue
             seen |= component
             clusters += first_stage((self.member(key) for key in component), self._gallery.distance, self.links)

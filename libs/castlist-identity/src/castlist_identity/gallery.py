@@ -15,10 +15,9 @@ from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.gallery_diff import ClusterChange, GalleryChange, GalleryDiff, GallerySnapshot, diff_gallery
 from castlist_identity.nearest_clusters import NearestClusters
 from castlist_identity.neighbour_index import NeighbourIndex
-from castlist_identity.partition import first_stage
+from castlist_identity.partition import DENSE, first_stage
 from castlist_identity.profile_ids import Profile
 from castlist_identity.second_stage import STAGES
-from castlist_identity.sparse_average_link import TooDenseError
 
 EDGE = 1e-9
 """Added to the squared distance that makes a component: a mean of distances may round below the smallest of them.
@@ -92,9 +91,11 @@ class Gallery:
         """How alike the people are once this has changed, going by who was seen together: see `spread_of`."""
         return self._together.spread(self._videos_after(change))
 
-    def component(self, key: str) -> frozenset[str]:
-        """All persons connected with this one, up to now: by distance, by decision or by a shared profile."""
-        return frozenset(AffectedClusters(self, GalleryChange()).component(key, None) or ())
+    def component(self, key: str, bound: int | None = None) -> frozenset[str] | None:
+        """All persons connected with this one, up to now: by distance, by decision or by a shared profile. None where
+        that is more persons than the bound allows."""
+        found = AffectedClusters(self, GalleryChange()).component(key, bound)
+        return None if found is None else frozenset(found)
 
     def propose(
         self,
@@ -202,11 +203,9 @@ class Gallery:
         self._near, self._pairs = {}, 0
 
     def _clusters_within(self, profile: Collection[str]) -> list[tuple[str, ...]]:
-        persons = [self.members[key] for key in sorted(profile)]
-        try:
-            return first_stage(persons, self.distance, self.links)
-        except TooDenseError:  # such a component is reconsidered as often as it is touched
-            return [tuple(person.key for person in persons)]
+        if len(profile) > DENSE:  # it would take minutes, and such a component is reconsidered when it is touched
+            return [tuple(sorted(profile))]
+        return first_stage([self.members[key] for key in sorted(profile)], self.distance, self.links)
 
     def _cluster(self, cluster: tuple[str, ...]) -> None:
         self.clusters[cluster[0]] = cluster

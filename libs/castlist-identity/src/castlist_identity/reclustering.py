@@ -13,6 +13,9 @@ from castlist_identity.partition import first_stage
 
 BOUND = 1_000
 """Persons of one component that a commit clusters on the spot; docs/adr/0005 says what that costs."""
+LARGEST = 3_000
+"""Persons of one component up to which it is clustered again. Beyond, time and memory grow with the square of how often
+one person was seen: who is new has joined the nearest cluster, and stays there."""
 BATCH = 250
 """Persons reconsidered in one commit, unless one component holds more."""
 MOVES = 1_500
@@ -77,8 +80,10 @@ def next_batch(gallery: Gallery, backlog: ReclusterBacklog, seen: Collection[str
     after: str | None = backlog.after
     for key in waiting:
         if key not in chosen and key not in late:
-            component = gallery.component(key)
-            if len(component) > bound:
+            component = gallery.component(key, LARGEST)
+            if component is None:
+                late.update(gallery.clusters[gallery.cluster_of[key]])
+            elif len(component) > bound:
                 late |= component
                 passed.add(key)
             elif chosen and len(chosen) + len(component) > size:
@@ -94,7 +99,10 @@ def next_batch(gallery: Gallery, backlog: ReclusterBacklog, seen: Collection[str
 
 def _one_by_one(gallery: Gallery, keys: frozenset[str], bound: int, moves: int) -> ReclusterBatch:
     waiting = {key for key in keys if key in gallery.members}
-    component = gallery.component(min(waiting)) if waiting else frozenset[str]()
+    component = gallery.component(min(waiting), LARGEST) if waiting else frozenset[str]()
+    if component is None:
+        given_up = gallery.clusters[gallery.cluster_of[min(waiting)]]
+        return ReclusterBatch(frozenset(), ReclusterBacklog(None, frozenset(waiting.difference(given_up))), moves)
     left = ReclusterBacklog(None, frozenset(waiting - component))
     return ReclusterBatch(component, left, moves, len(component) > bound)
 
