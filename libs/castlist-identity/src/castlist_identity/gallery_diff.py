@@ -213,13 +213,14 @@ def _appearances(
     touched: Sequence[str],
     persons: Mapping[str, Sequence[str]],
 ) -> dict[tuple[str, str], tuple[str, ...]]:
-    old: dict[tuple[str, str], set[str]] = defaultdict(set)
-    new: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for profile in touched:
-        for key in before.persons[profile]:
-            old[profile, before.members[key].video].add(key)
-    for profile, keys in persons.items():
-        for key in keys:
-            new[profile, after[key].video].add(key)
-    pairs = sorted(old.keys() | new.keys())
-    return {pair: tuple(sorted(new.get(pair, ()))) for pair in pairs if old.get(pair) != new.get(pair)}
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
+    for profile in {*touched, *persons}:
+        was, now = before.persons.get(profile, set[str]()), set(persons.get(profile, ()))
+        left, came = (before.members[key].video for key in was - now), (after[key].video for key in now - was)
+        if not (shown := {video: list[str]() for video in (*left, *came)}):
+            continue
+        for key in now:
+            if (keys := shown.get(after[key].video)) is not None:
+                keys.append(key)
+        found |= {(profile, video): tuple(sorted(keys)) for video, keys in shown.items()}
+    return dict(sorted(found.items()))
