@@ -24,9 +24,11 @@ from testkit.synthetic import SyntheticVideo, expected_videos, submit
 pytestmark = [pytest.mark.stack, pytest.mark.faults, pytest.mark.slow]
 
 
-def crowd(attempt: int) -> list[int]:
-    """Forty people who are in no other video: their commit takes long enough to be caught inside its transaction."""
-    return list(range(1000 + 40 * attempt, 1040 + 40 * attempt))
+def crowd(attempt: int) -> list[list[int]]:
+    """Two chunks of twenty people who are in no other video: their commit takes long enough to be caught inside its
+    transaction."""
+    first = 1000 + 40 * attempt
+    return [list(range(first, first + 20)), list(range(first + 20, first + 40))]
 
 
 @pytest.mark.parametrize("moment", [before_transaction, inside_transaction, after_transaction])
@@ -37,7 +39,7 @@ async def test_a_killed_aggregator_commits_each_video_once(
     gallery = new_gallery("kill")
     videos: list[SyntheticVideo] = []
     for attempt in range(40):
-        video = SyntheticVideo(f"{gallery}-{attempt}", gallery, [[1, 2], [3 + attempt % 3], crowd(attempt)])
+        video = SyntheticVideo(f"{gallery}-{attempt}", gallery, [[1, 2], [3 + attempt % 3], *crowd(attempt)])
         videos.append(video)
         pid = stack.pid("profile-aggregator")
         async with connected(stack) as (store, publisher):
@@ -71,8 +73,7 @@ async def test_a_cancel_while_the_commit_runs_wins_or_loses_whole(
     gallery = new_gallery("cancel")
     finished = 0
     for attempt in range(40):
-        people = crowd(attempt)
-        video = SyntheticVideo(f"{gallery}-{attempt}", gallery, [people])
+        video = SyntheticVideo(f"{gallery}-{attempt}", gallery, crowd(attempt))
         pid = stack.pid("profile-aggregator")
         async with connected(stack) as (store, publisher):
             await submit(store, publisher, video)
@@ -97,5 +98,5 @@ async def test_a_cancel_while_the_commit_runs_wins_or_loses_whole(
     assert not won or moment is not after_transaction
     eventually(lambda: are_done(database, gallery, finished + (1 if won else 2)))
     assert database.tasks.find_one({"_id": task})["status"] == ("cancelled" if won else "done")
-    assert database.appearances.count_documents({"video_id": video.video_id}) == (0 if won else len(people))
-    assert database.persons.count_documents({"video_id": video.video_id}) == (0 if won else len(people))
+    assert database.appearances.count_documents({"video_id": video.video_id}) == (0 if won else 40)
+    assert database.persons.count_documents({"video_id": video.video_id}) == (0 if won else 40)

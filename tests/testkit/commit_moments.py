@@ -30,8 +30,8 @@ def inside_transaction(database: Database, video: SyntheticVideo) -> bool:
 
 def after_transaction(database: Database, video: SyntheticVideo) -> bool:
     """The transaction is committed, its events are not published yet."""
-    unpublished = {"key": video.gallery, "topic": "profile.events", "published_at": None}
-    return _committed(database, video) and database.outbox.find_one(unpublished) is not None
+    unpublished = {"gallery": video.gallery, "published_at": None}
+    return _committed(database, video) and database.gallery_log.find_one(unpublished) is not None
 
 
 def _committed(database: Database, video: SyntheticVideo) -> bool:
