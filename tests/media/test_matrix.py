@@ -55,6 +55,7 @@ QUICK = {
     "mxf/mpeg2/plain",
     "bare-h264/h264/plain",
     "bare-hevc/hevc/joint",
+    "bare-vvc/vvc/plain",
     "ts/h264/joint",
     "webm/vp8/joint",
     "mp4/h264/mirrored",

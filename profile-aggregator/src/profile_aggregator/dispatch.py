@@ -54,7 +54,7 @@ class Dispatch(Handler):
             case (
                 VideoUploaded() | VideoPlanned() | FacesEncoded() | ChunkFailed() | VideoRejected() | VideoPeopleFound()
             ):
-                await self._videos.failed(event.video_id, event.epoch, reason_of(error))
+                await self._videos.failed(event.video_id, event.epoch, error)
 
     async def _commit(self, event: VideoPeopleFound) -> None:
         self._turns.ring(event.gallery)

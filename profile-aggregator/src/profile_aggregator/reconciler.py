@@ -11,7 +11,7 @@ from functools import partial
 
 from castlist.contract.errors import PermanentError
 from castlist.contract.ids import run_key
-from castlist.messaging.delivery import attempted, reason_of
+from castlist.messaging.delivery import attempted
 from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.ports.errors import UnavailableError
 from castlist.ports.messages import Publisher
@@ -138,9 +138,7 @@ class Reconciler:
             await self._store.tasks.update(claimed, former)
 
     async def _announce_or_fail(self, task: TaskRecord, now: datetime) -> None:
-        async def fail(error: Exception) -> None:
-            await self._videos.failed(task.video_id, task.epoch, reason_of(error))
-
+        fail = partial(self._videos.failed, task.video_id, task.epoch)
         try:
             await attempted(partial(self._announce, task, now), fail, {"task": task.id})
         except PermanentError as error:

@@ -30,10 +30,11 @@ from castlist.store.records import (
 from castlist.store.store import Store
 from castlist.tasks import cancels, registration
 from castlist_identity import auto_distance, reclustering
-from castlist_identity.domain import VideoPerson
+from castlist_identity.domain import GalleryPerson, VideoPerson
 from castlist_identity.partition import partition
+from castlist_identity.reclustering import ClusteredComponent
 from castlist_identity.second_stage import STAGES
-from profile_aggregator.commits import commit_planner
+from profile_aggregator.commits import commit_planner, committer
 from profile_aggregator.commits.commit_planner import CommitPlan, CommitPlanner
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
@@ -327,12 +328,21 @@ async def test_somebody_who_is_seen_without_end_stays_one_and_the_gallery_settle
     for module in (reclustering, commit_planner):
         monkeypatch.setattr(module, "BOUND", 3)
     monkeypatch.setattr(reclustering, "LARGEST", 6)
+    largest: list[int] = []
+    cluster = reclustering.cluster_component
+
+    def counted(members: frozenset[GalleryPerson], *rest: Any) -> ClusteredComponent:
+        largest.append(len(members))
+        return cluster(members, *rest)
+
+    monkeypatch.setattr(committer, "cluster_component", counted)
     for i in range(12):
         await world.commit(f"v{i:02}", at(0.01 * i), at(10.0 + 2 * i))
         await world.settle()
     assert await world.pending() == 0
     (presenter,) = [cluster for cluster in await world.clusters() if len(cluster) > 1]
     assert len(presenter) == 12
+    assert max(largest) == 6
 
 
 async def test_a_large_component_that_grew_meanwhile_is_worked_out_again(

@@ -1,7 +1,7 @@
 """The part of a gallery that a change touches, clustered again: the first stage."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -16,6 +16,15 @@ SLICE = 64
 
 def renamed(member: GalleryPerson, name: str | None) -> GalleryPerson:
     return replace(member, name=name)
+
+
+def with_rest(
+    taken: Collection[tuple[str, ...]], group_of: Mapping[str, str], groups: Mapping[str, Collection[str]]
+) -> list[tuple[str, ...]]:
+    """These, and what they leave of the groups that their persons were in, sorted."""
+    keys = {key for one in taken for key in one}
+    left = [set(groups[group]) - keys for group in {group_of[key] for key in keys}]
+    return sorted([*taken, *(tuple(sorted(group)) for group in left if group)])
 
 
 class GalleryView(Protocol):
@@ -85,9 +94,7 @@ class AffectedClusters:
 
     def with_clusters(self, clustered: Collection[tuple[str, ...]]) -> list[tuple[str, ...]]:
         """These clusters, and what they leave of those that their persons were in."""
-        gallery, taken = self._gallery, {key for cluster in clustered for key in cluster}
-        left = [set(gallery.clusters[id]) - taken for id in sorted({gallery.cluster_of[key] for key in taken})]
-        return sorted([*clustered, *(tuple(sorted(group)) for group in left if group)])
+        return with_rest(clustered, self._gallery.cluster_of, self._gallery.clusters)
 
     def _hasty(self, seeds: list[str], clustered: set[str]) -> list[tuple[str, ...]]:
         """Clusters as they are, with those of the seeds that are new added one by one to the nearest that takes them.

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Protocol
 
+from castlist_identity.affected_clusters import with_rest
 from castlist_identity.cluster_summary import summary
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.gallery_diff import GalleryChange
@@ -123,7 +124,7 @@ class AffectedProfiles:
             if len(taken[-1]) < len(profile):
                 whole = False
                 break
-        return self._with_rest(taken), whole
+        return with_rest(taken, self._gallery.profile_of, self._gallery.persons), whole
 
     def _part(self, profile: Cluster, moves: int) -> Cluster:
         """At most so many of its persons, and the largest profile that goes into it whole."""
@@ -131,11 +132,6 @@ class AffectedProfiles:
         inside = [id for id in {self._gallery.profile_of[key] for key in profile} if persons[id] <= members]
         core = persons[max(inside, key=lambda id: (len(persons[id]), id))] if inside else set()
         return tuple(sorted(core | set(sorted(members - core)[:moves])))
-
-    def _with_rest(self, taken: Collection[Cluster]) -> list[Cluster]:
-        gallery, keys = self._gallery, {key for profile in taken for key in profile}
-        left = [gallery.persons[id] - keys for id in sorted({gallery.profile_of[key] for key in keys})]
-        return sorted([*taken, *(tuple(sorted(group)) for group in left if group)])
 
     def _differs(self, profile: Cluster) -> bool:
         before = self._gallery.persons.get(self._gallery.profile_of.get(profile[0], ""), ())

@@ -12,6 +12,9 @@ from castlist.contract.vectors import Vector
 from castlist_identity.domain import Matrix
 
 NEVER = float("inf")
+EDGE = 1e-9
+"""Added to a limit up to which neighbours are looked for: a mean of distances may round below the smallest of them. An
+edge too many costs time and changes nothing."""
 
 
 def squared_distances(one: Matrix, many: Matrix) -> Matrix:

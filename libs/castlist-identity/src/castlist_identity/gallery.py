@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from castlist_identity.affected_clusters import AffectedClusters, renamed
 from castlist_identity.affected_profiles import AffectedProfiles
+from castlist_identity.average_link import EDGE
 from castlist_identity.cluster_summary import summary
 from castlist_identity.co_occurrence import CoOccurrence
 from castlist_identity.domain import GalleryPerson, PairConstraints
@@ -19,9 +20,6 @@ from castlist_identity.partition import DENSE, first_stage
 from castlist_identity.profile_ids import Profile
 from castlist_identity.second_stage import STAGES
 
-EDGE = 1e-9
-"""Added to the squared distance that makes a component: a mean of distances may round below the smallest of them.
-An edge too many costs time and changes nothing."""
 REMEMBERED = 4_000_000
 """How many pairs of neighbours are kept. Past it they are forgotten and searched again as they are needed."""
 

@@ -7,7 +7,7 @@ others are a cohort, and D is normalised by it, as scores are in the verificatio
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from castlist_identity.average_link import NEVER, average_link
+from castlist_identity.average_link import EDGE, NEVER, average_link
 from castlist_identity.cluster_summary import summary
 from castlist_identity.domain import GalleryPerson, Pair, PairConstraints
 from castlist_identity.nearest_clusters import FAR, FULL, NearestChange, NearestClusters
@@ -19,9 +19,6 @@ STAGES = 2
 """How many there are, where nobody has set a distance by hand."""
 LARGEST = 1_000
 """Clusters of one component past which none of it join: it takes a crowd such as no faces make, and would take long."""
-
-EDGE = 1e-9
-"""As in gallery.py: rounding must not cost an edge."""
 Cluster = tuple[str, ...]
 
 
@@ -75,16 +72,19 @@ def components(
 
 
 def _near(clusters: NearestChange, key: str) -> list[str]:
-    own, found = clusters.isolation(key), []
-    for distance, other in clusters.nearest(key).others:
-        if distance > _limit(own, FAR):
+    """Whom this one may join; the cohort is full."""
+    own, found = clusters.nearest(key), []
+    most = _limit(own.isolation, FAR)
+    for distance, other in own.others:
+        if distance > most:
             break
-        if distance <= _limit(own, clusters.isolation(other)):
+        if distance <= _limit(own.isolation, clusters.nearest(other).isolation):
             found.append(other)
     for other in clusters.listed_by(key):
-        theirs, limit = clusters.nearest(other).others, _limit(own, clusters.isolation(other))
-        if theirs[0][0] <= limit:
-            found += [other for distance, one in theirs if one == key and distance <= limit]
+        theirs = clusters.nearest(other)
+        limit = _limit(own.isolation, theirs.isolation)
+        if theirs.others[0][0] <= limit:
+            found += [other for distance, one in theirs.others if one == key and distance <= limit]
     return found
 
 

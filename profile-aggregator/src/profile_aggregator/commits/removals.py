@@ -69,8 +69,7 @@ class Removals:
         for epoch in _epochs(removal, (key.split(":")[1] for key in await self._store.persons.ids(nobody))):
             await drop_people(self._store, video, epoch)
         runs = await self._store.left_out.ids(within(LeftOutRecord.id, f"{video}:", f"{video};"))
-        gone = _epochs(removal, (run.rpartition(":")[2] for run in runs))
-        await self._store.left_out.delete(with_ids(run_key(video, epoch) for epoch in gone))
+        await self._store.left_out.delete(with_ids(_meant(removal, runs)))
         if removal.deleted:
             if removal.object is not None:
                 await remove_upload(self._store, self._objects, removal.object)
@@ -91,12 +90,16 @@ class Removals:
                 break
             after = found[0].run
             runs.add(after)
-        epochs = _epochs(removal, (run.rpartition(":")[2] for run in runs))
-        gone = [run_key(removal.video_id, epoch) for epoch in epochs]
+        gone = _meant(removal, runs)
         await store.chunks.delete(one_of(ChunkResultRecord.run, gone))
         await store.plans.delete(with_ids(gone))
         await store.cancels.delete(with_ids(gone))
         await store.pending.delete(with_ids(gone))
+
+
+def _meant(removal: RemovalRecord, runs: Iterable[str]) -> list[str]:
+    """Those of a video's runs."""
+    return [run_key(removal.video_id, epoch) for epoch in _epochs(removal, (run.rpartition(":")[2] for run in runs))]
 
 
 def _epochs(removal: RemovalRecord, numbers: Iterable[str]) -> list[int]:

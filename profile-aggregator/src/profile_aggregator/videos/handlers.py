@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import datetime
+from functools import partial
 
 from castlist.contract.bounds import MOST_WARNINGS
 from castlist.contract.codec import UndecodableMessageError, decode_stored, encode
@@ -163,9 +164,9 @@ class VideoHandlers:
         """A video that cannot be worked through at all."""
         await self._fail(event.video_id, event.epoch, TaskError(event.code, event.message))
 
-    async def failed(self, video_id: str, epoch: int, reason: str) -> None:
-        """Something about this run goes wrong however often it is tried."""
-        await self._fail(video_id, epoch, TaskError("internal", reason))
+    async def failed(self, video_id: str, epoch: int, error: Exception) -> None:
+        """Something about this run goes wrong however often it is tried: a mistake of ours, which its task tells."""
+        await self._fail(video_id, epoch, TaskError("internal", reason_of(error)))
 
     async def _fail(self, video_id: str, epoch: int, error: TaskError) -> None:
         await lifecycle.finish(self._store, video_id, epoch, lifecycle.FAILED, self._clock(), error)
@@ -251,15 +252,12 @@ class VideoHandlers:
     async def _complete_long(self, run: str) -> bool:
         video_id, epoch = video_and_epoch(run)
 
-        async def put_together() -> None:
+        async def step() -> None:
             plan = await self._store.plans.get(run)
             if plan is not None and await lifecycle.is_wanted(self._store, video_id, epoch):
                 await self._put_together(plan, whole_results(await self._received(plan)))
 
-        async def fail(error: Exception) -> None:
-            await self.failed(video_id, epoch, reason_of(error))
-
-        await attempted(put_together, fail, {"run": run})
+        await attempted(step, partial(self.failed, video_id, epoch), {"run": run})
         return False
 
     async def _put_together(self, plan: PlanRecord, whole: Mapping[int, str]) -> None:
