@@ -19,7 +19,7 @@ from castlist_identity.video_people import PeopleSettings
 from castlist_vision.chunk_pipeline import analyse_chunk
 from castlist_vision.faces.detector import FaceDetector
 from castlist_vision.faces.encoder import AGREEMENT, DlibEncoder
-from castlist_vision.faces.face_tracking import FoundTrack
+from castlist_vision.faces.found_track import FoundTrack
 from castlist_vision.faces.onnx_encoder import OnnxEncoder
 from castlist_vision.frames.geometry import Colour
 from castlist_vision.reading.chunk_plan import Chunk, plan_chunks

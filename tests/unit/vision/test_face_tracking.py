@@ -10,10 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from castlist.contract.box import Box
-from castlist.contract.values import AnalysisSettings, FrameSize
+from castlist.contract.values import AnalysisSettings, FrameSize, Sighting
 from castlist_vision.chunk_pipeline import analyse_chunk
+from castlist_vision.faces import face_tracking
 from castlist_vision.faces.best_faces import MOST
 from castlist_vision.faces.detector import Detection
+from castlist_vision.faces.encoder import Encoder
 from castlist_vision.faces.face_tracking import FaceTracker
 from castlist_vision.frames.frame import Frame
 from castlist_vision.frames.geometry import Geometry, Gray
@@ -109,6 +111,37 @@ def test_a_cut_ends_the_track() -> None:
         follower.look(frame(i / 5, (100, 90, 80, 200)))
     follower.cut()
     assert [len(track.sightings) for track in follower.found] == [5, 5]
+
+
+class EachLookDiffers:
+    """A continuity that parts a track twice a second: somebody turns and moves all the time."""
+
+    def __init__(self, _: Encoder) -> None:
+        self._looks = 0
+
+    def is_due(self, time: float) -> bool:
+        return time % 0.5 < 0.1
+
+    def holds(self, _: Frame, __: Sighting) -> bool:
+        self._looks += 1
+        return self._looks == 1
+
+
+def test_a_parted_track_is_one_where_the_best_faces_of_its_parts_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A single look parted it; the best faces of all parts know better, and the best of these are kept."""
+    monkeypatch.setattr(face_tracking, "TrackContinuity", EachLookDiffers)
+    (track,) = follow(*(frame(i / 10, (100 + 2 * i, 90, 80, 200)) for i in range(60))).found
+    assert track.index > 1
+    assert [round(seen.time * 10) for seen in track.sightings] == list(range(60))
+    assert len(track.faces) == MOST
+    assert [face.time for face in track.faces] == sorted(face.time for face in track.faces)
+
+
+def test_a_parted_track_stays_two_where_the_faces_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else is there from the third second on."""
+    monkeypatch.setattr(face_tracking, "TrackContinuity", EachLookDiffers)
+    one, other = follow(*(frame(i / 10, (100, 90, 80, 190 if i < 30 else 215)) for i in range(60))).found
+    assert (len(one.sightings), len(other.sightings)) == (30, 30)
 
 
 def test_a_newcomer_is_found_with_all_its_sightings() -> None:

@@ -14,7 +14,7 @@ from castlist.service.json_logging import configure
 from castlist_vision import chunk_pipeline
 from castlist_vision.faces.centerface import CenterFace, ModelUnavailableError
 from castlist_vision.faces.encoder import make_encoder
-from castlist_vision.faces.face_tracking import FoundTrack
+from castlist_vision.faces.found_track import FoundTrack
 from castlist_vision.reading.chunk_plan import Chunk, plan_chunks
 from castlist_vision.reading.media_errors import MediaError
 from castlist_vision.reading.probe import Limits, probe

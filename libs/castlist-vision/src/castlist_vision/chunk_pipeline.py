@@ -12,7 +12,8 @@ from castlist.contract.video_warnings import summed_up, warning
 from castlist_vision.faces.auto_detector import make_detector
 from castlist_vision.faces.centerface import CenterFace
 from castlist_vision.faces.encoder import Encoder
-from castlist_vision.faces.face_tracking import FaceTracker, FoundTrack
+from castlist_vision.faces.face_tracking import FaceTracker
+from castlist_vision.faces.found_track import FoundTrack
 from castlist_vision.frames.scene_cuts import CutFinder
 from castlist_vision.reading.chunk_plan import Chunk
 from castlist_vision.reading.decode import ChunkDecoder

@@ -3,7 +3,6 @@
 import math
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from castlist.contract.box import Box
@@ -14,7 +13,8 @@ from castlist_vision.faces.alignment import align
 from castlist_vision.faces.best_faces import NOT_SEEN, BestFaces, Face, Judge
 from castlist_vision.faces.detector import NEIGHBOURHOOD, Detection, distinct
 from castlist_vision.faces.encoder import Encoder, encode_faces
-from castlist_vision.faces.face_crop import FaceCrop, cut_crop
+from castlist_vision.faces.face_crop import cut_crop
+from castlist_vision.faces.found_track import FoundTrack, are_one, joined
 from castlist_vision.faces.track_continuity import TRANSITION, TrackContinuity
 from castlist_vision.faces.tracker import LINK, Track, Tracker
 from castlist_vision.frames.changed_regions import ChangedRegionFinder
@@ -43,16 +43,6 @@ class Detector(Protocol):
     def near(self, gray: Gray, faces: Iterable[Box]) -> list[Detection]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class FoundTrack:
-    """A face followed through the chunk. Boxes are clipped to the frame, in pixels; times in seconds of the video."""
-
-    index: int
-    sightings: tuple[Sighting, ...]
-    faces: tuple[VectorFace, ...]
-    crop: FaceCrop
-
-
 class FaceTracker:
     """Looks at one sampled frame after the other; `found` and `left_out` are whole after the last `cut`.
 
@@ -72,6 +62,7 @@ class FaceTracker:
         self._newcomers_again = -math.inf
         self._shape: tuple[int, ...] = ()
         self._tolerance = 0.5 / samples_per_second
+        self._parted_from: dict[int, int] = {}
 
     def cut(self) -> None:
         """End all tracks; the next look is at the whole frame."""
@@ -137,6 +128,7 @@ class FaceTracker:
         """End the track where another face took its place; what lies between the two is neither's best face."""
         ended, begun = self._tracker.part(track)
         self._best[ended.index].forget_since(begun.sightings[0].time - TRANSITION)
+        self._parted_from[begun.index] = ended.index
         self._finish([ended])
         return begun
 
@@ -164,17 +156,24 @@ class FaceTracker:
                 self.leave_out(track.sightings[0].time, track.sightings[0].box, "low_score")
                 continue
             encodings = encode_faces(self._encoder, [align(face.picture, face.in_picture) for face in faces])
-            self.found.append(
-                FoundTrack(
-                    track.index,
-                    self._scored(track.sightings, faces),
-                    tuple(
-                        VectorFace(face.time, face.box, face.score, face.quality, encoding)
-                        for face, encoding in zip(faces, encodings, strict=True)
-                    ),
-                    cut_crop(max(faces, key=lambda face: (face.quality, -face.time))),
-                )
+            found = FoundTrack(
+                track.index,
+                self._scored(track.sightings, faces),
+                tuple(
+                    VectorFace(face.time, face.box, face.score, face.quality, encoding)
+                    for face, encoding in zip(faces, encodings, strict=True)
+                ),
+                cut_crop(max(faces, key=lambda face: (face.quality, -face.time))),
             )
+            self.found.append(self._with_what_was_before(found))
+
+    def _with_what_was_before(self, found: FoundTrack) -> FoundTrack:
+        """The track, and the one that it was parted from where both are one after all."""
+        parted_from = self._parted_from.pop(found.index, None)
+        at = next((at for at, one in enumerate(self.found) if one.index == parted_from), None)
+        if at is None or not are_one(self.found[at], found):
+            return found
+        return joined(self.found.pop(at), found)
 
     def _scored(self, sightings: Sequence[Sighting], faces: Sequence[Face]) -> tuple[Sighting, ...]:
         """With boxes clipped to the frame; where there is a judge, with its scores of the faces that were chosen."""
