@@ -31,6 +31,7 @@ from labelled import Answer, Labels
 from other_encodings import ENCODINGS, encoded
 from scenes_of_people import Scenes
 
+from castlist.contract.values import NEW_GALLERY
 from castlist_identity import nearest_clusters, second_stage, video_people
 from castlist_identity.auto_distance import auto_distance
 from castlist_identity.domain import GalleryPerson, Track, VideoPerson
@@ -44,7 +45,7 @@ Found = list[tuple[str, VideoPerson, tuple[str, ...]]]
 """(video, person, profile)"""
 
 
-VIDEO = PeopleSettings()
+VIDEO = PeopleSettings.of(NEW_GALLERY.analysis)
 
 
 @dataclass(frozen=True)

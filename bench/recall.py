@@ -42,7 +42,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
 from castlist.contract.values import AnalysisSettings
 from castlist.service.settings import Settings
-from castlist_identity.video_people import people_of_video
+from castlist_identity.video_people import PeopleSettings, people_of_video
 from castlist_vision.faces import face_tracking
 from castlist_vision.faces.detector import FaceDetector
 from castlist_vision.frames.changed_regions import ChangedRegionFinder
@@ -160,7 +160,7 @@ def _laid(image: Image, picture: Image, opacity: NDArray[np.float32], left: int,
 
 def finds(path: Path, case: Case, models: Models, settings: AnalysisSettings) -> bool:
     """Whether somebody is found where the guest is, while they are there."""
-    found = people_of_video(tracks(work(path, models, settings)[1])).people
+    found = people_of_video(tracks(work(path, models, settings)[1]), PeopleSettings.of(settings)).people
     return any(
         case.start <= place.time < case.end and place.box.overlap(case.face) > 0.25
         for person in found

@@ -13,7 +13,7 @@ from castlist.contract.values import NEW_GALLERY, AnalysisSettings, Crop
 from castlist_identity.auto_distance import auto_distance
 from castlist_identity.domain import GalleryPerson, Track
 from castlist_identity.partition import partition
-from castlist_identity.video_people import people_of_video
+from castlist_identity.video_people import PeopleSettings, people_of_video
 from castlist_vision.chunk_pipeline import ChunkResult, analyse_chunk
 from castlist_vision.faces.alignment import align
 from castlist_vision.faces.centerface import CenterFace
@@ -75,7 +75,7 @@ def people(found: dict[str, list[Track]]) -> list[Answer]:
     members: list[GalleryPerson] = []
     crops: list[tuple[str, str, Crop]] = []
     for clip, clip_tracks in found.items():
-        for person in people_of_video(clip_tracks).people:
+        for person in people_of_video(clip_tracks, PeopleSettings.of(NEW_GALLERY.analysis)).people:
             if person.crop is not None:
                 key, apart = f"{clip}:1:{person.n}", frozenset(f"{clip}:1:{n}" for n in person.apart)
                 members.append(GalleryPerson(key, clip, person.mean, person.variance, apart))

@@ -7,6 +7,7 @@ from typing import Any
 
 import av
 import cv2
+import dlib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from castlist.contract.vectors import VectorFace
 from castlist.service.settings import Settings
 from castlist_identity.video_people import PeopleSettings
 from castlist_vision.chunk_pipeline import analyse_chunk
+from castlist_vision.faces.auto_detector import AutoDetector
+from castlist_vision.faces.centerface import CenterFace
 from castlist_vision.faces.detector import FaceDetector
 from castlist_vision.faces.encoder import AGREEMENT, DlibEncoder
 from castlist_vision.faces.found_track import FoundTrack
@@ -27,6 +30,8 @@ from castlist_vision.reading.probe import probe
 from deploy.commands.sample import CLIPS, WIDTH, expected
 from testkit import clips
 
+SIZES = range(80, 100, 3)
+"""Widths of a face in pixels, from one step of dlib's pyramid to the next."""
 pytestmark = pytest.mark.stack  # for the sample alone, whose pictures are fetched with the servers
 
 
@@ -81,6 +86,26 @@ def test_a_face_little_larger_than_the_smallest_wanted_is_found(detector: Any) -
     gray = np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
     found = FaceDetector(settings).within(gray, [Box(0, 0, gray.shape[1], gray.shape[0])])
     assert [one.box.left > gray.shape[1] / 2 for one in sorted(found, key=lambda one: one.box.left)] == [False, True]
+
+
+def test_the_judge_is_nearly_as_sure_of_a_face_as_hog_is_of_it_at_its_best_size() -> None:
+    """HOG's answer depends on how a face falls between two steps of its pyramid: by more than half of its score, at
+    any single size that one may choose. Nobody need be missed for that."""
+    detector = AutoDetector(CenterFace(Settings().castlist_cache), smallest_face=40)
+    hog = dlib.get_frontal_face_detector()
+    shares = []
+    for clip in CLIPS:
+        gray = np.asarray(cv2.cvtColor(clips.frames(Path(clip).stem)[0], cv2.COLOR_RGB2GRAY), np.uint8)
+        for found in detector.within(gray, [Box(0, 0, gray.shape[1], gray.shape[0])]):
+            judged = detector.judge(gray, found.box)
+            area = found.box.scaled(1.5).clipped(gray.shape)
+            part = gray[area.top : area.bottom, area.left : area.right]
+            sizes = (cv2.resize(part, None, fx=size / found.box.width, fy=size / found.box.width) for size in SIZES)
+            best = max(max(hog.run(one, 0, 0)[1], default=0) for one in sizes)
+            shares.append((judged.score if judged else 0.0) / best)
+    assert len(shares) >= len(CLIPS)
+    assert min(shares) > 0.65
+    assert np.mean(shares) > 0.85
 
 
 def test_the_slower_detector_finds_the_same_people() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from castlist.contract.box import Box
-from castlist.contract.values import Crop, FrameSize, Segment, Sighting
+from castlist.contract.values import AnalysisSettings, Crop, FrameSize, Segment, Sighting
 from castlist.contract.vectors import Vector, VectorFace
 from castlist_identity.domain import Track
 from castlist_identity.told_apart import ToldApart
@@ -77,6 +77,16 @@ def test_a_track_whose_faces_alone_were_scored_may_found_a_person() -> None:
         unknown = replace(scored, sightings=tuple(replace(seen, score=-1.0) for seen in scored.sightings))
         found = people_of_video([unknown])
         assert (len(found.people), dict(found.skipped)) == (founded, {} if founded else {"low_score": 5})
+
+
+@pytest.mark.parametrize(
+    ("smallest", "width", "founded"), [(30, 32, 1), (40, 38, 0), (40, 42, 1), (57, 51, 1), (57, 49, 0)]
+)
+def test_a_face_as_small_as_a_gallery_asks_for_may_found_a_person(smallest: int, width: int, founded: int) -> None:
+    """Where it asks for large ones alone, those of 50 pixels may as well."""
+    rules = PeopleSettings.of(AnalysisSettings(smallest_face=smallest))
+    found = people_of_video([track(0, [at(0.0)], box=Box(0, 0, width, width))], rules)
+    assert (len(found.people), dict(found.skipped)) == (founded, {} if founded else {"too_small": 5})
 
 
 def test_two_who_are_seen_together_are_two() -> None:

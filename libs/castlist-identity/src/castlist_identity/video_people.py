@@ -9,17 +9,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
+from typing import Self
 
 import numpy as np
 
 from castlist.contract.box import Box
 from castlist.contract.left_out import OF_A_VIDEO, put_together
-from castlist.contract.values import Crop, LeftOutFace, Segment, Sighting
+from castlist.contract.values import AnalysisSettings, Crop, LeftOutFace, Segment, Sighting
 from castlist.contract.vectors import Vector, VectorFace
 from castlist_identity.average_link import squared_distances
 from castlist_identity.domain import SightedAt, Track, VideoPeople, VideoPerson
 from castlist_identity.told_apart import ToldApart
 from castlist_identity.track_clusters import cluster_tracks
+
+_WIDE = 50.0
+"""Pixels of a face whose encoding is as good as any: those of 48 cost nothing, of 40 three per cent of recall."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,20 @@ class PeopleSettings:
     twice: float = 0.30
     min_sightings: int = 2
     min_score: float = 0.3
-    min_width: float = 50.0
+    min_width: float = _WIDE
     variance_cap: float = 0.04
     segment_gap: float = 2.0
     places_per_second: float = 5.0
     most_places: int = 512
+
+    @classmethod
+    def of(cls, settings: AnalysisSettings) -> Self:
+        """What a gallery's settings make of them: who has smaller faces looked for wants them to be somebody."""
+        return cls(
+            distance=settings.in_video_distance,
+            min_sightings=settings.minimum_sightings,
+            min_width=min(settings.smallest_face, _WIDE),
+        )
 
 
 def people_of_video(tracks: Iterable[Track], settings: PeopleSettings | None = None) -> VideoPeople:

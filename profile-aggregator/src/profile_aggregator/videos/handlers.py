@@ -341,5 +341,4 @@ def _read(stored: Sequence[ChunkResultRecord]) -> list[FacesEncoded]:
 
 def _people(results: Sequence[FacesEncoded], settings: AnalysisSettings) -> VideoPeople:
     tracks: list[Track] = [track for result in results for track in tracks_of(result)]
-    rules = PeopleSettings(distance=settings.in_video_distance, min_sightings=settings.minimum_sightings)
-    return people_of_video(tracks, rules)
+    return people_of_video(tracks, PeopleSettings.of(settings))

@@ -23,7 +23,9 @@ _SMALLEST_SHARE = 0.053
 NEIGHBOURHOOD = 1.35
 """How much of its surroundings a known face is looked for in, as a multiple of its size; most are still there."""
 _FURTHER = 2.0
-_JUDGED_IN = 1.5
+_JUDGED_AT = (84, 92)
+"""Half a step of dlib's pyramid (6/5) apart: how a face falls between two steps is worth half of its score."""
+_JUDGED_IN = 1.4
 _SAME = 0.3
 
 
@@ -101,8 +103,10 @@ def _scaled_scan(run: Callable[[Gray], list[Found]], gray: Gray, scale: float, l
 def frontal(picture: Gray, face: Box) -> Detection | None:
     """The face at `face` as dlib's HOG sees it, which knows faces from in front alone; None where it sees none."""
     region = face.scaled(_JUDGED_IN).clipped(picture.shape)
-    found = _scaled_scan(_run_hog, part_of(picture, region), _FOUND_EASILY / face.width, region.left, region.top)
-    return next((one for one in found if one.box.overlap(face) >= _SAME), None)
+    part = part_of(picture, region)
+    scans = [_scaled_scan(_run_hog, part, size / face.width, region.left, region.top) for size in _JUDGED_AT]
+    there = [one for scan in scans for one in scan if one.box.overlap(face) >= _SAME]
+    return max(there, key=lambda one: one.score, default=None)
 
 
 # It takes a good part of a second to load, and keeps nothing between two pictures.
