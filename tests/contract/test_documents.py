@@ -425,3 +425,48 @@ async def test_a_transaction_that_takes_too_long_is_no_outage(documents: Documen
         await documents.transaction(slow)
     assert runs == 1
     assert await documents.count(VIDEOS, {}) == 0
+
+
+# --- changes ----------------------------------------------------------------------------------------------------------
+
+
+async def test_who_listens_hears_which_documents_change(documents: Documents) -> None:
+    """Each by its id: those that are inserted, changed, replaced, removed, of one collection and from then on; what a
+    transaction writes when it is over, and nothing of one that is undone."""
+    await documents.insert(PROFILES, {"_id": "before"})
+
+    async def written(inner: Documents) -> None:
+        await inner.insert(PROFILES, {"_id": "d"})
+        await inner.delete(PROFILES, {"_id": "c"})
+
+    async def undone(inner: Documents) -> None:
+        await inner.insert(PROFILES, {"_id": "never"})
+        raise LookupError
+
+    async with documents.changes(PROFILES) as ids:
+        await documents.insert(VIDEOS, {"_id": "elsewhere"})
+        await documents.insert(PROFILES, {"_id": "a"})
+        await documents.update(PROFILES, {"_id": "before"}, {"$set": {"n": 1}})
+        await documents.replace(PROFILES, {"_id": "b", "n": 1})
+        await documents.delete(PROFILES, {"_id": "a"})
+        await documents.insert(PROFILES, {"_id": "c"})
+        with pytest.raises(LookupError):
+            await documents.transaction(undone)
+        await documents.transaction(written)
+        async with asyncio.timeout(20):
+            heard = [await anext(ids) for _ in range(7)]
+    assert heard[:5] == ["a", "before", "b", "a", "c"]
+    assert set(heard[5:]) == {"d", "c"}
+
+
+async def test_several_may_listen_and_one_that_waits_may_leave(documents: Documents) -> None:
+    """Each hears everything; what nobody waits for any more is in nobody's way."""
+    async with documents.changes(PROFILES) as first:
+        async with documents.changes(PROFILES) as second:
+            waiting = asyncio.ensure_future(anext(second))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+        await documents.insert(PROFILES, {"_id": "a"})
+        async with asyncio.timeout(20):
+            assert await anext(first) == "a"

@@ -59,6 +59,7 @@ from profile_aggregator.turns import Turns
 from profile_aggregator.videos.handlers import VideoHandlers
 from query_api import app as query_app
 from query_api.command_outbox import CommandOutbox
+from query_api.task_changes import TaskChanges
 from testkit.in_memory import InlineSlots, InMemory
 from testkit.recorded_queries import Query, RecordedQueries, call_sites, reads_all, shortened, stages
 from testkit.source import SERVICES
@@ -144,7 +145,8 @@ class Services:
             Videos(settings, objects, uploads, acceptance, self.relay),
             Tasks(store, acceptance, self.relay, settings.public_query_url),
         ]
-        query = query_app.endpoints(store, objects, settings.announceable, CommandOutbox(store, self.relay))
+        commands, changes = CommandOutbox(store, self.relay), TaskChanges(store.tasks)
+        query = query_app.endpoints(store, objects, settings.announceable, commands, changes)
         self.ingest = _client(application(openapi(ingest_app.API), ingest, {}, ["*"]))
         self.query = _client(application(openapi(query_app.API), query, {}, ["*"]))
 

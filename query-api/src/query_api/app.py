@@ -25,6 +25,7 @@ from query_api.endpoints.tasks import Tasks
 from query_api.endpoints.videos import Videos
 from query_api.read_model import ReadModel
 from query_api.settings import Settings
+from query_api.task_changes import TaskChanges
 
 API = Api(
     title="Castlist",
@@ -39,11 +40,13 @@ API = Api(
 )
 
 
-def endpoints(store: Store, objects: Objects, allowed: AllowedObjects, commands: CommandOutbox) -> Sequence[object]:
+def endpoints(
+    store: Store, objects: Objects, allowed: AllowedObjects, commands: CommandOutbox, changes: TaskChanges
+) -> Sequence[object]:
     """What answers the operations of `API`. `allowed`: which objects may be shown."""
     model = ReadModel(store)
     return (
-        Tasks(model),
+        Tasks(model, changes),
         Profiles(model, commands),
         Videos(model, objects, allowed, commands),
         Galleries(model, commands),
@@ -62,17 +65,18 @@ async def run(settings: Settings) -> None:
         objects = await stack.enter_async_context(s3.connect(*settings.s3))
 
         store = Store(documents)
+        changes = TaskChanges(store.tasks)
         relay = OutboxRelay(store, publisher, now_utc, [GALLERY_COMMITS])
         # Kafka is not among them: all is answered without it, and commands wait in MongoDB.
         ready = {"mongodb": documents.ping, "s3": objects.ping}
         app = application(
             openapi(API),
-            endpoints(store, objects, settings.announceable, CommandOutbox(store, relay)),
+            endpoints(store, objects, settings.announceable, CommandOutbox(store, relay), changes),
             ready,
             settings.hosts,
         )
         # What is there now stays. Looked through again and again, it would cost every fortieth page 60 ms.
         gc.collect()
         gc.freeze()
-        await stack.enter_async_context(in_background(relay.run()))
+        await stack.enter_async_context(in_background(relay.run(), changes.run()))
         await make_server(app, settings.bind_host, settings.query_port).serve()

@@ -15,6 +15,7 @@ from castlist.store.store import Store
 from castlist.tasks.video_objects import AllowedObjects
 from query_api.app import API, endpoints
 from query_api.command_outbox import CommandOutbox
+from query_api.task_changes import TaskChanges
 
 
 @pytest.fixture
@@ -44,8 +45,7 @@ def commands(store: Store) -> CommandOutbox:
 @pytest.fixture
 async def client(store: Store, objects: MemoryObjects, commands: CommandOutbox) -> AsyncIterator[httpx2.AsyncClient]:
     """The service."""
-    app = application(
-        openapi(API), endpoints(store, objects, AllowedObjects.told(objects.bucket, ""), commands), {}, ["test"]
-    )
+    allowed, changes = AllowedObjects.told(objects.bucket, ""), TaskChanges(store.tasks)
+    app = application(openapi(API), endpoints(store, objects, allowed, commands, changes), {}, ["test"])
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test") as client:
         yield client

@@ -7,16 +7,11 @@ import msgspec
 import pytest
 
 from castlist.adapters.memory import MemoryDocuments, MemoryObjects
-from castlist.clock import now_utc
-from castlist.contract.ids import task_id
 from castlist.contract.values import StoredObject
 from castlist.ports.documents import Document
 from castlist.store.query import eq
 from castlist.store.records import AppearanceRecord, RedirectRecord
 from castlist.store.store import Store
-from castlist.tasks import lifecycle
-from query_api.endpoints.tasks import Tasks
-from query_api.read_model import ReadModel
 from testkit.stored import Stored
 
 
@@ -46,24 +41,6 @@ async def test_a_profile_merged_away_while_a_page_is_read_is_not_shown_without_a
     await store.appearances.insert_many(appearances)
     answer = await client.get(f"/profiles/{goes}")
     assert (answer.status_code, answer.headers.get("location")) == (308, f"/profiles/{stays}")
-
-
-async def test_a_stream_without_news_is_kept_open_by_comments(store: Store) -> None:
-    """Nothing is repeated as an event while nothing changes; comments come in between."""
-    video = await Stored(store, "g").video(status=lifecycle.QUEUED)
-    model = ReadModel(store)
-    tasks = Tasks(model, look_every=0.001, comment_every=0.002)
-    task = await model.task(task_id(video, 1), now_utc())
-    assert task is not None
-    sent: list[bytes] = []
-    async for block in tasks._changes(task):
-        sent.append(block)
-        if len(sent) == 4:
-            await lifecycle.finish(store, video, 1, lifecycle.DONE, now_utc())
-    comments = [block.startswith(b":") for block in sent]
-    assert comments[:4] == [False, True, True, True]
-    assert comments[-1] is False
-    assert comments.count(False) == 2
 
 
 @pytest.mark.parametrize(

@@ -23,13 +23,17 @@ from query_api.http.cursors import Order
 from query_api.http.parameters import TaskQuery
 from query_api.http.rendering import Json, dumped, instant, json_response
 from query_api.read_model import ReadModel
+from query_api.task_changes import TaskChanges
+
+_AGAIN = 1.0
+"""Seconds between two attempts to read a task that changed, while the database is away."""
 
 
 class Tasks:
     """/tasks …"""
 
-    def __init__(self, model: ReadModel, look_every: float = 0.25, comment_every: float = 15.0) -> None:
-        self._model, self._look_every, self._comment_every = model, look_every, comment_every
+    def __init__(self, model: ReadModel, changes: TaskChanges, comment_every: float = 15.0) -> None:
+        self._model, self._changes, self._comment_every = model, changes, comment_every
 
     @operation(
         "GET",
@@ -73,25 +77,31 @@ class Tasks:
         """Follow a task by server-sent events: the same document at every change, until its final state."""
         first = await self._task(request.path_params["task_id"])
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(self._changes(first), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(self._states(first), media_type="text/event-stream", headers=headers)
 
-    async def _changes(self, task: Json) -> AsyncIterator[bytes]:
+    async def _states(self, task: Json) -> AsyncIterator[bytes]:
         said: Json | None = None
         said_at = time.monotonic()
-        while True:
-            now = {**task, "eta_seconds": None}
-            if now != said:
-                said, said_at = now, time.monotonic()
-                yield b"event: task\ndata: " + dumped(task) + b"\n\n"
-            if task["status"] in FINAL:
-                return
-            if time.monotonic() - said_at >= self._comment_every:
-                said_at = time.monotonic()
-                yield b": still here\n\n"
-            await asyncio.sleep(self._look_every)
-            # While the database is away the client stays connected; it hears of the next change.
-            with contextlib.suppress(UnavailableError):
-                task = await self._model.task(task["id"], now_utc()) or _deleted(task)
+        with self._changes.followed(task["id"]) as changed:
+            while True:
+                now = {**task, "eta_seconds": None}
+                if now != said:
+                    said, said_at = now, time.monotonic()
+                    yield b"event: task\ndata: " + dumped(task) + b"\n\n"
+                if task["status"] in FINAL:
+                    return
+                if time.monotonic() - said_at >= self._comment_every:
+                    said_at = time.monotonic()
+                    yield b": still here\n\n"
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), self._comment_every)
+                if changed.is_set():
+                    changed.clear()
+                    try:
+                        task = await self._model.task(task["id"], now_utc()) or _deleted(task)
+                    except UnavailableError:  # the client stays connected, and hears of it later
+                        changed.set()
+                        await asyncio.sleep(_AGAIN)
 
     async def _task(self, task_id: str) -> Json:
         task = await self._model.task(task_id, now_utc())

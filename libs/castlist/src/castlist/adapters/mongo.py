@@ -6,7 +6,7 @@ The only module that knows motor: the swap to PyMongo's own asyncio API is this 
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from bson.codec_options import CodecOptions
@@ -242,6 +242,25 @@ class MongoDocuments(Documents):
                     ):
                         raise
             return result
+
+    @contextlib.asynccontextmanager
+    async def changes(self, collection: str) -> AsyncIterator[AsyncIterator[str]]:
+        # Of a collection that is dropped the end is told, too, which is about no document.
+        stages = [{"$match": {"documentKey": {"$exists": True}}}, {"$project": {"documentKey": 1}}]
+        async with self._on(collection).watch(stages) as stream:
+            with self._translated():
+                first = await stream.try_next()  # asking for one is what opens it
+            yield self._ids(stream, first)
+
+    async def _ids(self, stream: Any, change: Document | None) -> AsyncIterator[str]:
+        while True:
+            if change is not None:
+                yield change["documentKey"]["_id"]
+            try:
+                with self._translated():
+                    change = await stream.next()
+            except StopAsyncIteration:
+                return
 
     async def ping(self) -> None:
         with self._translated():

@@ -1,6 +1,7 @@
 """The documents a service keeps: the part of MongoDB that it relies on."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -70,6 +71,13 @@ class Documents(Protocol):
         An exception from `body` undoes everything and is raised; so do TooLargeError, where a document or all of it is
         too large, and TooLongError. A body that catches AlreadyExistsError must not go on: the transaction is over by
         then. Not to be nested.
+        """
+        ...
+
+    def changes(self, collection: str) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """The `_id` of each document that is written or removed, once a majority has it, from when this was entered.
+
+        Entering and waiting raise UnavailableError where MongoDB is away; what changes meanwhile is not told later.
         """
         ...
 

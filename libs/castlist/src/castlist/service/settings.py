@@ -30,7 +30,9 @@ class Settings(BaseSettings):
         ),
     ] = ""
     kafka_bootstrap: Annotated[str, Field(description="Kafka, host:port[,host:port]")] = "127.0.0.1:9092"
-    mongo_url: Annotated[str, Field(description="MongoDB, a replica set (transactions)")] = "mongodb://127.0.0.1:27017"
+    mongo_url: Annotated[str, Field(description="MongoDB, a replica set (transactions, change streams)")] = (
+        "mongodb://127.0.0.1:27017"
+    )
     mongo_database: Annotated[str, Field(description="database that holds everything")] = "castlist"
     s3_endpoint: Annotated[str, Field(description="S3, by its endpoint")] = "http://127.0.0.1:9000"
     s3_bucket: Annotated[str, Field(description="bucket for videos and crops")] = "castlist"

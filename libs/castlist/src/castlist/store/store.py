@@ -1,7 +1,7 @@
 """Reading and writing records: `Store` has a table for each collection, on a connection or inside a transaction."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -116,6 +116,10 @@ class Table(Generic[R]):
     async def delete(self, where: Where) -> int:
         """Remove all that match; how many there were."""
         return await self._documents.delete(self._name, where.filter)
+
+    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """The ids of records that are written or removed while inside, as it happens."""
+        return self._documents.changes(self._name)
 
 
 class Store:

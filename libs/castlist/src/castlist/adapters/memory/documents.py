@@ -1,8 +1,9 @@
 """Documents in memory, with snapshot transactions that conflict as MongoDB's do."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from castlist.adapters.memory.filters import matches, ordered, value
@@ -46,6 +47,7 @@ class MemoryDocuments(Documents):
         self._tables: dict[str, _Table] = {}
         self._owners: dict[_Place, _Transaction] = {}
         self._transaction: _Transaction | None = None
+        self._listeners: defaultdict[str, list[asyncio.Queue[str]]] = defaultdict(list)
 
     async def get(self, collection: str, id: str) -> Document | None:
         await self._turn()
@@ -151,6 +153,16 @@ class MemoryDocuments(Documents):
             await asyncio.sleep(0)
         raise UnavailableError("the transaction kept conflicting")
 
+    @asynccontextmanager
+    async def changes(self, collection: str) -> AsyncIterator[AsyncIterator[str]]:
+        await self._turn()
+        queue: asyncio.Queue[str] = asyncio.Queue()
+        self._listeners[collection].append(queue)
+        try:
+            yield _all_of(queue)
+        finally:
+            self._listeners[collection].remove(queue)
+
     async def ping(self) -> None:
         await self._turn()
 
@@ -195,6 +207,7 @@ class MemoryDocuments(Documents):
         if self._transaction is not None:
             self._owners[collection, id] = self._transaction
             self._transaction.written.add((collection, id))
+        self._tell(collection, id)
         if document is None:
             del self._table(collection)[id]
             return {}
@@ -222,12 +235,24 @@ class MemoryDocuments(Documents):
         except AlreadyExistsError:
             self._tables.update(tables)
             raise _Conflict from None
+        for collection, id in transaction.written:
+            if id not in self._table(collection):
+                self._tell(collection, id)
+
+    def _tell(self, collection: str, id: str) -> None:
+        for listener in self._listeners[collection]:
+            listener.put_nowait(id)
 
     def _end(self, transaction: _Transaction) -> None:
         for place in transaction.written:
             if self._owners.get(place) is transaction:
                 del self._owners[place]
         transaction.over.set()
+
+
+async def _all_of(queue: asyncio.Queue[str]) -> AsyncIterator[str]:
+    while True:
+        yield await queue.get()
 
 
 def _projected(document: Document, fields: Sequence[str]) -> Document:
