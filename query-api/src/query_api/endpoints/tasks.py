@@ -94,7 +94,8 @@ class Tasks:
                     said_at = time.monotonic()
                     yield b": still here\n\n"
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), self._comment_every)
+                    async with asyncio.timeout(self._comment_every):
+                        await changed.wait()
                 if changed.is_set():
                     changed.clear()
                     try:
