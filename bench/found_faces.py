@@ -19,7 +19,7 @@ from labelled import Labels
 from numpy.typing import NDArray
 
 from castlist.contract.box import Box
-from castlist.contract.values import AnalysisSettings
+from castlist.contract.values import NEW_GALLERY, AnalysisSettings
 from castlist_vision.faces.auto_detector import make_detector
 from castlist_vision.faces.centerface import SIDES, CenterFace
 
@@ -121,8 +121,9 @@ def finders(network: CenterFace) -> dict[str, Finder]:
 
 
 def is_found(face: Face, find: Finder) -> bool:
-    """Whether a detection's middle lies where the face is; asked for are faces from nine tenths of the width on."""
-    smallest = min(400, max(20, int(0.9 * (face.width or AS_WIDE))))
+    """Whether a detection's middle lies where the face is. Asked for are faces as a new gallery asks for them, and
+    smaller ones where the face is smaller: from nine tenths of its width on."""
+    smallest = max(20, min(NEW_GALLERY.smallest_face, int(0.9 * (face.width or AS_WIDE))))
     return any(
         face.place.left <= box.left + box.width / 2 < face.place.right
         and face.place.top <= box.top + box.height / 2 < face.place.bottom

@@ -27,7 +27,7 @@ def between(person: int, view: int) -> Any:
 async def test_a_suggestion_comes_and_goes(
     stack: RunningStack, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each other's nearest by a margin; a third person as near, and the suggestion is withdrawn."""
+    """Two who are nearer than strangers come, by less than makes them one; a third as near, and it is withdrawn."""
     monkeypatch.setattr(synthetic, "face_of", between)
     gallery = new_gallery("suggest")
     async with connected(stack) as (store, publisher):

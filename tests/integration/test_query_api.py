@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 import jsonschema  # type: ignore[import-untyped]
@@ -458,15 +458,22 @@ async def test_a_gallery_is_settled_when_nothing_is_under_way_in_it(seen: Seen) 
 
 
 async def test_suggestions_are_given_nearest_first(seen: Seen) -> None:
-    """Pairs of this gallery's profiles, with their distance; none where no two were found alike."""
+    """Pairs of this gallery's profiles with distance and likeness, and what hardly holds one; none at first."""
     path = f"/galleries/{seen.stored.gallery}/suggestions"
-    assert await seen.get(path) == {"items": []}
-    for pair, distance in ((("p1", "p4"), 0.61), (("p2", "p3"), 0.55)):
-        id = ":".join(pair) + seen.stored.gallery
-        suggestion = SuggestionRecord(id=id, gallery=seen.stored.gallery, profiles=pair, distance=distance)
+    assert await seen.get(path) == {"items": [], "weak_links": []}
+    kinds: dict[tuple[str, ...], Literal["one", "two"]] = {("p1", "p4"): "one", ("p2", "p3"): "one", ("p5",): "two"}
+    for (profiles, kind), distance in zip(kinds.items(), (0.61, 0.55, 0.47), strict=True):
+        suggestion = SuggestionRecord(
+            id="-".join(profiles), gallery=seen.stored.gallery, kind=kind, profiles=profiles, distance=distance,
+            likeness=0.75, videos=("v1",) if kind == "two" else (),
+        )  # fmt: skip
         await seen.store.suggestions.insert(suggestion)
-    pairs = [{"profiles": ["p2", "p3"], "distance": 0.55}, {"profiles": ["p1", "p4"], "distance": 0.61}]
-    assert await seen.get(path) == {"items": pairs}
+    pairs = [
+        {"id": "p2-p3", "profiles": ["p2", "p3"], "distance": 0.55, "likeness": 0.75},
+        {"id": "p1-p4", "profiles": ["p1", "p4"], "distance": 0.61, "likeness": 0.75},
+    ]
+    weak = {"id": "p5", "profile": "p5", "videos": ["v1"], "distance": 0.47, "likeness": 0.75}
+    assert await seen.get(path) == {"items": pairs, "weak_links": [weak]}
 
 
 async def test_what_is_not_there_is_not_found(seen: Seen) -> None:

@@ -1,4 +1,4 @@
-"""Ids, inheritance, appearances, suggestions and the automatic distance, each by itself."""
+"""Ids, inheritance, appearances and the automatic distance, each by itself."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,6 @@ from castlist_identity.cluster_summary import summary
 from castlist_identity.domain import GalleryPerson, PairConstraints, SightedAt, VideoPerson
 from castlist_identity.neighbour_index import person_distances
 from castlist_identity.profile_ids import ProfileRank, keep_ids, lineage
-from castlist_identity.suggestions import CANDIDATES, suggestions
 from castlist_identity.video_update import inherited_constraints
 
 BOX = Box(0, 0, 80, 80)
@@ -138,31 +137,3 @@ def test_a_summary_is_as_far_as_its_persons_are_on_average() -> None:
     one, other = persons[:4], persons[4:]
     mean = float(np.mean([person_distances(member, other) for member in one]))
     assert person_distances(summary("one", one), [summary("other", other)])[0] == pytest.approx(mean, abs=1e-6)
-
-
-def test_mutual_nearest_profiles_with_a_margin_are_suggested() -> None:
-    """0.55 apart and nobody else near: for a person to decide. Somebody third at 0.57 makes it a guess."""
-    pair = {"P": [at("a", 0.0)], "Q": [at("b", 0.55)]}
-    (found,) = suggestions(pair)
-    assert (found.one, found.other) == ("P", "Q")
-    assert found.distance == pytest.approx(0.55)
-    assert suggestions(pair | {"R": [at("c", 0.0, 0.57)]}) == []
-    assert suggestions({"P": [at("a", 0.0)], "Q": [at("b", 0.7)]}) == []
-
-
-def test_who_is_known_to_be_two_is_not_suggested() -> None:
-    """Seen together, or taken apart by hand; different names may still be one person."""
-    twins = {"P": [at("a", 0.0, apart=("b",))], "Q": [at("b", 0.5)]}
-    assert suggestions(twins) == []
-    pair = {"P": [at("a", 0.0, name="Ann")], "Q": [at("b", 0.3, name="Anna")]}
-    assert len(suggestions(pair)) == 1
-    assert suggestions(pair, PairConstraints(cannot_link=frozenset({("b", "a")}))) == []
-
-
-def test_who_was_seen_with_a_crowd_is_still_compared_with_everybody() -> None:
-    """A soloist's nearest are the choir, who are all known to be others; the nearest of the rest is suggested."""
-    choir = tuple(f"c{i}" for i in range(CANDIDATES + 5))
-    profiles = {f"C{key}": [at(key, -0.3 - 0.001 * i)] for i, key in enumerate(choir)}
-    profiles |= {"S": [at("s", 0.0, apart=choir)], "Z": [at("z", 0.55)]}
-    (found,) = suggestions(profiles)
-    assert (found.one, found.other) == ("S", "Z")

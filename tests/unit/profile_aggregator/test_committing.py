@@ -369,7 +369,7 @@ async def test_nothing_is_left_to_do_where_the_last_person_went(world: World) ->
 
 
 async def test_a_suggestion_stands_for_as_long_as_it_is_true(world: World) -> None:
-    """Two who may be one, until somebody stands between them; nothing is suggested while something is pending."""
+    """Two who may be one, until somebody between them makes them one; none while something is pending."""
     await world.commit("a", at(0.0))
     await world.commit("b", at(0.55))
     await world.commit("c", at(0.0, 2.0))
@@ -383,7 +383,7 @@ async def test_a_suggestion_stands_for_as_long_as_it_is_true(world: World) -> No
     assert suggested.profiles == tuple(sorted([profiles["a:1:0"], profiles["b:1:0"]]))
     assert suggested.distance == pytest.approx(0.55)
     assert suggested.gallery == GALLERY
-    await world.commit("e", at(0.275, 0.5))
+    await world.commit("e", at(0.275))
     world.start()
     await world.galleries.current(GALLERY)
     await world.maintenance.round()

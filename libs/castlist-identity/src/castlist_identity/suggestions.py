@@ -1,77 +1,123 @@
-"""Pairs of profiles that may be one person, for a person to decide: what no distance can serve.
+"""What a person should decide about a gallery: profiles that are nearly one, and profiles that only just are.
 
-Photographs of one person years apart lie further from each other than strangers begin. What gives them away is that
-they are each other's nearest, with no other nearly as near.
+Both are measured as the second stage measures clusters: by D, normalised by what is usual around the two. How likely
+they are one person at a normalised D was counted among synthetic strangers (`bench/suggestions.py`).
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 
 from castlist_identity.cluster_summary import summary
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.neighbour_index import NeighbourIndex, person_distances
+from castlist_identity.nearest_clusters import FULL, KEPT, NearestChange, NearestClusters
+from castlist_identity.neighbour_index import person_distances
+from castlist_identity.second_stage import normalised
 
-REACH = 0.62
-"""D beyond which even mutual nearest neighbours are strangers."""
-MARGIN = 0.05
-"""How much further the next nearest profile must be, seen from either side."""
-
-CANDIDATES = 32
-"""How many of a profile's nearest are looked at; all, where it was seen together with nearly as many."""
+LIKELY = 0.25
+"""Likeness from which two profiles are suggested."""
+UNSURE = 0.985
+"""Likeness up to which what holds a profile together is suggested to be looked at."""
+_NORMALISED = (0.48, 0.52, 0.56, 0.59, 0.61, 0.63, 0.65, 0.68)
+_LIKENESS = (0.999, 0.985, 0.96, 0.90, 0.60, 0.25, 0.10, 0.02)
+Clusters = Sequence[Sequence[GalleryPerson]]
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """Two profile ids, the smaller first, and D between them."""
+    """Two profile ids, the smaller first, D between them, and the share of such pairs that are one person."""
 
     one: str
     other: str
     distance: float
+    likeness: float
+
+
+@dataclass(frozen=True, slots=True)
+class WeakLink:
+    """A profile, the videos of those of its persons that fit the others least, sorted; D between the two, and the share
+    of such that are one person."""
+
+    profile: str
+    videos: tuple[str, ...]
+    distance: float
+    likeness: float
+
+
+def likeness(normalised_distance: float) -> float:
+    """The share of pairs at this normalised D that are one person."""
+    return float(np.interp(normalised_distance, _NORMALISED, _LIKENESS))
 
 
 def suggestions(
-    profiles: Mapping[str, Sequence[GalleryPerson]],
-    links: PairConstraints | None = None,
-    reach: float = REACH,
-    margin: float = MARGIN,
-) -> list[Suggestion]:
-    """Profiles that are each other's nearest within `reach`, by a margin on both sides; the nearest pair first.
+    profiles: Mapping[str, Clusters], links: PairConstraints | None = None
+) -> tuple[list[Suggestion], list[WeakLink]]:
+    """Of profiles, given as their clusters of the first stage: those that may be one, the nearest pair first, and those
+    that may be two, the furthest link first.
 
     Not those that were seen together, nor those that a person said are two. Two names may well be one person.
     """
-    parted = _parted(profiles, links or PairConstraints())
-    points = {profile: summary(profile, persons) for profile, persons in sorted(profiles.items()) if persons}
-    index = NeighbourIndex()
-    index.add(points.values())
-    # Itself, those it is parted from, and two more: all it takes. All within reach may be half of the gallery.
-    kept_apart = Counter(profile for profile, _ in parted)
-    crowded = {profile for profile, count in kept_apart.items() if count > CANDIDATES - 3}
-    near = dict(zip(points, index.nearest(list(points.values()), CANDIDATES), strict=True))
-    nearest: dict[str, tuple[str, float]] = {}
-    for profile, point in points.items():
-        candidates = points if profile in crowded else [other for _, other in near[profile][0]]
-        others = [other for other in candidates if other != profile and (profile, other) not in parted]
-        if others:
-            distances = np.sqrt(person_distances(point, [points[other] for other in others]))
-            order = np.argsort(distances, kind="stable")
-            best = float(distances[order[0]])
-            if best <= reach and (len(order) == 1 or distances[order[1]] - best >= margin):
-                nearest[profile] = (others[order[0]], best)
-    found = [
-        Suggestion(profile, other, distance)
-        for profile, (other, distance) in nearest.items()
-        if profile < other and nearest.get(other, ("", 0.0))[0] == profile
-    ]
-    return sorted(found, key=lambda suggestion: (suggestion.distance, suggestion.one))
+    held = {profile: [one for cluster in of for one in cluster] for profile, of in sorted(profiles.items()) if any(of)}
+    points = [summary(profile, persons) for profile, persons in held.items()]
+    nearest = NearestClusters().change(added=points)
+    return _near_misses(held, nearest, links or PairConstraints()), _weak_links(profiles, nearest)
 
 
-def _parted(profiles: Mapping[str, Iterable[GalleryPerson]], links: PairConstraints) -> set[tuple[str, str]]:
-    profile_of = {member.key: profile for profile, persons in profiles.items() for member in persons}
-    apart = {(member.key, key) for persons in profiles.values() for member in persons for key in member.apart}
-    pairs = (
-        (profile_of[a], profile_of[b]) for a, b in apart | links.cannot_link if a in profile_of and b in profile_of
-    )
-    return {ordered for a, b in pairs for ordered in ((a, b), (b, a))}
+def _near_misses(
+    held: Mapping[str, Sequence[GalleryPerson]], nearest: NearestChange, links: PairConstraints
+) -> list[Suggestion]:
+    parted = _parted(held, links)
+    found: dict[tuple[str, str], Suggestion] = {}
+    for profile in held:
+        for distance, other in _others(profile, nearest, parted[profile]):
+            one, two = sorted((profile, other))
+            there = likeness(normalised(distance, nearest.isolation(one), nearest.isolation(two)))
+            if there >= LIKELY:
+                found[one, two] = Suggestion(one, two, distance, there)
+    return sorted(found.values(), key=lambda pair: (pair.distance, pair.one, pair.other))
+
+
+def _others(profile: str, nearest: NearestChange, parted: set[str]) -> Iterable[tuple[float, str]]:
+    """Those that are near and may be the same; whose list is full of people that cannot be is compared with all."""
+    near = nearest.nearest(profile).others if nearest.count >= FULL else ()
+    if nearest.count < FULL or len(parted) > KEPT // 2:
+        keys = nearest.keys()
+        others = [key for key in keys if key != profile]
+        distances = person_distances(nearest.point(profile), [nearest.point(key) for key in others])
+        near = tuple((sqrt(squared), key) for squared, key in zip(distances, others, strict=True))
+    return ((distance, other) for distance, other in near if other not in parted)
+
+
+def _weak_links(profiles: Mapping[str, Clusters], nearest: NearestChange) -> list[WeakLink]:
+    found: list[WeakLink] = []
+    for profile, clusters in profiles.items():
+        if len(clusters) < 2:
+            continue
+        furthest = max(_links(clusters), key=lambda link: (link[0], link[1]))
+        isolation = nearest.isolation(profile)
+        there = likeness(normalised(furthest[0], isolation, isolation))
+        if there <= UNSURE:
+            found.append(WeakLink(profile, furthest[1], furthest[0], there))
+    return sorted(found, key=lambda link: (-link.distance, link.profile))
+
+
+def _links(clusters: Clusters) -> Iterable[tuple[float, tuple[str, ...]]]:
+    """D of each cluster to all the others together, and who is in it."""
+    for i, cluster in enumerate(clusters):
+        rest = [one for j, other in enumerate(clusters) if j != i for one in other]
+        (squared,) = person_distances(summary("", cluster), [summary("", rest)])
+        yield sqrt(squared), tuple(sorted({one.video for one in cluster}))
+
+
+def _parted(held: Mapping[str, Iterable[GalleryPerson]], links: PairConstraints) -> dict[str, set[str]]:
+    profile_of = {person.key: profile for profile, persons in held.items() for person in persons}
+    apart = {(person.key, key) for persons in held.values() for person in persons for key in person.apart}
+    parted: dict[str, set[str]] = defaultdict(set)
+    for one, other in apart | links.cannot_link:
+        if one in profile_of and other in profile_of:
+            parted[profile_of[one]].add(profile_of[other])
+            parted[profile_of[other]].add(profile_of[one])
+    return parted

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -13,7 +14,8 @@ from castlist.store.pending import ALL_RECLUSTERS
 from castlist.store.query import eq, set_to, with_id, with_ids
 from castlist.store.records import GalleryRecord, PendingRecord, SuggestionRecord
 from castlist.store.store import Store
-from castlist_identity.suggestions import Suggestion, suggestions
+from castlist_identity.domain import GalleryPerson
+from castlist_identity.suggestions import Suggestion, WeakLink, suggestions
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 
@@ -23,6 +25,7 @@ PAUSE = 0.25
 _ORPHANED = timedelta(seconds=10)
 """After so long a gallery that another process has at hand is taken over."""
 _AFTER_ERROR = 30.0
+_VIDEOS_NAMED = 100
 _REST = 20
 """Looking for suggestions takes at most one part in so many of the time."""
 
@@ -72,22 +75,43 @@ class GalleryMaintenance:
         async with self._galleries.lock(gallery):
             cached = await self._galleries.current(gallery)
             known, version = cached.gallery, cached.version
-            profiles = {profile: [known.members[key] for key in keys] for profile, keys in known.persons.items()}
-        found = await asyncio.to_thread(suggestions, profiles, known.links)
+            clusters = defaultdict[str, list[list[GalleryPerson]]](list)
+            for keys in known.clusters.values():
+                clusters[known.profile_of[keys[0]]].append([known.members[key] for key in keys])
+        pairs, links = await asyncio.to_thread(suggestions, clusters, known.links)
+        found = [*(_pair(gallery, one) for one in pairs), *(_link(gallery, one) for one in links)]
         await self._store.transaction(lambda transaction: _replace(transaction, gallery, version, found))
         self._resting[gallery] = time.monotonic() + _REST * (time.monotonic() - started)
 
 
-async def _replace(transaction: Store, gallery: str, version: int, found: list[Suggestion]) -> None:
+def _pair(gallery: str, found: Suggestion) -> SuggestionRecord:
+    return SuggestionRecord(
+        id=derived("suggestion", gallery, found.one, found.other),
+        gallery=gallery,
+        profiles=(found.one, found.other),
+        distance=found.distance,
+        likeness=found.likeness,
+    )
+
+
+def _link(gallery: str, found: WeakLink) -> SuggestionRecord:
+    return SuggestionRecord(
+        id=derived("suggestion", gallery, found.profile, *found.videos),
+        gallery=gallery,
+        kind="two",
+        profiles=(found.profile,),
+        videos=found.videos[:_VIDEOS_NAMED],
+        distance=found.distance,
+        likeness=found.likeness,
+    )
+
+
+async def _replace(transaction: Store, gallery: str, version: int, found: list[SuggestionRecord]) -> None:
     """These and no others, unless the gallery has moved on: then it is looked through again."""
     unmoved = with_id(gallery) & eq(GalleryRecord.version, version)
     if await transaction.galleries.update(unmoved, set_to(GalleryRecord.suggestions_due, False)) is None:
         return
-    wanted = {
-        id: SuggestionRecord(id=id, gallery=gallery, profiles=(one.one, one.other), distance=one.distance)
-        for one in found
-        for id in [derived("suggestion", gallery, one.one, one.other)]
-    }
+    wanted = {one.id: one for one in found}
     stored = {one.id: one for one in await transaction.suggestions.find(eq(SuggestionRecord.gallery, gallery))}
     if gone := sorted(stored.keys() - wanted.keys()):
         await transaction.suggestions.delete(with_ids(gone))

@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from dataclasses import asdict
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,7 +15,7 @@ from castlist.contract.values import GallerySettings
 from castlist.service.operations import operation
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery, parse_body
-from castlist.store.query import ANY, ascending, eq, of_kind
+from castlist.store.query import ANY, Sort, ascending, descending, eq, of_kind
 from castlist.store.records import GalleryRecord, PendingCommand, PendingRecord, SuggestionRecord
 from castlist.store.store import Store
 from query_api.command_outbox import COMMANDED, CommandOutbox
@@ -63,15 +64,21 @@ class Galleries:
         "GET",
         "/galleries/{gallery}/suggestions",
         tag="galleries",
-        summary="Profiles that may be one person",
-        replies=one("gallery", resources.Suggestions, "Its suggestions, the nearest pair first."),
+        summary="Profiles that may be one person, or two",
+        replies=one("gallery", resources.Suggestions, "Its suggestions: the nearest pair, the weakest link first."),
     )
     async def gallery_suggestions(self, request: Request, _: NoQuery) -> Response:
-        """List pairs of profiles that may be one person, for a person to decide."""
+        """List pairs of profiles that may be one person, and profiles that may be two, for a person to decide."""
         gallery = await self._gallery(request)
-        where, order = eq(SuggestionRecord.gallery, gallery.id), [ascending(SuggestionRecord.distance)]
-        found = await self._model.store.suggestions.find(where, sort=order, limit=resources.MOST_SUGGESTIONS)
-        return json_response({"items": [{"profiles": one.profiles, "distance": one.distance} for one in found]})
+        pairs = await self._suggestions(gallery.id, "one", ascending(SuggestionRecord.distance))
+        links = await self._suggestions(gallery.id, "two", descending(SuggestionRecord.distance))
+        items = [{**_measured(one), "profiles": one.profiles} for one in pairs]
+        weak_links = [{**_measured(one), "profile": one.profiles[0], "videos": one.videos} for one in links]
+        return json_response({"items": items, "weak_links": weak_links})
+
+    async def _suggestions(self, gallery: str, kind: str, order: Sort) -> list[SuggestionRecord]:
+        where = eq(SuggestionRecord.gallery, gallery) & eq(SuggestionRecord.kind, kind)
+        return await self._model.store.suggestions.find(where, sort=[order], limit=resources.MOST_SUGGESTIONS)
 
     @operation(
         "GET",
@@ -136,6 +143,10 @@ async def ensure_known(store: Store, gallery: str | None) -> None:
     """Where a list is empty: Problem 404 if the gallery that was asked for, if one was, does not exist."""
     if gallery is not None:
         await known_gallery(store, gallery)
+
+
+def _measured(one: SuggestionRecord) -> dict[str, Any]:
+    return {"id": one.id, "distance": one.distance, "likeness": one.likeness}
 
 
 def _settings(gallery: GalleryRecord) -> GallerySettings:

@@ -49,6 +49,7 @@ Hash = Annotated[str, StringConstraints(max_length=64)]
 Word = Annotated[str, StringConstraints(max_length=64)]
 Text = Annotated[str, StringConstraints(max_length=4_096)]
 Distance = Annotated[float, Field(ge=0, le=1_000)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Wait = Annotated[float, Field(ge=0, le=WHOLE)]
 HttpStatus = Annotated[int, Field(ge=100, le=599)]
 
@@ -341,22 +342,48 @@ GallerySettingsChange = create_model(
 
 
 class Suggestion(Resource):
-    """Two profiles that may be one person, for a person to decide."""
+    """Two profiles that may be one person, for a person to decide.
 
+    `likeness`: the share of such pairs that are one, counted among synthetic people.
+    """
+
+    id: Id
     profiles: tuple[Id, Id]
     distance: Distance
+    likeness: Share
+
+
+class WeakLink(Resource):
+    """A profile that may be two people, and the videos of those of its appearances that fit the others least."""
+
+    id: Id
+    profile: Id
+    videos: Annotated[list[Id], Field(max_length=100)]
+    distance: Distance
+    likeness: Share
 
 
 class Suggestions(Resource):
-    """Pairs of profiles that may be one person, the nearest first."""
+    """Pairs of profiles that may be one person, the nearest first; and profiles that may be two, the furthest first."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "example": {"items": [{"profiles": [_PROFILE, "d4b8b0c2-52a6-5c57-8e43-9a1c2f7e4d44"], "distance": 0.53}]}
+            "example": {
+                "items": [
+                    {
+                        "id": "5f0c3f0e-0f0b-5b39-9a49-0a4b1c7f0d11",
+                        "profiles": [_PROFILE, "d4b8b0c2-52a6-5c57-8e43-9a1c2f7e4d44"],
+                        "distance": 0.53,
+                        "likeness": 0.72,
+                    }
+                ],
+                "weak_links": [],
+            }
         }
     )
 
     items: Annotated[list[Suggestion], Field(max_length=MOST_SUGGESTIONS)]
+    weak_links: Annotated[list[WeakLink], Field(max_length=MOST_SUGGESTIONS)]
 
 
 class ProblemField(BaseModel):

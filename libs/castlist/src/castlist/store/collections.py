@@ -284,14 +284,14 @@ REDIRECTS = Collection(
 SUGGESTIONS = Collection(
     name="suggestions",
     record=r.SuggestionRecord,
-    id="two profiles",
+    id="what it is about",
     owner=AGGREGATOR,
     writers=(),
     readers=(QUERY,),
     kept="until the gallery is looked through again",
     growth="profiles",
     indexes=(
-        _index(r.SuggestionRecord.gallery, r.SuggestionRecord.distance),
+        _index(r.SuggestionRecord.gallery, r.SuggestionRecord.kind, r.SuggestionRecord.distance),
         _index(r.SuggestionRecord.profiles),
     ),
 )

@@ -115,6 +115,12 @@ async def _events_of_a_gallery_in_order(documents: Documents, now: datetime) -> 
         await documents.delete("outbox", {"_id": {"$in": [one["_id"] for one in entries]}})
 
 
+async def _suggestions_with_a_likeness(documents: Documents, now: datetime) -> None:
+    """Galleries that have suggestions are looked through again: how likely they are was not said."""
+    galleries = {one["gallery"] for one in await documents.find("suggestions", {"likeness": {"$exists": False}})}
+    await documents.update_many("galleries", {"_id": {"$in": sorted(galleries)}}, {"$set": {"suggestions_due": True}})
+
+
 _BATCH = 1_000
 Step = Callable[[Documents, datetime], Awaitable[None]]
 STEPS: tuple[tuple[int, Step], ...] = (
@@ -125,6 +131,7 @@ STEPS: tuple[tuple[int, Step], ...] = (
     (5, _a_document_a_person),
     (6, _what_is_to_be_removed),
     (7, _events_of_a_gallery_in_order),
+    (8, _suggestions_with_a_likeness),
 )
 
 

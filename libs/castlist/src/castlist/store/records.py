@@ -375,11 +375,15 @@ class RedirectRecord(Record, frozen=True, kw_only=True):
 
 
 class SuggestionRecord(Record, frozen=True, kw_only=True):
-    """Two profiles that may be one person, the smaller id first."""
+    """Two profiles that may be one person, the smaller id first; or one that may be two, and the videos of those of its
+    appearances that fit the others least."""
 
     gallery: str
-    profiles: tuple[str, str]
+    kind: Literal["one", "two"] = "one"
+    profiles: tuple[str, ...]
+    videos: tuple[str, ...] = ()
     distance: float
+    likeness: float = 0.5
 
 
 # --- what waits for a gallery, and what was done ----------------------------------------------------------------------
