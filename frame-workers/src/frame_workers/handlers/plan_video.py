@@ -3,6 +3,7 @@
 The plan that was stored first stands: a repetition hands out the same chunks.
 """
 
+import asyncio
 import logging
 import time
 from dataclasses import replace
@@ -83,9 +84,10 @@ class PlanVideo:
     async def _plan(self, uploaded: VideoUploaded) -> PlanRecord:
         """The plan that stands. Raises VideoRejectedError, or RunCancelledError if the run is not wanted."""
         store, began = self._context.store, time.monotonic()
-        await self._context.ensure_wanted(uploaded.video_id, uploaded.epoch)
         run = run_key(uploaded.video_id, uploaded.epoch)
-        if (plan := await store.plans.get(run)) is not None:
+        wanted = self._context.ensure_wanted(uploaded.video_id, uploaded.epoch)
+        _, plan = await asyncio.gather(wanted, store.plans.get(run))
+        if plan is not None:
             return plan
         stored = await self._object(uploaded)
         found = await self._probe(uploaded, stored)

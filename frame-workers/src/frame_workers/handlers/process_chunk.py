@@ -60,11 +60,11 @@ class ProcessChunk:
         assert isinstance(chunk, ChunkPlanned)
         run = run_key(chunk.video_id, chunk.epoch)
         with about(task=task_id(chunk.video_id, chunk.epoch), chunk=chunk.chunk):
-            plan = await self._plan(run)
-            if plan is not None and chunk.object != plan.object:
-                raise PermanentError("the chunk is of another object than the video's")
             try:
-                if not await self._is_stored(chunk):
+                plan, stored = await asyncio.gather(self._plan(run), self._is_stored(chunk))
+                if plan is not None and chunk.object != plan.object:
+                    raise PermanentError("the chunk is of another object than the video's")
+                if not stored:
                     outcome = await self._context.running.stoppable(run, self._analyse(chunk, plan))
                     if isinstance(outcome, ChunkFailure):
                         await self._report_failure(chunk, outcome)
