@@ -16,7 +16,7 @@ from castlist_identity.partition import partition
 from castlist_identity.video_people import PeopleSettings, people_of_video
 from castlist_vision.chunk_pipeline import ChunkResult, analyse_chunk
 from castlist_vision.faces.alignment import align
-from castlist_vision.faces.centerface import CenterFace
+from castlist_vision.faces.centerface import CenterFace, make_centerface
 from castlist_vision.faces.detector import FaceDetector
 from castlist_vision.faces.encoder import Encoder, check_chip, make_encoder
 from castlist_vision.faces.face_crop import FaceCrop
@@ -34,7 +34,7 @@ class Models:
 
 def load_models(cache_folder: Path) -> Models:
     """All of them, each used once: what they do at first is paid once a process, too."""
-    models = Models(make_encoder("onnx", cache_folder), CenterFace(cache_folder))
+    models = Models(make_encoder("onnx", cache_folder), make_centerface(cache_folder))
     models.encoder.encode([check_chip()])
     FaceDetector(AnalysisSettings()).within(np.zeros((200, 200), np.uint8), [Box(0, 0, 200, 200)])
     align(np.zeros((200, 200, 3), np.uint8), Box(50, 50, 100, 100))

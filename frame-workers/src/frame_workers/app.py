@@ -193,9 +193,8 @@ def _chunk_child(settings: Settings) -> list[str]:
 
 
 def _child(role: str, **options: Any) -> list[str]:
-    quiet = "ignore:pkg_resources is deprecated"  # by face_recognition_models, which is not maintained
     module = "frame_workers.slots.child_main"
-    return [sys.executable, "-W", quiet, "-m", module, role, str(os.getpid()), json.dumps(options)]
+    return [sys.executable, "-m", module, role, str(os.getpid()), json.dumps(options)]
 
 
 def show_encoders(slots: Pool) -> None:

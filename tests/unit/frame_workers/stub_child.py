@@ -11,6 +11,9 @@ import psutil
 from frame_workers.slots.child_main import die_with, serve
 from frame_workers.slots.protocol import JobMessage, JobRejectedError, Progress
 
+held: list[bytes] = []
+"""what outlives a job"""
+
 
 def resident() -> int:
     """Bytes."""
@@ -49,6 +52,12 @@ def job(order: JobMessage, progress: Progress) -> JobMessage:
                     kept.append(b"x" * 100_000)  # what is found in one stays for longer, and lies behind it
                 pictures.clear()
             return {"kept": sum(map(len, kept)), "grown": resident() - before}
+        case "tear":
+            before, blocks = resident(), [b"x" * 100_000 for _ in range(600)]
+            held.append(blocks.pop())  # behind all the others
+            return {"before": before}
+        case "rest":
+            return {"resident": resident()}
         case "garble":
             for fd in range(3, 10):
                 if os.path.exists(f"/proc/self/fd/{fd}"):

@@ -249,6 +249,13 @@ async def test_the_memory_of_pictures_is_given_back(pool: Pool) -> None:
     assert memory["grown"] < memory["kept"] + 10_000_000
 
 
+async def test_what_a_job_took_is_given_back_after_it() -> None:
+    """Also what lies in a heap before the little that outlives the job."""
+    async with Pool(1, stub_command()) as pool:
+        torn = await run(pool, do="tear")
+        assert (await run(pool, do="rest"))["resident"] < torn["before"] + 10_000_000
+
+
 async def test_a_gallery_that_has_no_slot_is_lent_one_while_jobs_last() -> None:
     """Its child is there before it is needed: it would start slowly beside jobs that last."""
     async with Pool(1, stub_command()) as pool, pool.slot(Turn("busy", "v")) as child:

@@ -8,9 +8,11 @@ from typing import Any
 
 import av
 import numpy as np
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
+from testkit.fake_cuda import CUDA
 from testkit.numbered_pictures import number_of as number_of_picture
 from testkit.numbered_pictures import numbered_picture
 
@@ -89,3 +91,10 @@ def number_of() -> Callable[[NDArray[np.uint8]], int]:
 def picture_of() -> Callable[[int, int, int], NDArray[np.uint8]]:
     """`picture_of(number, width, height)`: RGB."""
     return numbered_picture
+
+
+@pytest.fixture
+def with_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ONNX Runtime that was built for CUDA, on a machine without."""
+    present = onnxruntime.get_available_providers()
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, *present])

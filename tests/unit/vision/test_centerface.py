@@ -15,9 +15,10 @@ from castlist.contract.box import Box
 from castlist.contract.values import AnalysisSettings
 from castlist_vision.faces import centerface, centerface_to_onnx
 from castlist_vision.faces.auto_detector import AutoDetector, make_detector
-from castlist_vision.faces.centerface import CenterFace, ModelUnavailableError, check_picture
+from castlist_vision.faces.centerface import CenterFace, ModelUnavailableError, check_picture, make_centerface
 from castlist_vision.faces.detector import Detection, FaceDetector
 from testkit import clips
+from testkit.fake_cuda import CUDA, FailingCuda, FakeCuda, WrongCuda
 
 Gray = NDArray[np.uint8]
 SMALLEST = 40
@@ -119,6 +120,32 @@ def test_a_damaged_conversion_is_not_used(tmp_path: Path) -> None:
         path.write_bytes(damaged)
         with pytest.raises(ModelUnavailableError):
             CenterFace(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("session", "used"),
+    [(FakeCuda, CUDA), (FailingCuda, "CPUExecutionProvider"), (WrongCuda, "CPUExecutionProvider")],
+)
+@pytest.mark.usefixtures("with_cuda")
+def test_cuda_is_used_where_it_computes_what_the_cpu_does(
+    session: type[FakeCuda],
+    used: str,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where it is there and fails, or computes otherwise, the log says so, and the CPU serves."""
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    network = make_centerface(cache)
+    assert network._session.get_providers() == [used]
+    assert [record.message for record in caplog.records] == ([] if used == CUDA else ["detector_unusable"])
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+@pytest.mark.usefixtures("with_cuda")
+def test_cuda_that_is_not_there_is_passed_over(cache: Path) -> None:
+    """This ONNX Runtime only says that it was built for it."""
+    assert make_centerface(cache)._session.get_providers() == ["CPUExecutionProvider"]
 
 
 def test_the_picture_it_is_checked_with_is_taken_for_a_face(network: CenterFace) -> None:

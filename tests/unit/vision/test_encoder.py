@@ -1,26 +1,22 @@
 """Two implementations of one encoder."""
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import face_recognition_models
 import numpy as np
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
-from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException as OnnxFailure
 
 from castlist.contract.box import Box
 from castlist_vision.faces import onnx_encoder
 from castlist_vision.faces.alignment import CHIP, align
+from castlist_vision.faces.dlib_models import ENCODER, FIVE_LANDMARKS, path_of
 from castlist_vision.faces.dlib_to_onnx import UnknownModelError, convert
 from castlist_vision.faces.encoder import AGREEMENT, DlibEncoder, check_chip, encode_faces, make_encoder
 from castlist_vision.faces.onnx_encoder import OnnxEncoder, converted
-
-CUDA = "CUDAExecutionProvider"
-CPU_SESSION = onnxruntime.InferenceSession
+from testkit.fake_cuda import CUDA, FailingCuda, FakeCuda, WrongCuda
 
 
 @pytest.fixture(scope="module")
@@ -85,40 +81,6 @@ def test_an_encoder_that_disagrees_is_not_used(
     assert logged(caplog).keys() >= {"encoder_differs", "encoder_slow"}
 
 
-class FakeCuda:
-    """A session of ONNX Runtime that says it uses CUDA; what it does when it runs, the test says."""
-
-    def __init__(self, path: str, options: Any, providers: Sequence[Any]) -> None:
-        self._providers = [provider for provider, _ in providers]
-        self._session = CPU_SESSION(path, options, ["CPUExecutionProvider"])
-
-    def get_providers(self) -> list[str]:
-        return self._providers
-
-    def run(self, *arguments: Any) -> Any:
-        return self._session.run(*arguments) if CUDA not in self._providers else self.run_on_cuda(*arguments)
-
-    def run_on_cuda(self, *arguments: Any) -> Any:
-        return self._session.run(*arguments)
-
-
-class WrongCuda(FakeCuda):
-    def run_on_cuda(self, *arguments: Any) -> Any:
-        return [result + 1e-3 for result in super().run_on_cuda(*arguments)]
-
-
-class FailingCuda(FakeCuda):
-    def run_on_cuda(self, *arguments: Any) -> Any:
-        raise OnnxFailure("CUDNN_STATUS_NOT_INITIALIZED")
-
-
-@pytest.fixture
-def with_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An ONNX Runtime that was built for CUDA, on a machine without."""
-    present = onnxruntime.get_available_providers()
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, *present])
-
-
 @pytest.mark.filterwarnings("ignore:Specified provider")
 @pytest.mark.usefixtures("with_cuda")
 def test_cuda_that_cannot_be_used_is_passed_over_for_the_cpu(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -163,11 +125,11 @@ def test_the_encoder_asked_for_is_used(name: str, cache: Path) -> None:
 
 def test_another_model_is_refused() -> None:
     """Layers missing, or weights of another network."""
-    model = Path(face_recognition_models.face_recognition_model_location()).read_bytes()
+    model = path_of(ENCODER).read_bytes()
     with pytest.raises(UnknownModelError):
         convert(model[: len(model) // 2])
     with pytest.raises(UnknownModelError):
-        convert(Path(face_recognition_models.pose_predictor_five_point_model_location()).read_bytes())
+        convert(path_of(FIVE_LANDMARKS).read_bytes())
 
 
 def test_an_encoding_is_the_mean_of_a_face_and_its_mirror_image(cache: Path) -> None:

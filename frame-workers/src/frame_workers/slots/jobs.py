@@ -1,7 +1,7 @@
 """What children do: the pure stages, from a message to a message. Runs in a child only."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,11 @@ from castlist.contract.bounds import FASTEST
 from castlist.contract.values import Crop, Track, in_short
 from castlist.service.json_logging import configure
 from castlist_vision import chunk_pipeline
-from castlist_vision.faces.centerface import CenterFace, ModelUnavailableError
+from castlist_vision.faces.centerface import CenterFace, ModelUnavailableError, make_centerface
 from castlist_vision.faces.encoder import make_encoder
 from castlist_vision.faces.found_track import FoundTrack
 from castlist_vision.reading.chunk_plan import Chunk, plan_chunks
+from castlist_vision.reading.graphics_card import GraphicsCard
 from castlist_vision.reading.media_errors import MediaError
 from castlist_vision.reading.probe import Limits, probe
 from frame_workers.slots.protocol import (
@@ -43,7 +44,7 @@ def _rejections() -> Iterator[None]:
 def planner(options: dict[str, Any]) -> tuple[JobMessage, Job]:
     """Probes and plans: PlanJob → PlanResult."""
     limits = Limits(seconds=options["longest_seconds"])
-    _, without_auto = _centerface(options["cache"])
+    _, without_auto = _centerface(CenterFace, options["cache"])  # not on a device: it does not look at anything
 
     def job(message: JobMessage, _: Progress) -> JobMessage:
         with _rejections():
@@ -69,7 +70,8 @@ def chunker(options: dict[str, Any]) -> tuple[JobMessage, Job]:
     configure("frame-workers", options["log_level"])
     cv2.setNumThreads(1)
     encoder = make_encoder(options["encoder"], Path(options["cache"]))
-    centerface, without_auto = _centerface(options["cache"])
+    centerface, without_auto = _centerface(make_centerface, options["cache"])
+    card = GraphicsCard()
 
     def job(message: JobMessage, progress: Progress) -> JobMessage:
         asked = ChunkJob.model_validate(message)
@@ -77,7 +79,9 @@ def chunker(options: dict[str, Any]) -> tuple[JobMessage, Job]:
         if asked.settings.detector == "auto" and without_auto is not None:
             raise JobRejectedError(DETECTOR_UNAVAILABLE, without_auto)
         with _rejections():
-            found = chunk_pipeline.analyse_chunk(Path(asked.path), chunk, asked.settings, encoder, progress, centerface)
+            found = chunk_pipeline.analyse_chunk(
+                Path(asked.path), chunk, asked.settings, encoder, progress, centerface, card
+            )
         return ChunkResult(
             tracks=tuple(map(_track, found.tracks)),
             jpegs={track.index: base64.b64encode(track.crop.jpeg).decode("ascii") for track in found.tracks},
@@ -90,10 +94,10 @@ def chunker(options: dict[str, Any]) -> tuple[JobMessage, Job]:
     return {"encoder": encoder.name}, job
 
 
-def _centerface(cache: str) -> tuple[CenterFace | None, str | None]:
+def _centerface(make: Callable[[Path], CenterFace], cache: str) -> tuple[CenterFace | None, str | None]:
     """The network, or why it cannot be had."""
     try:
-        return CenterFace(Path(cache)), None
+        return make(Path(cache)), None
     except ModelUnavailableError as error:
         return None, in_short(str(error))
 

@@ -17,6 +17,7 @@ from castlist_vision.faces.found_track import FoundTrack
 from castlist_vision.frames.scene_cuts import CutFinder
 from castlist_vision.reading.chunk_plan import Chunk
 from castlist_vision.reading.decode import ChunkDecoder
+from castlist_vision.reading.graphics_card import CardFailedError, GraphicsCard
 
 # At least two pictures are decoded for each one that is looked at: cuts are found between neighbours.
 _PICTURES_PER_SAMPLE = 2.0
@@ -46,13 +47,36 @@ def analyse_chunk(
     encoder: Encoder,
     progress: Callable[[float], None] = lambda fraction: None,
     centerface: CenterFace | None = None,
+    card: GraphicsCard | None = None,
 ) -> ChunkResult:
     """Everything that is done to a chunk. `progress` hears 0 to 1, never falling, a few times a second of video.
 
     The same file, chunk, settings and encoder give the same result. Raises a MediaError where the file cannot be read,
-    ModelUnavailableError where the settings ask for `auto` and there is no `centerface`.
+    ModelUnavailableError where the settings ask for `auto` and there is no `centerface`. Where the `card` fails it is
+    done again in software.
     """
-    decoder = ChunkDecoder(path, chunk, 1 / (_PICTURES_PER_SAMPLE * settings.samples_per_second))
+    told = 0.0
+
+    def heard(fraction: float) -> None:
+        nonlocal told
+        told = max(told, fraction)
+        progress(told)
+
+    finest = 1 / (_PICTURES_PER_SAMPLE * settings.samples_per_second)
+    try:
+        return _analysed(ChunkDecoder(path, chunk, finest, card), chunk, settings, encoder, heard, centerface)
+    except CardFailedError:
+        return _analysed(ChunkDecoder(path, chunk, finest), chunk, settings, encoder, heard, centerface)
+
+
+def _analysed(
+    decoder: ChunkDecoder,
+    chunk: Chunk,
+    settings: AnalysisSettings,
+    encoder: Encoder,
+    progress: Callable[[float], None],
+    centerface: CenterFace | None,
+) -> ChunkResult:
     cuts = CutFinder()
     detector = make_detector(settings, centerface)
     tracker = FaceTracker(detector, encoder, settings.samples_per_second)

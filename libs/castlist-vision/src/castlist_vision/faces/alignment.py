@@ -4,11 +4,11 @@ from functools import cache
 from typing import Any
 
 import dlib
-import face_recognition_models
 import numpy as np
 from numpy.typing import NDArray
 
 from castlist.contract.box import Box
+from castlist_vision.faces.dlib_models import FIVE_LANDMARKS, path_of
 from castlist_vision.frames.geometry import Colour, Gray
 
 CHIP = 150
@@ -17,7 +17,7 @@ CHIP = 150
 
 @cache
 def _landmarks() -> Any:
-    return dlib.shape_predictor(face_recognition_models.pose_predictor_five_point_model_location())
+    return dlib.shape_predictor(str(path_of(FIVE_LANDMARKS)))
 
 
 def align(picture: Colour, face: Box) -> Colour:

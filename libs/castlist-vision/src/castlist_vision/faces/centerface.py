@@ -6,16 +6,16 @@ encoder's are, and looked at with one picture at every start.
 
 import hashlib
 import importlib.util
+import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from castlist_vision.faces.converted_model import converted
+from castlist_vision.faces.onnx_session import CPU, open_session, providers
 from castlist_vision.frames.geometry import Gray
 
 SHA256 = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
@@ -25,6 +25,7 @@ LOWEST_SCORE = 0.35
 SIDES = 32
 """What both sides of a picture have to be multiples of."""
 _CELL = 4
+_log = logging.getLogger(__name__)
 _AROUND = np.ones((3, 3), np.uint8)
 _AGREEMENT = 1e-3
 # What the network says of `check_picture`: the largest and the mean value of each of its outputs.
@@ -56,17 +57,12 @@ class FoundFace:
 
 
 class CenterFace:
-    """With one thread on the CPU. Raises ModelUnavailableError where it cannot be had."""
+    """With one thread on the CPU, or what else is said. Raises ModelUnavailableError where it cannot be had."""
 
-    def __init__(self, cache_folder: Path) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # Pictures come in all sizes: what would be kept for each of them is never given back.
-        options.enable_cpu_mem_arena = options.enable_mem_pattern = False
+    def __init__(self, cache_folder: Path, provider: str = CPU) -> None:
         try:
-            model = str(converted(cache_folder, "face-detector", _published(), "centerface_to_onnx"))
-            self._session: Any = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
+            model = converted(cache_folder, "face-detector", _published(), "centerface_to_onnx")
+            self._session = open_session(model, provider)
             said = self._run(check_picture()[None])
         except ModelUnavailableError:
             raise
@@ -102,6 +98,18 @@ class CenterFace:
     def _run(self, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         names = ["heatmap", "size", "offset", "landmarks"]
         return dict(zip(names, self._session.run(names, {"luma": pictures[:, None]}), strict=True))
+
+
+def make_centerface(cache_folder: Path) -> CenterFace:
+    """The network on the best that this machine has, and that computes what the CPU does; ModelUnavailableError where
+    even the CPU does not. The log says what was passed over, and why."""
+    for provider in providers():
+        if provider != CPU:
+            try:
+                return CenterFace(cache_folder, provider)
+            except ModelUnavailableError as error:
+                _log.warning("detector_unusable", extra={"provider": provider, "reason": str(error)})
+    return CenterFace(cache_folder)
 
 
 def _published() -> bytes:

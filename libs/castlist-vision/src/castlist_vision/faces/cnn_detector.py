@@ -6,9 +6,9 @@ from typing import Any
 
 import cv2
 import dlib
-import face_recognition_models
 import numpy as np
 
+from castlist_vision.faces.dlib_models import CNN_DETECTOR, path_of
 from castlist_vision.frames.geometry import Gray
 
 LARGEST = 1_000_000
@@ -55,4 +55,4 @@ def _moved(box: Any, factor: int, left: int, top: int) -> Any:
 # It takes a good part of a second to load, and keeps nothing between two pictures.
 @cache
 def _model() -> Any:
-    return dlib.cnn_face_detection_model_v1(face_recognition_models.cnn_face_detector_model_location())
+    return dlib.cnn_face_detection_model_v1(str(path_of(CNN_DETECTOR)))

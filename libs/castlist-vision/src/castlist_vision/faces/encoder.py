@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import dlib
-import face_recognition_models
 import numpy as np
 from numpy.typing import NDArray
 
 from castlist.contract.vectors import Vector
 from castlist_vision.faces.alignment import CHIP
+from castlist_vision.faces.dlib_models import ENCODER, path_of
 from castlist_vision.frames.geometry import Colour
 
 EncoderName = Literal["onnx", "dlib"]
@@ -38,7 +38,7 @@ class DlibEncoder:
     name = "dlib"
 
     def __init__(self) -> None:
-        self._model: Any = dlib.face_recognition_model_v1(face_recognition_models.face_recognition_model_location())
+        self._model: Any = dlib.face_recognition_model_v1(str(path_of(ENCODER)))
 
     def encode(self, chips: Sequence[Colour]) -> NDArray[np.float32]:
         if not chips:
@@ -53,11 +53,11 @@ def make_encoder(name: EncoderName, cache_folder: Path) -> Encoder:
     """
     if name == "dlib":
         return DlibEncoder()
-    from castlist_vision.faces import onnx_encoder  # not needed, and not loaded, where dlib was asked for
+    from castlist_vision.faces import onnx_encoder, onnx_session  # not loaded where dlib was asked for
 
     reference, chip = DlibEncoder(), check_chip()
     expected = reference.encode([chip])
-    for provider in onnx_encoder.providers():
+    for provider in onnx_session.providers():
         try:
             encoder = onnx_encoder.OnnxEncoder(cache_folder, provider)
             distance = float(np.linalg.norm(encoder.encode([chip]) - expected))

@@ -102,7 +102,7 @@ class Frame:
         return luma if luma is not None else self._coded.reformat(format="gray").to_ndarray()
 
 
-_REGIONAL = {"yuv420p", "yuvj420p"}
+_REGIONAL = {"yuv420p", "yuvj420p", "nv12"}
 
 
 def _has_luma_plane(form: Any) -> bool:
@@ -114,9 +114,12 @@ def _plane(coded: Any, index: int) -> NDArray[Any]:
     """A view of one plane, without the padding at the ends of its lines."""
     plane = coded.planes[index]
     kind: Any = np.uint8 if coded.format.components[0].bits == 8 else np.uint16
-    lines = np.frombuffer(plane, kind).reshape(plane.height, -1)
-    width = plane.width
-    return lines[:, :width]
+    return _lines(plane, kind)[:, : plane.width]
+
+
+def _lines(plane: Any, kind: Any = np.uint8) -> NDArray[Any]:
+    """A view of one plane with the padding of its lines."""
+    return np.frombuffer(plane, kind).reshape(plane.height, -1)
 
 
 def _eight_bits(luma: NDArray[Any], form: Any) -> Gray:
@@ -147,11 +150,15 @@ def _regional_colour(coded: Any, part: Box) -> Callable[[], Colour]:
     """Makes RGB of a part of a 4:2:0 frame, widened to whole chroma pixels; the frame itself is not kept."""
     left, top = part.left & ~1, part.top & ~1
     right, bottom = part.left + part.width + 1 & ~1, part.top + part.height + 1 & ~1
-    small = av.VideoFrame(right - left, bottom - top, coded.format.name)
+    planes, name = [_plane(coded, index) for index in range(len(coded.planes))], coded.format.name
+    if len(planes) == 2:  # a card's: taken apart, they are converted as those of software are
+        both = _lines(coded.planes[1])
+        planes, name = [planes[0], both[:, 0::2], both[:, 1::2]], "yuv420p"
+    small = av.VideoFrame(right - left, bottom - top, name)
     small.colorspace, small.color_range = coded.colorspace, coded.color_range
-    for index in range(3):
+    for index, plane in enumerate(planes):
         shift = 1 if index else 0
-        source = _plane(coded, index)[top >> shift : bottom >> shift, left >> shift : right >> shift]
+        source = plane[top >> shift : bottom >> shift, left >> shift : right >> shift]
         _plane(small, index)[: source.shape[0], : source.shape[1]] = source
     y, x = part.top - top, part.left - left
     return lambda: np.asarray(small.to_ndarray(format="rgb24"), np.uint8)[y : y + part.height, x : x + part.width]

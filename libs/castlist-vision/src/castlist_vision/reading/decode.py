@@ -12,6 +12,7 @@ from castlist_vision.frames.frame import Frame
 from castlist_vision.frames.geometry import Geometry
 from castlist_vision.reading.chunk_plan import Chunk
 from castlist_vision.reading.decoding_times import DecodingTimes
+from castlist_vision.reading.graphics_card import CardFailedError, GraphicsCard
 from castlist_vision.reading.media import Media, open_media
 from castlist_vision.reading.picture_count import PictureCount
 
@@ -29,10 +30,11 @@ class ChunkDecoder:
     frames that the caller can use: pictures are skipped only while the rest come at least that often (None: skip none).
     After the iteration `frames` says how many were decoded into this chunk, `damage` between which times some could not
     be, `lost` how many of its packets' pictures neither came out nor were skipped, where that is more than one in a
-    hundred. Raises a MediaError where the file cannot be opened.
+    hundred. Raises a MediaError where the file cannot be opened; with a `card`, CardFailedError where anything is wrong
+    with what it decoded: without it one knows what, and what can be had all the same.
     """
 
-    def __init__(self, path: Path, chunk: Chunk, finest: float | None = None) -> None:
+    def __init__(self, path: Path, chunk: Chunk, finest: float | None = None, card: GraphicsCard | None = None) -> None:
         self.frames = 0
         self.damage: list[Hole] = []
         self.lost = 0
@@ -40,6 +42,8 @@ class ChunkDecoder:
         self._path = path
         self._chunk = chunk
         self._finest = finest
+        self._card = card
+        self._on_card = False
         self._last: float | None = None
         """when the frame was shown that came last"""
         self._damaged: Hole | None = None
@@ -52,10 +56,14 @@ class ChunkDecoder:
             yield from self._stretch(stretch)
         if self._damaged is not None:
             self._end_damage(self._damaged.end)
+        if self._on_card and (self.damage or self.lost):
+            raise CardFailedError("not everything could be decoded")
 
     def _stretch(self, stretch: Stretch | None) -> Iterator[Frame]:
+        accelerator = self._card.decoder_for(self._path, stretch) if self._card else None
+        self._on_card |= accelerator is not None
         for lead in (_REORDERING, 10 * _REORDERING, None):
-            with open_media(self._path, stretch) as media:
+            with open_media(self._path, stretch, accelerator) as media:
                 self._duration = media.duration
                 start = self._chunk.start
                 if stretch is not None and (stretch.packets is not None or start is None or start <= stretch.start):
@@ -211,7 +219,7 @@ class ChunkDecoder:
     def _shown(self, media: Media, coded: Any, time: float) -> float:
         """For how many seconds the frame says that it is shown, up to the end of the chunk."""
         end = media.duration if self._chunk.end is None else self._chunk.end
-        return max(0.0, min(float((coded.duration or 0) * media.stream.time_base), end - time))
+        return max(0.0, min(media.length(coded.duration or 0), end - time))
 
 
 class _End:

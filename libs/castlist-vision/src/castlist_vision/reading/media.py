@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import av.container
 import av.error
 import av.format
 import av.logging
+from av.codec.hwaccel import HWAccel
 
 from castlist.contract.values import Stretch
 from castlist.media.containers import ENOUGH, container_of
@@ -33,6 +35,8 @@ class Media:
     container: Any
     stream: Any
     start_time: float
+    time_base: Fraction
+    """The stream's, which makes a new one each time it is asked: for every frame that is a fortieth of decoding it."""
     unstamped: bool
     """Packets have no presentation times (AVI, ASF): frames take the decoding times, in the order they come out."""
     bare: bool
@@ -57,12 +61,15 @@ class Media:
     @property
     def frame_ticks(self) -> float:
         """How long a frame of a bare stream is shown."""
-        return 1 / (self.frame_rate * float(self.stream.time_base))
+        return 1 / (self.frame_rate * float(self.time_base))
 
     def seconds(self, ticks: int) -> float:
         """A timestamp of the video stream as a player shows it. The same ticks give the same float everywhere."""
-        base = self.stream.time_base
-        return float(ticks * base.numerator / base.denominator) - self.start_time
+        return self.length(ticks) - self.start_time
+
+    def length(self, ticks: int) -> float:
+        """So many ticks in seconds."""
+        return float(ticks * self.time_base.numerator / self.time_base.denominator)
 
     def shown(self, packet: Any) -> float | None:
         """When the packet's frame is shown, as far as the packet knows."""
@@ -71,7 +78,7 @@ class Media:
 
     def ticks(self, seconds: float) -> int:
         """The inverse of `seconds`, rounded down."""
-        return int((seconds + self.start_time) / self.stream.time_base)
+        return int((seconds + self.start_time) / self.time_base)
 
     def packets(self, stream: Any = None) -> Iterator[Any]:
         """The packets from here on, of one stream or of all; each stream ends with an empty one.
@@ -83,13 +90,16 @@ class Media:
 
 
 @contextmanager
-def open_media(path: Path, stretch: Stretch | None = None) -> Iterator[Media]:
+def open_media(path: Path, stretch: Stretch | None = None, accelerator: HWAccel | None = None) -> Iterator[Media]:
     """Open `path`, or a stretch of it, on one thread; raises NotAVideoError or NoVideoStreamError.
+
+    `accelerator`: what its pictures are decoded with, where it can decode them.
 
     Without a stretch it is the track that a player starts with, on the container's own clock.
     """
     try:
-        with opened(path, *(() if stretch is None else (stretch.position, stretch.end))) as container:
+        position, end = (0, None) if stretch is None else (stretch.position, stretch.end)
+        with opened(path, position, end, accelerator) as container:
             stream = first_choice(container) if stretch is None else container.streams[stretch.track]
             start = container.start_time
             shift = (0.0 if start is None else start / av.time_base) if stretch is None else stretch.shift
@@ -99,7 +109,7 @@ def open_media(path: Path, stretch: Stretch | None = None) -> Iterator[Media]:
 
 
 @contextmanager
-def opened(path: Path, position: int = 0, end: int | None = None) -> Iterator[Any]:
+def opened(path: Path, position: int = 0, end: int | None = None, accelerator: HWAccel | None = None) -> Iterator[Any]:
     """The container in the bytes from `position` to `end` (None: all that follow)."""
     with path.open("rb") as file:
         head = file.read(ENOUGH)
@@ -111,7 +121,7 @@ def opened(path: Path, position: int = 0, end: int | None = None) -> Iterator[An
     part = position or end is not None
     url = f"subfile,,start,{position},end,{end or 0},,:{path}" if part else str(path)
     try:
-        container = av.open(url, format=listed.demuxer, options=options)
+        container = av.open(url, format=listed.demuxer, options=options, hwaccel=accelerator)
     except (av.error.FFmpegError, ValueError) as error:
         raise NotAVideoError(f"{listed.name}, but too damaged to be opened") from error
     with container:
@@ -129,7 +139,7 @@ def media_of(container: Any, stream: Any, shift: float) -> Media:
     # Their timestamps are those of decoding, whatever FFmpeg makes of them.
     unstamped = container.format.name in ("avi", "asf")
     bare = bool(container.format.flags & av.format.Flags.no_timestamps.value)
-    return Media(container, stream, shift, unstamped, bare)
+    return Media(container, stream, shift, stream.time_base, unstamped, bare)
 
 
 def video_streams(container: Any) -> list[Any]:

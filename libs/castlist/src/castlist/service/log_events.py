@@ -37,7 +37,9 @@ LOG_EVENTS = {
     "encoder_unusable": "The ONNX encoder cannot be used with `provider`; the next one is tried.",
     "encoder_differs": "The ONNX encoder with `provider` is too far from dlib's; the next one is tried.",
     "encoder_slow": "Faces are encoded with dlib's own encoder, which is slow.",
+    "detector_unusable": "CenterFace cannot be used with `provider`; the next one is tried.",
     "detector_unavailable": "The detector `auto` cannot be had here, for the `reason`: videos are planned with `hog`.",
+    "graphics_card_unusable": "The graphics card cannot decode, for the `reason`: pictures are decoded in software.",
     "chunks_left": "A chunk needs what this process lacks, for the `reason`: it takes no more, and is not ready.",
     # profile-aggregator
     "gallery_committed": "The people of some videos, or a command, are in the gallery now.",
