@@ -36,7 +36,7 @@ class Media:
     stream: Any
     start_time: float
     time_base: Fraction
-    """The stream's, which makes a new one each time it is asked: for every frame that is a fortieth of decoding it."""
+    """The stream's, which makes a new one each time it is asked: for every frame that is a hundredth of decoding it."""
     unstamped: bool
     """Packets have no presentation times (AVI, ASF): frames take the decoding times, in the order they come out."""
     bare: bool
