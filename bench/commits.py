@@ -18,153 +18,53 @@ import os
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
-import msgspec
 import numpy as np
 from encodings_of_people import Population
+from filled_gallery import GALLERY, Known, fill, person, profile_id, wait_for_commit
 from machine import Pressure, at_rest
 from own_stack import servers
 
 from castlist.adapters import mongo
 from castlist.adapters.kafka.publisher import KafkaPublisher
 from castlist.clock import now_utc
-from castlist.contract.box import Box
 from castlist.contract.commands import ChangeSettings
-from castlist.contract.events import VideoUploaded
-from castlist.contract.ids import appearance_key, run_key
-from castlist.contract.values import AnalysisSettings, Crop, FrameSize, Segment, StoredObject
+from castlist.contract.values import AnalysisSettings
 from castlist.store import collections
 from castlist.store.query import eq
 from castlist.store.records import (
-    AppearanceRecord,
-    GalleryRecord,
-    PendingVideo,
     PersonEncoding,
-    PersonRecord,
-    PlacesRecord,
-    ProfileRecord,
-    Record,
     TaskRecord,
 )
-from castlist.store.store import Store, Table
-from castlist.tasks.registration import register
+from castlist.store.store import Store
 from castlist_identity.auto_distance import auto_distance
-from castlist_identity.domain import SightedAt, VideoPerson
 from castlist_identity.gallery import Gallery
 from castlist_identity.partition import partition
-from castlist_identity.second_stage import STAGES
 from profile_aggregator.commits.commit_planner import CommitPlan
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.commits.maintenance import GalleryMaintenance
-from profile_aggregator.videos.conversions import gallery_person, person_record, places_record
-from profile_aggregator.videos.found_people import keep_people
+from profile_aggregator.videos.conversions import gallery_person
 
-GALLERY = "crowd"
-_ROWS = 2_000
 _MEANWHILE = 200
 """Videos that come during a re-clustering, at most."""
-_SEGMENT = Segment(0.0, 2.0)
-R = TypeVar("R", bound=Record)
 
 
-def person(population: Population, who: int, video: str, n: int) -> VideoPerson:
-    """Somebody found in a video."""
-    mean, variance = population.video_person(who)
-    box = Box(100, 100, 90, 90)
-    places = tuple(SightedAt(0.2 * i, box) for i in range(10))
-    crop = Crop(f"crops/{video}/1/0-{n}.jpg", 1.0, box, FrameSize(640, 480), 0.9)
-    return VideoPerson(n, mean, variance, 10, (_SEGMENT,), 2.0, 0.0, 2.0, crop, places, ())
-
-
-async def insert(table: Table[R], records: Sequence[R]) -> None:
-    """Some at a time: what is written in one call is journaled by a majority in time."""
-    for start in range(0, len(records), _ROWS):
-        await table.insert_many(records[start : start + _ROWS])
-
-
-async def fill(store: Store, population: Population, count: int) -> None:
-    """One profile for each person, as commits would have left it: everybody has been in one video."""
-    now = now_utc()
-    persons: list[PersonRecord] = []
-    places: list[PlacesRecord] = []
-    profiles: list[ProfileRecord] = []
-    appearances: list[AppearanceRecord] = []
+def crowd(population: Population, count: int) -> Iterator[Known]:
+    """One profile for each person: everybody has been in one video."""
     for who in range(count):
-        video, profile = f"old-{who}", str(uuid.uuid5(uuid.NAMESPACE_OID, str(who)))
-        found = person(population, who, video, 0)
-        one = msgspec.structs.replace(person_record(found, GALLERY, video, 1), profile_id=profile)
-        persons.append(one)
-        places.append(places_record(found, video, 1))
-        profiles.append(
-            ProfileRecord(
-                id=profile,
-                gallery=GALLERY,
-                name=None,
-                created_at=now,
-                updated_at=now,
-                founder=one.id,
-                version=who,
-                video_count=1,
-            )
-        )
-        appearances.append(
-            AppearanceRecord(
-                id=appearance_key(profile, video),
-                gallery=GALLERY,
-                profile_id=profile,
-                video_id=video,
-                epoch=1,
-                created_at=now,
-                persons=(one.id,),
-                segments=(_SEGMENT,),
-                seconds=one.seconds,
-                faces=one.faces,
-                first_seen=one.first_seen,
-                last_seen=one.last_seen,
-                crop=one.crop,
-            )
-        )
-    await insert(store.persons, persons)
-    await insert(store.places, places)
-    await insert(store.profiles, profiles)
-    await insert(store.appearances, appearances)
-    await store.galleries.insert(
-        GalleryRecord(id=GALLERY, version=count, created_at=now, distance=auto_distance(count), stages=STAGES)
-    )
+        yield Known(profile_id(who), f"old-{who}", person(population, who, f"old-{who}", 0))
 
 
 async def backlog(store: Store, population: Population, profiles: int, videos: int, first: int = 0) -> None:
     """Videos with somebody known and somebody new, found and not committed yet."""
     chance = np.random.default_rng(first)
-    pending: list[PendingVideo] = []
     for i in range(first, first + videos):
-        video, now = f"new-{i:05}", now_utc()
-        uploaded = VideoUploaded(
-            event_id=video,
-            occurred_at=now,
-            video_id=video,
-            gallery=GALLERY,
-            object=StoredObject("castlist", video),
-        )
-        await register(store, uploaded, now)
-        people = (int(chance.integers(profiles)), profiles + i)
-        pending.append(
-            PendingVideo(
-                id=run_key(video, 1),
-                gallery=GALLERY,
-                created_at=now,
-                video_id=video,
-                epoch=1,
-                people=len(people),
-            )
-        )
-        found = [person(population, who, video, n) for n, who in enumerate(people)]
-        await keep_people(store, found, GALLERY, video, 1)
-    await insert(store.pending, pending)
+        people, video = (int(chance.integers(profiles)), profiles + i), f"new-{i:05}"
+        await wait_for_commit(store, [person(population, who, video, n) for n, who in enumerate(people)], video)
 
 
 async def gallery_version(store: Store) -> int:
@@ -293,7 +193,7 @@ async def run(args: argparse.Namespace) -> None:
     try:
         await collections.create(documents)
         population = Population(args.profiles + args.videos + _MEANWHILE)
-        await fill(store, population, args.profiles)
+        await fill(store, crowd(population, args.profiles))
         await backlog(store, population, args.profiles, args.videos)
         start = time.perf_counter()
         await galleries.current(GALLERY)

@@ -12,6 +12,10 @@ against the truth, as means over several galleries where they are small, and the
 persons have more than `--neighbours` others within it on average is left out at that size; `best` then takes its recall
 to be 1 and its precision to be what it was at the size before, which is more than it can have. Times are milliseconds
 of this process's CPU. The last line is one JSON object.
+
+    python bench/gallery.py --presenter 20000 [--people strangers]
+
+What a commit costs where one person is in so many videos, among 10,000 others, on real servers (presenter.py).
 """
 
 import argparse
@@ -25,6 +29,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import presenter
 import psutil
 from encodings_of_people import COLLECTIONS, Collection, Population, appearances
 
@@ -342,7 +347,11 @@ def main() -> None:
     parser.add_argument("--neighbours", type=float, default=25)
     parser.add_argument("--alike", type=float, default=1.0)
     parser.add_argument("--people", choices=sorted(COLLECTIONS), default="colleagues")
+    parser.add_argument("--presenter", type=int, metavar="K")
     args = parser.parse_args()
+    if args.presenter is not None:
+        presenter.measure(args.presenter, args.people, args.seed)
+        return
     collection = COLLECTIONS[args.people]
     sizes = {int(s): measure(int(s), args.seed, args.neighbours, args.alike, collection) for s in args.sizes.split(",")}
     autos, steps = ({size: one["scores"].get(kind) for size, one in sizes.items()} for kind in ("auto", "step"))

@@ -1,0 +1,132 @@
+"""What a commit costs into a gallery where one person is in very many videos; `bench/gallery.py --presenter K`.
+
+Synthetic people (encodings_of_people.py), in a database of its own: one of them in K videos, 10,000 others in one each.
+Then 300 videos of the presenter and 300 of others are pending, in turn, and the aggregator's own committer commits them
+one by one, publishing on the real Kafka. What fills the gallery is a process of its own, so that the peak of memory is
+that of committing.
+"""
+
+import asyncio
+import json
+import logging
+import multiprocessing
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from encodings_of_people import COLLECTIONS, Population
+from filled_gallery import GALLERY, Known, fill, person, profile_id, wait_for_commit
+from machine import Pressure, at_rest
+from own_stack import servers
+
+from castlist.adapters import mongo
+from castlist.adapters.kafka.publisher import KafkaPublisher
+from castlist.clock import now_utc
+from castlist.store import collections
+from castlist.store.query import eq
+from castlist.store.records import PendingRecord, PersonProfile, PersonRecord, TaskRecord
+from castlist.store.store import Store
+from profile_aggregator.commits.committer import Committer
+from profile_aggregator.commits.gallery_cache import GalleryCache
+from profile_aggregator.commits.gallery_log import GalleryLog
+
+OTHERS, COMMITS = 10_000, 300
+PRESENTER = OTHERS
+SETTLING = 600.0
+"""Seconds after which it counts as not settled."""
+
+
+def measure(k: int, people: str, seed: int) -> None:
+    """Fill, commit, print; the last line is JSON."""
+    logging.getLogger("profile_aggregator").setLevel(logging.WARNING)
+    print(at_rest())
+    with servers("presenter"):
+        database = f"bench-presenter-{uuid.uuid4().hex[:8]}"
+        filling = multiprocessing.get_context("spawn").Process(target=_fill, args=(database, k, people, seed))
+        start = time.perf_counter()
+        filling.start()
+        filling.join()
+        if filling.exitcode:
+            raise SystemExit("the gallery could not be filled")
+        print(f"{k} videos of the presenter among {OTHERS} others, filled in {time.perf_counter() - start:.0f} s")
+        print(json.dumps(asyncio.run(_commit(database, k))))
+
+
+def _fill(database: str, k: int, people: str, seed: int) -> None:
+    asyncio.run(_fill_database(database, k, Population(OTHERS + 1, seed, of=COLLECTIONS[people])))
+
+
+async def _fill_database(database: str, k: int, population: Population) -> None:
+    documents = mongo.connect(os.environ["MONGO_URL"], database)
+    store, chance = Store(documents), np.random.default_rng(k)
+    try:
+        await collections.create(documents)
+        await fill(store, _known(population, k))
+        for i in range(COMMITS):
+            other = int(chance.integers(OTHERS))
+            for video, who in ((f"new-{i:03}-presenter", PRESENTER), (f"new-{i:03}-other", other)):
+                await wait_for_commit(store, [person(population, who, video, 0)], video)
+    finally:
+        documents.close()
+
+
+def _known(population: Population, k: int) -> Iterator[Known]:
+    for video, who in [*((f"other-{i:06}", i) for i in range(OTHERS)), *((f"old-{i:06}", PRESENTER) for i in range(k))]:
+        yield Known(profile_id(who), video, person(population, who, video, 0))
+
+
+async def _commit(database: str, k: int) -> dict[str, object]:
+    documents = mongo.connect(os.environ["MONGO_URL"], database)
+    publisher = KafkaPublisher(os.environ["KAFKA_BOOTSTRAP"])
+    store = Store(documents)
+    galleries = GalleryCache(store)
+    committer = Committer(store, GalleryLog(store, publisher, now_utc), galleries, now_utc, 1)
+    try:
+        start = time.perf_counter()
+        await galleries.current(GALLERY)
+        print(f"loaded in {time.perf_counter() - start:.1f} s, {peak_mb():.0f} MB then")
+        pressure, spent, worked = Pressure(), list[float](), list[float]()
+        for _ in range(2 * COMMITS):
+            start, cpu = time.perf_counter(), time.process_time()
+            await committer.commit(GALLERY)
+            spent.append(1000 * (time.perf_counter() - start))
+            worked.append(1000 * (time.process_time() - cpu))
+        waited = str(pressure)
+        assert await store.tasks.count(eq(TaskRecord.status, "done")) == 2 * COMMITS
+        start = time.perf_counter()
+        while await committer.recluster(GALLERY) and time.perf_counter() - start < SETTLING:
+            pass
+        settling = time.perf_counter() - start
+        settled = not await store.pending.count(eq(PendingRecord.gallery, GALLERY))
+        persons = await store.persons.find_parts(PersonProfile, eq(PersonRecord.gallery, GALLERY))
+        presenters = {
+            one.profile_id for one in persons if one.id.startswith(("old-", "new-")) and "-other" not in one.id
+        }
+    finally:
+        await publisher.close()
+        await documents.database.client.drop_database(database)
+        documents.close()
+    for i, who in enumerate(("presenter", "others")):
+        costs, cpus = spent[i::2], worked[i::2]
+        print(
+            f"  a commit of the {who}: {np.median(costs):.1f} ms, p99 {np.percentile(costs, 99):.1f}, "
+            f"at most {max(costs):.1f}; of this process's CPU {np.median(cpus):.1f}, p99 {np.percentile(cpus, 99):.1f}"
+        )
+    print(f"  settled after {settling:.1f} s; {waited}")
+    return {
+        "k": k,
+        "commit_ms_median": round(float(np.median(spent[::2])), 1),
+        "commit_ms_p99": round(float(np.percentile(spent[::2], 99)), 1),
+        "peak_mb": round(peak_mb()),
+        "settled": settled,
+        "profiles_of_presenter": len(presenters),
+    }
+
+
+def peak_mb() -> float:
+    """The most that this process has had in memory."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1000
