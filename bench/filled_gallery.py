@@ -38,11 +38,12 @@ V = TypeVar("V")
 
 
 class Known(NamedTuple):
-    """Somebody in a video of their own, in the gallery."""
+    """Somebody in a video of their own, in the gallery; in the sample of those around, or not."""
 
     profile: str
     video: str
     found: VideoPerson
+    follows: bool = False
 
 
 def profile_id(who: int) -> str:
@@ -78,7 +79,8 @@ async def fill(store: Store, known: Iterable[Known]) -> None:
     for some in some_at_a_time(known):
         persons = [person_record(one.found, GALLERY, one.video, 1) for one in some]
         await store.persons.insert_many(
-            msgspec.structs.replace(stored, profile_id=one.profile) for stored, one in zip(persons, some, strict=True)
+            msgspec.structs.replace(stored, profile_id=one.profile, follows=one.follows)
+            for stored, one in zip(persons, some, strict=True)
         )
         await store.places.insert_many(places_record(one.found, one.video, 1) for one in some)
         await store.appearances.insert_many(
@@ -103,7 +105,9 @@ async def fill(store: Store, known: Iterable[Known]) -> None:
     ]
     await insert(store.profiles, profiles)
     await store.galleries.insert(
-        GalleryRecord(id=GALLERY, version=count, created_at=now, distance=auto_distance(count), stages=STAGES)
+        GalleryRecord(
+            id=GALLERY, version=count, created_at=now, distance=auto_distance(count), stages=STAGES, sampled=True
+        )
     )
 
 

@@ -22,7 +22,6 @@ import argparse
 import gc
 import json
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +30,7 @@ import numpy as np
 import numpy.typing as npt
 import presenter
 import psutil
+from b_cubed import Clusters, b_cubed
 from encodings_of_people import COLLECTIONS, Collection, Population, appearances
 
 from castlist_identity.auto_distance import auto_distance
@@ -47,7 +47,6 @@ from castlist_identity.second_stage import join_clusters
 FIXED = (0.30, 0.32, 0.34, 0.36, 0.37, 0.38, 0.39, 0.40, 0.42, 0.44, 0.46, 0.48)
 MOST_GALLERIES, PERSONS_SCORED = 20, 10_000
 """How many galleries of one size are scored, and how many persons in all of them."""
-Clusters = list[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -144,17 +143,6 @@ class Graph:
         for component in components.values():
             found += first_stage(component, distance) if len(component) > 1 else [(component[0].key,)]
         return found, max(map(len, components.values()))
-
-
-def b_cubed(clusters: Clusters, truth: dict[str, int]) -> tuple[float, float]:
-    """Precision and recall."""
-    people = Counter(truth.values())
-    precision = recall = 0.0
-    for cluster in clusters:
-        for who, count in Counter(truth[key] for key in cluster).items():
-            precision += count * count / len(cluster)
-            recall += count * count / people[who]
-    return precision / len(truth), recall / len(truth)
 
 
 def resident() -> float:

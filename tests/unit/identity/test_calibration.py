@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 # Behind everything else: bench/ingest.py is not the service.
 sys.path.append(str(Path(__file__).resolve().parents[3] / "bench"))
 
+from b_cubed import b_cubed
 from encodings_of_people import Population, appearances, reference
-from gallery import b_cubed
 
 from castlist_identity import co_occurrence
 from castlist_identity.auto_distance import auto_distance, distance_for

@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -30,7 +31,9 @@ from castlist.store.records import (
 from castlist.store.store import Store
 from castlist.tasks import cancels, registration
 from castlist_identity import auto_distance, reclustering
+from castlist_identity.crowd_sample import SAMPLE
 from castlist_identity.domain import GalleryPerson, VideoPerson
+from castlist_identity.gallery import Gallery
 from castlist_identity.partition import partition
 from castlist_identity.reclustering import ClusteredComponent
 from castlist_identity.second_stage import STAGES
@@ -157,8 +160,9 @@ class World:
                 del appearances[event["profile_id"], event["video_id"]]
         return {(profile, key) for (profile, _), keys in appearances.items() for key in keys}
 
-    async def canonical(self, up_to: float, stages: int = STAGES) -> list[tuple[str, ...]]:
-        return partition([gallery_person(person) for person in await self.store.persons.find()], up_to, None, stages)
+    async def canonical(self, up_to: float, stages: int = STAGES, sample: int = SAMPLE) -> list[tuple[str, ...]]:
+        persons = [gallery_person(person) for person in await self.store.persons.find()]
+        return partition(persons, up_to, None, stages, sample)
 
 
 @pytest.fixture
@@ -343,6 +347,54 @@ async def test_somebody_who_is_seen_without_end_stays_one_and_the_gallery_settle
     (presenter,) = [cluster for cluster in await world.clusters() if len(cluster) > 1]
     assert len(presenter) == 12
     assert max(largest) == 6
+
+
+@pytest.fixture
+def few_of_a_crowd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Are clustered: four."""
+    monkeypatch.setattr("profile_aggregator.commits.gallery_cache.Gallery", partial(Gallery, sample=4))
+
+
+@pytest.mark.usefixtures("few_of_a_crowd")
+async def test_who_of_a_crowd_is_not_clustered_is_known_after_a_restart(world: World) -> None:
+    """By what is stored with the persons; and who comes then is added to them as before."""
+    means = crowd(2, 20)
+    for i, mean in enumerate(means[:30]):
+        await world.commit(f"v{i:02}", mean, at(9.0 + i))
+    assert sum(person.follows for person in await world.store.persons.find()) > 10
+    known = (await world.galleries.current(GALLERY)).gallery
+    world.start()
+    loaded = (await world.galleries.current(GALLERY)).gallery
+    assert (loaded.home, loaded.clusters) == (known.home, known.clusters)
+    for i, mean in enumerate(means[30:]):
+        await world.commit(f"w{i:02}", mean)
+    assert await world.pending() == 0
+    assert await world.clusters() == await world.canonical(STEP, sample=4)
+
+
+@pytest.mark.usefixtures("few_of_a_crowd")
+async def test_a_crowd_from_before_there_were_samples_is_looked_through_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the background, in portions, from the next commit on."""
+    monkeypatch.setattr(reclustering, "BATCH", 7)
+    for module in (reclustering, commit_planner):
+        monkeypatch.setattr(module, "BOUND", 6)
+    with monkeypatch.context() as before:
+        before.setattr("profile_aggregator.commits.gallery_cache.Gallery", Gallery)
+        for i, mean in enumerate(crowd(3, 12)):
+            await world.commit(f"v{i:02}", mean)
+        await world.settle()
+    await world.store.galleries.update(with_id(GALLERY), set_to(GalleryRecord.sampled, False))
+    assert not any(person.follows for person in await world.store.persons.find())
+    world.start()
+    await world.commit("w", at(9.0))
+    assert await world.pending() == 1
+    await world.settle()
+    assert any(person.follows for person in await world.store.persons.find())
+    assert await world.clusters() == await world.canonical(STEP, sample=4)
+    await world.commit("x", at(19.0))
+    assert await world.pending() == 0
 
 
 async def test_a_large_component_that_grew_meanwhile_is_worked_out_again(

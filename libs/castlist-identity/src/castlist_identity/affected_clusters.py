@@ -1,7 +1,7 @@
 """The part of a gallery that a change touches, clustered again: the first stage."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -41,23 +41,25 @@ class GalleryView(Protocol):
 
     def near(self, keys: Iterable[str]) -> dict[str, set[str]]: ...
 
-    def search(self, members: Iterable[GalleryPerson]) -> dict[str, set[str]]: ...
-
 
 class AffectedClusters:
-    """The gallery as it will be, and the part of it that the change touches."""
+    """The sample of a round as it will be, and the part of it that the change touches.
 
-    def __init__(self, gallery: GalleryView, change: GalleryChange) -> None:
-        unknown = (change.removed | change.named.keys() | change.reconsider) - gallery.members.keys()
-        if unknown:
-            raise KeyError(f"not in this gallery: {sorted(unknown)}")
-        self._gallery, self._change = gallery, change
+    `change` is about the sample alone. `near` says who of it is within reach of each inserted, `sampled` who is in it.
+    """
+
+    def __init__(
+        self,
+        gallery: GalleryView,
+        change: GalleryChange,
+        near: Mapping[str, Collection[str]],
+        sampled: Callable[[str], bool],
+    ) -> None:
+        self._gallery, self._change, self._sampled = gallery, change, sampled
         self.links = gallery.links if change.links is None else change.links
         self._new = {member.key: member for member in change.inserted}
-        if len(self._new) < len(change.inserted) or self._new.keys() & gallery.members.keys():
-            raise ValueError("a person is inserted twice")
         self._named = {key: renamed(gallery.members[key], name) for key, name in change.named.items()}
-        self._edges = self._edges_of_new()
+        self._edges = self._edges_of_new(near)
         self.near = {key: {other for other in self._edges[key] if self._present(other)} for key in self._new}
         for one, other in self.links.must_link:
             if self._present(one) and self._present(other):
@@ -169,13 +171,13 @@ class AffectedClusters:
         return component
 
     def _present(self, key: str) -> bool:
-        return key in self._new or (key in self._gallery.members and key not in self._change.removed)
+        return key in self._new or (self._sampled(key) and key not in self._change.removed)
 
-    def _edges_of_new(self) -> dict[str, set[str]]:
+    def _edges_of_new(self, found: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
         """Edges with at least one new end, from both ends."""
         edges: dict[str, set[str]] = defaultdict(set)
         new = self._change.inserted
-        for key, near in self._gallery.search(new).items():
+        for key, near in found.items():
             for other in near:
                 edges[key].add(other)
                 edges[other].add(key)

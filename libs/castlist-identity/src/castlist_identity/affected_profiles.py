@@ -4,11 +4,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from castlist_identity.affected_clusters import with_rest
-from castlist_identity.cluster_summary import summary
-from castlist_identity.domain import GalleryPerson, PairConstraints
+from castlist_identity.affected_rounds import AffectedRounds
 from castlist_identity.gallery_diff import GalleryChange
 from castlist_identity.nearest_clusters import NearestClusters
-from castlist_identity.second_stage import Cluster, components, joined_of
+from castlist_identity.second_stage import Cluster, components, joined_of, parted_by_sight
 
 
 class ClusteredGallery(Protocol):
@@ -17,71 +16,66 @@ class ClusteredGallery(Protocol):
     stages: int
     profile_of: dict[str, str]
     persons: dict[str, set[str]]
-    cluster_of: dict[str, str]
     clusters: dict[str, Cluster]
     nearest: NearestClusters
 
-
-class MembersAfter(Protocol):
-    """Persons and decisions as they will be; `AffectedClusters` answers it."""
-
-    @property
-    def links(self) -> PairConstraints: ...
-
-    def member(self, key: str) -> GalleryPerson: ...
-
-    def parted(self, one: GalleryPerson, other: GalleryPerson) -> bool: ...
+    def sampled_of(self, profile: str) -> Collection[str]: ...
 
 
 class AffectedProfiles:
-    """Works out the second stage of what `clusters`, the touched ones of the first, bring about.
+    """Works out the second stage of what becomes of the first, which brings it about.
 
-    `gone` and `come` are what does not stay of those, `nearest` what that makes of everybody's nearest others.
+    `nearest` is what that makes of everybody's nearest others. Groups are of the samples; `everybody` adds who follows.
     """
 
-    def __init__(
-        self,
-        gallery: ClusteredGallery,
-        change: GalleryChange,
-        after: MembersAfter,
-        clusters: Sequence[Cluster],
-    ) -> None:
+    def __init__(self, gallery: ClusteredGallery, change: GalleryChange, after: AffectedRounds) -> None:
         self._gallery, self._change, self._after = gallery, change, after
-        self._touched = {cluster[0]: cluster for cluster in clusters}
-        persons = {key for cluster in clusters for key in cluster} | change.removed
-        old = {gallery.cluster_of[key] for key in persons if key in gallery.cluster_of}
-        self.gone = frozenset(key for key in old if self._touched.get(key) != gallery.clusters[key])
-        self.come = {key: cluster for key, cluster in self._touched.items() if gallery.clusters.get(key) != cluster}
-        self._cluster_of = {key: cluster[0] for cluster in clusters for key in cluster}
-        points = [summary(key, [after.member(one) for one in cluster]) for key, cluster in self.come.items()]
-        self.nearest = gallery.nearest.change(self.gone, points)
+        self._touched = {cluster[0]: cluster for cluster in after.touched}
+        self.nearest = gallery.nearest.change(after.gone, list(after.points.values()))
 
-    def profiles(self, everybody: bool = False) -> list[Cluster]:
-        """All profiles whose persons or names will not be what they were, as sorted tuples of their persons, sorted.
+    def profiles(self, everybody: bool = False, whole: bool = False) -> list[Cluster]:
+        """All profiles whose sample or names will not be what they were, as sorted tuples of their persons, sorted.
 
         `everybody`: whether all of the gallery is looked through, and not only what the change can have touched.
+        `whole`: whether those count, too, of whom others do not have the profile that they should.
         """
         nearest = self.nearest
         if everybody:
-            seeds = nearest.keys()
+            seeds: Collection[str] = nearest.keys()
         else:
-            left = {key for gone in self._change.removed for key in self._sharing(self._gallery.profile_of[gone])}
+            left = {key for gone in self._after.out for key in self._sharing(self._gallery.profile_of[gone])}
             shifted = nearest.shifted() if self._gallery.stages > 1 else set()
-            seeds = sorted(self._touched.keys() | shifted | left)
+            doubted = {key for key in self._after.doubted if self._stays(key)}
+            seeds = sorted(self._touched.keys() | shifted | left | doubted)
         found: list[Cluster] = []
         for group in self._groups(seeds):
-            profile = tuple(sorted(person for key in group for person in self._persons(key)))
-            if self._differs(profile):
-                found.append(profile)
+            sampled = [person for key in group for person in self._persons(key)]
+            if self._differs(sampled) or (whole and self._others_differ(group)):
+                found.append(tuple(sorted([*sampled, *(one for key in group for one in self._after.followers(key))])))
         return sorted(found)
+
+    def _stays(self, key: str) -> bool:
+        return key in self._after.come or (key in self._gallery.clusters and key not in self._after.gone)
+
+    def _others_differ(self, group: Collection[str]) -> bool:
+        """Whether who follows these is in another profile than they."""
+        profile_of, persons = self._gallery.profile_of, [one for key in group for one in self._persons(key)]
+        profiles = {profile_of.get(one) for one in persons}
+        return any(profile_of.get(one) not in profiles for key in group for one in self._after.followers(key))
 
     def _groups(self, seeds: Collection[str]) -> Iterator[list[str]]:
         """The clusters of each profile that holds one of these, or one that may come to it or leave it."""
         if self._gallery.stages == 1:
             yield from ([key] for key in sorted({other for seed in seeds for other in (seed, *self._beside(seed))}))
             return
+        after = self._after
         for component in components(self.nearest, seeds, self._beside) if seeds else ():
-            yield from joined_of(self.nearest, component, self._members, self._after.links.cannot_link)
+            held = {key: [after.member(one) for one in self._persons(key)] for key in component}
+            yield from joined_of(self.nearest, component, held, self._seen_together, after.links.cannot_link)
+
+    def _seen_together(self, component: Sequence[str]) -> list[tuple[int, int]]:
+        after = self._after
+        return parted_by_sight(component, self._persons, after.followers, after.size, after.seen_with, after.cluster_of)
 
     def unjoined(self) -> list[Cluster]:
         """The touched profiles where nobody who is there moves; who is new comes to that of their cluster, or alone.
@@ -90,11 +84,18 @@ class AffectedProfiles:
         """
         gallery, gone = self._gallery, self._change.removed
         found = {profile: set[str]() for profile in {gallery.profile_of[key] for key in gone}}
-        for _, cluster in sorted(self._touched.items()):
-            profiles = sorted({gallery.profile_of[key] for key in cluster if key in gallery.profile_of})
+        coming: dict[str, list[str]] = {key: [] for key in self._touched}
+        for key, home in sorted(self._after.homes.items()):
+            if home is not None and key not in gallery.profile_of:
+                coming.setdefault(home, []).append(key)
+        for cluster, others in sorted(coming.items()):
+            persons = self._persons(cluster)
+            profiles = sorted({gallery.profile_of[key] for key in persons if key in gallery.profile_of})
             found |= {profile: set() for profile in profiles if profile not in found}
-            for key in (key for key in cluster if key not in gallery.profile_of):
-                home = next((id for id in profiles if not self._parted(key, found[id] | gallery.persons[id])), None)
+            for key in (key for key in (*persons, *others) if key not in gallery.profile_of):
+                home = next(
+                    (id for id in profiles if not self._parted(key, found[id] | gallery.persons.get(id, set()))), None
+                )
                 if home is None:
                     profiles.append(home := key)
                     found[key] = set()
@@ -126,6 +127,27 @@ class AffectedProfiles:
                 break
         return with_rest(taken, self._gallery.profile_of, self._gallery.persons), whole
 
+    def placed(
+        self, profiles: Sequence[Cluster], room: int | None, bound: int | None
+    ) -> tuple[dict[str, str], frozenset[str]]:
+        """Followers outside of these profiles, each with somebody whose profile it comes to; and the clusters of those
+        who are to come to another later, as only so many may (None: any number) or, with a bound of 0, nobody."""
+        after, profile_of = self._after, self._gallery.profile_of
+        grouped = {key for profile in profiles for key in profile}
+        placed, late = dict[str, str](), set[str]()
+        for key, home in sorted(after.homes.items()):
+            if home is None or key in grouped or not after.present(key):
+                continue
+            beside = after.persons(home)[0]
+            if key not in profile_of:
+                placed[key] = beside
+            elif beside in grouped or profile_of[beside] != profile_of[key]:
+                if bound == 0 or beside in grouped or (room is not None and len(placed) >= room):
+                    late.add(home)
+                else:
+                    placed[key] = beside
+        return placed, frozenset(late)
+
     def _part(self, profile: Cluster, moves: int) -> Cluster:
         """At most so many of its persons, and the largest profile that goes into it whole."""
         persons, members = self._gallery.persons, set(profile)
@@ -133,12 +155,12 @@ class AffectedProfiles:
         core = persons[max(inside, key=lambda id: (len(persons[id]), id))] if inside else set()
         return tuple(sorted(core | set(sorted(members - core)[:moves])))
 
-    def _differs(self, profile: Cluster) -> bool:
-        before = self._gallery.persons.get(self._gallery.profile_of.get(profile[0], ""), ())
+    def _differs(self, sampled: Sequence[str]) -> bool:
+        before = self._gallery.sampled_of(self._gallery.profile_of.get(sampled[0], ""))
         return (
-            len(before) != len(profile)
-            or not all(key in before for key in profile)
-            or any(key in self._change.named for key in profile)
+            len(before) != len(sampled)
+            or not all(key in before for key in sampled)
+            or any(key in self._change.named for key in sampled)
         )
 
     def _beside(self, key: str) -> set[str]:
@@ -147,11 +169,9 @@ class AffectedProfiles:
         return {other for profile in profiles for other in self._sharing(profile)}
 
     def _sharing(self, profile: str) -> set[str]:
-        there = self._gallery.persons[profile] - self._change.removed
-        return {self._cluster_of.get(key) or self._gallery.cluster_of[key] for key in there}
+        after = self._after
+        there = (after.sampled_cluster(key) for key in self._gallery.sampled_of(profile))
+        return {key for key in there if key is not None}
 
     def _persons(self, key: str) -> Cluster:
-        return self._touched.get(key) or self._gallery.clusters[key]
-
-    def _members(self, key: str) -> list[GalleryPerson]:
-        return [self._after.member(one) for one in self._persons(key)]
+        return self._after.persons(key)

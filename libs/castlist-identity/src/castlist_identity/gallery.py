@@ -5,18 +5,28 @@ loses; `apply` follows it once the transaction has won.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from castlist_identity.affected_clusters import AffectedClusters, renamed
 from castlist_identity.affected_profiles import AffectedProfiles
+from castlist_identity.affected_rounds import AffectedRounds
 from castlist_identity.average_link import EDGE
 from castlist_identity.cluster_summary import summary
 from castlist_identity.co_occurrence import CoOccurrence
+from castlist_identity.crowd_sample import SAMPLE
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.gallery_diff import ClusterChange, GalleryChange, GalleryDiff, GallerySnapshot, diff_gallery
+from castlist_identity.gallery_diff import (
+    FIRST,
+    ClusterChange,
+    GalleryChange,
+    GalleryDiff,
+    GallerySnapshot,
+    SampleRole,
+    diff_gallery,
+)
 from castlist_identity.nearest_clusters import NearestClusters
-from castlist_identity.neighbour_index import NeighbourIndex
 from castlist_identity.partition import DENSE, first_stage
+from castlist_identity.person_table import UNKNOWN, PersonTable
 from castlist_identity.profile_ids import Profile
 from castlist_identity.second_stage import STAGES
 
@@ -24,16 +34,24 @@ REMEMBERED = 4_000_000
 """How many pairs of neighbours are kept. Past it they are forgotten and searched again as they are needed."""
 
 
+AT_ONCE = 256
+"""How many persons' neighbours are searched for at once."""
+
+
 class Gallery:
-    """`distance` is the D up to which persons join, `stages` whether anything is joined by more than that.
+    """`distance` is the D up to which persons join, `stages` whether anything is joined by more than that, `sample` how
+    many of a crowd are clustered.
 
     Holding to `apply(propose(change))`, the partition is at any time exactly that of `partition` over all persons,
     save for the components named in `unsettled`. `clusters` are those of the first stage by their smallest keys, of
-    which profiles are made.
+    which profiles are made; `followers` are who is in them without being in a sample, each with its `home`. `rounds`
+    are the persons of each round, `videos` says in how many videos a profile is.
     """
 
-    def __init__(self, distance: float, links: PairConstraints | None = None, stages: int = STAGES) -> None:
-        self.distance, self.stages = distance, stages
+    def __init__(
+        self, distance: float, links: PairConstraints | None = None, stages: int = STAGES, sample: int = SAMPLE
+    ) -> None:
+        self.distance, self.stages, self.sample = distance, stages, sample
         self.links = links or PairConstraints()
         self.members: dict[str, GalleryPerson] = {}
         self.profile_of: dict[str, str] = {}
@@ -41,32 +59,54 @@ class Gallery:
         self.persons: dict[str, set[str]] = defaultdict(set)
         self.clusters: dict[str, tuple[str, ...]] = {}
         self.cluster_of: dict[str, str] = {}
+        self.rounds: list[PersonTable] = []
+        self.home: dict[str, str] = {}
+        self.followers: dict[str, set[str]] = {}
+        self.videos: dict[str, int] = {}
         self.nearest = NearestClusters()
+        self._sampled: dict[str, set[str]] = {}
         self._founded: dict[str, set[str]] = defaultdict(set)
         self._videos: dict[str, set[str]] = defaultdict(set)
         self._together = CoOccurrence()
-        self._index = NeighbourIndex()
         self._near: dict[str, set[str]] = {}
         self._pairs = 0
 
-    def load(self, members: Iterable[tuple[GalleryPerson, str]], profiles: Iterable[Profile]) -> None:
-        """Take over what is stored: persons with their profiles, and all ids, retired ones too.
+    def load(
+        self,
+        members: Iterable[tuple[GalleryPerson, str]],
+        profiles: Iterable[Profile],
+        roles: Mapping[str, SampleRole] | None = None,
+    ) -> None:
+        """Take over what is stored: persons with their profiles, all ids, retired ones too, and the roles of those
+        who are not in the sample of the first round.
 
-        Of the first stage nothing is stored: no cluster of it reaches beyond a profile, so a profile's persons alone
-        give those that everybody would.
+        Of the first stage nothing else is stored: no cluster of it reaches beyond a profile, so a profile's persons
+        alone give those that everybody would.
         """
-        loaded = list(members)
-        self._index.add(member for member, _ in loaded)
+        loaded, known_roles = list(members), roles or {}
         for member, profile in loaded:
             self._put(member, profile)
+        for number in range(1 + max((one.round for one in known_roles.values()), default=0)):
+            there = [one for one, _ in loaded if known_roles.get(one.key, FIRST).round >= number]
+            chosen = [known_roles.get(one.key, FIRST) == SampleRole(number, False) for one in there]
+            table = PersonTable()
+            table.add(there, chosen, [UNKNOWN] * len(there))
+            self.rounds.append(table)
         self._together.replace({video: [self.members[key] for key in keys] for video, keys in self._videos.items()})
         for known in profiles:
             self._know(known)
-        for keys in self.persons.values():
-            for cluster in self._clusters_within(keys):
-                self._cluster(cluster)
+        for profile, keys in self.persons.items():
+            self.videos[profile] = len({self.members[key].video for key in keys})
+            if followers := {key for key in keys if known_roles.get(key, FIRST).follows}:
+                self._sampled[profile] = keys - followers
+            for table in self.rounds:
+                for cluster in self._clusters_within([key for key in sorted(keys) if table.is_sampled(key)]):
+                    self._cluster(cluster)
         points = [summary(key, [self.members[one] for one in self.clusters[key]]) for key in sorted(self.clusters)]
         self.nearest.apply(self.nearest.change(added=points))
+        following = {key for key, place in known_roles.items() if place.follows}
+        for key, home in AffectedRounds(self, GalleryChange()).homes_of(following).items():
+            self._follow(key, home)
 
     def persons_of(self, video: str) -> frozenset[str]:
         return frozenset(self._videos.get(video, ()))
@@ -92,7 +132,8 @@ class Gallery:
     def component(self, key: str, bound: int | None = None) -> frozenset[str] | None:
         """All persons connected with this one, up to now: by distance, by decision or by a shared profile. None where
         that is more persons than the bound allows."""
-        found = AffectedClusters(self, GalleryChange()).component(key, bound)
+        sampled = self.rounds[self.round_of(key)].is_sampled
+        found = AffectedClusters(self, GalleryChange(), {}, sampled).component(key, bound)
         return None if found is None else frozenset(found)
 
     def propose(
@@ -116,49 +157,95 @@ class Gallery:
         KeyError where the change removes, names or reconsiders an unknown person, ValueError where it inserts a key
         that stays.
         """
-        after = AffectedClusters(self, change)
-        clusters, unsettled = (
-            after.clusters(bound) if clustered is None else (after.with_clusters(clustered), frozenset())
-        )
-        joined, whole = AffectedProfiles(self, change, after, clusters), True
-        profiles = joined.unjoined() if bound == 0 else joined.profiles(everybody)
+        self._check(change)
+        after = AffectedRounds(self, change)
+        after.work(bound, clustered)
+        joined, whole = AffectedProfiles(self, change, after), True
+        settling = everybody or moves is not None
+        profiles = joined.unjoined() if bound == 0 else joined.profiles(everybody, settling)
         if moves is not None:
             profiles, whole = joined.portion(profiles, moves)
-        members = {key: after.member(key) for profile in profiles for key in profile}
-        before = GallerySnapshot(self.profile_of, self.profiles, self.persons, self._founded, self.members)
-        found = ClusterChange(joined.gone, joined.come, joined.nearest, after.near, unsettled, whole)
-        return diff_gallery(before, change, members, profiles, new_id, version, found)
+        placed, unsettled = joined.placed(profiles, None if moves is None else moves - sum(map(len, profiles)), bound)
+        found = ClusterChange(
+            gone=frozenset(after.gone),
+            come=after.come,
+            nearest=joined.nearest,
+            near=after.near,
+            unsettled=frozenset(after.unsettled | unsettled),
+            whole=whole and (moves is None or not unsettled),
+            out=frozenset(after.out),
+            into=frozenset(after.into),
+            homes=after.homes,
+            rounds=after.tables,
+        )
+        before = GallerySnapshot(
+            self.profile_of,
+            self.profiles,
+            self.persons,
+            self.videos,
+            self._founded,
+            self.members,
+            self.persons_of,
+            self.sampled_of,
+        )
+        return diff_gallery(
+            before, change, after.member, profiles, placed, new_id, version, found, after.changed_roles()
+        )
+
+    def _check(self, change: GalleryChange) -> None:
+        unknown = (change.removed | change.named.keys() | change.reconsider) - self.members.keys()
+        if unknown:
+            raise KeyError(f"not in this gallery: {sorted(unknown)}")
+        keys = {member.key for member in change.inserted}
+        if len(keys) < len(change.inserted) or keys & self.members.keys():
+            raise ValueError("a person is inserted twice")
 
     def apply(self, made: GalleryDiff) -> None:
         """Make it so. `made` must come from `propose` on this very state."""
-        change = made.change
+        change, clusters = made.change, made.clusters
         self._together.replace(self._videos_after(change))
+        for key in clusters.out:
+            self._leave_sample(key)
         for key in change.removed:
             self._drop(key)
-        self._index.remove(change.removed)
         for key, name in change.named.items():
             self.members[key] = renamed(self.members[key], name)
-        for move in made.moved:
-            self._assign(move.person, move.new)
-        self._index.add(change.inserted)
         profile_of = dict(made.appeared)
         for member in change.inserted:
             self._put(member, profile_of[member.key])
-        for member in change.inserted:
-            for key in made.clusters.near[member.key]:
-                if key in self._near:
-                    self._near[key].add(member.key)
-            self._remember(member.key, made.clusters.near[member.key])
+        for move in made.moved:
+            self._assign(move.person, move.new)
+        for number, round in enumerate(clusters.rounds):
+            if number == len(self.rounds):
+                self.rounds.append(PersonTable())
+            round.apply(self.rounds[number])
+        while self.rounds and not len(self.rounds[-1]):
+            self.rounds.pop()
+        for key in clusters.into:
+            table = self.rounds[self.round_of(key)]
+            near = {other for other in clusters.near[key] if table.is_sampled(other)}
+            for other in near:
+                if other in self._near:
+                    self._near[other].add(key)
+            self._remember(key, near)
         for profile in made.created:
             self._know(profile)
         for profile_id, founder in made.founders.items():
             self._refound(profile_id, founder)
         self.links = self.links if change.links is None else change.links
-        for gone in made.clusters.gone:
+        for gone in clusters.gone:
             del self.clusters[gone]
-        for cluster in made.clusters.come.values():
+        for cluster in clusters.come.values():
             self._cluster(cluster)
-        self.nearest.apply(made.clusters.nearest)
+        self.nearest.apply(clusters.nearest)
+        for key, home in clusters.homes.items():
+            self._follow(key, home)
+        self.videos |= made.videos
+        for id in [id for id, count in made.videos.items() if not count]:
+            del self.videos[id]
+        changed: list[tuple[str, str | None]] = [(move.person, move.old) for move in made.moved]
+        changed += [(key, self.profile_of.get(key)) for key in (*clusters.out, *clusters.into, *clusters.homes)]
+        self._note_sampled([*changed, *made.left])
 
     @property
     def reach(self) -> float:
@@ -166,20 +253,35 @@ class Gallery:
         return self.distance * self.distance + EDGE
 
     def near(self, keys: Iterable[str]) -> dict[str, set[str]]:
-        """For each of these persons all persons within the distance."""
+        """For each of these, who are in a sample, all within the distance who are in the same."""
         asked = set(keys)
         missing = sorted(asked - self._near.keys())
-        found = self._index.within([self.members[key] for key in missing], self.reach)
         answer = {key: self._near[key] for key in asked - set(missing)}
-        for key, others in zip(missing, found, strict=True):
-            answer[key] = self._remember(key, others)
+        for number, table in enumerate(self.rounds):
+            here = [key for key in missing if self.round_of(key) == number]
+            for start in range(0, len(here), AT_ONCE):
+                part = here[start : start + AT_ONCE]
+                found = table.near([self.members[key] for key in part], self.reach)
+                for key, others in zip(part, found, strict=True):
+                    answer[key] = self._remember(key, others)
         return answer
 
-    def search(self, members: Iterable[GalleryPerson]) -> dict[str, set[str]]:
-        """The same for persons that are not in the gallery."""
-        asked = list(members)
-        found = self._index.within(asked, self.reach)
-        return {member.key: set(keys) for member, keys in zip(asked, found, strict=True)}
+    def round_of(self, key: str) -> int:
+        """The last round that somebody is in."""
+        return next(number for number in reversed(range(len(self.rounds))) if key in self.rounds[number])
+
+    def is_sampled(self, key: str) -> bool:
+        """Whether somebody is clustered, and does not follow."""
+        return any(table.is_sampled(key) for table in self.rounds)
+
+    def sampled_of(self, profile: str) -> Collection[str]:
+        """Who of a profile is in a sample."""
+        found = self._sampled.get(profile)
+        return self.persons.get(profile, frozenset()) if found is None else found
+
+    def role_of(self, key: str) -> SampleRole:
+        """Somebody's place in the sample."""
+        return SampleRole(self.round_of(key), key in self.home)
 
     def _videos_after(self, change: GalleryChange) -> dict[str, list[GalleryPerson]]:
         """All persons of the videos that a person leaves or comes to."""
@@ -200,10 +302,19 @@ class Gallery:
     def _forget(self) -> None:
         self._near, self._pairs = {}, 0
 
-    def _clusters_within(self, profile: Collection[str]) -> list[tuple[str, ...]]:
-        if len(profile) > DENSE:  # it would take minutes, and such a component is reconsidered when it is touched
-            return [tuple(sorted(profile))]
-        return first_stage([self.members[key] for key in sorted(profile)], self.distance, self.links)
+    def _clusters_within(self, sampled: Sequence[str]) -> list[tuple[str, ...]]:
+        if len(sampled) > DENSE:  # it would take minutes, and such a component is reconsidered when it is touched
+            return [tuple(sampled)]
+        return first_stage([self.members[key] for key in sampled], self.distance, self.links) if sampled else []
+
+    def _follow(self, key: str, home: str | None) -> None:
+        if (before := self.home.pop(key, None)) is not None:
+            self.followers[before].discard(key)
+            if not self.followers[before]:
+                del self.followers[before]
+        if home is not None:
+            self.home[key] = home
+            self.followers.setdefault(home, set()).add(key)
 
     def _cluster(self, cluster: tuple[str, ...]) -> None:
         self.clusters[cluster[0]] = cluster
@@ -225,13 +336,34 @@ class Gallery:
         if not self.persons[profile]:
             del self.persons[profile]
 
+    def _note_sampled(self, changed: Iterable[tuple[str, str | None]]) -> None:
+        """Who is in a sample is known apart for those profiles alone that have others, too: `changed` are persons with
+        the profiles they were in."""
+        touched = set[str]()
+        for key, old in changed:
+            new = self.profile_of.get(key)
+            for profile in {profile for profile in (old, new) if profile is not None}:
+                touched.add(profile)
+                known = self._sampled.get(profile)
+                if known is None and profile == new and key in self.home:
+                    self._sampled[profile] = {one for one in self.persons[profile] if one not in self.home}
+                elif known is not None and profile == new and key not in self.home:
+                    known.add(key)
+                elif known is not None:
+                    known.discard(key)
+        for profile in touched & self._sampled.keys():
+            if len(self._sampled[profile]) == len(self.persons.get(profile, ())):
+                del self._sampled[profile]
+
     def _drop(self, key: str) -> None:
         self._leave(key, self.profile_of.pop(key))
-        del self.cluster_of[key]
         video = self.members.pop(key).video
         self._videos[video].discard(key)
         if not self._videos[video]:
             del self._videos[video]
+
+    def _leave_sample(self, key: str) -> None:
+        del self.cluster_of[key]
         if key not in self._near:
             self._forget()  # who remembers it as a neighbour is not known
         for other in self._near.pop(key, ()):

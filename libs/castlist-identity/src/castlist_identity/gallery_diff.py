@@ -1,19 +1,21 @@
 """What a commit changes, worked out from who was with whom before and after."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.nearest_clusters import NearestChange
 from castlist_identity.profile_ids import Lineage, Profile, ProfileRank, keep_ids, majority
+from castlist_identity.sampled_round import SampleChange
 
 
 @dataclass(frozen=True, slots=True)
 class GalleryChange:
     """What a commit asks of a gallery. All of it is about keys of persons.
 
-    `removed` leave (superseded epochs, deleted videos), `inserted` come. `succession` says who of the inserted stands
+    `removed` leave (superseded epochs, deleted videos), `inserted` come. `succession` says who of the inserted role
     for whom of the removed. `named` gives persons that stay a name, or takes it away. `links` are all the decisions
     that hold from now on (None: as before). `reconsider` asks for persons' components to be clustered again.
     """
@@ -24,6 +26,17 @@ class GalleryChange:
     named: Mapping[str, str | None] = field(default_factory=dict)
     links: PairConstraints | None = None
     reconsider: frozenset[str] = frozenset()
+
+
+class SampleRole(NamedTuple):
+    """A person's place in the sample: the round in which it is clustered or, where it `follows`, has its cluster."""
+
+    round: int
+    follows: bool
+
+
+FIRST = SampleRole(0, False)
+"""Of nearly everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +67,9 @@ class ClusterChange:
     """What becomes of the clusters of the first stage: `gone` are no more, `come` are new, under their smallest keys.
 
     `unsettled`: persons whose component was too large to be clustered in this commit. `near`: who is within the
-    distance of each inserted person, found on the way. `whole`: whether all profiles are as the clusters ask for.
+    distance of each person that comes to a sample, found on the way. `whole`: whether all profiles are as the clusters
+    ask for. `out` leave a sample, `into` come to one; `homes` are followers with the cluster they follow from now on;
+    `rounds` is what becomes of each round's persons.
     """
 
     gone: frozenset[str]
@@ -63,6 +78,10 @@ class ClusterChange:
     near: Mapping[str, set[str]]
     unsettled: frozenset[str]
     whole: bool
+    out: frozenset[str]
+    into: frozenset[str]
+    homes: Mapping[str, str | None]
+    rounds: Sequence[SampleChange]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +90,8 @@ class GalleryDiff:
 
     `created`: new profiles. `appeared`: (inserted person, profile). `moved`: persons that stay and change profile.
     `left`: (removed person, the profile it was in). `merged`, `split`: see there. `emptied`: profiles left empty.
-    `profiles`: the persons of every profile whose set of persons changed; none for one that retired or is empty.
+    `videos`: in how many videos each profile is whose persons changed; none for one that retired or is empty.
+    `roles`: in which round each person is whose place in the sample changed, and whether it follows there.
     `names`: the names of profiles that changed. `appearances`: the persons of every changed (profile, video); none
     where the profile is no longer in the video. `founders`: ids, retired ones too, with another founder than before.
     `clusters`: what they rest on.
@@ -85,7 +105,8 @@ class GalleryDiff:
     merged: tuple[ProfileMerge, ...]
     split: tuple[ProfileSplit, ...]
     emptied: tuple[str, ...]
-    profiles: Mapping[str, tuple[str, ...]]
+    videos: Mapping[str, int]
+    roles: Mapping[str, SampleRole]
     names: Mapping[str, str | None]
     appearances: Mapping[tuple[str, str], tuple[str, ...]]
     founders: Mapping[str, str | None]
@@ -94,65 +115,87 @@ class GalleryDiff:
 
 @dataclass(frozen=True, slots=True)
 class GallerySnapshot:
-    """What a gallery holds before the commit: each person's profile, each profile, its persons, who it founded."""
+    """What a gallery holds before the commit: each person's profile, each profile, its persons, in how many videos it
+    is, who it founded; each video's persons, and who of a profile is in a sample."""
 
     profile_of: Mapping[str, str]
     profiles: Mapping[str, Profile]
     persons: Mapping[str, frozenset[str] | set[str]]
+    videos: Mapping[str, int]
     founded: Mapping[str, frozenset[str] | set[str]]
     members: Mapping[str, GalleryPerson]
+    persons_of: Callable[[str], Collection[str]]
+    sampled_of: Callable[[str], Collection[str]]
 
 
 def diff_gallery(
     before: GallerySnapshot,
     change: GalleryChange,
-    after: Mapping[str, GalleryPerson],
+    member: Callable[[str], GalleryPerson],
     profiles: Sequence[tuple[str, ...]],
+    placed: Mapping[str, str],
     new_id: Callable[[str], str],
     created: int,
     clusters: ClusterChange,
+    roles: Mapping[str, SampleRole],
 ) -> GalleryDiff:
     """Give each of the touched `profiles` its id, and compare.
 
-    `after` are their members as they will be. The profiles hold every person of every profile that one of them, or one
-    of the removed, was in.
+    `member` says of a key what it will be. `placed` are further persons, each with another whose profile they come to.
+    Whoever is in neither, and does not leave, stays where they are.
     """
     profile_of = before.profile_of
     came_from = {key: profile_of[key] for profile in profiles for key in profile if key in profile_of}
     came_from |= {new: profile_of[old] for new, old in change.lineage.predecessor_of.items() if old in profile_of}
-    touched = sorted(set(came_from.values()) | {before.profile_of[key] for key in change.removed})
-    ranks = {profile: _rank(profile, before, change) for profile in touched}
-    ids = keep_ids(profiles, came_from, ranks, new_id)
-    persons = dict(zip(ids, profiles, strict=True))
+    inside = {key for profile in profiles for key in profile}
+    going = {*inside, *(clusters.out - clusters.into)}
+    # A profile whose sample stays where it is belongs to that, whoever else comes from it.
+    claimed = sorted(
+        profile
+        for profile in {profile for key, profile in came_from.items() if key in inside}
+        if all(key in going for key in before.sampled_of(profile))
+    )
+    ranks = {profile: _rank(profile, before, change) for profile in claimed}
+    origins = {key: profile for key, profile in came_from.items() if key in inside and profile in ranks}
+    ids = keep_ids(profiles, origins, ranks, new_id)
+    persons: dict[str, list[str]] = {id: list(keys) for id, keys in zip(ids, profiles, strict=True)}
     now = {key: profile for profile, keys in persons.items() for key in keys}
-    new_ids = {profile: min(keys) for profile, keys in persons.items() if profile not in touched}
+    for key, beside in sorted(placed.items()):
+        now[key] = now.get(beside) or profile_of[beside]
+        if now[key] in persons:
+            persons[now[key]].append(key)
+    moved = {key: profile for key, profile in now.items() if profile_of.get(key) != profile}
+    leaving = Counter(profile_of[key] for key in (*change.removed, *moved) if key in profile_of)
+    coming = Counter(moved.values())
+    touched = sorted({*claimed, *leaving})
+    new_ids = {profile: min(keys) for profile, keys in persons.items() if profile not in before.persons}
+    retired = [one for one in touched if len(before.persons[one]) - leaving[one] + coming[one] == 0]
     founders = _founders(before, change, persons)
-    retired = [profile for profile in touched if profile not in persons]
     into = {profile: _holder(profile, before, change, founders, now) for profile in retired}
     parts: dict[str, list[str]] = defaultdict(list)
     for profile in sorted(new_ids):
         source = majority(persons[profile], came_from)
-        if source is not None and source in persons:
+        if source is not None and source not in retired:
             parts[source].append(profile)
-    old_names = {profile: _name(before.members[key] for key in before.persons[profile]) for profile in touched}
-    names = {profile: _name(after[key] for key in cluster) for profile, cluster in persons.items()}
-    changed = {profile: tuple(sorted(cluster)) for profile, cluster in persons.items()} | dict.fromkeys(retired, ())
+    old_names = {profile: _name(before.members[key] for key in before.persons[profile]) for profile in claimed}
+    names = {profile: _name(map(member, keys)) for profile, keys in persons.items()}
+    appearances, shown = _appearances(before, change, member, moved)
+    videos = {profile: before.videos.get(profile, 0) + shown.get(profile, 0) for profile in sorted({*leaving, *coming})}
     return GalleryDiff(
         change=change,
         created=tuple(Profile(profile, key, created) for profile, key in sorted(new_ids.items())),
         appeared=tuple((member.key, now[member.key]) for member in sorted(change.inserted, key=lambda m: m.key)),
         moved=tuple(
-            PersonMove(key, before.profile_of[key], now[key])
-            for key in sorted(now)
-            if key in before.profile_of and before.profile_of[key] != now[key]
+            PersonMove(key, profile_of[key], profile) for key, profile in sorted(moved.items()) if key in profile_of
         ),
-        left=tuple((key, before.profile_of[key]) for key in sorted(change.removed)),
+        left=tuple((key, profile_of[key]) for key in sorted(change.removed)),
         merged=tuple(ProfileMerge(profile, target) for profile, target in sorted(into.items()) if target is not None),
         split=tuple(ProfileSplit(profile, tuple(made)) for profile, made in sorted(parts.items())),
         emptied=tuple(profile for profile, target in sorted(into.items()) if target is None),
-        profiles={id: keys for id, keys in sorted(changed.items()) if set(keys) != set(before.persons.get(id, ()))},
+        videos=videos,
+        roles=roles,
         names={id: name for id, name in sorted(names.items()) if name != old_names.get(id)},
-        appearances=_appearances(before, after, touched, persons),
+        appearances=appearances,
         founders=founders,
         clusters=clusters,
     )
@@ -209,18 +252,26 @@ def _founders(
 
 def _appearances(
     before: GallerySnapshot,
-    after: Mapping[str, GalleryPerson],
-    touched: Sequence[str],
-    persons: Mapping[str, Sequence[str]],
-) -> dict[tuple[str, str], tuple[str, ...]]:
+    change: GalleryChange,
+    member: Callable[[str], GalleryPerson],
+    moved: Mapping[str, str],
+) -> tuple[dict[tuple[str, str], tuple[str, ...]], Counter[str]]:
+    """The persons of each changed (profile, video), and in how many more videos a profile is."""
+    here: dict[str, list[str]] = defaultdict(list)
+    for one in change.inserted:
+        here[one.video].append(one.key)
+    pairs = {(before.profile_of[key], before.members[key].video) for key in change.removed}
+    for key, profile in moved.items():
+        video = member(key).video
+        pairs.add((profile, video))
+        if key in before.profile_of:
+            pairs.add((before.profile_of[key], video))
     found: dict[tuple[str, str], tuple[str, ...]] = {}
-    for profile in {*touched, *persons}:
-        was, now = before.persons.get(profile, set[str]()), set(persons.get(profile, ()))
-        left, came = (before.members[key].video for key in was - now), (after[key].video for key in now - was)
-        if not (shown := {video: list[str]() for video in (*left, *came)}):
-            continue
-        for key in now:
-            if (keys := shown.get(after[key].video)) is not None:
-                keys.append(key)
-        found |= {(profile, video): tuple(sorted(keys)) for video, keys in shown.items()}
-    return dict(sorted(found.items()))
+    more: Counter[str] = Counter()
+    for profile, video in sorted(pairs):
+        were = [key for key in before.persons_of(video) if before.profile_of[key] == profile]
+        there = [key for key in before.persons_of(video) if key not in change.removed] + here[video]
+        keys = sorted(key for key in there if (moved.get(key) or before.profile_of[key]) == profile)
+        found[profile, video] = tuple(keys)
+        more[profile] += bool(keys) - bool(were)
+    return found, more

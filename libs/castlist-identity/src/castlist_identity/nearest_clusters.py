@@ -100,6 +100,12 @@ class NearestClusters:
         lists |= self._searched([*short, *added], gone, added)
         return NearestChange(self, gone, {point.key: point for point in added}, lists)
 
+    def around(self, members: Sequence[GalleryPerson], limit: float, few: int) -> set[str]:
+        """The clusters that have D² ≤ limit from any of these, and for more than a few of them some others."""
+        if len(members) <= few:
+            return {key for near in self._index.within(members, limit) for key in near}
+        return self._index.around(members, limit)
+
     def _searched(
         self, asked: Sequence[GalleryPerson], gone: frozenset[str], added: Sequence[GalleryPerson]
     ) -> dict[str, Nearest]:

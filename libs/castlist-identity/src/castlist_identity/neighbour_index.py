@@ -102,6 +102,31 @@ class NeighbourIndex:
             answers.append(sorted([*(other.key for other, sure in near if sure), *(close[j].key for j in exactly)]))
         return answers
 
+    def around(self, members: Sequence[GalleryPerson], limit: float) -> set[str]:
+        """The keys that any of very many persons, who are near to each other, may have within the limit."""
+        means = np.array([member.mean for member in members], dtype=np.float32)
+        centre = means.mean(axis=0)
+        radius = float(np.sqrt(((means - centre) ** 2).sum(axis=1).max()))
+        stored = self._stored()
+        room = np.sqrt(np.maximum(0.0, limit + ROUNDING - stored[:, self._dimensions] ** 2))
+        far = np.sqrt(((stored[:, : self._dimensions] - centre) ** 2).sum(axis=1))
+        rows = np.nonzero(far <= radius + room + ROUNDING)[0]
+        squares, found = np.einsum("ij,ij->i", means, means), np.zeros(len(rows), np.bool_)
+        for start in range(0, len(members), BLOCK):
+            part = slice(start, start + BLOCK)
+            for first in range(0, len(rows), BLOCK):
+                some = slice(first, first + BLOCK)
+                distances = means[part] @ stored[rows[some], : self._dimensions].T
+                distances *= -2
+                distances += squares[part, np.newaxis]
+                found[some] |= distances.min(axis=0) + self._squares[rows[some]] <= limit + ROUNDING
+        near = (self._rows[row] for row in rows[found].tolist())
+        return {member.key for member in near if member is not None}
+
+    def _stored(self) -> Vectors:
+        flat: Vectors = faiss.rev_swig_ptr(self._flat.get_xb(), self._flat.ntotal * self._flat.d)
+        return flat.reshape(-1, self._flat.d)
+
     def nearest(self, members: Sequence[GalleryPerson], count: int) -> list[tuple[list[tuple[float, str]], float]]:
         """For each of `members` (D², key) of about so many of the nearest, sorted, itself among them where it is in the
         index; and a D² below which nobody is missing."""
@@ -144,7 +169,7 @@ class NeighbourIndex:
         """The same by products of matrices: three to four times faster than faiss's own for a batch, over its rows. The
         limit may be another for each row."""
         limits = np.broadcast_to(np.asarray(limit, dtype=np.float32), len(self._rows))
-        stored = faiss.rev_swig_ptr(self._flat.get_xb(), self._flat.ntotal * self._flat.d).reshape(-1, self._flat.d)
+        stored = self._stored()
         squares = np.einsum("ij,ij->i", asked, asked)
         parts: list[tuple[Positions, Vectors, Positions]] = []
         for start in range(0, len(stored), BLOCK):

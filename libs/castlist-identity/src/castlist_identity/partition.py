@@ -6,12 +6,16 @@ below its smallest. So the connected components of the graph "D ≤ distance" (w
 edges) can be clustered each for itself, and give exactly what clustering everything at once would.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from castlist_identity.average_link import NEVER, average_link
+from castlist_identity.cluster_summary import summary
+from castlist_identity.crowd_sample import SAMPLE, rank
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.neighbour_index import person_distance_matrix
-from castlist_identity.second_stage import STAGES, join_clusters
+from castlist_identity.followers import chosen, options_of
+from castlist_identity.neighbour_index import person_distance_matrix, person_distances
+from castlist_identity.sampled_round import split_by_sample
+from castlist_identity.second_stage import STAGES, join_clusters, seen_together
 from castlist_identity.sparse_average_link import TooDenseError, sparse_link
 
 DENSE = 1_000
@@ -21,12 +25,76 @@ LARGEST_MATRIX = 5_000
 
 
 def partition(
-    members: Iterable[GalleryPerson], distance: float, links: PairConstraints | None = None, stages: int = STAGES
+    members: Iterable[GalleryPerson],
+    distance: float,
+    links: PairConstraints | None = None,
+    stages: int = STAGES,
+    sample: int = SAMPLE,
 ) -> list[tuple[str, ...]]:
-    """Clusters as sorted tuples of keys, sorted: those of the first stage, or of both."""
+    """Clusters as sorted tuples of keys, sorted: those of the first stage, or of both.
+
+    Of a crowd so many are clustered (crowd_sample.py).
+    """
     everybody = {member.key: member for member in members}
-    clusters = first_stage(everybody.values(), distance, links)
-    return join_clusters(everybody, clusters, links or PairConstraints()) if stages > 1 else clusters
+    clusters, followers = by_rounds(everybody, distance, links or PairConstraints(), sample)
+    if stages > 1:
+        return join_clusters(everybody, clusters, links or PairConstraints(), followers)
+    return sorted(tuple(sorted((*cluster, *followers.get(cluster[0], ())))) for cluster in clusters)
+
+
+def by_rounds(
+    everybody: Mapping[str, GalleryPerson], distance: float, links: PairConstraints, sample: int = SAMPLE
+) -> tuple[list[tuple[str, ...]], dict[str, list[str]]]:
+    """The clusters of all samples, and who follows each, by its smallest key.
+
+    Of each round the sample is clustered, the others follow the nearest of its clusters; those whom none takes are
+    what the next round is about.
+    """
+    pinned = {key for pair in links.must_link | links.cannot_link for key in pair}
+    clusters: list[tuple[str, ...]] = []
+    followers: dict[str, list[str]] = {}
+    waiting = [everybody[key] for key in sorted(everybody)]
+    while waiting:
+        sampled, others = split_by_sample(waiting, pinned, sample)
+        found = first_stage(sampled, distance, links)
+        homes = _homes(everybody, others, found, distance)
+        clusters += found
+        for key, home in sorted(homes.items()):
+            if home is not None:
+                followers.setdefault(home, []).append(key)
+        waiting = [member for member in others if homes[member.key] is None]
+    return sorted(clusters), followers
+
+
+def _homes(
+    everybody: Mapping[str, GalleryPerson],
+    others: Sequence[GalleryPerson],
+    clusters: Sequence[tuple[str, ...]],
+    distance: float,
+) -> dict[str, str | None]:
+    cluster_of = {key: cluster[0] for cluster in clusters for key in cluster}
+    points = [summary(cluster[0], [everybody[key] for key in cluster]) for cluster in clusters] if others else []
+    names = {cluster[0]: {everybody[key].name for key in cluster} for cluster in clusters}
+    follow = {member.key for member in others}
+    options: dict[str, Sequence[tuple[float, str]]] = {}
+    for member in others:
+        distances = person_distances(member, points).tolist()
+        near = ((d, point.key) for d, point in zip(distances, points, strict=True) if d <= distance * distance)
+        options[member.key] = options_of(member, near, names.__getitem__)
+    seen = seen_together(everybody) if others else {}
+
+    def taken(key: str, cluster: str, home: Callable[[str], str | None]) -> bool:
+        return any(
+            (rank(other), other) < (rank(key), key) and home(other) == cluster
+            if other in follow
+            else cluster_of.get(other) == cluster
+            for other in seen.get(key, ())
+        )
+
+    def beside(key: str) -> set[str]:
+        return seen.get(key, set()) & follow
+
+    return chosen(follow, options.__getitem__, lambda _: None, taken, beside)
 
 
 def first_stage(

@@ -13,9 +13,9 @@ from castlist_identity.partition import first_stage
 
 BOUND = 1_000
 """Persons of one component that a commit clusters on the spot; docs/adr/0005 says what that costs."""
-LARGEST = 3_000
-"""Persons of one component up to which it is clustered again. Beyond, time and memory grow with the square of how often
-one person was seen: who is new has joined the nearest cluster, and stays there."""
+LARGEST = 5_000
+"""Persons of one component up to which it is clustered again. Of a crowd a sample is clustered, so more are connected
+only at a distance at which strangers chain: who is new has joined the nearest cluster, and stays there."""
 BATCH = 250
 """Persons reconsidered in one commit, unless one component holds more."""
 MOVES = 1_500
@@ -71,16 +71,18 @@ def next_batch(gallery: Gallery, backlog: ReclusterBacklog, seen: Collection[str
         return _one_by_one(gallery, backlog.keys, bound, moves)
     waiting = sorted(key for key in gallery.members if key > backlog.after and key not in seen)
     # Whom the components will come to: many at once are found faster.
-    reached = {key for near in gallery.near(waiting[:size]).values() for key in near}
+    sampled = [key for key in waiting[:size] if gallery.is_sampled(key)]
+    reached = {key for near in gallery.near(sampled).values() for key in near}
     if len(reached) <= 4 * size:
         gallery.near(reached)
     chosen: set[str] = set()
     late: set[str] = set()
+    counted: set[str] = set()
     passed = set(backlog.keys)
     after: str | None = backlog.after
     for key in waiting:
         if key not in chosen and key not in late:
-            component = gallery.component(key, LARGEST)
+            component = gallery.component(key, LARGEST) if gallery.is_sampled(key) else frozenset({key})
             if component is None:
                 late.update(gallery.clusters[gallery.cluster_of[key]])
             elif len(component) > bound:
@@ -90,15 +92,21 @@ def next_batch(gallery: Gallery, backlog: ReclusterBacklog, seen: Collection[str
                 break
             else:
                 chosen |= component
+        if key in late:  # not clustered now, but whether it is in the sample is looked at
+            if len(chosen) + len(counted) >= size:
+                break
+            counted.add(key)
         after = key
     else:
         after = None
     left = ReclusterBacklog(after, frozenset(passed))
-    return ReclusterBatch(frozenset(chosen), left, moves, seen=frozenset(chosen | late))
+    return ReclusterBatch(frozenset(chosen | counted), left, moves, seen=frozenset(chosen | counted))
 
 
 def _one_by_one(gallery: Gallery, keys: frozenset[str], bound: int, moves: int) -> ReclusterBatch:
     waiting = {key for key in keys if key in gallery.members}
+    if others := {key for key in waiting if not gallery.is_sampled(key)}:
+        return ReclusterBatch(frozenset(others), ReclusterBacklog(None, frozenset(waiting - others)), moves)
     component = gallery.component(min(waiting), LARGEST) if waiting else frozenset[str]()
     if component is None:
         given_up = gallery.clusters[gallery.cluster_of[min(waiting)]]

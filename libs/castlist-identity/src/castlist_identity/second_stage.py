@@ -5,6 +5,7 @@ long way and differ from themselves by more than that. So D is measured by what 
 others are a cohort, and D is normalised by it, as scores are in the verification of speakers.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from castlist_identity.average_link import EDGE, NEVER, average_link
@@ -28,21 +29,48 @@ def normalised(distance: float, one: float, other: float) -> float:
 
 
 def join_clusters(
-    members: Mapping[str, GalleryPerson], clusters: Iterable[Cluster], links: PairConstraints
+    members: Mapping[str, GalleryPerson],
+    clusters: Iterable[Cluster],
+    links: PairConstraints,
+    followers: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Cluster]:
-    """Clusters of the first stage, all there are, joined: sorted tuples of keys, sorted."""
+    """Clusters of the first stage, all there are, joined: sorted tuples of keys, sorted.
+
+    `followers` are whoever belongs to a cluster without being part of it; they count only where they were seen.
+    """
     parts = {cluster[0]: cluster for cluster in clusters}
+    beside = followers or {}
     points = [summary(key, [members[one] for one in parts[key]]) for key in sorted(parts)]
     everybody = NearestClusters().change(added=points)
+    cluster_of = {one: key for key, cluster in parts.items() for one in (*cluster, *beside.get(key, ()))}
+    seen = seen_together(members)
 
-    def persons(key: str) -> list[GalleryPerson]:
-        return [members[one] for one in parts[key]]
+    def parted(component: Sequence[str]) -> list[tuple[int, int]]:
+        return parted_by_sight(
+            component,
+            parts.__getitem__,
+            lambda key: beside.get(key, ()),
+            lambda key: len(parts[key]) + len(beside.get(key, ())),
+            lambda key: seen.get(key, ()),
+            cluster_of.get,
+        )
 
     joined: list[Cluster] = []
     for component in components(everybody, everybody.keys()):
-        for group in joined_of(everybody, component, persons, links.cannot_link):
-            joined.append(tuple(sorted(one for key in group for one in parts[key])))
+        held = {key: [members[one] for one in parts[key]] for key in component}
+        for group in joined_of(everybody, component, held, parted, links.cannot_link):
+            joined.append(tuple(sorted(one for key in group for one in (*parts[key], *beside.get(key, ())))))
     return sorted(joined)
+
+
+def seen_together(members: Mapping[str, GalleryPerson]) -> dict[str, set[str]]:
+    """Of each who was, with whom, both ways."""
+    seen: dict[str, set[str]] = defaultdict(set)
+    for member in members.values():
+        for other in member.apart & members.keys():
+            seen[member.key].add(other)
+            seen[other].add(member.key)
+    return seen
 
 
 def components(
@@ -95,12 +123,14 @@ def _limit(one: float, other: float) -> float:
 def joined_of(
     clusters: NearestChange,
     component: Sequence[str],
-    persons: Callable[[str], Sequence[GalleryPerson]],
+    held: Mapping[str, Sequence[GalleryPerson]],
+    seen: Callable[[Sequence[str]], Iterable[tuple[int, int]]],
     cannot_link: Iterable[Pair],
 ) -> list[list[str]]:
     """Average link on the square of the normalised D over one component, each cluster weighing as many as it holds.
 
-    Clusters that hold two who may not be one stay apart: seen together, named differently, or parted by hand.
+    Clusters that hold two who may not be one stay apart: seen together, which `seen` says, named differently, or
+    parted by hand.
     """
     if not 1 < len(component) <= LARGEST:
         return [[key] for key in component]
@@ -109,17 +139,39 @@ def joined_of(
     for i, one in enumerate(isolation):
         for j, other in enumerate(isolation):
             distances[i, j] = normalised(float(distances[i, j]), one, other) ** 2
-    held = [persons(key) for key in component]
-    for i, j in _parted(held, cannot_link):
+    persons = [held[key] for key in component]
+    for i, j in (*seen(component), *_parted(persons, cannot_link)):
         distances[i, j] = distances[j, i] = NEVER
-    groups = average_link(distances, JOINED**2, sizes=[len(there) for there in held])
+    groups = average_link(distances, JOINED**2, sizes=[len(there) for there in persons])
     return [[component[i] for i in group] for group in groups]
+
+
+def parted_by_sight(
+    component: Sequence[str],
+    persons: Callable[[str], Iterable[str]],
+    followers: Callable[[str], Iterable[str]],
+    size: Callable[[str], int],
+    beside: Callable[[str], Iterable[str]],
+    cluster_of: Callable[[str], str | None],
+) -> list[tuple[int, int]]:
+    """Which clusters of a component, by position, hold two who were seen together.
+
+    Of any two one is not the largest, so those who follow that one, who may be very many, need not be looked through.
+    """
+    place = {key: i for i, key in enumerate(component)}
+    largest = max(component, key=lambda key: (size(key), key))
+    found = set[tuple[int, int]]()
+    for key in component:
+        for one in (*persons(key), *(followers(key) if key != largest else ())):
+            for other in beside(one):
+                if (cluster := cluster_of(other)) in place and cluster != key:
+                    found.add((place[key], place[cluster]))
+    return sorted(found)
 
 
 def _parted(held: Sequence[Sequence[GalleryPerson]], cannot_link: Iterable[Pair]) -> list[tuple[int, int]]:
     place = {member.key: i for i, there in enumerate(held) for member in there}
-    apart = [(i, place[key]) for i, there in enumerate(held) for one in there for key in one.apart if key in place]
-    apart += [(place[one], place[other]) for one, other in cannot_link if one in place and other in place]
+    apart = [(place[one], place[other]) for one, other in cannot_link if one in place and other in place]
     names = {i: found for i, there in enumerate(held) if (found := {one.name for one in there} - {None})}
     apart += [(i, j) for i in names for j in names if i < j and len(names[i] | names[j]) > 1]
     return [(i, j) for i, j in apart if i != j]

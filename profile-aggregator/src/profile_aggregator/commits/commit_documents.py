@@ -1,6 +1,6 @@
 """A gallery's diff as what to write and what to say. Pure: records in, records and events out."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,6 +42,7 @@ class CommitDocuments:
     """Everything one commit writes besides its ledger, tasks and the gallery's version."""
 
     placed_persons: Mapping[str, Change]
+    roles: Mapping[str, Change]
     removed_persons: Sequence[str]
     moved_persons: Mapping[str, str]
     named_persons: Mapping[str, str | None]
@@ -70,21 +71,20 @@ def documents_of(
     inserted: Mapping[str, PersonRecord],
     stored: Mapping[str, PersonPresence],
     profiles: Mapping[str, Profile],
-    videos_of: Callable[[Iterable[str]], int],
 ) -> CommitDocuments:
     """What the commit that makes `version` of the gallery writes.
 
     `told` is the last version before it that has events. `inserted` holds the persons that come, `stored` those of
-    `needed_persons`, `profiles` those that were there before; `videos_of` counts the videos of persons.
+    `needed_persons`, `profiles` those that were there before.
     """
     profile_of = dict(diff.appeared)
     created = {profile.id: profile for profile in diff.created}
     retired = {merge.retired: merge.into for merge in diff.merged}
-    gone = [profile for profile, keys in diff.profiles.items() if not keys]
+    gone = [profile for profile, count in diff.videos.items() if not count]
     changed: dict[str, Change] = {}
-    for profile, keys in diff.profiles.items():
-        if keys and profile not in created:
-            changed[profile] = set_to(ProfileRecord.video_count, videos_of(keys))
+    for profile, count in diff.videos.items():
+        if count and profile not in created:
+            changed[profile] = set_to(ProfileRecord.video_count, count)
     for profile, name in diff.names.items():
         if profile not in created and profile not in gone:
             named = set_to(ProfileRecord.name, name)
@@ -95,11 +95,17 @@ def documents_of(
         for (profile, video), keys in diff.appearances.items()
         if keys
     ]
+    roles = {
+        key: set_to(PersonRecord.round, role.round) & set_to(PersonRecord.follows, role.follows)
+        for key, role in diff.roles.items()
+    }
+    placed: dict[str, Change] = {}
+    for member in diff.change.inserted:
+        place = set_to(PersonRecord.profile_id, profile_of[member.key]) & set_to(PersonRecord.name, member.name)
+        placed[member.key] = place & roles.pop(member.key) if member.key in roles else place
     return CommitDocuments(
-        placed_persons={
-            member.key: set_to(PersonRecord.profile_id, profile_of[member.key]) & set_to(PersonRecord.name, member.name)
-            for member in diff.change.inserted
-        },
+        placed_persons=placed,
+        roles=roles,
         removed_persons=sorted(diff.change.removed),
         moved_persons={move.person: move.new for move in diff.moved},
         named_persons=dict(diff.change.named),
@@ -112,7 +118,7 @@ def documents_of(
                 updated_at=now,
                 founder=profile.founder,
                 version=profile.created,
-                video_count=videos_of(diff.profiles[profile.id]),
+                video_count=diff.videos[profile.id],
             )
             for profile in diff.created
         ],

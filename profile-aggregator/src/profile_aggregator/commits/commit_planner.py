@@ -1,7 +1,7 @@
 """From what is pending for a gallery to what its next commit writes."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -85,6 +85,7 @@ class CommitPlan:
         self.cached.setting = self.setting
         if self.documents.events:
             self.cached.told = self.cached.version
+        self.cached.sampled = True
         self.cached.seen |= self.seen
         if self.starts_over:
             known.set_distance(self.distance, self.stages)
@@ -92,7 +93,7 @@ class CommitPlan:
 
 
 def _changes(diff: GalleryDiff) -> int:
-    return len(diff.appeared) + len(diff.left) + len(diff.moved) + len(diff.appearances) + len(diff.profiles)
+    return len(diff.appeared) + len(diff.left) + len(diff.moved) + len(diff.appearances) + len(diff.videos)
 
 
 class CommitPlanner:
@@ -125,7 +126,8 @@ class CommitPlanner:
         distance = distance_for(setting, people, spread)
         stages = stages_for(setting)
         backlog = None
-        if (distance, stages) != (known.distance, known.stages):
+        unsampled = not cached.sampled and people > known.sample
+        if (distance, stages) != (known.distance, known.stages) or unsampled:
             backlog = ALL_PERSONS if people else ReclusterBacklog(None)
         elif diff.clusters.unsettled:
             so_far = backlog_of(await self._store.pending.get(recluster_id(gallery)))
@@ -151,9 +153,12 @@ class CommitPlanner:
         if batch.large and clustered is not None:
             change, clusters = GalleryChange(), clustered.clusters
         diff = await asyncio.to_thread(
-            self._propose, gallery, cached, change, None, clusters, batch.moves, everybody=batch.left.done
+            self._propose, gallery, cached, change, BOUND, clusters, batch.moves, everybody=batch.left.done
         )
-        left, seen = (batch.left, batch.seen) if diff.clusters.whole else (backlog, frozenset[str]())
+        left, seen = (backlog, frozenset[str]())
+        if diff.clusters.whole:
+            seen = batch.seen
+            left = ReclusterBacklog(batch.left.after, batch.left.keys | (diff.clusters.unsettled - batch.keys))
         documents = await self._documents(gallery, diff, cached, {})
         return CommitPlan(
             gallery, (), diff, documents, cached, cached.setting, known.distance, known.stages, left, seen
@@ -190,9 +195,6 @@ class CommitPlanner:
             if len(stored) < len(needed):
                 raise StaleGalleryError
 
-        def videos_of(keys: Iterable[str]) -> int:
-            return len({inserted[key].video_id if key in inserted else known.members[key].video for key in keys})
-
         return documents_of(
             diff,
             gallery,
@@ -202,7 +204,6 @@ class CommitPlanner:
             inserted,
             {person.id: person for person in stored},
             known.profiles,
-            videos_of,
         )
 
     async def _replacement(

@@ -58,6 +58,7 @@ async def write(transaction: Store, plan: CommitPlan, now: datetime) -> None:
         & set_to(GalleryRecord.committed_at, now)
         & set_to(GalleryRecord.suggestions_due, True)
         & set_to(GalleryRecord.stages, plan.stages)
+        & set_to(GalleryRecord.sampled, True)
     )
     if plan.documents.events:
         change &= set_to(GalleryRecord.told, plan.cached.version + 1)
@@ -155,7 +156,7 @@ async def _apply(transaction: Store, documents: CommitDocuments) -> None:
     if documents.removed_persons:
         await transaction.persons.delete(with_ids(documents.removed_persons))
         await transaction.places.delete(with_ids(documents.removed_persons))
-    await transaction.persons.update_each(documents.placed_persons)
+    await transaction.persons.update_each({**documents.placed_persons, **documents.roles})
     for profile, keys in _by_value(documents.moved_persons).items():
         await transaction.persons.update_many(with_ids(keys), set_to(PersonRecord.profile_id, profile))
     for name, keys in _by_value(documents.named_persons).items():

@@ -13,6 +13,7 @@ from castlist.store.records import PersonEncoding, PersonRecord, ProfileFounder,
 from castlist.store.store import Store
 from castlist_identity.auto_distance import auto_distance, stages_for
 from castlist_identity.gallery import Gallery
+from castlist_identity.gallery_diff import SampleRole
 from castlist_identity.profile_ids import Profile
 from profile_aggregator.videos.conversions import gallery_person
 
@@ -24,13 +25,15 @@ class CachedGallery:
     """A gallery as it was at `version`; `setting` is what its settings say about the distance,
     `told` the last version that has events, None where that is not known.
 
-    `seen`: who was reconsidered since the distance changed, as far as this process knows.
+    `sampled`: whether its crowds are known by samples already. `seen`: who was reconsidered since the distance changed,
+    as far as this process knows.
     """
 
     version: int
     gallery: Gallery
     setting: DistanceSetting = "auto"
     told: int | None = 0
+    sampled: bool = True
     seen: set[str] = field(default_factory=set)
 
 
@@ -85,6 +88,8 @@ class GalleryCache:
         loaded = Gallery(distance, stages=stages)
         members = [(gallery_person(person), str(person.profile_id)) for person in persons]
         profiles = [Profile(one.id, one.founder, one.version) for one in (*living, *retired)]
-        await asyncio.to_thread(loaded.load, members, profiles)
+        roles = {one.id: SampleRole(one.round, one.follows) for one in persons if one.round or one.follows}
+        await asyncio.to_thread(loaded.load, members, profiles, roles)
         told = before.told if before and before.version else 0
-        return CachedGallery(version, loaded, settings.across_video_distance, told)
+        sampled = before.sampled if before and before.version else True
+        return CachedGallery(version, loaded, settings.across_video_distance, told, sampled)

@@ -218,7 +218,7 @@ class AttemptsRecord(Record, frozen=True, kw_only=True):
 class GalleryRecord(Record, frozen=True, kw_only=True):
     """A namespace of people. Each commit compares and swaps `version`; `distance` is what persons join up to.
 
-    `stages` is in how many its people were matched last.
+    `stages` is in how many its people were matched last; `sampled` is said once crowds are known by samples.
     """
 
     version: int
@@ -226,6 +226,7 @@ class GalleryRecord(Record, frozen=True, kw_only=True):
     settings: GallerySettings | None = None
     distance: float | None = None
     stages: int = 1
+    sampled: bool = False
     committed_at: datetime | None = None
     told: int | None = None
     """the last version that has events; None: none yet, or of before 0.2.0"""
@@ -255,6 +256,9 @@ class PersonRecord(Record, frozen=True, kw_only=True):
     """which tracks of the run it was put together of: pairs of chunk and track, little-endian uint32, in order"""
     name: str | None = None
     profile_id: str | None = None
+    round: int = 0
+    follows: bool = False
+    """in which round of sampling it is clustered, or follows a cluster"""
 
 
 class PersonEncoding(Record, frozen=True, kw_only=True):
@@ -267,6 +271,8 @@ class PersonEncoding(Record, frozen=True, kw_only=True):
     apart: tuple[int, ...]
     name: str | None = None
     profile_id: str | None = None
+    round: int = 0
+    follows: bool = False
 
 
 class PersonPresence(Record, frozen=True, kw_only=True):
