@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from castlist_identity import person_table
+from castlist_identity import neighbour_index, person_table
 from castlist_identity.crowd_sample import CROWDED, rank
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.gallery import Gallery
 from castlist_identity.gallery_diff import FIRST, GalleryChange, GalleryDiff
-from castlist_identity.neighbour_index import person_distance_matrix
+from castlist_identity.neighbour_index import NeighbourIndex, person_distance_matrix
 from castlist_identity.partition import by_rounds, partition
 from castlist_identity.person_table import FEW, UNKNOWN, PersonTable
 
@@ -250,3 +250,23 @@ def test_who_crowds_is_counted_alike_for_few_and_for_many(monkeypatch: pytest.Mo
     everybody = table.count_lower(members, left, 10**6)
     assert ((stopped >= SAMPLE) == (everybody >= SAMPLE)).all()
     assert (stopped < everybody).any()
+
+
+@pytest.mark.parametrize("limit", [0.05, 0.2, 0.6])
+def test_nobody_is_missed_who_is_near_any_of_very_many(monkeypatch: pytest.MonkeyPatch, limit: float) -> None:
+    """Whatever is left out for being far from the middle of them."""
+    monkeypatch.setattr(neighbour_index, "BAND", 5)
+    monkeypatch.setattr(neighbour_index, "BLOCK", 7)
+    chance = np.random.default_rng(int(100 * limit))
+    asked, stored = (
+        [
+            GalleryPerson(f"{i}", "v", chance.normal(0, spread, 128).astype(np.float32), chance.uniform(0, 0.1))
+            for i in range(150)
+        ]
+        for spread in (0.02, 0.04)
+    )
+    index = NeighbourIndex()
+    index.add(stored)
+    found = {key for near in index.within(asked, limit) for key in near}
+    assert found <= index.around(asked, limit)
+    assert len(index.around(asked, limit)) < len(stored) or len(found) == len(stored)

@@ -201,6 +201,11 @@ class AffectedRounds:
         if not asked and not (made.removed or into):
             return set(), []
         options = self._options(number, table, asked, gone, points)
+        asked -= {
+            key
+            for key, near in options.items()
+            if near and key not in fresh and near[0][1] == home_of(key) and not self.seen_with(key)
+        }
 
         def options_for(key: str) -> Options:
             return options[key] if key in options else self._options(number, table, {key}, gone, points)[key]

@@ -34,6 +34,8 @@ REMEMBERED = 4_000_000
 """How many pairs of neighbours are kept. Past it they are forgotten and searched again as they are needed."""
 
 
+PERSON_BYTES, CLUSTER_BYTES = 2_500, 5_000
+"""What one takes, by bench/gallery.py: of a person mostly the encoding, of a cluster its nearest others."""
 AT_ONCE = 256
 """How many persons' neighbours are searched for at once."""
 
@@ -107,6 +109,11 @@ class Gallery:
         following = {key for key, place in known_roles.items() if place.follows}
         for key, home in AffectedRounds(self, GalleryChange()).homes_of(following).items():
             self._follow(key, home)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return PERSON_BYTES * len(self.members) + CLUSTER_BYTES * len(self.clusters)
 
     def persons_of(self, video: str) -> frozenset[str]:
         return frozenset(self._videos.get(video, ()))
@@ -193,7 +200,8 @@ class Gallery:
         )
 
     def _check(self, change: GalleryChange) -> None:
-        unknown = (change.removed | change.named.keys() | change.reconsider) - self.members.keys()
+        asked = (*change.removed, *change.named, *change.reconsider)
+        unknown = [key for key in asked if key not in self.members]
         if unknown:
             raise KeyError(f"not in this gallery: {sorted(unknown)}")
         keys = {member.key for member in change.inserted}

@@ -101,7 +101,7 @@ class NearestClusters:
         return NearestChange(self, gone, {point.key: point for point in added}, lists)
 
     def around(self, members: Sequence[GalleryPerson], limit: float, few: int) -> set[str]:
-        """The clusters that have D² ≤ limit from any of these, and for more than a few of them some others."""
+        """The clusters that have D² ≤ limit from any of these; `few` are looked at one by one."""
         if len(members) <= few:
             return {key for near in self._index.within(members, limit) for key in near}
         return self._index.around(members, limit)

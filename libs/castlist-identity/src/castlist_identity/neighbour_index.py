@@ -19,6 +19,8 @@ ROUNDING = 1e-4
 DEAD_SHARE = 0.25
 MANY, BLOCK = 16, 8_192
 """Searches from which on they are made at once, and how many rows at a time: 500 searches take 16 MB."""
+BAND = 256
+"""Of those who are about as far from a crowd so many are compared with it at once."""
 Vectors = npt.NDArray[np.float32]
 Positions = npt.NDArray[np.int64]
 
@@ -103,25 +105,35 @@ class NeighbourIndex:
         return answers
 
     def around(self, members: Sequence[GalleryPerson], limit: float) -> set[str]:
-        """The keys that any of very many persons, who are near to each other, may have within the limit."""
+        """The keys of those who have D² ≤ limit from any of very many persons, and of a few more at the border.
+
+        By the triangle inequality: who is far from the middle of these is compared with the outermost of them alone.
+        """
         means = np.array([member.mean for member in members], dtype=np.float32)
+        stored, inner = self._stored(), self._dimensions
         centre = means.mean(axis=0)
-        radius = float(np.sqrt(((means - centre) ** 2).sum(axis=1).max()))
-        stored = self._stored()
-        room = np.sqrt(np.maximum(0.0, limit + ROUNDING - stored[:, self._dimensions] ** 2))
-        far = np.sqrt(((stored[:, : self._dimensions] - centre) ** 2).sum(axis=1))
-        rows = np.nonzero(far <= radius + room + ROUNDING)[0]
-        squares, found = np.einsum("ij,ij->i", means, means), np.zeros(len(rows), np.bool_)
-        for start in range(0, len(members), BLOCK):
-            part = slice(start, start + BLOCK)
-            for first in range(0, len(rows), BLOCK):
-                some = slice(first, first + BLOCK)
-                distances = means[part] @ stored[rows[some], : self._dimensions].T
+        out = np.sqrt(((means - centre) ** 2).sum(axis=1))
+        means, out = means[np.argsort(-out)], np.sort(out)[::-1]
+        squares = np.einsum("ij,ij->i", means, means)
+        room = np.sqrt(np.maximum(0.0, limit + ROUNDING - stored[:, inner] ** 2))
+        needed = np.sqrt(((stored[:, :inner] - centre) ** 2).sum(axis=1)) - room - ROUNDING
+        rows = np.argsort(needed)
+        found: set[str] = set()
+        for first in range(0, len(rows), BAND):
+            some = rows[first : first + BAND]
+            asked = int(np.searchsorted(-out, -needed[some[0]], side="right"))
+            if not asked:
+                break
+            nearest = np.full(len(some), np.inf, np.float32)
+            for start in range(0, asked, BLOCK):
+                part = slice(start, min(start + BLOCK, asked))
+                distances = means[part] @ stored[some, :inner].T
                 distances *= -2
                 distances += squares[part, np.newaxis]
-                found[some] |= distances.min(axis=0) + self._squares[rows[some]] <= limit + ROUNDING
-        near = (self._rows[row] for row in rows[found].tolist())
-        return {member.key for member in near if member is not None}
+                nearest = np.minimum(nearest, distances.min(axis=0))
+            near = some[nearest + self._squares[some] <= limit + ROUNDING]
+            found |= {member.key for row in near.tolist() if (member := self._rows[row]) is not None}
+        return found
 
     def _stored(self) -> Vectors:
         flat: Vectors = faiss.rev_swig_ptr(self._flat.get_xb(), self._flat.ntotal * self._flat.d)
