@@ -37,7 +37,7 @@ from castlist_identity.gallery import Gallery
 from castlist_identity.partition import partition
 from castlist_identity.reclustering import ClusteredComponent
 from castlist_identity.second_stage import STAGES
-from profile_aggregator.commits import commit_planner, committer
+from profile_aggregator.commits import commit_planner, committer, gallery_cache
 from profile_aggregator.commits.commit_planner import CommitPlan, CommitPlanner
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
@@ -370,6 +370,33 @@ async def test_who_of_a_crowd_is_not_clustered_is_known_after_a_restart(world: W
         await world.commit(f"w{i:02}", mean)
     assert await world.pending() == 0
     assert await world.clusters() == await world.canonical(STEP, sample=4)
+
+
+async def test_galleries_are_held_for_as_long_as_there_is_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what they take together: the one in use is always held, of the others those used last."""
+    await world.commit("v", at(0.0))
+    for other in "abc":
+        await world.galleries.current(other)
+    assert all(world.galleries.holds(one) for one in (GALLERY, "a", "b", "c"))
+    monkeypatch.setattr(gallery_cache, "ROOM", 1_000)
+    await world.galleries.current("c")
+    assert not world.galleries.holds(GALLERY)
+    assert world.galleries.holds("a")
+    await world.galleries.current(GALLERY)
+    assert [world.galleries.holds(one) for one in (GALLERY, "a", "b", "c")] == [True, False, False, False]
+
+
+async def test_a_gallery_is_read_in_pages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is read twice or left out, whether the last one is full or not."""
+    for i, mean in enumerate(crowd(4, 3)):
+        await world.commit(f"v{i:02}", mean)
+    known = (await world.galleries.current(GALLERY)).gallery
+    for page in (1, 4, 5, 12, 13):
+        monkeypatch.setattr(gallery_cache, "PAGE", page)
+        world.start()
+        loaded = (await world.galleries.current(GALLERY)).gallery
+        assert loaded.profile_of == known.profile_of
+        assert loaded.clusters == known.clusters
 
 
 @pytest.mark.usefixtures("few_of_a_crowd")

@@ -5,19 +5,24 @@ Loaded again when another process has committed.
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from castlist.contract.values import DistanceSetting, GallerySettings
-from castlist.store.query import eq, ne
+from castlist.store.query import above, ascending, eq, ne
 from castlist.store.records import PersonEncoding, PersonRecord, ProfileFounder, ProfileRecord, RedirectRecord
 from castlist.store.store import Store
 from castlist_identity.auto_distance import auto_distance, stages_for
+from castlist_identity.domain import GalleryPerson
 from castlist_identity.gallery import Gallery
 from castlist_identity.gallery_diff import SampleRole
 from castlist_identity.profile_ids import Profile
 from profile_aggregator.videos.conversions import gallery_person
 
-_KEPT = 16
+ROOM = 512_000_000
+"""Bytes of galleries that are held beside the one in use."""
+PAGE = 5_000
+"""Persons read at a time: what MongoDB sends of them is several times what is kept."""
 
 
 @dataclass
@@ -58,7 +63,7 @@ class GalleryCache:
             cached = await self._load(gallery)
             self._cached[gallery] = cached
         self._cached.move_to_end(gallery)
-        while len(self._cached) > _KEPT:
+        while len(self._cached) > 1 and sum(one.gallery.size for one in self._cached.values()) > ROOM:
             self._cached.popitem(last=False)
         return cached
 
@@ -70,11 +75,30 @@ class GalleryCache:
         """Load it again next time."""
         self._cached.pop(gallery, None)
 
+    async def _persons(self, gallery: str) -> AsyncIterator[PersonEncoding]:
+        """All that are committed, in the order of their ids."""
+        committed = eq(PersonRecord.gallery, gallery) & ne(PersonRecord.profile_id, None)
+        last = ""
+        while True:
+            further = committed & above(PersonRecord.id, last)
+            found = await self._store.persons.find_parts(
+                PersonEncoding, further, sort=[ascending(PersonRecord.id)], limit=PAGE
+            )
+            for person in found:
+                yield person
+            if len(found) < PAGE:
+                return
+            last = found[-1].id
+
     async def _load(self, gallery: str) -> CachedGallery:
         while True:
             before = await self._store.galleries.get(gallery)
-            committed = eq(PersonRecord.gallery, gallery) & ne(PersonRecord.profile_id, None)
-            persons = await self._store.persons.find_parts(PersonEncoding, committed)
+            members: list[tuple[GalleryPerson, str]] = []
+            roles: dict[str, SampleRole] = {}
+            async for person in self._persons(gallery):
+                members.append((gallery_person(person), str(person.profile_id)))
+                if person.round or person.follows:
+                    roles[person.id] = SampleRole(person.round, person.follows)
             living = await self._store.profiles.find_parts(ProfileFounder, eq(ProfileRecord.gallery, gallery))
             retired = await self._store.redirects.find_parts(ProfileFounder, eq(RedirectRecord.gallery, gallery))
             after = await self._store.galleries.get(gallery)
@@ -86,9 +110,7 @@ class GalleryCache:
         settings = before.settings if before and before.settings else GallerySettings()
         stages = before.stages if before and before.version else stages_for(settings.across_video_distance)
         loaded = Gallery(distance, stages=stages)
-        members = [(gallery_person(person), str(person.profile_id)) for person in persons]
         profiles = [Profile(one.id, one.founder, one.version) for one in (*living, *retired)]
-        roles = {one.id: SampleRole(one.round, one.follows) for one in persons if one.round or one.follows}
         await asyncio.to_thread(loaded.load, members, profiles, roles)
         told = before.told if before and before.version else 0
         sampled = before.sampled if before and before.version else True
