@@ -1,6 +1,7 @@
 """A crowd of which a sample is clustered: the same people in any order, at the cost of a few."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -270,3 +271,54 @@ def test_nobody_is_missed_who_is_near_any_of_very_many(monkeypatch: pytest.Monke
     found = {key for near in index.within(asked, limit) for key in near}
     assert found <= index.around(asked, limit)
     assert len(index.around(asked, limit)) < len(stored) or len(found) == len(stored)
+
+
+def placed(called: str, count: int, at: float, above: int = 0) -> list[GalleryPerson]:
+    """So many in one place, each in a video of their own; with higher ranks than this, so that they follow."""
+    keys = [key for n in range(3000) if rank(key := f"{called}{n:04}") > above][:count]
+    mean = np.zeros(128, np.float32)
+    mean[0] = at
+    return [GalleryPerson(key, key, mean, 0.0) for key in keys]
+
+
+def highest(persons: list[GalleryPerson]) -> int:
+    """The highest rank that the sample of a crowd has."""
+    return sorted(rank(one.key) for one in persons)[SAMPLE - 1]
+
+
+def test_who_is_named_follows_those_alone_who_are_called_the_same() -> None:
+    """Those who are called that from now on, too."""
+    crowded = placed("c", 30, 0.0)
+    (ann,) = (replace(one, name="Ann") for one in placed("a", 1, 0.01, highest(crowded)))
+    grown = Grown()
+    grown.gallery.stages = 1
+    grown.commit(GalleryChange(inserted=(*crowded, ann)))
+    assert (ann.key,) in grown.profiles
+    assert (ann.key,) in partition([*crowded, ann], T, stages=1, sample=SAMPLE)
+    grown.commit(GalleryChange(named={one.key: "Ann" for one in crowded}))
+    assert len(grown.profiles) == 1
+    assert partition(grown.gallery.members.values(), T, stages=1, sample=SAMPLE) == grown.profiles
+
+
+def test_followers_who_were_seen_together_part_the_clusters_that_they_follow() -> None:
+    """For as long as both are there; nobody of the samples has to come or go for that."""
+    one, other = placed("c", 30, 0.0), placed("d", 30, 0.5)
+    strangers = []
+    for n, person in enumerate(placed("z", 80, 0.0)):
+        mean = person.mean.copy()
+        mean[8 + n] = 3.0
+        strangers.append(replace(person, mean=mean))
+    grown = Grown()
+    grown.commit(GalleryChange(inserted=(*one, *other, *strangers)))
+    together = tuple(sorted(person.key for person in (*one, *other)))
+    assert together in grown.profiles
+    (a,), (b,) = placed("a", 1, 0.0, highest(one)), placed("b", 1, 0.5, highest(other))
+    seen = (replace(a, video="v", apart=frozenset({b.key})), replace(b, video="v", apart=frozenset({a.key})))
+    made = grown.commit(GalleryChange(inserted=seen))
+    assert not made.clusters.come
+    assert {a.key, b.key} <= grown.gallery.home.keys()
+    assert together not in grown.profiles
+    grown.check()
+    grown.commit(GalleryChange(removed=frozenset({b.key})))
+    assert tuple(sorted((*together, a.key))) in grown.profiles
+    grown.check()
