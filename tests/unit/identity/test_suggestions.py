@@ -43,6 +43,13 @@ def test_who_is_known_to_be_two_is_not_suggested() -> None:
     assert suggestions(pair, PairConstraints(cannot_link=frozenset({("b", "a")}))) == ([], [])
 
 
+def test_whom_a_follower_was_seen_with_is_somebody_else() -> None:
+    """Of a crowd a sample is clustered; the others know who is who as well."""
+    pair = profiles(at("a", 0.0), at("b", 0.55))
+    assert suggestions(pair, followers={"A": [at("f", 0.1)]})[0]
+    assert suggestions(pair, followers={"A": [at("f", 0.1, apart=("b",))]}) == ([], [])
+
+
 def test_in_a_large_gallery_it_is_the_nearest_of_both_that_say_how_near_that_is() -> None:
     """Two at 0.5 among strangers are likely one; those at 0.5 with eleven others at the same distance are not."""
     crowd = [at(f"c{i:02}", *(0.0,) * (20 + i), 0.36) for i in range(12)]  # 0.51 from each other

@@ -53,26 +53,28 @@ def likeness(normalised_distance: float) -> float:
 
 
 def suggestions(
-    profiles: Mapping[str, Clusters], links: PairConstraints | None = None
+    profiles: Mapping[str, Clusters],
+    links: PairConstraints | None = None,
+    followers: Mapping[str, Sequence[GalleryPerson]] | None = None,
 ) -> tuple[list[Suggestion], list[WeakLink]]:
     """Of profiles, given as their clusters of the first stage: those that may be one, the nearest pair first, and those
     that may be two, the furthest link first.
 
-    Not those that were seen together, nor those that a person said are two. Two names may well be one person.
+    Not those that were seen together, nor those that a person said are two. Two names may well be one person. Whom
+    `followers` of a profile were seen with counts as well.
     """
     held = {profile: [one for cluster in of for one in cluster] for profile, of in sorted(profiles.items()) if any(of)}
     points = [summary(profile, persons) for profile, persons in held.items()]
     nearest = NearestClusters().change(added=points)
-    return _near_misses(held, nearest, links or PairConstraints()), _weak_links(profiles, nearest)
+    everybody = {profile: [*there, *(followers or {}).get(profile, ())] for profile, there in held.items()}
+    parted = _parted(everybody, links or PairConstraints())
+    return _near_misses(nearest, parted), _weak_links(profiles, nearest)
 
 
-def _near_misses(
-    held: Mapping[str, Sequence[GalleryPerson]], nearest: NearestChange, links: PairConstraints
-) -> list[Suggestion]:
-    parted = _parted(held, links)
+def _near_misses(nearest: NearestChange, parted: Mapping[str, set[str]]) -> list[Suggestion]:
     found: dict[tuple[str, str], Suggestion] = {}
-    for profile in held:
-        for distance, other in _others(profile, nearest, parted[profile]):
+    for profile in nearest.keys():  # noqa: SIM118
+        for distance, other in _others(profile, nearest, parted.get(profile, set())):
             one, two = sorted((profile, other))
             there = likeness(normalised(distance, nearest.isolation(one), nearest.isolation(two)))
             if there >= LIKELY:

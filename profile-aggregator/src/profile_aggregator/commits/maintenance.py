@@ -78,7 +78,12 @@ class GalleryMaintenance:
             clusters = defaultdict[str, list[list[GalleryPerson]]](list)
             for keys in known.clusters.values():
                 clusters[known.profile_of[keys[0]]].append([known.members[key] for key in keys])
-        pairs, links = await asyncio.to_thread(suggestions, clusters, known.links)
+            clustered = {key for keys in known.clusters.values() for key in keys}
+            followers = {
+                profile: [known.members[key] for key in keys if key not in clustered]
+                for profile, keys in known.persons.items()
+            }
+        pairs, links = await asyncio.to_thread(suggestions, clusters, known.links, followers)
         found = [*(_pair(gallery, one) for one in pairs), *(_link(gallery, one) for one in links)]
         await self._store.transaction(lambda transaction: _replace(transaction, gallery, version, found))
         self._resting[gallery] = time.monotonic() + _REST * (time.monotonic() - started)
