@@ -39,6 +39,7 @@ from profile_aggregator.commits.gallery_log import GalleryLog
 
 OTHERS, COMMITS = 10_000, 300
 PRESENTER = OTHERS
+_PRESENTERS = "-presenter"
 SETTLING = 600.0
 """Seconds after which it counts as not settled."""
 
@@ -79,14 +80,21 @@ async def _fill_database(database: str, k: int, population: Population) -> None:
         await fill(store, _known(population, k))
         for i in range(COMMITS):
             other = int(chance.integers(OTHERS))
-            for video, who in ((f"new-{i:03}-presenter", PRESENTER), (f"new-{i:03}-other", other)):
+            for who in (PRESENTER, other):
+                video = _video(who, f"new {i} {who}")
                 await wait_for_commit(store, [person(population, who, video, 0)], video)
     finally:
         documents.close()
 
 
+def _video(who: int, name: str) -> str:
+    """An id by chance, as those of uploads are: what sorts before everything else costs more."""
+    return f"{uuid.uuid5(uuid.NAMESPACE_OID, name)}{_PRESENTERS if who == PRESENTER else ''}"
+
+
 def _known(population: Population, k: int) -> Iterator[Known]:
-    videos = [*((f"other-{i:06}", i) for i in range(OTHERS)), *((f"old-{i:06}", PRESENTER) for i in range(k))]
+    people = [*range(OTHERS), *(PRESENTER for _ in range(k))]
+    videos = [(_video(who, f"old {i}"), who) for i, who in enumerate(people)]
     found = [(person(population, who, video, 0), video, who) for video, who in videos]
     members = [GalleryPerson(person_key(video, 1, 0), video, one.mean, one.variance) for one, video, _ in found]
     followers = {member.key for member in split_by_sample(members, (), SAMPLE)[1]}
@@ -118,9 +126,7 @@ async def _commit_to(database: str, k: int) -> dict[str, object]:
         settling = time.perf_counter() - start
         settled = not await store.pending.count(eq(PendingRecord.gallery, GALLERY))
         persons = await store.persons.find_parts(PersonProfile, eq(PersonRecord.gallery, GALLERY))
-        presenters = {
-            one.profile_id for one in persons if one.id.startswith(("old-", "new-")) and "-other" not in one.id
-        }
+        presenters = {one.profile_id for one in persons if _PRESENTERS in one.id}
     finally:
         await publisher.close()
         await documents.database.client.drop_database(database)
