@@ -27,8 +27,8 @@ import numpy as np
 import numpy.typing as npt
 
 from castlist.contract.vectors import Vector as Encoding
+from castlist_identity.clustering.neighbour_index import person_distances
 from castlist_identity.domain import GalleryPerson
-from castlist_identity.neighbour_index import person_distances
 
 Vector = npt.NDArray[np.float64]
 SIZE = 128

@@ -24,9 +24,9 @@ from castlist.store.records import (
 )
 from castlist.store.store import Store, Table
 from castlist.tasks.registration import register
-from castlist_identity.auto_distance import auto_distance
 from castlist_identity.domain import SightedAt, VideoPerson
-from castlist_identity.second_stage import STAGES
+from castlist_identity.matching.auto_distance import auto_distance
+from castlist_identity.matching.second_stage import STAGES
 from profile_aggregator.videos.conversions import person_record, places_record
 from profile_aggregator.videos.found_people import keep_people
 

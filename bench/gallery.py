@@ -33,16 +33,16 @@ import psutil
 from b_cubed import Clusters, b_cubed
 from encodings_of_people import COLLECTIONS, Collection, Population, appearances
 
-from castlist_identity.auto_distance import auto_distance
-from castlist_identity.co_occurrence import CoOccurrence
+from castlist_identity.clustering.neighbour_index import NeighbourIndex
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.gallery import Gallery
-from castlist_identity.gallery_diff import GalleryChange
-from castlist_identity.neighbour_index import NeighbourIndex
-from castlist_identity.partition import first_stage
-from castlist_identity.profile_ids import Profile
-from castlist_identity.reclustering import BOUND
-from castlist_identity.second_stage import join_clusters
+from castlist_identity.galleries.gallery import Gallery
+from castlist_identity.galleries.gallery_diff import GalleryChange
+from castlist_identity.galleries.profile_ids import Profile
+from castlist_identity.galleries.reclustering import BOUND
+from castlist_identity.matching.auto_distance import auto_distance
+from castlist_identity.matching.co_occurrence import CoOccurrence
+from castlist_identity.matching.partition import first_stage
+from castlist_identity.matching.second_stage import join_clusters
 
 FIXED = (0.30, 0.32, 0.34, 0.36, 0.37, 0.38, 0.39, 0.40, 0.42, 0.44, 0.46, 0.48)
 MOST_GALLERIES, PERSONS_SCORED = 20, 10_000

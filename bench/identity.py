@@ -32,13 +32,14 @@ from other_encodings import ENCODINGS, encoded
 from scenes_of_people import Scenes
 
 from castlist.contract.values import NEW_GALLERY
-from castlist_identity import nearest_clusters, second_stage, video_people
-from castlist_identity.auto_distance import auto_distance
 from castlist_identity.domain import GalleryPerson, Track, VideoPerson
-from castlist_identity.partition import partition
-from castlist_identity.second_stage import STAGES
-from castlist_identity.told_apart import ToldApart
-from castlist_identity.video_people import PeopleSettings, people_of_video
+from castlist_identity.matching import nearest_clusters, second_stage
+from castlist_identity.matching.auto_distance import auto_distance
+from castlist_identity.matching.partition import partition
+from castlist_identity.matching.second_stage import STAGES
+from castlist_identity.videos import video_people
+from castlist_identity.videos.told_apart import ToldApart
+from castlist_identity.videos.video_people import PeopleSettings, people_of_video
 
 Tracks = Mapping[str, Sequence[Track]]
 Found = list[tuple[str, VideoPerson, tuple[str, ...]]]

@@ -30,9 +30,9 @@ from castlist.store import collections
 from castlist.store.query import eq
 from castlist.store.records import PendingRecord, PersonProfile, PersonRecord, TaskRecord
 from castlist.store.store import Store
-from castlist_identity.crowd_sample import SAMPLE
 from castlist_identity.domain import GalleryPerson
-from castlist_identity.sampled_round import split_by_sample
+from castlist_identity.matching.crowd_sample import SAMPLE
+from castlist_identity.matching.sampled_round import split_by_sample
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog

@@ -42,7 +42,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
 from castlist.contract.values import AnalysisSettings
 from castlist.service.settings import Settings
-from castlist_identity.video_people import PeopleSettings, people_of_video
+from castlist_identity.videos.video_people import PeopleSettings, people_of_video
 from castlist_vision.faces import face_tracking
 from castlist_vision.faces.detector import FaceDetector
 from castlist_vision.frames.changed_regions import ChangedRegionFinder

@@ -20,7 +20,7 @@ from stages import Models, load_models, settings_for, tracks, work
 from throughput import decode_only
 
 from castlist.service.settings import Settings
-from castlist_identity.video_people import people_of_video
+from castlist_identity.videos.video_people import people_of_video
 
 HEIGHTS = (1080, 2160)
 

@@ -10,10 +10,10 @@ from pydantic import TypeAdapter
 
 from castlist.contract.box import Box
 from castlist.contract.values import NEW_GALLERY, AnalysisSettings, Crop
-from castlist_identity.auto_distance import auto_distance
 from castlist_identity.domain import GalleryPerson, Track
-from castlist_identity.partition import partition
-from castlist_identity.video_people import PeopleSettings, people_of_video
+from castlist_identity.matching.auto_distance import auto_distance
+from castlist_identity.matching.partition import partition
+from castlist_identity.videos.video_people import PeopleSettings, people_of_video
 from castlist_vision.chunk_pipeline import ChunkResult, analyse_chunk
 from castlist_vision.faces.alignment import align
 from castlist_vision.faces.centerface import CenterFace, make_centerface

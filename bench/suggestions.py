@@ -4,7 +4,7 @@
 
 Synthetic strangers, years apart from video to video (encodings_of_people.py), are put in order as a gallery does it.
 Then each of the profiles is compared with its nearest others that it was not seen with. The table has the shares that
-`castlist_identity.suggestions` calls likeness, beside what it says itself. The last line is one JSON object.
+`castlist_identity.galleries.suggestions` calls likeness, beside what it says itself. The last line is one JSON object.
 """
 
 import argparse
@@ -17,12 +17,12 @@ import numpy as np
 from encodings_of_people import COLLECTIONS
 from gallery import Drawn
 
-from castlist_identity.cluster_summary import summary
-from castlist_identity.nearest_clusters import FULL, KEPT, NearestClusters
-from castlist_identity.neighbour_index import person_distances
-from castlist_identity.partition import partition
-from castlist_identity.second_stage import normalised
-from castlist_identity.suggestions import likeness
+from castlist_identity.clustering.cluster_summary import summary
+from castlist_identity.clustering.neighbour_index import person_distances
+from castlist_identity.galleries.suggestions import likeness
+from castlist_identity.matching.nearest_clusters import FULL, KEPT, NearestClusters
+from castlist_identity.matching.partition import partition
+from castlist_identity.matching.second_stage import normalised
 
 EDGES = (0.56, 0.58, 0.59, 0.60, 0.61, 0.62, 0.63, 0.64, 0.66, 0.68)
 

@@ -25,8 +25,8 @@ from scenes_of_people import Scenes
 from stages import Models, load_models, settings_for, tracks, work
 
 from castlist.service.settings import Settings
-from castlist_identity.told_apart import ToldApart
-from castlist_identity.video_people import PeopleSettings, people_of_video
+from castlist_identity.videos.told_apart import ToldApart
+from castlist_identity.videos.video_people import PeopleSettings, people_of_video
 
 Picture = NDArray[np.uint8]
 RATE, DELAY = 25, 10

@@ -17,7 +17,7 @@ from castlist.store import outbox
 from castlist.store.query import plain
 from castlist.store.records import ChunkResultRecord, ChunkSpan, LeftOutRecord, PlanRecord, TaskError, TaskRecord
 from castlist.store.store import Store
-from castlist_identity.appearance import Presence, appearance_of
+from castlist_identity.videos.appearance import Presence, appearance_of
 from castlist_vision.reading.chunk_plan import plan_chunks
 from testkit.examples import AT, example
 

@@ -16,7 +16,7 @@ from castlist.contract.box import Box
 from castlist.contract.values import AnalysisSettings
 from castlist.contract.vectors import VectorFace
 from castlist.service.settings import Settings
-from castlist_identity.video_people import PeopleSettings
+from castlist_identity.videos.video_people import PeopleSettings
 from castlist_vision.chunk_pipeline import analyse_chunk
 from castlist_vision.faces.auto_detector import AutoDetector
 from castlist_vision.faces.centerface import CenterFace

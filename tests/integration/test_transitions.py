@@ -20,7 +20,7 @@ from stages import Models, load_models, settings_for, tracks, work
 from castlist.contract.values import AnalysisSettings
 from castlist.service.settings import Settings
 from castlist_identity.domain import VideoPerson
-from castlist_identity.video_people import people_of_video
+from castlist_identity.videos.video_people import people_of_video
 from testkit import clips
 
 pytestmark = pytest.mark.stack  # for the sample alone, whose pictures are fetched with the servers

@@ -18,9 +18,12 @@ sys.path.append(str(Path(__file__).resolve().parents[3] / "bench"))
 from b_cubed import b_cubed
 from encodings_of_people import Population, appearances, reference
 
-from castlist_identity import co_occurrence
-from castlist_identity.auto_distance import auto_distance, distance_for
-from castlist_identity.calibration import (
+from castlist_identity.domain import GalleryPerson
+from castlist_identity.galleries.gallery import Gallery
+from castlist_identity.galleries.gallery_diff import GalleryChange
+from castlist_identity.matching import co_occurrence
+from castlist_identity.matching.auto_distance import auto_distance, distance_for
+from castlist_identity.matching.calibration import (
     FLOOR,
     ONE_PERSON,
     STRANGERS,
@@ -29,11 +32,8 @@ from castlist_identity.calibration import (
     impostor_pair,
     spread_of,
 )
-from castlist_identity.co_occurrence import CoOccurrence
-from castlist_identity.domain import GalleryPerson
-from castlist_identity.gallery import Gallery
-from castlist_identity.gallery_diff import GalleryChange
-from castlist_identity.partition import partition
+from castlist_identity.matching.co_occurrence import CoOccurrence
+from castlist_identity.matching.partition import partition
 
 pytestmark = pytest.mark.slow
 Videos = dict[str, list[GalleryPerson]]

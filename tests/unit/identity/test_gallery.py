@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from castlist.contract.box import Box
 from castlist.contract.vectors import Vector
 from castlist_identity.domain import GalleryPerson, PairConstraints, SightedAt
-from castlist_identity.gallery import Gallery
-from castlist_identity.gallery_diff import GalleryChange, GalleryDiff, PersonMove, ProfileMerge, ProfileSplit
-from castlist_identity.partition import partition
-from castlist_identity.profile_ids import Profile
-from castlist_identity.video_update import VideoUpdate, change_for_updates
+from castlist_identity.galleries.gallery import Gallery
+from castlist_identity.galleries.gallery_diff import GalleryChange, GalleryDiff, PersonMove, ProfileMerge, ProfileSplit
+from castlist_identity.galleries.profile_ids import Profile
+from castlist_identity.galleries.video_update import VideoUpdate, change_for_updates
+from castlist_identity.matching.partition import partition
 
 T = 0.48
 
@@ -437,8 +437,8 @@ def test_within_the_bound_nothing_is_unsettled_and_past_it_something_is() -> Non
 
 def test_a_profile_of_very_many_is_loaded_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """A start does not wait until all of it has been clustered."""
-    monkeypatch.setattr("castlist_identity.gallery.DENSE", 5)
-    monkeypatch.setattr("castlist_identity.gallery.first_stage", lambda *_: pytest.fail("clustered"))
+    monkeypatch.setattr("castlist_identity.galleries.gallery.DENSE", 5)
+    monkeypatch.setattr("castlist_identity.galleries.gallery.first_stage", lambda *_: pytest.fail("clustered"))
     gallery = Gallery(0.4)
     persons = [member(f"v{n}:1:0", 0.001 * n) for n in range(6)]
     gallery.load([(one, "p") for one in persons], [Profile("p", persons[0].key, 0)])

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from castlist.contract.vectors import Vector
-from castlist_identity.average_link import NEVER, average_link
+from castlist_identity.clustering.average_link import NEVER, average_link
+from castlist_identity.clustering.neighbour_index import NeighbourIndex, person_distance_matrix, person_distances
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.neighbour_index import NeighbourIndex, person_distance_matrix, person_distances
-from castlist_identity.partition import first_stage, partition
+from castlist_identity.matching.partition import first_stage, partition
 
 T = 0.48
 

@@ -5,13 +5,13 @@ import pytest
 
 from castlist.contract.box import Box
 from castlist.contract.values import Crop, FrameSize, Segment
-from castlist_identity.appearance import appearance_of
-from castlist_identity.auto_distance import auto_distance
-from castlist_identity.cluster_summary import summary
+from castlist_identity.clustering.cluster_summary import summary
+from castlist_identity.clustering.neighbour_index import person_distances
 from castlist_identity.domain import GalleryPerson, PairConstraints, SightedAt, VideoPerson
-from castlist_identity.neighbour_index import person_distances
-from castlist_identity.profile_ids import ProfileRank, keep_ids, lineage
-from castlist_identity.video_update import inherited_constraints
+from castlist_identity.galleries.profile_ids import ProfileRank, keep_ids, lineage
+from castlist_identity.galleries.video_update import inherited_constraints
+from castlist_identity.matching.auto_distance import auto_distance
+from castlist_identity.videos.appearance import appearance_of
 
 BOX = Box(0, 0, 80, 80)
 

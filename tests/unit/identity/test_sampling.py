@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from castlist_identity import neighbour_index, person_table
-from castlist_identity.crowd_sample import CROWDED, rank
+from castlist_identity.clustering import neighbour_index
+from castlist_identity.clustering.neighbour_index import NeighbourIndex, person_distance_matrix
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.gallery import Gallery
-from castlist_identity.gallery_diff import FIRST, GalleryChange, GalleryDiff
-from castlist_identity.neighbour_index import NeighbourIndex, person_distance_matrix
-from castlist_identity.partition import by_rounds, partition
-from castlist_identity.person_table import FEW, UNKNOWN, PersonTable
+from castlist_identity.galleries.gallery import Gallery
+from castlist_identity.galleries.gallery_diff import FIRST, GalleryChange, GalleryDiff
+from castlist_identity.matching import person_table
+from castlist_identity.matching.crowd_sample import CROWDED, rank
+from castlist_identity.matching.partition import by_rounds, partition
+from castlist_identity.matching.person_table import FEW, UNKNOWN, PersonTable
 
 T, SAMPLE = 0.42, 4
 
@@ -199,7 +200,9 @@ def test_who_is_outside_of_the_sample_changes_nothing_but_their_own_place(monkey
     gallery.apply(gallery.propose(GalleryChange(inserted=tuple(persons)), lambda _: "presenter", 1))
     assert len(gallery.home) == 300 - SAMPLE
     monkeypatch.setattr(Gallery, "near", lambda _, keys: pytest.fail("neighbours were asked for") if keys else {})
-    monkeypatch.setattr("castlist_identity.affected_clusters.first_stage", lambda *_: pytest.fail("clustered"))
+    monkeypatch.setattr(
+        "castlist_identity.galleries.affected_clusters.first_stage", lambda *_: pytest.fail("clustered")
+    )
     last = max(rank(key) for key in gallery.cluster_of)
     key = next(f"w{n}" for n in range(1000) if rank(f"w{n}") > last)
     newcomer = GalleryPerson(key, key, np.full(128, 0.01, np.float32), 0.0)

@@ -17,17 +17,17 @@ sys.path.append(str(Path(__file__).resolve().parents[3] / "bench"))
 from encodings_of_people import STRANGERS, Population, appearances
 
 from castlist.contract.vectors import Vector
-from castlist_identity import second_stage
-from castlist_identity.average_link import NEVER, average_link
-from castlist_identity.cluster_summary import summary
+from castlist_identity.clustering.average_link import NEVER, average_link
+from castlist_identity.clustering.cluster_summary import summary
+from castlist_identity.clustering.neighbour_index import person_distances
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.gallery import Gallery
-from castlist_identity.gallery_diff import GalleryChange, GalleryDiff
-from castlist_identity.nearest_clusters import COHORT, FAR, PRIOR, TYPICAL, USUAL, NearestClusters, cohort
-from castlist_identity.neighbour_index import person_distances
-from castlist_identity.partition import first_stage, partition
-from castlist_identity.profile_ids import Profile
-from castlist_identity.second_stage import JOINED
+from castlist_identity.galleries.gallery import Gallery
+from castlist_identity.galleries.gallery_diff import GalleryChange, GalleryDiff
+from castlist_identity.galleries.profile_ids import Profile
+from castlist_identity.matching import second_stage
+from castlist_identity.matching.nearest_clusters import COHORT, FAR, PRIOR, TYPICAL, USUAL, NearestClusters, cohort
+from castlist_identity.matching.partition import first_stage, partition
+from castlist_identity.matching.second_stage import JOINED
 
 T = 0.46
 Kind = Callable[[int, int], list[GalleryPerson]]

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from castlist_identity import partition as partitioning
-from castlist_identity import sparse_average_link
+from castlist_identity.clustering import sparse_average_link
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.partition import partition
+from castlist_identity.matching import partition as partitioning
+from castlist_identity.matching.partition import partition
 
 
 def crowd(seed: int, persons: int) -> list[GalleryPerson]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.suggestions import LIKELY, UNSURE, likeness, suggestions
+from castlist_identity.galleries.suggestions import LIKELY, UNSURE, likeness, suggestions
 
 
 def at(key: str, *coordinates: float, apart: tuple[str, ...] = (), name: str | None = None) -> GalleryPerson:

@@ -10,10 +10,10 @@ import pytest
 from castlist.contract.box import Box
 from castlist.contract.values import Sighting
 from castlist.contract.vectors import Vector
-from castlist_identity import track_clusters
 from castlist_identity.domain import Track
-from castlist_identity.told_apart import ToldApart
-from castlist_identity.track_clusters import cluster_tracks
+from castlist_identity.videos import track_clusters
+from castlist_identity.videos.told_apart import ToldApart
+from castlist_identity.videos.track_clusters import cluster_tracks
 
 DISTANCE = 0.38
 

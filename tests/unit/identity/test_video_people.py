@@ -10,8 +10,8 @@ from castlist.contract.box import Box
 from castlist.contract.values import AnalysisSettings, Crop, FrameSize, Segment, Sighting
 from castlist.contract.vectors import Vector, VectorFace
 from castlist_identity.domain import Track
-from castlist_identity.told_apart import ToldApart
-from castlist_identity.video_people import PeopleSettings, people_of_video
+from castlist_identity.videos.told_apart import ToldApart
+from castlist_identity.videos.video_people import PeopleSettings, people_of_video
 
 LEFT, RIGHT = Box(10, 20, 80, 80), Box(300, 20, 80, 80)
 

@@ -30,13 +30,14 @@ from castlist.store.records import (
 )
 from castlist.store.store import Store
 from castlist.tasks import cancels, registration
-from castlist_identity import auto_distance, reclustering
-from castlist_identity.crowd_sample import SAMPLE
 from castlist_identity.domain import GalleryPerson, VideoPerson
-from castlist_identity.gallery import Gallery
-from castlist_identity.partition import partition
-from castlist_identity.reclustering import ClusteredComponent
-from castlist_identity.second_stage import STAGES
+from castlist_identity.galleries import reclustering
+from castlist_identity.galleries.gallery import Gallery
+from castlist_identity.galleries.reclustering import ClusteredComponent
+from castlist_identity.matching import auto_distance
+from castlist_identity.matching.crowd_sample import SAMPLE
+from castlist_identity.matching.partition import partition
+from castlist_identity.matching.second_stage import STAGES
 from profile_aggregator.commits import commit_planner, committer, gallery_cache
 from profile_aggregator.commits.commit_planner import CommitPlan, CommitPlanner
 from profile_aggregator.commits.committer import Committer

@@ -10,7 +10,7 @@ from castlist.contract import commands
 from castlist.contract.vectors import Vector
 from castlist.ports.errors import TooLargeError, TooLongError, UnavailableError
 from castlist.store.store import Store
-from castlist_identity import reclustering
+from castlist_identity.galleries import reclustering
 from profile_aggregator.commits import commit_planner
 from profile_aggregator.turns import Turns
 from unit.profile_aggregator.test_committing import GALLERY, STEP, World, at, crowd

@@ -8,7 +8,7 @@ import pytest
 
 from castlist.contract.values import NEW_GALLERY
 from castlist_identity.domain import Track
-from castlist_identity.video_people import people_of_video
+from castlist_identity.videos.video_people import people_of_video
 from castlist_vision.chunk_pipeline import ChunkResult, analyse_chunk
 from castlist_vision.faces.centerface import CenterFace
 from castlist_vision.reading.chunk_plan import Chunk

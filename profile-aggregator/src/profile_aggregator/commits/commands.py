@@ -3,8 +3,8 @@
 from castlist.contract.commands import ChangeSettings, DeleteVideo, RenameProfile
 from castlist.store.records import PendingCommand, PendingRecord
 from castlist.tasks.commands import BY_NAME, Command
-from castlist_identity.gallery import Gallery
-from castlist_identity.gallery_diff import GalleryChange
+from castlist_identity.galleries.gallery import Gallery
+from castlist_identity.galleries.gallery_diff import GalleryChange
 
 
 class CommandRefusedError(Exception):

@@ -26,9 +26,9 @@ from castlist.store.records import (
     ProfileRecord,
     RedirectRecord,
 )
-from castlist_identity.appearance import appearance_of
-from castlist_identity.gallery_diff import GalleryDiff
-from castlist_identity.profile_ids import Profile
+from castlist_identity.galleries.gallery_diff import GalleryDiff
+from castlist_identity.galleries.profile_ids import Profile
+from castlist_identity.videos.appearance import appearance_of
 from profile_aggregator.videos.conversions import presence_of
 
 Present = PersonRecord | PersonPresence

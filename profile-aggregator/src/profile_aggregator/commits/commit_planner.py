@@ -19,18 +19,18 @@ from castlist.store.records import (
     PersonRecord,
 )
 from castlist.store.store import Store
-from castlist_identity.auto_distance import distance_for, stages_for
 from castlist_identity.domain import GalleryPerson
-from castlist_identity.gallery import Gallery
-from castlist_identity.gallery_diff import GalleryChange, GalleryDiff
-from castlist_identity.reclustering import (
+from castlist_identity.galleries.gallery import Gallery
+from castlist_identity.galleries.gallery_diff import GalleryChange, GalleryDiff
+from castlist_identity.galleries.reclustering import (
     ALL_PERSONS,
     BOUND,
     ClusteredComponent,
     ReclusterBacklog,
     ReclusterBatch,
 )
-from castlist_identity.video_update import VideoUpdate, change_for_updates
+from castlist_identity.galleries.video_update import VideoUpdate, change_for_updates
+from castlist_identity.matching.auto_distance import distance_for, stages_for
 from profile_aggregator.commits.commands import change_for, command_of
 from profile_aggregator.commits.commit_documents import CommitDocuments, documents_of, needed_persons
 from profile_aggregator.commits.gallery_cache import CachedGallery

@@ -29,7 +29,7 @@ from castlist.store.records import (
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
 from castlist.tasks.commands import Command, settle_in, stage
-from castlist_identity.reclustering import MOVES, ClusteredComponent, cluster_component, next_batch
+from castlist_identity.galleries.reclustering import MOVES, ClusteredComponent, cluster_component, next_batch
 from profile_aggregator.commits.commands import CommandRefusedError
 from profile_aggregator.commits.commit_planner import CommitPlan, CommitPlanner, StaleGalleryError, backlog_of
 from profile_aggregator.commits.commit_transaction import TaskEndedError, end_uncommitted, write

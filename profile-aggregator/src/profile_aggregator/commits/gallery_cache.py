@@ -12,11 +12,11 @@ from castlist.contract.values import DistanceSetting, GallerySettings
 from castlist.store.query import above, ascending, eq, ne
 from castlist.store.records import PersonEncoding, PersonRecord, ProfileFounder, ProfileRecord, RedirectRecord
 from castlist.store.store import Store
-from castlist_identity.auto_distance import auto_distance, stages_for
 from castlist_identity.domain import GalleryPerson
-from castlist_identity.gallery import Gallery
-from castlist_identity.gallery_diff import SampleRole
-from castlist_identity.profile_ids import Profile
+from castlist_identity.galleries.gallery import Gallery
+from castlist_identity.galleries.gallery_diff import SampleRole
+from castlist_identity.galleries.profile_ids import Profile
+from castlist_identity.matching.auto_distance import auto_distance, stages_for
 from profile_aggregator.videos.conversions import gallery_person
 
 ROOM = 512_000_000

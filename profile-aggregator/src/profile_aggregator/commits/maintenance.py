@@ -15,7 +15,7 @@ from castlist.store.query import eq, set_to, with_id, with_ids
 from castlist.store.records import GalleryRecord, PendingRecord, SuggestionRecord
 from castlist.store.store import Store
 from castlist_identity.domain import GalleryPerson
-from castlist_identity.suggestions import Suggestion, WeakLink, suggestions
+from castlist_identity.galleries.suggestions import Suggestion, WeakLink, suggestions
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 

@@ -10,8 +10,8 @@ from castlist.contract.ids import crop_key, person_key
 from castlist.contract.values import Segment
 from castlist.contract.vectors import Vector, VectorFace
 from castlist.store.records import PersonEncoding, PersonPresence, PersonRecord, PlacesRecord
-from castlist_identity.appearance import Presence
 from castlist_identity.domain import GalleryPerson, SightedAt, Track, VideoPerson
+from castlist_identity.videos.appearance import Presence
 
 
 def tracks_of(found: FacesEncoded) -> list[Track]:

@@ -57,7 +57,7 @@ from castlist.tasks import cancels, lifecycle
 from castlist.tasks.received_results import whole_results
 from castlist.tasks.registration import register
 from castlist_identity.domain import Track, VideoPeople
-from castlist_identity.video_people import PeopleSettings, people_of_video
+from castlist_identity.videos.video_people import PeopleSettings, people_of_video
 from profile_aggregator.turns import Turns
 from profile_aggregator.videos.completion import (
     exceeds_limits,

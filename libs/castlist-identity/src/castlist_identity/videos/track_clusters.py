@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from castlist.contract.vectors import Vector
-from castlist_identity.average_link import NEVER, average_link, pairwise
+from castlist_identity.clustering.average_link import NEVER, average_link, pairwise
+from castlist_identity.clustering.neighbour_index import person_distance_matrix
+from castlist_identity.clustering.sparse_average_link import TooDenseError, sparse_link
 from castlist_identity.domain import GalleryPerson
-from castlist_identity.neighbour_index import person_distance_matrix
-from castlist_identity.sparse_average_link import TooDenseError, sparse_link
-from castlist_identity.told_apart import Positions, ToldApart
+from castlist_identity.videos.told_apart import Positions, ToldApart
 
 AT_ONCE = 1000
 """Tracks clustered by a matrix of all their distances: some 40 MB, and half a second."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from castlist_identity.average_link import squared_distances
-from castlist_identity.crowd_sample import CROWDED, rank
+from castlist_identity.clustering.average_link import squared_distances
+from castlist_identity.clustering.neighbour_index import DEAD_SHARE, ROUNDING
 from castlist_identity.domain import GalleryPerson, Matrix
-from castlist_identity.neighbour_index import DEAD_SHARE, ROUNDING
+from castlist_identity.matching.crowd_sample import CROWDED, rank
 
 BLOCK = 8_192
 """Rows compared at a time: with 250 persons some 16 MB."""

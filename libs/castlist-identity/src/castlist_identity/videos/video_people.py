@@ -17,10 +17,10 @@ from castlist.contract.box import Box
 from castlist.contract.left_out import OF_A_VIDEO, put_together
 from castlist.contract.values import AnalysisSettings, Crop, LeftOutFace, Segment, Sighting
 from castlist.contract.vectors import Vector, VectorFace
-from castlist_identity.average_link import squared_distances
+from castlist_identity.clustering.average_link import squared_distances
 from castlist_identity.domain import SightedAt, Track, VideoPeople, VideoPerson
-from castlist_identity.told_apart import ToldApart
-from castlist_identity.track_clusters import cluster_tracks
+from castlist_identity.videos.told_apart import ToldApart
+from castlist_identity.videos.track_clusters import cluster_tracks
 
 _WIDE = 50.0
 """Pixels of a face whose encoding is as good as any: those of 48 cost nothing, of 40 three per cent of recall."""

@@ -11,11 +11,11 @@ from math import sqrt
 
 import numpy as np
 
-from castlist_identity.cluster_summary import summary
+from castlist_identity.clustering.cluster_summary import summary
+from castlist_identity.clustering.neighbour_index import person_distances
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.nearest_clusters import FULL, KEPT, NearestChange, NearestClusters
-from castlist_identity.neighbour_index import person_distances
-from castlist_identity.second_stage import normalised
+from castlist_identity.matching.nearest_clusters import FULL, KEPT, NearestChange, NearestClusters
+from castlist_identity.matching.second_stage import normalised
 
 LIKELY = 0.25
 """Likeness from which two profiles are suggested."""

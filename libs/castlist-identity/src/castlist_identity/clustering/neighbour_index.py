@@ -11,7 +11,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from castlist_identity.average_link import pairwise, squared_distances
+from castlist_identity.clustering.average_link import pairwise, squared_distances
 from castlist_identity.domain import GalleryPerson, Matrix
 
 ROUNDING = 1e-4

@@ -3,15 +3,15 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Protocol
 
-from castlist_identity.affected_clusters import with_rest
-from castlist_identity.affected_rounds import AffectedRounds
-from castlist_identity.gallery_diff import GalleryChange
-from castlist_identity.nearest_clusters import NearestClusters
-from castlist_identity.second_stage import Cluster, components, joined_of, parted_by_sight
+from castlist_identity.galleries.affected_clusters import with_rest
+from castlist_identity.galleries.affected_rounds import AffectedRounds
+from castlist_identity.galleries.gallery_diff import GalleryChange
+from castlist_identity.matching.nearest_clusters import NearestClusters
+from castlist_identity.matching.second_stage import Cluster, components, joined_of, parted_by_sight
 
 
 class ClusteredGallery(Protocol):
-    """What is asked of a gallery here; `castlist_identity.gallery.Gallery` answers it."""
+    """What is asked of a gallery here; `castlist_identity.galleries.gallery.Gallery` answers it."""
 
     stages: int
     profile_of: dict[str, str]

@@ -9,9 +9,9 @@ from heapq import heapify, heappop, heappush
 
 import numpy as np
 
-from castlist_identity.average_link import EDGE
+from castlist_identity.clustering.average_link import EDGE
+from castlist_identity.clustering.neighbour_index import NeighbourIndex
 from castlist_identity.domain import GalleryPerson, Matrix
-from castlist_identity.neighbour_index import NeighbourIndex
 
 EDGES = 4_000_000
 """How many neighbours are held, each from both ends: some 300 MB."""

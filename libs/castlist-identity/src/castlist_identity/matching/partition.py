@@ -8,15 +8,15 @@ edges) can be clustered each for itself, and give exactly what clustering everyt
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from castlist_identity.average_link import NEVER, average_link
-from castlist_identity.cluster_summary import summary
-from castlist_identity.crowd_sample import SAMPLE, rank
+from castlist_identity.clustering.average_link import NEVER, average_link
+from castlist_identity.clustering.cluster_summary import summary
+from castlist_identity.clustering.neighbour_index import person_distance_matrix, person_distances
+from castlist_identity.clustering.sparse_average_link import TooDenseError, sparse_link
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.followers import chosen, options_of
-from castlist_identity.neighbour_index import person_distance_matrix, person_distances
-from castlist_identity.sampled_round import split_by_sample
-from castlist_identity.second_stage import STAGES, join_clusters, seen_together
-from castlist_identity.sparse_average_link import TooDenseError, sparse_link
+from castlist_identity.matching.crowd_sample import SAMPLE, rank
+from castlist_identity.matching.followers import chosen, options_of
+from castlist_identity.matching.sampled_round import split_by_sample
+from castlist_identity.matching.second_stage import STAGES, join_clusters, seen_together
 
 DENSE = 1_000
 """Persons up to which a matrix of distances is small and fast."""

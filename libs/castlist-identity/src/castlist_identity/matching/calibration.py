@@ -12,8 +12,8 @@ from math import sqrt
 import numpy as np
 import numpy.typing as npt
 
+from castlist_identity.clustering.neighbour_index import person_distance_matrix
 from castlist_identity.domain import GalleryPerson
-from castlist_identity.neighbour_index import person_distance_matrix
 
 Flags = npt.NDArray[np.bool_]
 

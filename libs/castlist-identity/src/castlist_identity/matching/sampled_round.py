@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from castlist_identity.crowd_sample import CROWDED, SAMPLE, rank
+from castlist_identity.clustering.neighbour_index import person_distance_matrix
 from castlist_identity.domain import GalleryPerson
-from castlist_identity.neighbour_index import person_distance_matrix
-from castlist_identity.person_table import UNKNOWN, Counts, PersonTable, Rows
+from castlist_identity.matching.crowd_sample import CROWDED, SAMPLE, rank
+from castlist_identity.matching.person_table import UNKNOWN, Counts, PersonTable, Rows
 
 
 def split_by_sample(

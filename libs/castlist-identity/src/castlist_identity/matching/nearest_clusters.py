@@ -12,8 +12,8 @@ from math import sqrt
 
 import numpy as np
 
+from castlist_identity.clustering.neighbour_index import NeighbourIndex, person_distance_matrix, person_distances
 from castlist_identity.domain import GalleryPerson, Matrix
-from castlist_identity.neighbour_index import NeighbourIndex, person_distance_matrix, person_distances
 
 COHORT = 10
 """Nearest others by which a cluster is measured."""

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from castlist_identity.domain import GalleryPerson, PairConstraints, SightedAt
-from castlist_identity.gallery import Gallery
-from castlist_identity.gallery_diff import GalleryChange
-from castlist_identity.profile_ids import Lineage, lineage
+from castlist_identity.galleries.gallery import Gallery
+from castlist_identity.galleries.gallery_diff import GalleryChange
+from castlist_identity.galleries.profile_ids import Lineage, lineage
 
 
 @dataclass(frozen=True, slots=True)

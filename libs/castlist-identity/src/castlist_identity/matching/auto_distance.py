@@ -8,8 +8,8 @@ the steps were made for (calibration.py), it is lower still.
 
 from typing import Literal
 
-from castlist_identity.calibration import calibrated
-from castlist_identity.second_stage import STAGES
+from castlist_identity.matching.calibration import calibrated
+from castlist_identity.matching.second_stage import STAGES
 
 DistanceSetting = float | Literal["auto"]
 """What a gallery's settings say about the distance across videos."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from castlist.contract.box import Box
 from castlist.contract.values import ENCODING_SIZE
 from castlist.contract.vectors import Vector
-from castlist_identity.average_link import squared_distances
+from castlist_identity.clustering.average_link import squared_distances
 from castlist_identity.domain import Matrix, Track
 
 _AT_ONCE = 20_000

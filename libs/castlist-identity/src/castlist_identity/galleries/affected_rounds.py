@@ -9,23 +9,23 @@ from typing import Protocol
 
 import numpy as np
 
-from castlist_identity.affected_clusters import AffectedClusters, GalleryView, renamed
-from castlist_identity.cluster_summary import summary
-from castlist_identity.crowd_sample import rank
+from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.domain import GalleryPerson
-from castlist_identity.followers import Options, chosen, options_of
-from castlist_identity.gallery_diff import FIRST, GalleryChange, SampleRole
-from castlist_identity.nearest_clusters import NearestClusters
-from castlist_identity.person_table import PersonTable
-from castlist_identity.sampled_round import SampleChange, sample_change
-from castlist_identity.second_stage import Cluster
+from castlist_identity.galleries.affected_clusters import AffectedClusters, GalleryView, renamed
+from castlist_identity.galleries.gallery_diff import FIRST, GalleryChange, SampleRole
+from castlist_identity.matching.crowd_sample import rank
+from castlist_identity.matching.followers import Options, chosen, options_of
+from castlist_identity.matching.nearest_clusters import NearestClusters
+from castlist_identity.matching.person_table import PersonTable
+from castlist_identity.matching.sampled_round import SampleChange, sample_change
+from castlist_identity.matching.second_stage import Cluster
 
 FEW = 64
 """Followers up to whom each is asked for the clusters near it; of more those clusters are looked for that have any."""
 
 
 class RoundsView(GalleryView, Protocol):
-    """What is asked of a gallery here; `castlist_identity.gallery.Gallery` answers it."""
+    """What is asked of a gallery here; `castlist_identity.galleries.gallery.Gallery` answers it."""
 
     sample: int
     profile_of: dict[str, str]

@@ -7,15 +7,13 @@ loses; `apply` follows it once the transaction has won.
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from castlist_identity.affected_clusters import AffectedClusters, renamed
-from castlist_identity.affected_profiles import AffectedProfiles
-from castlist_identity.affected_rounds import AffectedRounds
-from castlist_identity.average_link import EDGE
-from castlist_identity.cluster_summary import summary
-from castlist_identity.co_occurrence import CoOccurrence
-from castlist_identity.crowd_sample import SAMPLE
+from castlist_identity.clustering.average_link import EDGE
+from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.gallery_diff import (
+from castlist_identity.galleries.affected_clusters import AffectedClusters, renamed
+from castlist_identity.galleries.affected_profiles import AffectedProfiles
+from castlist_identity.galleries.affected_rounds import AffectedRounds
+from castlist_identity.galleries.gallery_diff import (
     FIRST,
     ClusterChange,
     GalleryChange,
@@ -24,11 +22,13 @@ from castlist_identity.gallery_diff import (
     SampleRole,
     diff_gallery,
 )
-from castlist_identity.nearest_clusters import NearestClusters
-from castlist_identity.partition import DENSE, first_stage
-from castlist_identity.person_table import UNKNOWN, PersonTable
-from castlist_identity.profile_ids import Profile
-from castlist_identity.second_stage import STAGES
+from castlist_identity.galleries.profile_ids import Profile
+from castlist_identity.matching.co_occurrence import CoOccurrence
+from castlist_identity.matching.crowd_sample import SAMPLE
+from castlist_identity.matching.nearest_clusters import NearestClusters
+from castlist_identity.matching.partition import DENSE, first_stage
+from castlist_identity.matching.person_table import UNKNOWN, PersonTable
+from castlist_identity.matching.second_stage import STAGES
 
 REMEMBERED = 4_000_000
 """How many pairs of neighbours are kept. Past it they are forgotten and searched again as they are needed."""

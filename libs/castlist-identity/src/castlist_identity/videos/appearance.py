@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from castlist.contract.bounds import MOST_SEGMENTS
 from castlist.contract.values import Crop, Segment
 from castlist_identity.domain import VideoPerson
-from castlist_identity.video_people import best_crop, join_segments
+from castlist_identity.videos.video_people import best_crop, join_segments
 
 GAP = 2.0
 

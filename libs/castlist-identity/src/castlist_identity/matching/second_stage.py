@@ -8,11 +8,11 @@ others are a cohort, and D is normalised by it, as scores are in the verificatio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from castlist_identity.average_link import EDGE, NEVER, average_link
-from castlist_identity.cluster_summary import summary
+from castlist_identity.clustering.average_link import EDGE, NEVER, average_link
+from castlist_identity.clustering.cluster_summary import summary
+from castlist_identity.clustering.neighbour_index import person_distance_matrix
 from castlist_identity.domain import GalleryPerson, Pair, PairConstraints
-from castlist_identity.nearest_clusters import FAR, FULL, NearestChange, NearestClusters
-from castlist_identity.neighbour_index import person_distance_matrix
+from castlist_identity.matching.nearest_clusters import FAR, FULL, NearestChange, NearestClusters
 
 JOINED = 0.56
 """Normalised D up to which clusters join: two are nearer to each other by FAR - JOINED than both to their cohorts."""

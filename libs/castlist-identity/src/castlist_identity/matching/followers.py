@@ -6,8 +6,8 @@ In the order of their ranks: of two who were seen together, and have the same ne
 from collections.abc import Callable, Collection, Iterable, Sequence
 from heapq import heapify, heappop, heappush
 
-from castlist_identity.crowd_sample import rank
 from castlist_identity.domain import GalleryPerson
+from castlist_identity.matching.crowd_sample import rank
 
 Options = Sequence[tuple[float, str]]
 """(D², cluster) of the clusters within the distance, the nearest first."""

@@ -5,10 +5,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from castlist_identity.clustering.neighbour_index import person_distance_matrix, person_distances
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.gallery_diff import GalleryChange
-from castlist_identity.neighbour_index import person_distance_matrix, person_distances
-from castlist_identity.partition import first_stage
+from castlist_identity.galleries.gallery_diff import GalleryChange
+from castlist_identity.matching.partition import first_stage
 
 SLICE = 64
 """How many persons' neighbours are held at once: with a distance that is too large these may be all."""
@@ -28,7 +28,7 @@ def with_rest(
 
 
 class GalleryView(Protocol):
-    """What is asked of a gallery here; `castlist_identity.gallery.Gallery` answers it."""
+    """What is asked of a gallery here; `castlist_identity.galleries.gallery.Gallery` answers it."""
 
     distance: float
     links: PairConstraints

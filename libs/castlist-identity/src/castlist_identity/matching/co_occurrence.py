@@ -7,9 +7,9 @@ from itertools import islice
 
 import numpy as np
 
-from castlist_identity.average_link import squared_distances
-from castlist_identity.calibration import SAME, SAMPLE, Flags, ImpostorPair, impostor_pair, spread_of
+from castlist_identity.clustering.average_link import squared_distances
 from castlist_identity.domain import GalleryPerson
+from castlist_identity.matching.calibration import SAME, SAMPLE, Flags, ImpostorPair, impostor_pair, spread_of
 
 
 class CoOccurrence:

@@ -8,8 +8,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.gallery import Gallery
-from castlist_identity.partition import first_stage
+from castlist_identity.galleries.gallery import Gallery
+from castlist_identity.matching.partition import first_stage
 
 BOUND = 1_000
 """Persons of one component that a commit clusters on the spot; docs/adr/0005 says what that costs."""

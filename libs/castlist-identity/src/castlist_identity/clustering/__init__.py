@@ -1,0 +1,1 @@
+"""Average link, exactly, and who is near whom: for tracks, persons and clusters alike."""

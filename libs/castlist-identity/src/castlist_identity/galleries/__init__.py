@@ -1,0 +1,1 @@
+"""A gallery as it is kept: what a change makes of its clusters, profiles and ids."""
