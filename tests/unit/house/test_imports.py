@@ -65,6 +65,13 @@ IMPURE = {
     *("aiohttp", "asyncio", "concurrent", "ctypes", "fcntl", "httpx", "httpx2", "mode", "multiprocessing", "psutil"),
     *("random", "requests", "secrets", "signal", "socket", "subprocess", "threading", "time", "urllib", "uvicorn"),
 }
+# Rooms of identity, and which each may import: what is further down knows nothing of what is built on it.
+IDENTITY_ROOMS = {
+    "clustering": {"domain"},
+    "videos": {"domain", "clustering"},
+    "matching": {"domain", "clustering"},
+    "galleries": {"domain", "clustering", "matching"},
+}
 # The base of castlist is importable with pydantic alone; `vectors` is the extra of that name.
 BASE_ROOMS = ("castlist.contract", "castlist.media", "castlist.api", "castlist.ports")
 EXTRA = {"castlist.contract.vectors": {"numpy"}}
@@ -115,6 +122,16 @@ def test_services_import_libraries_and_never_each_other(package: str) -> None:
             assert not absent, f"{module} imports {absent}, which is not there"
             strangers = {name for name in ours if _package(name) not in {package, *MAY_IMPORT[package]}}
             assert not strangers, f"{module} imports {strangers}"
+
+
+@pytest.mark.parametrize("room", IDENTITY_ROOMS)
+def test_a_room_of_identity_knows_what_it_is_built_on_alone(room: str) -> None:
+    """What is within a video knows no gallery, and how things cluster is known without either."""
+    there = _in_room(f"castlist_identity.{room}")
+    assert len(there) > 1
+    for module in there:
+        rooms = {name.split(".")[1] for name in imports(module) if name.startswith("castlist_identity.")}
+        assert rooms <= {room, *IDENTITY_ROOMS[room]}, f"{module} imports {rooms}"
 
 
 @pytest.mark.parametrize("library", ADAPTER_OF)
