@@ -18,9 +18,8 @@ from encodings_of_people import COLLECTIONS
 from gallery import Drawn
 
 from castlist_identity.clustering.cluster_summary import summary
-from castlist_identity.clustering.neighbour_index import person_distances
-from castlist_identity.galleries.suggestions import likeness
-from castlist_identity.matching.nearest_clusters import FULL, KEPT, NearestClusters
+from castlist_identity.galleries.suggestions import likeness, nearest_others
+from castlist_identity.matching.nearest_clusters import NearestClusters
 from castlist_identity.matching.partition import partition
 from castlist_identity.matching.second_stage import normalised
 
@@ -38,16 +37,13 @@ def pairs(size: int, seed: int) -> Iterator[tuple[float, bool]]:
     }
     points = [summary(profile, [member[key] for key in group]) for profile, group in groups.items()]
     nearest = NearestClusters().change(added=points)
+    compared = set[tuple[str, ...]]()
     for profile, group in groups.items():
         apart = {profile_of[other] for key in group for other in member[key].apart}
-        if nearest.count >= FULL:
-            near = list(nearest.nearest(profile).others)
-        else:
-            others = [other for other in groups if other != profile]
-            distances = person_distances(nearest.point(profile), [nearest.point(other) for other in others])
-            near = sorted(zip(np.sqrt(distances).tolist(), others, strict=True))[:KEPT]
-        for distance, other in near:
-            if other not in apart and profile < other:
+        for distance, other in nearest_others(profile, nearest, apart):
+            pair = tuple(sorted((profile, other)))
+            if pair not in compared:
+                compared.add(pair)
                 measured = normalised(distance, nearest.isolation(profile), nearest.isolation(other))
                 yield measured, who[profile] == who[other]
 

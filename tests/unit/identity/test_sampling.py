@@ -1,6 +1,7 @@
 """A crowd of which a sample is clustered: the same people in any order, at the cost of a few."""
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +13,13 @@ from castlist_identity.clustering import neighbour_index
 from castlist_identity.clustering.neighbour_index import NeighbourIndex, person_distance_matrix
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.galleries.gallery import Gallery
-from castlist_identity.galleries.gallery_diff import FIRST, GalleryChange, GalleryDiff
+from castlist_identity.galleries.gallery_diff import FIRST, GalleryChange
 from castlist_identity.matching import person_table
 from castlist_identity.matching.crowd_sample import CROWDED, rank
+from castlist_identity.matching.followers import chosen, is_taken
 from castlist_identity.matching.partition import by_rounds, partition
 from castlist_identity.matching.person_table import FEW, UNKNOWN, PersonTable
+from testkit.grown_gallery import GrownGallery
 
 T, SAMPLE = 0.42, 4
 
@@ -43,22 +46,11 @@ def crowd(seed: int, videos: int, people: int = 3) -> dict[str, list[GalleryPers
     return made
 
 
-class Grown:
+class Grown(GrownGallery):
     """A gallery by commits, held against everything at once."""
 
     def __init__(self, distance: float = T) -> None:
-        self.gallery = Gallery(distance, sample=SAMPLE)
-        self.commits = 0
-
-    def commit(self, change: GalleryChange, bound: int | None = None) -> GalleryDiff:
-        self.commits += 1
-        made = self.gallery.propose(change, lambda key: f"{self.commits}-{key}", self.commits, bound)
-        self.gallery.apply(made)
-        return made
-
-    @property
-    def profiles(self) -> list[tuple[str, ...]]:
-        return sorted(tuple(sorted(keys)) for keys in self.gallery.persons.values())
+        super().__init__(Gallery(distance, sample=SAMPLE))
 
     def check(self) -> None:
         known = self.gallery
@@ -238,6 +230,37 @@ def test_of_two_seen_together_and_near_to_one_cluster_the_one_of_lower_rank_has_
     clusters = partition([*crowded, *twins], T, sample=SAMPLE)
     assert (second,) in clusters
     assert next(len(keys) for keys in clusters if first in keys) == 51
+
+
+@settings(deadline=None, max_examples=8)
+@given(st.integers(0, 100_000), st.randoms(use_true_random=False))
+def test_whoever_was_counted_only_until_there_were_enough_is_counted_again(seed: int, chance: random.Random) -> None:
+    """Of who follows it is known that so many crowd them; as these leave, there may be others, or too few."""
+    members = [replace(one, apart=frozenset()) for video in crowd(seed, 40).values() for one in video]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(person_table, "FEW", 0)
+        patch.setattr(person_table, "BLOCK", 3)
+        grown = Grown()
+        grown.commit(GalleryChange(inserted=tuple(members)))
+        grown.restart()  # nothing is known of how many crowd whom
+        while grown.gallery.members:
+            left = sorted(grown.gallery.members)
+            grown.commit(GalleryChange(removed=frozenset(chance.sample(left, min(len(left), 3)))))
+            grown.check()
+
+
+def test_who_takes_a_place_of_lower_rank_sends_on_whoever_had_it() -> None:
+    """They were seen together, so one cluster cannot have both; the other goes to the next, or to nobody."""
+    first, second, third = sorted((f"k{n}" for n in range(3)), key=lambda key: (rank(key), key))
+    near = {key: [(0.1, "c"), (0.2, "d")] for key in (first, second)} | {third: [(0.1, "d")]}
+    seen = {first: {second}, second: {first, third}, third: {second}}
+    before = {second: "c", third: "d"}
+
+    def taken(key: str, cluster: str, home: Callable[[str], str | None]) -> bool:
+        return is_taken(key, cluster, seen[key], near.__contains__, home, lambda _: None)
+
+    homes = chosen([first], near.__getitem__, before.get, taken, seen.__getitem__)
+    assert homes == {first: "c", second: "d", third: None}
 
 
 def test_who_crowds_is_counted_alike_for_few_and_for_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,12 +22,13 @@ from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.clustering.neighbour_index import person_distances
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.galleries.gallery import Gallery
-from castlist_identity.galleries.gallery_diff import GalleryChange, GalleryDiff
+from castlist_identity.galleries.gallery_diff import GalleryChange
 from castlist_identity.galleries.profile_ids import Profile
 from castlist_identity.matching import second_stage
 from castlist_identity.matching.nearest_clusters import COHORT, FAR, PRIOR, TYPICAL, USUAL, NearestClusters, cohort
 from castlist_identity.matching.partition import first_stage, partition
 from castlist_identity.matching.second_stage import JOINED
+from testkit.grown_gallery import GrownGallery
 
 T = 0.46
 Kind = Callable[[int, int], list[GalleryPerson]]
@@ -206,22 +207,11 @@ def test_the_partition_is_what_its_definition_says_in_any_order(seed: int, kind:
     assert partition(members, T, links) == expected
 
 
-class Grown:
+class Grown(GrownGallery):
     """A gallery by commits, held against everything at once after each."""
 
     def __init__(self, stages: int = 2, distance: float = T) -> None:
-        self.gallery = Gallery(distance, stages=stages)
-        self.commits = 0
-
-    def commit(self, change: GalleryChange, bound: int | None = None) -> GalleryDiff:
-        self.commits += 1
-        made = self.gallery.propose(change, lambda key: f"{self.commits}-{key}", self.commits, bound)
-        self.gallery.apply(made)
-        return made
-
-    @property
-    def profiles(self) -> list[tuple[str, ...]]:
-        return sorted(tuple(sorted(keys)) for keys in self.gallery.persons.values())
+        super().__init__(Gallery(distance, stages=stages))
 
     def check(self) -> None:
         known = self.gallery

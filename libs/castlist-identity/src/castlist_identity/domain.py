@@ -94,3 +94,9 @@ class PairConstraints:
 
     must_link: frozenset[Pair] = frozenset()
     cannot_link: frozenset[Pair] = frozenset()
+
+    def part(self, one: GalleryPerson, other: GalleryPerson) -> bool:
+        """Whether these two may not be one, whatever their distance: by decision, by sight, or by their names."""
+        names = {one.name, other.name} - {None}
+        decided = {(one.key, other.key), (other.key, one.key)} & self.cannot_link
+        return other.key in one.apart or one.key in other.apart or len(names) > 1 or bool(decided)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from castlist.contract.bounds import MOST_LINK_VIDEOS
 from castlist.contract.ids import derived
 from castlist.ports.errors import UnavailableError
 from castlist.store.pending import ALL_RECLUSTERS
@@ -25,7 +26,6 @@ PAUSE = 0.25
 _ORPHANED = timedelta(seconds=10)
 """After so long a gallery that another process has at hand is taken over."""
 _AFTER_ERROR = 30.0
-_VIDEOS_NAMED = 100
 _REST = 20
 """Looking for suggestions takes at most one part in so many of the time."""
 
@@ -105,7 +105,7 @@ def _link(gallery: str, found: WeakLink) -> SuggestionRecord:
         gallery=gallery,
         kind="two",
         profiles=(found.profile,),
-        videos=found.videos[:_VIDEOS_NAMED],
+        videos=found.videos[:MOST_LINK_VIDEOS],
         distance=found.distance,
         likeness=found.likeness,
     )

@@ -114,7 +114,7 @@ class AffectedClusters:
                 for i, group in enumerate(groups):
                     others = [self.member(other) for other in sorted(group)]
                     distance = float(person_distances(member, others).mean())
-                    if distance <= limit and not any(self.parted(member, other) for other in others):
+                    if distance <= limit and not any(self.links.part(member, other) for other in others):
                         fits.append((distance, i))
                 if fits:
                     groups[min(fits)[1]].add(key)
@@ -124,12 +124,6 @@ class AffectedClusters:
 
     def _old_edges(self, key: str) -> list[str]:
         return [other for other in self._edges.get(key, ()) if other not in self._new and self._present(other)]
-
-    def parted(self, one: GalleryPerson, other: GalleryPerson) -> bool:
-        """Whether these two may not be one, whatever their distance."""
-        pair = {(one.key, other.key), (other.key, one.key)}
-        names = {one.name, other.name} - {None}
-        return other.key in one.apart or one.key in other.apart or len(names) > 1 or bool(pair & self.links.cannot_link)
 
     def _seeds(self) -> set[str]:
         change, gallery = self._change, self._gallery

@@ -105,7 +105,7 @@ class AffectedProfiles:
 
     def _parted(self, key: str, others: Iterable[str]) -> bool:
         member, present = self._after.member(key), (one for one in others if one not in self._change.removed)
-        return any(self._after.parted(member, self._after.member(other)) for other in present)
+        return any(self._after.links.part(member, self._after.member(other)) for other in present)
 
     def portion(self, profiles: Sequence[Cluster], moves: int) -> tuple[list[Cluster], bool]:
         """So many of the profiles as at most so many persons move into, and whether these are all of them.

@@ -7,16 +7,13 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
-import numpy as np
-
 from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.domain import GalleryPerson
 from castlist_identity.galleries.affected_clusters import AffectedClusters, GalleryView, renamed
 from castlist_identity.galleries.gallery_diff import FIRST, GalleryChange, SampleRole
-from castlist_identity.matching.crowd_sample import rank
-from castlist_identity.matching.followers import Options, chosen, options_of
+from castlist_identity.matching.followers import Options, chosen, is_taken, options_of
 from castlist_identity.matching.nearest_clusters import NearestClusters
-from castlist_identity.matching.person_table import PersonTable
+from castlist_identity.matching.person_table import UNKNOWN, PersonTable
 from castlist_identity.matching.sampled_round import SampleChange, sample_change
 from castlist_identity.matching.second_stage import Cluster
 
@@ -242,26 +239,20 @@ class AffectedRounds:
         """The clusters of this round within the distance of each, as they will be."""
         gallery, limit = self._gallery, self._gallery.distance**2
         found: dict[str, list[tuple[float, str]]] = {key: [] for key in keys}
-        known = sorted(key for key in keys if key in table)
-        rows = table.rows(known)
-        apart = [key for key in keys if key not in table]
+        known, coming = sorted(key for key in keys if key in table), [key for key in keys if key not in table]
+        extra = PersonTable()
+        extra.add([self.member(key) for key in coming], [False] * len(coming), [UNKNOWN] * len(coming))
         old = gallery.nearest.around([self.member(key) for key in keys], limit, FEW)
         clusters = [
             gallery.nearest.points[key]
             for key in sorted(old)
             if key not in gone and gallery.round_of(key) == number and key not in points
         ]
-        for point in [*clusters, *points.values()]:
-            within, distances = table.distances(point, rows, limit)
-            for row, distance in zip(within.tolist(), distances.tolist(), strict=True):
-                found[table.keys[row]].append((distance, point.key))
-        if apart:
-            extra = PersonTable()
-            extra.add([self.member(key) for key in apart], [False] * len(apart), [0] * len(apart))
-            for point in [*clusters, *points.values()]:
-                within, distances = extra.distances(point, np.arange(len(apart)), limit)
+        for here, rows in ((table, table.rows(known)), (extra, extra.rows(coming))):
+            for point in (*clusters, *points.values()):
+                within, distances = here.distances(point, rows, limit)
                 for row, distance in zip(within.tolist(), distances.tolist(), strict=True):
-                    found[extra.keys[row]].append((distance, point.key))
+                    found[here.keys[row]].append((distance, point.key))
         return {key: options_of(self.member(key), near, self._names) for key, near in found.items()}
 
     def _names(self, cluster: str) -> set[str]:
@@ -308,14 +299,7 @@ class AffectedRounds:
         return min({one for one in inside if gallery.round_of(one) == number} or gallery.clusters)
 
     def _taken(self, key: str, cluster: str, home: Callable[[str], str | None], follows: Callable[[str], bool]) -> bool:
-        """Whether the cluster has somebody who was seen with this one: of those who follow it who rank lower."""
-        for other in self.seen_with(key):
-            if follows(other):
-                if (rank(other), other) < (rank(key), key) and home(other) == cluster:
-                    return True
-            elif self.sampled_cluster(other) == cluster:
-                return True
-        return False
+        return is_taken(key, cluster, self.seen_with(key), follows, home, self.sampled_cluster)
 
     # --- as it will be ------------------------------------------------------------------------------------------------
 
@@ -339,9 +323,6 @@ class AffectedRounds:
         """About how many are in it."""
         return len(self.persons(cluster)) + len(self._gallery.followers.get(cluster, ()))
 
-    def everybody(self, cluster: str) -> list[str]:
-        return [*self.persons(cluster), *self.followers(cluster)]
-
     def sampled_cluster(self, key: str) -> str | None:
         """Of somebody in a sample."""
         if key in self._cluster_of:
@@ -362,9 +343,3 @@ class AffectedRounds:
         found = {other for other in there if other in one.apart or key in self.member(other).apart}
         found |= {other for other in one.apart if self.present(other)}
         return found - {key}
-
-    def parted(self, one: GalleryPerson, other: GalleryPerson) -> bool:
-        """Whether these two may not be one, whatever their distance."""
-        pair = {(one.key, other.key), (other.key, one.key)}
-        names = {one.name, other.name} - {None}
-        return other.key in one.apart or one.key in other.apart or len(names) > 1 or bool(pair & self.links.cannot_link)

@@ -14,7 +14,7 @@ import numpy as np
 from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.clustering.neighbour_index import person_distances
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.matching.nearest_clusters import FULL, KEPT, NearestChange, NearestClusters
+from castlist_identity.matching.nearest_clusters import FULL, NearestChange, NearestClusters
 from castlist_identity.matching.second_stage import normalised
 
 LIKELY = 0.25
@@ -74,7 +74,7 @@ def suggestions(
 def _near_misses(nearest: NearestChange, parted: Mapping[str, set[str]]) -> list[Suggestion]:
     found: dict[tuple[str, str], Suggestion] = {}
     for profile in nearest.keys():  # noqa: SIM118
-        for distance, other in _others(profile, nearest, parted.get(profile, set())):
+        for distance, other in nearest_others(profile, nearest, parted.get(profile, set())):
             one, two = sorted((profile, other))
             there = likeness(normalised(distance, nearest.isolation(one), nearest.isolation(two)))
             if there >= LIKELY:
@@ -82,10 +82,14 @@ def _near_misses(nearest: NearestChange, parted: Mapping[str, set[str]]) -> list
     return sorted(found.values(), key=lambda pair: (pair.distance, pair.one, pair.other))
 
 
-def _others(profile: str, nearest: NearestChange, parted: set[str]) -> Iterable[tuple[float, str]]:
-    """Those that are near and may be the same; whose list is full of people that cannot be is compared with all."""
-    near = nearest.nearest(profile).others if nearest.count >= FULL else ()
-    if nearest.count < FULL or len(parted) > KEPT // 2:
+def nearest_others(profile: str, nearest: NearestChange, parted: set[str]) -> Iterable[tuple[float, str]]:
+    """Those that are near and may be the same: of a large gallery's those that are listed.
+
+    Where two are likely one, one of them lists the other: were others nearer to both, normalised D would be FAR.
+    """
+    if nearest.count >= FULL:
+        near = nearest.nearest(profile).others
+    else:
         keys = nearest.keys()
         others = [key for key in keys if key != profile]
         distances = person_distances(nearest.point(profile), [nearest.point(key) for key in others])

@@ -48,6 +48,23 @@ def chosen(
     return homes
 
 
+def is_taken(
+    key: str,
+    cluster: str,
+    seen: Iterable[str],
+    follows: Callable[[str], bool],
+    home: Callable[[str], str | None],
+    sampled_cluster: Callable[[str], str | None],
+) -> bool:
+    """Whether the cluster has somebody of those `seen` with this one; of who follows it, those of lower rank count."""
+    return any(
+        (rank(other), other) < (rank(key), key) and home(other) == cluster
+        if follows(other)
+        else sampled_cluster(other) == cluster
+        for other in seen
+    )
+
+
 def options_of(
     member: GalleryPerson, near: Iterable[tuple[float, str]], names: Callable[[str], Collection[str | None]]
 ) -> Options:

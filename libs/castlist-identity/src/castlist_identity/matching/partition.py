@@ -13,8 +13,8 @@ from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.clustering.neighbour_index import person_distance_matrix, person_distances
 from castlist_identity.clustering.sparse_average_link import TooDenseError, sparse_link
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.matching.crowd_sample import SAMPLE, rank
-from castlist_identity.matching.followers import chosen, options_of
+from castlist_identity.matching.crowd_sample import SAMPLE
+from castlist_identity.matching.followers import chosen, is_taken, options_of
 from castlist_identity.matching.sampled_round import split_by_sample
 from castlist_identity.matching.second_stage import STAGES, join_clusters, seen_together
 
@@ -84,12 +84,7 @@ def _homes(
     seen = seen_together(everybody) if others else {}
 
     def taken(key: str, cluster: str, home: Callable[[str], str | None]) -> bool:
-        return any(
-            (rank(other), other) < (rank(key), key) and home(other) == cluster
-            if other in follow
-            else cluster_of.get(other) == cluster
-            for other in seen.get(key, ())
-        )
+        return is_taken(key, cluster, seen.get(key, ()), follow.__contains__, home, cluster_of.get)
 
     def beside(key: str) -> set[str]:
         return seen.get(key, set()) & follow

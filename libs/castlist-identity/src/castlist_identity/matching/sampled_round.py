@@ -85,12 +85,12 @@ def sample_change(
         for one, count in zip(added, lower.tolist(), strict=True)
     }
     fewer, more = survey.above
-    alive = np.zeros(len(table.keys), np.bool_)
-    alive[table.rows(key for key in review if key in table and key not in removed)] = True
+    reviewed = np.zeros(len(table.keys), np.bool_)
+    reviewed[table.rows(key for key in review if key in table and key not in removed)] = True
     sampled = table.sampled[: len(table.keys)]
     known = table.lower[: len(table.keys)].astype(np.int64)
     after = np.where(known == UNKNOWN, UNKNOWN, known + more - fewer)
-    asking = np.nonzero(((more > 0) & sampled | alive & sampled | (fewer > 0) & ~sampled) & (known == UNKNOWN))[0]
+    asking = np.nonzero(((more > 0) & sampled | reviewed & sampled | (fewer > 0) & ~sampled) & (known == UNKNOWN))[0]
     if len(asking):
         asking = _worth_counting(table, asking, reach, near, len(added), size)
         after[asking] = _counted(table, member, asking, left, size) + more[asking]

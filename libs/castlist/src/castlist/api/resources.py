@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from castlist.contract import values
-from castlist.contract.bounds import MOST_REASONS, MOST_SEGMENTS, MOST_WARNINGS, WHOLE
+from castlist.contract.bounds import MOST_LINK_VIDEOS, MOST_REASONS, MOST_SEGMENTS, MOST_WARNINGS, WHOLE
 from castlist.contract.box import Box, Pixels
 from castlist.contract.ids import ID_PATTERN
 from castlist.contract.values import (
@@ -358,7 +358,7 @@ class WeakLink(Resource):
 
     id: Id
     profile: Id
-    videos: Annotated[list[Id], Field(max_length=100)]
+    videos: Annotated[list[Id], Field(max_length=MOST_LINK_VIDEOS)]
     distance: Distance
     likeness: Share
 

@@ -37,6 +37,8 @@ MOST_WARNINGS = 200
 """Of a task, or of one event."""
 MOST_REASONS = 64
 """Why faces were left out, with how many."""
+MOST_LINK_VIDEOS = 100
+"""Named of a weak link."""
 MOST_LEFT_OUT = 1_000
 """Of a video, or of a chunk: faces that nobody is made of and that are told with their places. All are counted."""
 MOST_SEGMENTS = 10_000
