@@ -16,6 +16,7 @@ from castlist.store.query import ascending, plain
 from castlist.store.records import (
     CommandRecord,
     GalleryLogRecord,
+    GalleryRecord,
     InstanceRecord,
     LedgerRecord,
     PendingCommand,
@@ -121,6 +122,22 @@ async def test_what_a_deletion_had_still_to_remove_is_removed(documents: Documen
     reference = StoredObject("castlist", "videos/v")
     assert await store.removals.find() == [removal("v", 1, 3, NOW, deleted=True, object=reference)]
     assert {one.id for one in await store.deleted.find()} == {"v", "w"}
+
+
+async def test_suggestions_without_a_likeness_are_looked_for_again(documents: Documents) -> None:
+    """In the galleries that have any; what is stored until then can be read."""
+    store = Store(documents)
+    for gallery in ("g", "h"):
+        await store.galleries.insert(GalleryRecord(id=gallery, version=1, created_at=NOW))
+    pair = {"profiles": ["p", "q"], "distance": 0.5}
+    await documents.insert("suggestions", {"_id": "s", "gallery": "g", **pair})
+    await documents.insert("suggestions", {"_id": "t", "gallery": "h", **pair, "likeness": 0.7})
+    await asyncio.gather(*(migrate(documents, NOW) for _ in range(3)))
+    due = {one.id for one in await store.galleries.find() if one.suggestions_due}
+    assert due == {"g"}
+    assert {(one.id, one.kind, one.profiles) for one in await store.suggestions.find()} == {
+        (id, "one", ("p", "q")) for id in ("s", "t")
+    }
 
 
 async def test_what_galleries_had_still_to_say_is_said_in_order(documents: Documents) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.galleries.suggestions import LIKELY, UNSURE, likeness, suggestions
+from castlist_identity.matching.nearest_clusters import KEPT
 
 
 def at(key: str, *coordinates: float, apart: tuple[str, ...] = (), name: str | None = None) -> GalleryPerson:
@@ -60,9 +61,9 @@ def test_in_a_large_gallery_it_is_the_nearest_of_both_that_say_how_near_that_is(
 
 def test_who_was_seen_with_a_crowd_is_still_compared_with_everybody() -> None:
     """A soloist's nearest are the choir, who are all known to be others; the nearest of the rest is suggested."""
-    choir = [at(f"c{i:02}", -0.62, 0.001 * i) for i in range(70)]
-    soloist = at("s", 0.0, apart=tuple(one.key for one in choir))
-    found, _ = suggestions(profiles(*choir, soloist, at("z", 0.4)))
+    choir = [at(f"c{i:02}", *(0.0,) * i, 0.5) for i in range(KEPT + 4)]  # 0.71 from each other
+    soloist = at("s", apart=tuple(one.key for one in choir))
+    found, _ = suggestions(profiles(*strangers(80), *choir, soloist, at("z", *(0.0,) * 40, 0.51)))
     assert ("S", "Z") in [(pair.one, pair.other) for pair in found]
 
 

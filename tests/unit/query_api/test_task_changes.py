@@ -1,5 +1,6 @@
 """Following a task: clients are told of a change when it happens, and of none that there is not."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Any
@@ -41,9 +42,14 @@ async def _task(store: Store) -> tuple[str, Json]:
     return video, task
 
 
-def _states(store: Store, changes: TaskChanges, task: Json, comment_every: float = LONG) -> Any:
-    """The stream that a client gets."""
-    return aclosing(Tasks(ReadModel(store), changes, comment_every)._states(task))
+@asynccontextmanager
+async def _states(
+    store: Store, changes: TaskChanges, task: Json, comment_every: float = LONG
+) -> AsyncIterator[AsyncIterator[bytes]]:
+    """The stream that a client gets; TimeoutError where nothing comes for ever."""
+    states: Any = Tasks(ReadModel(store), changes, comment_every)._states(task)
+    async with asyncio.timeout(LONG / 2), aclosing(states) as stream:
+        yield stream
 
 
 async def _done(store: Store, video: str) -> None:
