@@ -35,7 +35,7 @@ NEWEST = 100
 NEWEST_FIRST = Order(AppearanceRecord.created_at, -1)
 
 _task = renderer(resources.Task, "people", "error", "eta_seconds", "warnings")
-_profile = renderer(resources.Profile, "appearances")
+_profile = renderer(resources.Profile, "cover", "appearances")
 _appearance = renderer(resources.Appearance, "video_name", "crop")
 _crop = renderer(resources.CropPicture, "url")
 _video = renderer(resources.Video)
@@ -107,7 +107,11 @@ class ReadModel:
         for one, view in zip(found, await self.appearances(found), strict=True):
             of[one.profile_id].append((one.created_at, one.id, view))
         return [
-            _profile(profile, [view for _, _, view in sorted(of[profile.id], key=_age, reverse=True)[:NEWEST]])
+            _profile(
+                profile,
+                profile.cover and {"video_id": profile.cover},
+                [view for _, _, view in sorted(of[profile.id], key=_age, reverse=True)[:NEWEST]],
+            )
             for profile in records
             if profile.id in of
         ]

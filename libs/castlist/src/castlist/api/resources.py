@@ -5,6 +5,7 @@ that a newer service adds are kept by an older client.
 """
 
 from dataclasses import asdict
+from datetime import date
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_type_hints
 
 from pydantic import (
@@ -17,7 +18,7 @@ from pydantic import (
 )
 
 from castlist.contract import values
-from castlist.contract.bounds import MOST_LINK_VIDEOS, MOST_REASONS, MOST_SEGMENTS, MOST_WARNINGS, WHOLE
+from castlist.contract.bounds import MOST_LINK_VIDEOS, MOST_REASONS, MOST_SEGMENTS, MOST_TAGS, MOST_WARNINGS, WHOLE
 from castlist.contract.box import Box, Pixels
 from castlist.contract.ids import ID_PATTERN
 from castlist.contract.values import (
@@ -28,11 +29,13 @@ from castlist.contract.values import (
     FrameRate,
     FrameSize,
     GalleryId,
+    Notes,
     PersonName,
     Quality,
     Seconds,
     Segment,
     Sentence,
+    Tag,
     Tally,
     VideoName,
     Whole,
@@ -234,14 +237,24 @@ class AppearancePage(Page[Appearance]):
     """Appearances, the newest first."""
 
 
+class Cover(BaseModel):
+    """Which crop stands for a person: that of this video."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    video_id: Id
+
+
 class Profile(Resource):
     """One person in one gallery. `appearances` are the newest 100, or the one in the video that was asked for."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "example": {
-                "id": _PROFILE, "gallery": "newsroom", "name": "Ada Lovelace", "created_at": _MADE,
-                "updated_at": _ENDED, "video_count": 1, "appearances": [],
+                "id": _PROFILE, "gallery": "newsroom", "name": "Ada Lovelace", "external_id": "staff-17",
+                "birth_date": "1815-12-10", "notes": "Speaks at the opening.", "tags": ["guest"], "favourite": True,
+                "hidden": False, "cover": {"video_id": _VIDEO}, "created_at": _MADE, "updated_at": _ENDED,
+                "video_count": 1, "appearances": [],
             }
         }
     )  # fmt: skip
@@ -249,6 +262,13 @@ class Profile(Resource):
     id: Id
     gallery: GalleryId
     name: PersonName | None
+    external_id: ExternalId | None = None
+    birth_date: date | None = None
+    notes: Notes | None = None
+    tags: Annotated[list[Tag], Field(max_length=MOST_TAGS)] = []
+    favourite: bool = False
+    hidden: bool = False
+    cover: Cover | None = None
     created_at: AwareDatetime
     updated_at: AwareDatetime
     video_count: Tally

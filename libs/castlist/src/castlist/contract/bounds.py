@@ -51,3 +51,5 @@ FASTEST = 1_000_000.0
 """Frames a second."""
 ENCODING_LIMIT = 100.0
 """No number of an encoding is further from 0. The encoder's are below 1."""
+MOST_TAGS = 50
+"""Of a profile."""

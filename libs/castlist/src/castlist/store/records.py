@@ -305,10 +305,22 @@ class PersonProfile(Record, frozen=True, kw_only=True):
 
 
 class ProfileRecord(Record, frozen=True, kw_only=True):
-    """One person in a gallery. `founder` is the video person it was made for, `version` the commit that made it."""
+    """One person in a gallery. `founder` is the video person it was made for, `version` the commit that made it.
+
+    `revision` is the gallery's version at which its card, or a decision about it, changed last. `cover` names the video
+    whose crop was chosen. `birth_date` is ISO 8601.
+    """
 
     gallery: str
     name: str | None
+    external_id: str | None = None
+    birth_date: str | None = None
+    notes: str | None = None
+    tags: tuple[str, ...] = ()
+    favourite: bool = False
+    hidden: bool = False
+    cover: str | None = None
+    revision: int = 0
     created_at: datetime
     updated_at: datetime
     founder: str | None = None
