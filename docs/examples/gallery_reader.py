@@ -10,6 +10,7 @@ reader.missing  # None, or after which (gallery_version, index) something has no
 from typing import Any
 
 Event = dict[str, Any]
+CARD = ("external_id", "birth_date", "notes", "tags", "favourite", "hidden", "cover")
 
 
 class GalleryReader:
@@ -49,10 +50,11 @@ class GalleryReader:
 
 
 class GalleryCopy:
-    """Profiles with their names, and who is where when: what query-api shows."""
+    """Profiles with their names and cards, and who is where when: what query-api shows."""
 
     def __init__(self) -> None:
         self.profiles: dict[str, str | None] = {}
+        self.cards: dict[str, Event] = {}
         self.appearances: dict[tuple[str, str], Event] = {}
 
     def apply(self, event: Event) -> None:
@@ -62,10 +64,12 @@ class GalleryCopy:
                 self.profiles[event["profile_id"]] = None
             case "ProfileRenamed":
                 self.profiles[event["profile_id"]] = event["name"]
+            case "ProfileCardChanged":
+                self.cards[event["profile_id"]] = {name: event[name] for name in CARD}
             case "ProfilesMerged":
-                del self.profiles[event["retired"]]
+                self._end(event["retired"])
             case "ProfileRemoved":
-                del self.profiles[event["profile_id"]]
+                self._end(event["profile_id"])
             case "PersonAppeared":
                 place = event["profile_id"], event["video_id"]
                 if event.get("part", 0):
@@ -74,3 +78,7 @@ class GalleryCopy:
                 self.appearances[place] = event
             case "AppearanceRemoved":
                 del self.appearances[event["profile_id"], event["video_id"]]
+
+    def _end(self, profile_id: str) -> None:
+        del self.profiles[profile_id]
+        self.cards.pop(profile_id, None)

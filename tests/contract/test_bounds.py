@@ -39,7 +39,11 @@ def unbounded(schema: Any, where: str = "") -> Iterator[str]:
 def _is_bounded(kind: Any, schema: dict[str, Any]) -> bool:
     match kind:
         case "string":
-            return "maxLength" in schema or schema.get("format") == "date-time" or _is_short(schema.get("pattern"))
+            return (
+                "maxLength" in schema
+                or schema.get("format") in ("date", "date-time")
+                or _is_short(schema.get("pattern"))
+            )
         case "integer" | "number":
             low, high = {"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}
             return bool(low & schema.keys()) and bool(high & schema.keys())

@@ -14,7 +14,7 @@ from castlist.store import outbox
 from castlist.store.migrations import STEPS, migrate
 from castlist.store.query import ascending, plain
 from castlist.store.records import (
-    CommandRecord,
+    ChangeRecord,
     GalleryLogRecord,
     GalleryRecord,
     InstanceRecord,
@@ -78,8 +78,9 @@ async def test_commands_of_before_get_an_outcome(documents: Documents) -> None:
     await store.outbox.insert_many(outbox.entry(order, NOW) for order in orders)
     await store.ledger.insert(LedgerRecord(id="g:command:c", at=NOW))
     await asyncio.gather(*(migrate(documents, NOW) for _ in range(3)))
-    assert await store.commands.find(sort=[ascending(CommandRecord.id)]) == [
-        CommandRecord(id=id, gallery="g", kind="rename_profile", at=NOW) for id in ("a", "b")
+    found = await store.changes.find(sort=[ascending(ChangeRecord.id)])
+    assert [(one.id, one.gallery, one.kind, one.status, one.at) for one in found] == [
+        (id, "g", "rename", "pending", NOW) for id in ("a", "b")
     ]
     assert sorted(await store.pending.ids()) == ["command:a", "command:b"]
 
@@ -155,3 +156,23 @@ async def test_what_galleries_had_still_to_say_is_said_in_order(documents: Docum
     logged = [event for one in await store.gallery_log.find(sort=order) for event in one.events]
     assert [ProfileCreated.model_validate_json(event).event_id for event in logged] == ["7:0", "7:1", "8:0"]
     assert set(await store.outbox.ids()) == {finished.event_id, "old"}
+
+
+async def test_names_of_before_become_decisions(documents: Documents) -> None:
+    """One for each profile that has one, about all who carry it; and outcomes of commands become changes."""
+    named = plain(PERSON) | {"profile_id": "p", "name": "Ada"}
+    for id in ("v:1:0", "w:1:0"):
+        await documents.insert("persons", named | {"_id": id})
+    await documents.insert("persons", plain(PERSON) | {"_id": "x:1:0", "profile_id": "q"})
+    outcome = {"_id": "r", "gallery": "g", "kind": "rename_profile", "status": "applied", "at": NOW}
+    await documents.insert("commands", outcome)
+    await asyncio.gather(*(migrate(documents, NOW) for _ in range(3)))
+    store = Store(documents)
+    (decision,) = await store.decisions.find()
+    assert (decision.gallery, decision.subjects, decision.about, decision.card) == (
+        "g", ("p",), ("v:1:0", "w:1:0"), {"name": "Ada"}
+    )  # fmt: skip
+    assert await store.changes.get("r") == ChangeRecord(
+        id="r", gallery="g", kind="rename_profile", status="applied", at=NOW
+    )
+    assert await documents.find("commands", {}) == []

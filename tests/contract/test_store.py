@@ -156,7 +156,7 @@ async def test_fields_of_a_newer_version_are_passed_over(
 def objects_in(node: Any) -> Iterator[dict[str, Any]]:
     """All objects of a document, but for those whose keys are data."""
     for name, value in list(node.items()) if isinstance(node, dict) else enumerate(node):
-        if isinstance(value, dict | list | tuple) and name not in ("faces_skipped", "command"):
+        if isinstance(value, dict | list | tuple) and name not in ("faces_skipped", "command", "detail", "card"):
             yield from objects_in(value)
     if isinstance(node, dict):
         yield node

@@ -18,7 +18,7 @@ from castlist.adapters.mongo import MongoDocuments
 from castlist.adapters.s3 import S3Objects
 from castlist.clock import now_utc
 from castlist.contract.codec import decode
-from castlist.contract.commands import ChangeSettings, DeleteVideo, RenameProfile
+from castlist.contract.commands import ChangeCard, ChangeSettings, DeleteVideo
 from castlist.contract.ids import crop_key, task_id
 from castlist.contract.topics import GALLERY_COMMITS
 from castlist.contract.values import AnalysisSettings, GallerySettings
@@ -28,6 +28,7 @@ from castlist.store.pending import command_id
 from castlist.store.query import ANY, Where, ascending, eq, set_to, with_id
 from castlist.store.records import (
     AppearanceRecord,
+    ChangeRecord,
     GalleryRecord,
     OutboxRecord,
     PendingVideo,
@@ -250,8 +251,9 @@ async def test_a_profile_is_shown_with_its_appearances(seen: Seen) -> None:
     profile = await seen.stored.profile([first, second], name="Ada")
     shown = await seen.get(f"/profiles/{profile}")
     assert shown == {
-        "id": profile, "gallery": seen.stored.gallery, "name": "Ada", "created_at": "2026-01-02T03:04:10Z",
-        "updated_at": "2026-01-02T03:04:10Z", "video_count": 2,
+        "id": profile, "gallery": seen.stored.gallery, "name": "Ada", "external_id": None, "birth_date": None,
+        "notes": None, "tags": [], "favourite": False, "hidden": False, "cover": None,
+        "created_at": "2026-01-02T03:04:10Z", "updated_at": "2026-01-02T03:04:10Z", "video_count": 2,
         "appearances": [
             {
                 "video_id": video, "video_name": name, "first_seen": 0.4, "last_seen": 31.0, "seconds": 11.9,
@@ -450,7 +452,7 @@ async def test_a_gallery_is_settled_when_nothing_is_under_way_in_it(seen: Seen) 
     assert await seen.get(here) == now | {"settled": False}
     await seen.store.pending.delete(with_id(pending.id))
     assert await seen.get(here) == now
-    command = (await seen.http.patch(f"/profiles/{profile}", json={"name": "Ada"})).json()["command"]
+    command = (await seen.http.patch(f"/profiles/{profile}", json={"name": "Ada"}, headers=ASYNC)).json()["id"]
     assert await seen.get(here) == now | {"settled": False}
     await seen.store.pending.delete(with_id(command_id(command)))
     assert await seen.get(here) == now
@@ -589,10 +591,15 @@ async def test_every_list_is_read_along_an_index(seen: Seen, sort: str) -> None:
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
+ASYNC = {"Prefer": "respond-async"}
+"""Nobody carries out what is accepted here."""
+
+
 async def command(seen: Seen, answer: httpx2.Response) -> Any:
     """The event that an accepted command left in the outbox."""
     assert answer.status_code == 202, answer.text
-    entry = await seen.store.outbox.get(answer.json()["command"])
+    assert answer.json()["status"] == "pending"
+    entry = await seen.store.outbox.get(answer.json()["id"])
     assert entry is not None
     assert (entry.topic, entry.key) == (GALLERY_COMMITS.name, seen.stored.gallery)
     return decode(GALLERY_COMMITS, entry.value.encode())
@@ -602,24 +609,50 @@ async def test_commands_are_accepted_while_kafka_is_away(seen: Seen) -> None:
     """Name, delete and change settings: each is journaled as its event, and waits in the outbox."""
     video = await seen.stored.video()
     profile = await seen.stored.profile([video])
-    said = await command(seen, await seen.http.patch(f"/profiles/{profile}", json={"name": "Ada"}))
-    assert isinstance(said, RenameProfile)
-    assert (said.profile_id, said.name) == (profile, "Ada")
-    said = await command(seen, await seen.http.patch(f"/profiles/{profile}", json={"name": None}))
-    assert (said.profile_id, said.name) == (profile, None)
+    said = await command(seen, await seen.http.patch(f"/profiles/{profile}", json={"name": "Ada"}, headers=ASYNC))
+    assert isinstance(said, ChangeCard)
+    assert (said.profile_id, said.card.name, said.changed) == (profile, "Ada", ("name",))
+    card = {"name": None, "birth_date": "1815-12-10", "cover": {"video_id": video}}
+    said = await command(seen, await seen.http.patch(f"/profiles/{profile}", json=card, headers=ASYNC))
+    assert (said.card.name, said.card.birth_date, said.card.cover) == (None, "1815-12-10", video)
+    assert said.changed == ("birth_date", "cover", "name")
 
-    first = await seen.http.delete(f"/videos/{video}")
+    first = await seen.http.delete(f"/videos/{video}", headers=ASYNC)
     said = await command(seen, first)
     assert isinstance(said, DeleteVideo)
     assert said.video_id == video
-    assert (await seen.http.delete(f"/videos/{video}")).json() == first.json()  # the same command, not another one
+    again = await seen.http.delete(f"/videos/{video}", headers=ASYNC)
+    assert again.json() == first.json()  # the same command, not another one
 
     path = f"/galleries/{seen.stored.gallery}/settings"
     defaults = await seen.get(path)
     assert (defaults["detector"], defaults["across_video_distance"]) == ("auto", "auto")
-    said = await command(seen, await seen.http.patch(path, json={"detector": "cnn", "across_video_distance": 0.4}))
+    change = {"detector": "cnn", "across_video_distance": 0.4}
+    said = await command(seen, await seen.http.patch(path, json=change, headers=ASYNC))
     assert isinstance(said, ChangeSettings)
-    assert all_settings(said) == defaults | {"detector": "cnn", "across_video_distance": 0.4}
+    assert all_settings(said) == defaults | change
+
+
+async def test_a_request_that_is_repeated_is_one_command(seen: Seen) -> None:
+    """By its Idempotency-Key; the same key for something else is refused."""
+    profile = await seen.stored.profile([await seen.stored.video()])
+    key = ASYNC | {"Idempotency-Key": f"{profile}-1"}
+    path = f"/profiles/{profile}"
+    first, second = [await seen.http.patch(path, json={"name": "Ada"}, headers=key) for _ in range(2)]
+    assert (first.status_code, second.json()) == (202, first.json())
+    await seen.problem(422, path, "PATCH", json={"name": "Bo"}, headers=key)
+    await seen.problem(422, path, "PATCH", json={"name": "Bo"}, headers=ASYNC | {"Idempotency-Key": "a b"})
+    here = eq(ChangeRecord.gallery, seen.stored.gallery)
+    assert [one.id for one in await seen.store.changes.find(here)] == [first.json()["id"]]
+
+
+async def test_a_decision_says_which_revision_it_is_based_on(seen: Seen) -> None:
+    """If-Match carries it to the one who decides; what is no ETag of ours matches nothing."""
+    profile = await seen.stored.profile([await seen.stored.video()])
+    tag = ASYNC | {"If-Match": '"7-0123"'}
+    said = await command(seen, await seen.http.patch(f"/profiles/{profile}", json={"name": "Ada"}, headers=tag))
+    assert said.if_revision == 7
+    await seen.problem(412, f"/profiles/{profile}", "PATCH", json={"name": "Bo"}, headers={"If-Match": '"x"'})
 
 
 def all_settings(command: ChangeSettings) -> dict[str, Any]:
@@ -632,11 +665,11 @@ async def test_changes_of_settings_add_up_before_they_take_effect(seen: Seen) ->
     path = f"/galleries/{seen.stored.gallery}/settings"
     defaults = await seen.get(path)
     changes = [{"detector": "cnn"}, {"smallest_face": 80}, {"across_video_distance": 0.4}, {"smallest_face": 90}]
-    first = [await seen.http.patch(path, json=change) for change in changes[:2]]
-    together = await asyncio.gather(*(seen.http.patch(path, json=change) for change in changes[2:]))
+    first = [await seen.http.patch(path, json=change, headers=ASYNC) for change in changes[:2]]
+    together = await asyncio.gather(*(seen.http.patch(path, json=change, headers=ASYNC) for change in changes[2:]))
     here, oldest_first = eq(OutboxRecord.key, seen.stored.gallery), [ascending(OutboxRecord.created_at)]
     entries = await seen.store.outbox.find(here, sort=oldest_first)
-    assert {one.id for one in entries} == {one.json()["command"] for one in [*first, *together]}
+    assert {one.id for one in entries} == {one.json()["id"] for one in [*first, *together]}
     last = decode(GALLERY_COMMITS, entries[-1].value.encode())
     assert isinstance(last, ChangeSettings)
     assert all_settings(last) == defaults | {"detector": "cnn", "smallest_face": 90, "across_video_distance": 0.4}
@@ -647,7 +680,7 @@ async def test_changes_of_settings_add_up_before_they_take_effect(seen: Seen) ->
     [
         ("profile", b'{"name": ""}', "name"),
         ("profile", b'{"name": 5}', "name"),
-        ("profile", b"{}", "name"),
+        ("profile", b'{"birth_date": "1815-02-30"}', "birth_date"),
         ("profile", b'{"name": "Ada", "age": 5}', "age"),
         ("profile", b"name=Ada", "body"),
         ("profile", b"", "body"),

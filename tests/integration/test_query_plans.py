@@ -59,7 +59,7 @@ from profile_aggregator.turns import Turns
 from profile_aggregator.videos.handlers import VideoHandlers
 from query_api import app as query_app
 from query_api.command_outbox import CommandOutbox
-from query_api.task_changes import TaskChanges
+from query_api.record_changes import RecordChanges
 from testkit.in_memory import InlineSlots, InMemory
 from testkit.recorded_queries import Query, RecordedQueries, call_sites, reads_all, shortened, stages
 from testkit.source import SERVICES
@@ -145,8 +145,9 @@ class Services:
             Videos(settings, objects, uploads, acceptance, self.relay),
             Tasks(store, acceptance, self.relay, settings.public_query_url),
         ]
-        commands, changes = CommandOutbox(store, self.relay), TaskChanges(store.tasks)
-        query = query_app.endpoints(store, objects, settings.announceable, commands, changes)
+        changes, tasks = RecordChanges(store.changes), RecordChanges(store.tasks)
+        commands = CommandOutbox(store, self.relay, changes, patience=0.0)
+        query = query_app.endpoints(store, objects, settings.announceable, commands, tasks)
         self.ingest = _client(application(openapi(ingest_app.API), ingest, {}, ["*"]))
         self.query = _client(application(openapi(query_app.API), query, {}, ["*"]))
 
@@ -268,6 +269,40 @@ async def people_come_and_go(services: Services) -> None:
     await services.reconcile()
 
 
+async def people_are_put_right(services: Services) -> None:
+    """Corrections of every kind, taken back, and taken back again."""
+    store, query = services.store, services.query
+    for n, person in enumerate([21, 21, 22, 22]):
+        await put_in(services, SyntheticVideo(f"right{n}", "g", [[person], [person]]))
+        await services.work_off()
+    found = [await query.get(f"/videos/right{n}/profiles") for n in (0, 2)]
+    one, other = [(await store.profiles.find(with_id(page.json()["items"][0]["id"])))[0] for page in found]
+
+    async def post(path: str, **body: Any) -> str:
+        answer = await query.post(path, json=body, headers={"If-Match": "*"})
+        assert answer.status_code == 202, answer.text
+        await services.work_off()
+        change = (await query.get(answer.headers["location"])).json()
+        assert change["status"] == "applied", change
+        return str(change["id"])
+
+    card = await query.patch(f"/profiles/{one.id}", json={"notes": "N."}, headers={"If-Match": f'"{one.revision}"'})
+    assert card.status_code == 202
+    merged = await post(f"/profiles/{one.id}/merge", profiles=[other.id])
+    undone = await post(f"/changes/{merged}/undo")
+    await post(f"/changes/{undone}/undo")
+    video = (await query.get(f"/profiles/{one.id}/appearances")).json()["items"][0]["video_id"]
+    rejected = await post(f"/profiles/{one.id}/reject", video_id=video, reason="not_a_face")
+    await post(f"/changes/{rejected}/undo")
+    await store.suggestions.insert(SuggestionRecord(id="s", gallery="g", kind="two", profiles=(one.id,), distance=0.5))
+    await post("/galleries/g/suggestions/s", answer="same")
+    deleted = await query.delete(f"/profiles/{one.id}")
+    assert deleted.status_code == 202
+    await services.work_off()
+    await post(f"{deleted.headers['location']}/undo")
+    assert (await query.get("/galleries/g/changes", params={"limit": 1})).json()["next_cursor"]
+
+
 async def all_is_read(services: Services) -> None:
     """Each operation of query-api, each list by each of its parameters, alone and in one gallery, page by page."""
     await services.store.profiles.update(eq(ProfileRecord.gallery, "g"), set_to(ProfileRecord.name, "Ada"))
@@ -277,7 +312,7 @@ async def all_is_read(services: Services) -> None:
         "/tasks", f"/tasks/{task_id('a', 1)}", f"/tasks/{task_id('a', 1)}/events", "/profiles", f"/profiles/{profile}",
         f"/profiles/{gone}", f"/profiles/{profile}/appearances", "/videos", "/videos/a", "/videos/a/profiles",
         "/galleries", "/galleries/g", "/galleries/g/suggestions", "/galleries/g/settings",
-        "/commands/none",
+        "/commands/none", "/changes/none", "/galleries/g/changes",
     ):  # fmt: skip
         answer = await services.query.get(path)
         assert answer.status_code < 500, path
@@ -309,6 +344,7 @@ async def test_every_query_of_every_service_uses_an_index(
     services = Services(queries, tmp_path)
     await videos_come(services)
     await people_come_and_go(services)
+    await people_are_put_right(services)
     await all_is_read(services)
     services.servers.now += timedelta(hours=1)
     await services.retention.round()

@@ -7,6 +7,7 @@ import numpy as np
 
 from castlist.contract import events as e
 from castlist.contract.box import Box
+from castlist.contract.commands import Card
 from castlist.contract.values import (
     AnalysisSettings,
     Crop,
@@ -100,6 +101,23 @@ _VALUES: dict[str, Any] = {
     "into": "profile-2",
     "task_id": "task-1",
     "status": "failed",
+    "birth_date": "1815-12-10",
+    "notes": "Speaks at the opening.",
+    "tags": ("guest",),
+    "favourite": True,
+    "hidden": False,
+    "cover": "video-1",
+    "by": "newsroom",
+    "if_revision": 6,
+    "card": Card(name="Ada Lovelace", birth_date="1815-12-10"),
+    "changed": ("name", "birth_date"),
+    "profiles": ("profile-2",),
+    "videos": ("video-1",),
+    "track_ids": ("video-1:2:0:3",),
+    "reason": "not_a_face",
+    "suggestion_id": "5f0c3f0e",
+    "answer": "same",
+    "change_id": "e5c9c1d3",
 }
 
 

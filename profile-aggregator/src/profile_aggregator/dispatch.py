@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from castlist.contract.commands import CancelVideo, ChangeSettings, DeleteVideo, RenameProfile
+from castlist.contract.commands import CancelVideo
 from castlist.contract.events import (
     ChunkFailed,
     ChunkProgressed,
@@ -15,7 +15,7 @@ from castlist.contract.events import (
     VideoUploaded,
 )
 from castlist.messaging.delivery import Handler, reason_of
-from castlist.tasks.commands import Command
+from castlist.tasks.commands import KINDS, Command
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.turns import Turns
 from profile_aggregator.videos.handlers import VideoHandlers
@@ -35,9 +35,7 @@ class Dispatch(Handler):
             VideoRejected: videos.rejected,
             CancelVideo: videos.cancelled,
             VideoPeopleFound: self._commit,
-            RenameProfile: self._command,
-            DeleteVideo: self._command,
-            ChangeSettings: self._command,
+            **dict.fromkeys(KINDS, self._command),
         }
 
     async def handle(self, event: Event) -> None:
@@ -49,12 +47,12 @@ class Dispatch(Handler):
         match event:
             case ChunkProgressed() | CancelVideo():
                 return
-            case RenameProfile() | DeleteVideo() | ChangeSettings():
-                await self._committer.refuse(event, reason_of(error))
             case (
                 VideoUploaded() | VideoPlanned() | FacesEncoded() | ChunkFailed() | VideoRejected() | VideoPeopleFound()
             ):
                 await self._videos.failed(event.video_id, event.epoch, error)
+            case _ if isinstance(event, Command):
+                await self._committer.refuse(event, reason_of(error))
 
     async def _commit(self, event: VideoPeopleFound) -> None:
         self._turns.ring(event.gallery)

@@ -17,15 +17,16 @@ from castlist.service.periodic import in_background
 from castlist.store.store import Store
 from castlist.tasks.video_objects import AllowedObjects
 from query_api.command_outbox import CommandOutbox
-from query_api.endpoints.commands import Commands
+from query_api.endpoints.change_history import Changes
+from query_api.endpoints.corrections import Corrections
 from query_api.endpoints.crops import Crops
 from query_api.endpoints.galleries import Galleries
 from query_api.endpoints.profiles import Profiles
 from query_api.endpoints.tasks import Tasks
 from query_api.endpoints.videos import Videos
 from query_api.read_model import ReadModel
+from query_api.record_changes import RecordChanges
 from query_api.settings import Settings
-from query_api.task_changes import TaskChanges
 
 API = Api(
     title="Castlist",
@@ -34,23 +35,25 @@ API = Api(
         "tasks": "How far the work on each video is.",
         "people": "Who is in the videos: profiles, their appearances, their pictures.",
         "videos": "The videos, and who is in each.",
+        "changes": "What people decided by hand: who, when, what became of it, and taking it back.",
         "galleries": "Namespaces of people: how far each is, its settings, and what a person should look at.",
     },
-    endpoints=(Tasks, Profiles, Videos, Galleries, Commands, Crops),
+    endpoints=(Tasks, Profiles, Corrections, Changes, Videos, Galleries, Crops),
 )
 
 
 def endpoints(
-    store: Store, objects: Objects, allowed: AllowedObjects, commands: CommandOutbox, changes: TaskChanges
+    store: Store, objects: Objects, allowed: AllowedObjects, commands: CommandOutbox, tasks: RecordChanges
 ) -> Sequence[object]:
     """What answers the operations of `API`. `allowed`: which objects may be shown."""
     model = ReadModel(store)
     return (
-        Tasks(model, changes),
-        Profiles(model, commands),
+        Tasks(model, tasks),
+        Profiles(model),
+        Corrections(model, commands),
+        Changes(model, commands),
         Videos(model, objects, allowed, commands),
         Galleries(model, commands),
-        Commands(store),
         Crops(objects),
     )
 
@@ -65,18 +68,18 @@ async def run(settings: Settings) -> None:
         objects = await stack.enter_async_context(s3.connect(*settings.s3))
 
         store = Store(documents)
-        changes = TaskChanges(store.tasks)
+        tasks, changes = RecordChanges(store.tasks), RecordChanges(store.changes)
         relay = OutboxRelay(store, publisher, now_utc, [GALLERY_COMMITS])
         # Kafka is not among them: all is answered without it, and commands wait in MongoDB.
         ready = {"mongodb": documents.ping, "s3": objects.ping}
         app = application(
             openapi(API),
-            endpoints(store, objects, settings.announceable, CommandOutbox(store, relay), changes),
+            endpoints(store, objects, settings.announceable, CommandOutbox(store, relay, changes), tasks),
             ready,
             settings.hosts,
         )
         # What is there now stays. Looked through again and again, it would cost every fortieth page 60 ms.
         gc.collect()
         gc.freeze()
-        await stack.enter_async_context(in_background(relay.run(), changes.run()))
+        await stack.enter_async_context(in_background(relay.run(), tasks.run(), changes.run()))
         await make_server(app, settings.bind_host, settings.query_port).serve()

@@ -70,7 +70,8 @@ IDENTITY_ROOMS = {
     "clustering": {"domain"},
     "videos": {"domain", "clustering"},
     "matching": {"domain", "clustering"},
-    "galleries": {"domain", "clustering", "matching"},
+    "decisions": {"domain"},
+    "galleries": {"domain", "clustering", "matching", "decisions"},
 }
 # The base of castlist is importable with pydantic alone; `vectors` is the extra of that name.
 BASE_ROOMS = ("castlist.contract", "castlist.media", "castlist.api", "castlist.ports")

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from castlist.contract.box import Box
 from castlist.contract.vectors import Vector
+from castlist_identity.decisions.decision import Decision
+from castlist_identity.decisions.decision_set import DecisionSet
 from castlist_identity.domain import GalleryPerson, PairConstraints, SightedAt
 from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.galleries.gallery_diff import GalleryChange, GalleryDiff, PersonMove, ProfileMerge, ProfileSplit
@@ -38,6 +40,7 @@ class Committed:
 
     def __init__(self, distance: float = T) -> None:
         self.gallery = Gallery(distance)
+        self.decisions = DecisionSet()
         self.versions = count(1)
         self.folded: dict[str, str] = {}
         self.appearances: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -280,7 +283,7 @@ def test_deleting_everybody_empties_profiles_for_good() -> None:
     """Nobody is left for the id to lead to."""
     committed = Committed()
     committed.add(member("a:1:0", 0.0))
-    made = committed.commit(change_for_updates(committed.gallery, [VideoUpdate("a")]))
+    made = committed.commit(change_for_updates(committed.gallery, DecisionSet(), [VideoUpdate("a")]).change)
     assert made.emptied == ("p1-a:1:0",)
     assert made.founders == {"p1-a:1:0": None}
     assert committed.gallery.redirect("p1-a:1:0") is None
@@ -304,7 +307,8 @@ PLACES_RIGHT = tuple(SightedAt(i * 0.2 + 0.07, Box(310, 5, 80, 80)) for i in ran
 
 def redone(committed: Committed, *members: GalleryPerson, **places: tuple[SightedAt, ...]) -> GalleryDiff:
     by_key = {f"v:{key[1:].replace('_', ':')}": value for key, value in places.items()}
-    return committed.commit(change_for_updates(committed.gallery, [VideoUpdate("v", members, by_key)]))
+    update = VideoUpdate("v", members, places=by_key)
+    return committed.commit(change_for_updates(committed.gallery, committed.decisions, [update]).change)
 
 
 def test_a_new_epoch_inherits_by_time_and_place() -> None:
@@ -312,8 +316,11 @@ def test_a_new_epoch_inherits_by_time_and_place() -> None:
     name and the decision that the two are not one."""
     committed = Committed()
     committed.add(member("v:1:0", 0.0, name="Ann"), member("v:1:1", 0.1))
-    committed.commit(GalleryChange(links=PairConstraints(cannot_link=frozenset({("v:1:0", "v:1:1")}))))
-    left, right = committed.gallery.profile_of["v:1:0"], committed.gallery.profile_of["v:1:1"]
+    left, right = frozenset(["v:1:0"]), frozenset(["v:1:1"])
+    named = Decision("named", 1, ("p",), about=left, card={"name": "Ann"})
+    committed.decisions = DecisionSet([named, Decision("apart", 2, ("p",), leaving=right, rest=left)])
+    committed.commit(GalleryChange(links=committed.decisions.constraints))
+    first, second = committed.gallery.profile_of["v:1:0"], committed.gallery.profile_of["v:1:1"]
     made = redone(
         committed,
         member("v:2:0", 1.1),
@@ -323,10 +330,10 @@ def test_a_new_epoch_inherits_by_time_and_place() -> None:
         _2_0=PLACES_RIGHT[:6],
         _2_1=PLACES_LEFT[3:],
     )
-    assert committed.gallery.profile_of == {"v:2:0": right, "v:2:1": left}
+    assert committed.gallery.profile_of == {"v:2:0": second, "v:2:1": first}
     assert committed.gallery.members["v:2:1"].name == "Ann"
     assert committed.gallery.links == PairConstraints(cannot_link=frozenset({("v:2:0", "v:2:1")}))
-    assert made.founders == {left: "v:2:1", right: "v:2:0"}
+    assert made.founders == {first: "v:2:1", second: "v:2:0"}
     assert (made.created, made.merged, made.emptied) == ((), (), ())
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from castlist.contract.vectors import Vector
-from castlist_identity.clustering.average_link import NEVER, average_link
+from castlist_identity.clustering.average_link import NEVER, average_link, united
 from castlist_identity.clustering.neighbour_index import NeighbourIndex, person_distance_matrix, person_distances
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.matching.partition import first_stage, partition
@@ -31,6 +31,11 @@ def member(
 
 def clusters(members: list[GalleryPerson], links: PairConstraints | None = None, distance: float = T) -> list[str]:
     return ["".join(keys) for keys in first_stage(members, distance, links)]
+
+
+def people(members: list[GalleryPerson], links: PairConstraints) -> list[str]:
+    """Whom decisions put together counted as one."""
+    return ["".join(keys) for keys in partition(members, T, links, stages=1)]
 
 
 def test_persons_join_up_to_the_distance() -> None:
@@ -80,23 +85,37 @@ def test_two_names_never_join_and_one_name_does() -> None:
 def test_what_people_put_together_stays_together() -> None:
     """A must-link joins whoever it names, however far, and although seen together or named differently."""
     far = [member("a", 0.0, name="Ann"), member("b", 3.0, name="Bob"), member("c", 9.0)]
-    assert clusters(far, PairConstraints(must_link=frozenset({("a", "b")}))) == ["ab", "c"]
+    assert people(far, PairConstraints(must_link=frozenset({("a", "b")}))) == ["ab", "c"]
     twins = [member("a", 0.0, apart="b"), member("b", 0.0)]
-    assert clusters(twins, PairConstraints(must_link=frozenset({("b", "a")}))) == ["ab"]
+    assert people(twins, PairConstraints(must_link=frozenset({("b", "a")}))) == ["ab"]
 
 
 def test_what_people_took_apart_stays_apart() -> None:
     """A cannot-link outranks the distance and a chain of must-links."""
     near = [member("a", 0.0), member("b", 0.0), member("c", 0.0)]
-    assert clusters(near, PairConstraints(cannot_link=frozenset({("b", "a")}))) == ["ac", "b"]
+    assert people(near, PairConstraints(cannot_link=frozenset({("b", "a")}))) == ["ac", "b"]
     chain = PairConstraints(must_link=frozenset({("a", "c"), ("b", "c")}), cannot_link=frozenset({("a", "b")}))
-    assert clusters(near, chain) == ["ac", "b"]
+    assert people(near, chain) == ["ac", "b"]
 
 
 def test_a_group_made_by_hand_is_seen_together_with_whom_its_members_were() -> None:
     """Constraints hold for clusters, not only for the persons they were found on."""
     members = [member("a", 0.0), member("b", 1.0, apart="c"), member("c", 0.0)]
-    assert clusters(members, PairConstraints(must_link=frozenset({("a", "b")}))) == ["ab", "c"]
+    assert people(members, PairConstraints(must_link=frozenset({("a", "b")}))) == ["ab", "c"]
+
+
+def test_whom_people_put_together_draws_whoever_is_like_one_of_them() -> None:
+    """Two views of somebody, far apart: each goes on being joined by what is near it, and by nothing in between."""
+    both = PairConstraints(must_link=frozenset({("a", "z")}))
+    members = [member("a", 0.0), member("b", 0.3), member("m", 1.0), member("y", 1.8), member("z", 2.0)]
+    assert people(members, both) == ["abyz", "m"]
+
+
+def test_who_joined_one_of_a_group_is_kept_from_all_whom_the_others_were_seen_with() -> None:
+    """c and d were beside each other: with a and z one, only one of them can be that person."""
+    both = PairConstraints(must_link=frozenset({("a", "z")}))
+    members = [member("a", 0.0), member("c", 0.1), member("d", 2.2, apart="c"), member("z", 2.0)]
+    assert people(members, both) == ["acz", "d"]
 
 
 def test_links_about_strangers_are_ignored() -> None:
@@ -104,7 +123,7 @@ def test_links_about_strangers_are_ignored() -> None:
     links = PairConstraints(
         must_link=frozenset({("a", "x"), ("a", "a")}), cannot_link=frozenset({("b", "b"), ("x", "y")})
     )
-    assert clusters([member("a", 0.0), member("b", 0.1)], links) == ["ab"]
+    assert people([member("a", 0.0), member("b", 0.1)], links) == ["ab"]
 
 
 def test_nobody_is_nobody() -> None:
@@ -170,13 +189,14 @@ def test_average_link_without_ties_equals_its_definition(seed: int, count: int) 
     assert average_link(distances, 0.2) == sorted(sorted(cluster) for cluster in expected)
 
 
-def test_a_group_made_first_has_the_distances_of_all_its_members() -> None:
-    """0 and 1 are together whatever; 3 is near 1 only, which is enough on average. The order stays by first item."""
+def test_what_is_together_is_joined_by_distance_all_the_same() -> None:
+    """3 is near 1 and joins it, though 0 and 1 are one and 0 is far; whom 0 may not join, 1 does not either."""
     distances = np.full((4, 4), 0.9)
-    distances[0, 3] = distances[3, 0] = 0.5
     distances[1, 3] = distances[3, 1] = 0.1
-    assert average_link(distances, 0.35, [(0, 1)]) == [[0, 1, 3], [2]]
-    assert average_link(distances, 0.25, [(0, 1)]) == [[0, 1], [2], [3]]
+    assert average_link(distances, 0.35, [(0, 1)]) == [[0], [1, 3], [2]]
+    assert united([[0], [1, 3], [2]], [(0, 1)]) == [[0, 1, 3], [2]]
+    distances[0, 3] = distances[3, 0] = NEVER
+    assert average_link(distances, 0.35, [(0, 1)]) == [[0], [1], [2], [3]]
 
 
 @settings(deadline=None)

@@ -7,9 +7,8 @@ from castlist.contract.box import Box
 from castlist.contract.values import Crop, FrameSize, Segment
 from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.clustering.neighbour_index import person_distances
-from castlist_identity.domain import GalleryPerson, PairConstraints, SightedAt, VideoPerson
+from castlist_identity.domain import GalleryPerson, SightedAt, VideoPerson
 from castlist_identity.galleries.profile_ids import ProfileRank, keep_ids, lineage
-from castlist_identity.galleries.video_update import inherited_constraints
 from castlist_identity.matching.auto_distance import auto_distance
 from castlist_identity.videos.appearance import appearance_of
 
@@ -74,16 +73,6 @@ def test_succession_goes_by_the_number_of_common_moments() -> None:
     found = lineage({"o": line(1, 2, 3, 4, 5)}, {"m": line(1, 2), "n": line(3, 4, 5)})
     assert found.predecessor_of == {"m": "o", "n": "o"}
     assert found.successor_of == {"o": "n"}
-
-
-def test_decisions_pass_to_heirs_and_lapse_without() -> None:
-    """Also where both become one: nobody is apart from themselves."""
-    links = PairConstraints(must_link=frozenset({("a", "b")}), cannot_link=frozenset({("a", "c"), ("x", "y")}))
-    assert inherited_constraints(links, {"a"}, {"a": "z"}) == PairConstraints(
-        must_link=frozenset({("b", "z")}), cannot_link=frozenset({("c", "z"), ("x", "y")})
-    )
-    assert inherited_constraints(links, {"a"}, {}) == PairConstraints(cannot_link=frozenset({("x", "y")}))
-    assert inherited_constraints(links, {"a", "c"}, {"a": "z", "c": "z"}).cannot_link == frozenset({("x", "y")})
 
 
 def person(n: int, segments: list[tuple[float, float]], faces: int, quality: float | None) -> VideoPerson:

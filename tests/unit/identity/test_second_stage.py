@@ -17,7 +17,7 @@ sys.path.append(str(Path(__file__).resolve().parents[3] / "bench"))
 from encodings_of_people import STRANGERS, Population, appearances
 
 from castlist.contract.vectors import Vector
-from castlist_identity.clustering.average_link import NEVER, average_link
+from castlist_identity.clustering.average_link import NEVER, average_link, united
 from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.clustering.neighbour_index import person_distances
 from castlist_identity.domain import GalleryPerson, PairConstraints
@@ -25,6 +25,7 @@ from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.galleries.gallery_diff import GalleryChange
 from castlist_identity.galleries.profile_ids import Profile
 from castlist_identity.matching import second_stage
+from castlist_identity.matching.decided_groups import must_groups, positions
 from castlist_identity.matching.nearest_clusters import COHORT, FAR, PRIOR, TYPICAL, USUAL, NearestClusters, cohort
 from castlist_identity.matching.partition import first_stage, partition
 from castlist_identity.matching.second_stage import JOINED
@@ -115,12 +116,14 @@ def test_who_may_not_be_one_is_not_joined_by_the_second_stage_either() -> None:
     assert joined([*of_two, *CROWD]) == ["ac", "bd"]
 
 
-def test_what_people_put_together_stays_and_joins_as_one() -> None:
-    """A must-link is a cluster of the first stage; its mean and scatter are what the second one measures."""
+def test_what_people_put_together_is_one_and_joined_by_whoever_is_like_one_of_them() -> None:
+    """b is like a, and so with c, which nobody would take for either; d may not be with c, and so not with a."""
     by_hand = PairConstraints(must_link=frozenset({("a", "c")}))
     members = [member("a", 0.0), member("c", 2.0), member("b", 0.5)]
-    assert joined([*members, *CROWD], by_hand) == ["ac", "b"]
+    assert joined([*members, *CROWD], by_hand) == ["abc"]
     assert joined([*members, *CROWD]) == ["ab", "c"]
+    apart = PairConstraints(by_hand.must_link, frozenset({("b", "c")}))
+    assert joined([*members, *CROWD], apart) == ["ac", "b"]
 
 
 def test_a_cluster_weighs_as_many_as_it_holds() -> None:
@@ -130,9 +133,10 @@ def test_a_cluster_weighs_as_many_as_it_holds() -> None:
         sizes = chance.integers(1, 4, 7).tolist()
         half = np.triu(chance.uniform(0, 0.5, (7, 7)), 1)
         distances = half + half.T
+        np.fill_diagonal(distances, -1.0)  # the items of one place join first
         expanded = np.repeat(np.repeat(distances, sizes, axis=0), sizes, axis=1)
         owner = np.repeat(np.arange(7), sizes)
-        found = average_link(expanded, 0.2, [np.nonzero(owner == i)[0].tolist() for i in range(7)])
+        found = average_link(expanded, 0.2)
         owners = [sorted({int(owner[i]) for i in cluster}) for cluster in found]
         assert average_link(distances, 0.2, sizes=sizes) == owners
 
@@ -169,7 +173,13 @@ def by_definition(members: list[GalleryPerson], distance: float, links: PairCons
             or (all(names) and len(names[0] | names[1]) > 1)
         ):
             normed[i, j] = NEVER
-    groups = average_link(normed, JOINED**2, sizes=[len(keys) for keys in clusters])
+    place = {key: i for i, key in enumerate(sorted(known))}
+    owner = {place[key]: i for i, keys in enumerate(clusters) for key in keys}
+    decided_groups = must_groups(len(place), positions(links.joined_to, place), positions(links.parted_from, place))
+    every = united([[i] for i in range(len(clusters))], [{owner[n] for n in group} for group in decided_groups])
+    together = [group for group in every if len(group) > 1]
+    joined = average_link(normed, JOINED**2, together, [len(keys) for keys in clusters])
+    groups = united(joined, together)
     return sorted(tuple(sorted(key for i in group for key in clusters[i])) for group in groups)
 
 

@@ -298,9 +298,7 @@ async def test_a_command_that_goes_wrong_has_an_outcome(monkeypatch: pytest.Monk
     )
     assert world.servers.dead_letters() == ["gallery.commits: internal: ValueError: spoiled"]
     assert await world.servers.stored.pending.count() == 0
-    outcomes = {
-        one.id: (one.status, one.error and one.error.code) for one in await world.servers.stored.commands.find()
-    }
+    outcomes = {one.id: (one.status, one.error and one.error.code) for one in await world.servers.stored.changes.find()}
     assert outcomes == {"wrong": ("failed", "internal"), "right": ("applied", None)}
 
 

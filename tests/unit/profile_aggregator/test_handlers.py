@@ -535,7 +535,7 @@ async def test_a_command_that_cannot_be_carried_out_fails_whatever_fails() -> No
         await commands.stage(stored, known.model_copy(update={"event_id": "3"}), aggregator.servers.clock())
         await stored.pending.update(with_id("command:3"), set_to(PendingCommand.command, {"name": "nonsense"}))
         await aggregator.deliver(nobody, nothing, known)
-        outcomes = {one.id: (one.status, one.error and one.error.code) for one in await stored.commands.find()}
+        outcomes = {one.id: (one.status, one.error and one.error.code) for one in await stored.changes.find()}
         assert outcomes == {
             "1": ("failed", "not_found"), "2": ("failed", "not_found"), "3": ("failed", "internal"),
             "4": ("applied", None),
@@ -682,7 +682,7 @@ async def test_a_command_with_the_id_of_another_one_is_a_dead_letter() -> None:
     elsewhere = DeleteVideo(gallery="h", video_id="x", **about)
     await aggregator.deliver(await _named(aggregator, "Ada", "1"), delete, elsewhere)
     assert len(aggregator.servers.messages("gallery.commits.dead")) == 2
-    assert [one.kind for one in await aggregator.servers.stored.commands.find()] == ["rename_profile"]
+    assert [one.kind for one in await aggregator.servers.stored.changes.find()] == ["rename"]
 
 
 async def test_a_command_that_kafka_lost_is_carried_out() -> None:
@@ -693,7 +693,7 @@ async def test_a_command_that_kafka_lost_is_carried_out() -> None:
     await commands.stage(aggregator.servers.stored, rename, aggregator.servers.clock(), announce=True)
     await aggregator.reconcile()
     assert {profile.name for profile in await aggregator.servers.stored.profiles.find()} == {"Ada", None}
-    (command,) = await aggregator.servers.stored.commands.find()
+    (command,) = await aggregator.servers.stored.changes.find()
     assert (command.id, command.status) == ("1", "applied")
 
 

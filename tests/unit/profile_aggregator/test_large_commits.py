@@ -128,7 +128,7 @@ async def test_a_command_that_never_fits_fails_for_who_gave_it() -> None:
     )
     await world.found("other", at(9.0))
     await rounds(world)
-    outcome = await world.store.commands.get("r")
+    outcome = await world.store.changes.get("r")
     assert outcome is not None
     assert (outcome.status, outcome.error and outcome.error.code) == ("failed", "limits_exceeded")
     assert {task.status for task in await world.store.tasks.find()} == {"done"}

@@ -15,7 +15,7 @@ from castlist.store.store import Store
 from castlist.tasks.video_objects import AllowedObjects
 from query_api.app import API, endpoints
 from query_api.command_outbox import CommandOutbox
-from query_api.task_changes import TaskChanges
+from query_api.record_changes import RecordChanges
 
 
 @pytest.fixture
@@ -38,14 +38,15 @@ def objects() -> MemoryObjects:
 
 @pytest.fixture
 def commands(store: Store) -> CommandOutbox:
-    """Where commands are left; nothing publishes them."""
-    return CommandOutbox(store, OutboxRelay(store, MemoryLog().publisher(), now_utc, [GALLERY_COMMITS]))
+    """Where commands are left; nothing publishes them, and nobody carries them out."""
+    relay = OutboxRelay(store, MemoryLog().publisher(), now_utc, [GALLERY_COMMITS])
+    return CommandOutbox(store, relay, RecordChanges(store.changes), patience=0.0)
 
 
 @pytest.fixture
 async def client(store: Store, objects: MemoryObjects, commands: CommandOutbox) -> AsyncIterator[httpx2.AsyncClient]:
     """The service."""
-    allowed, changes = AllowedObjects.told(objects.bucket, ""), TaskChanges(store.tasks)
+    allowed, changes = AllowedObjects.told(objects.bucket, ""), RecordChanges(store.tasks)
     app = application(openapi(API), endpoints(store, objects, allowed, commands, changes), {}, ["test"])
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test") as client:
         yield client

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import httpx2
+import orjson
 import pytest
+from starlette.requests import Request
 
 from castlist.adapters.memory import MemoryLog, MemoryPublisher
 from castlist.api import resources
@@ -16,9 +18,12 @@ from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.ports.errors import UnavailableError
 from castlist.store.records import CommandError
 from castlist.store.store import Store
-from castlist.tasks.commands import settle_in, stage
+from castlist.tasks.commands import fail_in, stage
 from query_api.command_outbox import CommandOutbox
+from query_api.record_changes import RecordChanges
 from testkit.stored import Stored
+
+ASKED = Request({"type": "http", "headers": []})
 
 
 async def test_commands_are_published_in_the_order_they_came(store: Store) -> None:
@@ -35,9 +40,9 @@ async def test_commands_are_published_in_the_order_they_came(store: Store) -> No
 
     publisher = Flaky(log)
     relay = OutboxRelay(store, publisher, now_utc, [GALLERY_COMMITS])
-    commands = CommandOutbox(store, relay)
+    commands = CommandOutbox(store, relay, RecordChanges(store.changes), patience=0.0)
     for name in ("Ada", "Bo", "Cy"):
-        await commands.accept(rename(name, name))
+        await commands.accept(rename(name, name), ASKED)
         with pytest.raises(UnavailableError):
             await relay.sweep(timedelta(0))
     assert log.messages(GALLERY_COMMITS.name) == []
@@ -56,24 +61,28 @@ async def test_a_command_is_pending_from_the_moment_it_is_accepted(
     client: httpx2.AsyncClient, store: Store, commands: CommandOutbox
 ) -> None:
     """Kafka's part is the doorbell: what it loses is carried out all the same. The answer says where to ask."""
-    answer = await commands.accept(rename("r"))
-    assert (answer.status_code, answer.headers["location"]) == (202, "/commands/r")
+    answer = await commands.accept(rename("r"), ASKED)
+    assert (answer.status_code, answer.headers["location"]) == (202, "/changes/r")
     assert await store.pending.ids() == ["command:r"]
     assert await store.outbox.ids() == ["r"]
     shown = (await client.get("/commands/r")).json()
+    assert shown == orjson.loads(answer.body) == (await client.get("/changes/r")).json()
     assert shown.pop("at").endswith("Z")
-    assert shown == {"id": "r", "gallery": "g", "kind": "rename_profile", "status": "pending", "error": None}
+    assert shown == {
+        "id": "r", "gallery": "g", "kind": "rename", "status": "pending", "by": None, "gallery_version": None,
+        "profiles": [], "detail": {}, "undoes": None, "undone_by": None, "error": None,
+    }  # fmt: skip
 
 
 async def test_a_failed_command_says_why_and_stays(client: httpx2.AsyncClient, store: Store) -> None:
     """As a problem; one that is unknown is 404."""
     await stage(store, rename("r"), now_utc())
-    await settle_in(store, "r", now_utc(), CommandError("not_found", "There is no such profile."))
+    await fail_in(store, "r", now_utc(), CommandError("not_found", "There is no such profile."))
     shown = (await client.get("/commands/r")).json()
     assert (shown["status"], shown["error"]["status"], shown["error"]["detail"]) == (
         "failed", 404, "There is no such profile."
     )  # fmt: skip
-    assert resources.Command.model_validate(shown).final
+    assert resources.Change.model_validate(shown).final
     unknown = await client.get("/commands/nobody")
     assert (unknown.status_code, unknown.json()["detail"]) == (404, "There is no such command.")
 
@@ -81,9 +90,9 @@ async def test_a_failed_command_says_why_and_stays(client: httpx2.AsyncClient, s
 async def test_a_deletion_that_failed_can_be_ordered_again(client: httpx2.AsyncClient, store: Store) -> None:
     """As another command; while it is pending it is the same one."""
     video = await Stored(store, "g").video()
-    first, second = [(await client.delete(f"/videos/{video}")).json()["command"] for _ in range(2)]
+    first, second = [(await client.delete(f"/videos/{video}")).json()["id"] for _ in range(2)]
     assert first == second
-    await settle_in(store, first, now_utc(), CommandError("internal", "It could not be carried out."))
-    third = (await client.delete(f"/videos/{video}")).json()["command"]
+    await fail_in(store, first, now_utc(), CommandError("internal", "It could not be carried out."))
+    third = (await client.delete(f"/videos/{video}")).json()["id"]
     assert third != first
     assert len(await store.pending.ids()) == 2

@@ -67,7 +67,7 @@ async def test_a_gallery_that_does_not_exist_is_said_to_be_unknown(
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/profiles/one", {"GET", "HEAD", "PATCH"}),
+        ("/profiles/one", {"GET", "HEAD", "PATCH", "DELETE"}),
         ("/videos/one", {"GET", "HEAD", "DELETE"}),
         ("/galleries/g/settings", {"GET", "HEAD", "PATCH"}),
         ("/tasks", {"GET", "HEAD"}),

@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 import httpx2
 
-from castlist.api.resources import Appearance, Command, Gallery, Profile, Resource, Task, Video, VideoAccepted
+from castlist.api.resources import Appearance, Change, Gallery, Profile, Resource, Task, Video, VideoAccepted
 from castlist_client.files import CountingReader, Progress, sha256_of
 from castlist_client.transport import ClientError, NotFoundError, RequestRefusedError, Transport, UnreachableError
 
@@ -229,9 +229,9 @@ class Client:
                 return state
             await asyncio.sleep(_POLL)
 
-    async def command(self, command_id: str) -> Command:
-        """What became of a command: a name, a deletion, other settings."""
-        return await self._get(f"/commands/{_segment(command_id)}", Command)
+    async def change(self, change_id: str) -> Change:
+        """What was changed by hand, and what became of it: a name, a deletion, other settings."""
+        return await self._get(f"/changes/{_segment(change_id)}", Change)
 
     async def crop(self, url: str) -> bytes:
         """The JPEG under a crop's `url`, which is one of query-api's own; ForeignAddressError for any other."""

@@ -4,8 +4,10 @@ Encodings and means are float32[128]. They are kept in the width they are stored
 MongoDB computes bit for bit what the running one did.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -88,15 +90,38 @@ class GalleryPerson:
 Pair = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PairConstraints:
     """What people decided by hand, as pairs of person keys. A `cannot` outranks every `must` that contradicts it."""
 
     must_link: frozenset[Pair] = frozenset()
     cannot_link: frozenset[Pair] = frozenset()
 
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """All persons that a pair names."""
+        return frozenset(key for pair in self.must_link | self.cannot_link for key in pair)
+
+    @cached_property
+    def joined_to(self) -> Mapping[str, frozenset[str]]:
+        """Of each person that a `must` names, with whom."""
+        return _both_ways(self.must_link)
+
+    @cached_property
+    def parted_from(self) -> Mapping[str, frozenset[str]]:
+        """Of each person that a `cannot` names, from whom."""
+        return _both_ways(self.cannot_link)
+
     def part(self, one: GalleryPerson, other: GalleryPerson) -> bool:
         """Whether these two may not be one, whatever their distance: by decision, by sight, or by their names."""
         names = {one.name, other.name} - {None}
-        decided = {(one.key, other.key), (other.key, one.key)} & self.cannot_link
-        return other.key in one.apart or one.key in other.apart or len(names) > 1 or bool(decided)
+        decided = other.key in self.parted_from.get(one.key, ())
+        return other.key in one.apart or one.key in other.apart or len(names) > 1 or decided
+
+
+def _both_ways(pairs: Iterable[Pair]) -> dict[str, frozenset[str]]:
+    found = defaultdict[str, set[str]](set)
+    for one, other in pairs:
+        found[one].add(other)
+        found[other].add(one)
+    return {key: frozenset(others) for key, others in found.items()}

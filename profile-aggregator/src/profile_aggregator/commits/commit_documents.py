@@ -1,15 +1,17 @@
 """A gallery's diff as what to write and what to say. Pure: records in, records and events out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from castlist.contract.commands import Card as CardValues
 from castlist.contract.events import (
     AppearanceRemoved,
     Event,
     PersonAppeared,
     PersonMoved,
+    ProfileCardChanged,
     ProfileCreated,
     ProfileRemoved,
     ProfileRenamed,
@@ -26,6 +28,8 @@ from castlist.store.records import (
     ProfileRecord,
     RedirectRecord,
 )
+from castlist_identity.decisions.cards import Card
+from castlist_identity.decisions.decision_set import NAME
 from castlist_identity.galleries.gallery_diff import GalleryDiff
 from castlist_identity.galleries.profile_ids import Profile
 from castlist_identity.videos.appearance import appearance_of
@@ -38,18 +42,38 @@ SEGMENTS_OF_A_PART = 5_000
 
 
 @dataclass(frozen=True)
+class Decided:
+    """What decisions make of a commit, besides who is with whom.
+
+    `cards` are those of profiles that change; `revised` the profiles that a decision is about. `unmatched` persons are
+    in no profile and stay, `returning` were such, `replaced` are such that somebody has come for. `known` says whether
+    a decision names a person, so that where it was seen is still wanted once it is gone.
+    """
+
+    cards: Mapping[str, Card] = field(default_factory=dict)
+    revised: frozenset[str] = frozenset()
+    unmatched: frozenset[str] = frozenset()
+    returning: frozenset[str] = frozenset()
+    replaced: frozenset[str] = frozenset()
+    known: Callable[[str], bool] = lambda _: False
+
+
+@dataclass(frozen=True)
 class CommitDocuments:
     """Everything one commit writes besides its ledger, tasks and the gallery's version."""
 
     placed_persons: Mapping[str, Change]
     roles: Mapping[str, Change]
     removed_persons: Sequence[str]
+    forgotten_places: Sequence[str]
+    unmatched_persons: Sequence[str]
     moved_persons: Mapping[str, str]
     named_persons: Mapping[str, str | None]
     created_profiles: Sequence[ProfileRecord]
     changed_profiles: Mapping[str, Change]
     removed_profiles: Sequence[str]
     redirects: Sequence[RedirectRecord]
+    revived_profiles: Sequence[str]
     founders: Mapping[str, str | None]
     appearances: Sequence[AppearanceRecord]
     removed_appearances: Sequence[str]
@@ -71,14 +95,16 @@ def documents_of(
     inserted: Mapping[str, PersonRecord],
     stored: Mapping[str, PersonPresence],
     profiles: Mapping[str, Profile],
+    made_at: Mapping[str, datetime],
+    decided: Decided,
 ) -> CommitDocuments:
     """What the commit that makes `version` of the gallery writes.
 
     `told` is the last version before it that has events. `inserted` holds the persons that come, `stored` those of
-    `needed_persons`, `profiles` those that were there before.
+    `needed_persons`, `profiles` those that were there before, `made_at` when those were made that retire or come back.
     """
     profile_of = dict(diff.appeared)
-    created = {profile.id: profile for profile in diff.created}
+    created = {profile.id: profile for profile in (*diff.created, *(profiles[id] for id in diff.revived))}
     retired = {merge.retired: merge.into for merge in diff.merged}
     gone = [profile for profile, count in diff.videos.items() if not count]
     changed: dict[str, Change] = {}
@@ -89,6 +115,15 @@ def documents_of(
         if profile not in created and profile not in gone:
             named = set_to(ProfileRecord.name, name)
             changed[profile] = changed[profile] & named if profile in changed else named
+    cards = {profile: card_fields(card) for profile, card in decided.cards.items()}
+    for profile, card in cards.items():
+        if profile not in created and profile not in gone:
+            for name, value in card.items():
+                written = set_to(getattr(ProfileRecord, name), value)
+                changed[profile] = changed[profile] & written if profile in changed else written
+    for profile in decided.revised - set(gone) - created.keys():
+        revised = set_to(ProfileRecord.revision, version)
+        changed[profile] = changed[profile] & revised if profile in changed else revised
     present: dict[str, Present] = {**stored, **inserted}
     appearances = [
         _appearance(gallery, profile, video, [present[key] for key in keys], now)
@@ -102,11 +137,16 @@ def documents_of(
     placed: dict[str, Change] = {}
     for member in diff.change.inserted:
         place = set_to(PersonRecord.profile_id, profile_of[member.key]) & set_to(PersonRecord.name, member.name)
+        if member.key in decided.returning:
+            place &= set_to(PersonRecord.unmatched, False)
         placed[member.key] = place & roles.pop(member.key) if member.key in roles else place
+    removed = (diff.change.removed - decided.unmatched) | decided.replaced
     return CommitDocuments(
         placed_persons=placed,
         roles=roles,
-        removed_persons=sorted(diff.change.removed),
+        removed_persons=sorted(removed),
+        forgotten_places=sorted(key for key in removed if not decided.known(key)),
+        unmatched_persons=sorted(decided.unmatched),
         moved_persons={move.person: move.new for move in diff.moved},
         named_persons=dict(diff.change.named),
         created_profiles=[
@@ -114,13 +154,15 @@ def documents_of(
                 id=profile.id,
                 gallery=gallery,
                 name=diff.names.get(profile.id),
-                created_at=now,
+                created_at=made_at.get(profile.id, now),
                 updated_at=now,
-                founder=profile.founder,
+                founder=diff.founders.get(profile.id, profile.founder),
                 version=profile.created,
+                revision=version if profile.id in decided.revised else 0,
                 video_count=diff.videos[profile.id],
+                **cards.get(profile.id, {}),
             )
-            for profile in diff.created
+            for profile in created.values()
         ],
         changed_profiles={
             profile: change & set_to(ProfileRecord.updated_at, now) for profile, change in changed.items()
@@ -134,14 +176,22 @@ def documents_of(
                 founder=diff.founders.get(profile, profiles[profile].founder),
                 version=profiles[profile].created,
                 at=now,
+                made_at=made_at.get(profile),
             )
             for profile in gone
         ],
+        revived_profiles=list(diff.revived),
         founders=dict(diff.founders),
         appearances=appearances,
         removed_appearances=[appearance_key(*pair) for pair, keys in diff.appearances.items() if not keys],
-        events=_events(diff, gallery, version, told, now, appearances),
+        events=_events(diff, gallery, version, told, now, appearances, cards),
     )
+
+
+def card_fields(card: Card) -> dict[str, Any]:
+    """All fields of a profile's record that a card has, those of which nothing is known too."""
+    nothing = {name: field.default for name, field in CardValues.model_fields.items() if name != NAME}
+    return nothing | {name: tuple(value) if isinstance(value, list) else value for name, value in card.items()}
 
 
 def _appearance(gallery: str, profile: str, video: str, persons: Sequence[Present], now: datetime) -> AppearanceRecord:
@@ -170,6 +220,7 @@ def _events(
     told: int | None,
     now: datetime,
     appearances: Sequence[AppearanceRecord],
+    cards: Mapping[str, Mapping[str, Any]],
 ) -> list[Event]:
     said: list[tuple[Callable[..., Event], dict[str, Any]]] = []
 
@@ -177,8 +228,8 @@ def _events(
         said.append((kind, fields))
 
     video_of = {key: video for (_, video), keys in diff.appearances.items() for key in keys}
-    for profile in diff.created:
-        add(ProfileCreated, profile_id=profile.id)
+    for id in sorted([*(profile.id for profile in diff.created), *diff.revived]):
+        add(ProfileCreated, profile_id=id)
     for move in diff.moved:
         video = video_of[move.person]
         add(PersonMoved, person=move.person, video_id=video, from_profile=move.old, to_profile=move.new)
@@ -209,6 +260,10 @@ def _events(
         add(ProfileRemoved, profile_id=profile_id)
     for profile_id, name in diff.names.items():
         add(ProfileRenamed, profile_id=profile_id, name=name)
+    ended = {*diff.emptied, *(merge.retired for merge in diff.merged)}
+    for profile_id, card in cards.items():
+        if profile_id not in ended:
+            add(ProfileCardChanged, profile_id=profile_id, **card)
     return [
         kind(
             event_id=event_id("gallery", gallery, version, index),

@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
-from castlist.contract.commands import ChangeSettings
-from castlist.contract.ids import derived
+from castlist.contract.commands import AnswerSuggestion, ChangeSettings, DeleteVideo, ProfileCorrection, UndoChange
+from castlist.contract.ids import derived, video_of_person
 from castlist.contract.values import DistanceSetting
 from castlist.ports.errors import TooLargeError
 from castlist.store.pending import recluster_id
 from castlist.store.query import with_ids
 from castlist.store.records import (
+    ChangeRecord,
     PendingRecluster,
     PendingRecord,
     PendingVideo,
@@ -19,8 +21,11 @@ from castlist.store.records import (
     PersonRecord,
 )
 from castlist.store.store import Store
+from castlist.tasks.commands import Command
+from castlist_identity.decisions.cards import Cards
+from castlist_identity.decisions.decision import Decision
+from castlist_identity.decisions.decision_set import DecisionSet
 from castlist_identity.domain import GalleryPerson
-from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.galleries.gallery_diff import GalleryChange, GalleryDiff
 from castlist_identity.galleries.reclustering import (
     ALL_PERSONS,
@@ -31,8 +36,9 @@ from castlist_identity.galleries.reclustering import (
 )
 from castlist_identity.galleries.video_update import VideoUpdate, change_for_updates
 from castlist_identity.matching.auto_distance import distance_for, stages_for
-from profile_aggregator.commits.commands import change_for, command_of
-from profile_aggregator.commits.commit_documents import CommitDocuments, documents_of, needed_persons
+from profile_aggregator.commits.commands import command_of
+from profile_aggregator.commits.commit_documents import CommitDocuments, Decided, documents_of, needed_persons
+from profile_aggregator.commits.corrections import CommandRefusedError, Corrections, DecidedChange, ProfileDecision
 from profile_aggregator.commits.gallery_cache import CachedGallery
 from profile_aggregator.videos.conversions import gallery_person, places_of
 from profile_aggregator.videos.found_people import people_of
@@ -53,11 +59,21 @@ def backlog_of(pending: PendingRecord | None) -> ReclusterBacklog:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What a command has changed: the gallery's profiles, retired ones too. `undoes`: the change that it takes back."""
+
+    profiles: tuple[str, ...]
+    detail: Mapping[str, Any]
+    undoes: str | None = None
+
+
+@dataclass(frozen=True)
 class CommitPlan:
     """A commit worked out against a gallery at a version: ready to be written.
 
-    `batch` is what it settles of what is pending. `setting`, `distance` and `stages` hold from this commit on.
-    `backlog` is what is to be reconsidered then; None where the commit does not change that.
+    `batch` is what it settles of what is pending. `setting`, `distance`, `stages`, `decisions` and `cards` hold from
+    this commit on; `decided` are those of the decisions that are to be written. `backlog` is what is to be reconsidered
+    then; None where the commit does not change that. `outcome`: what is recorded of a command.
     """
 
     gallery: str
@@ -69,6 +85,10 @@ class CommitPlan:
     distance: float
     stages: int
     backlog: ReclusterBacklog | None
+    decisions: DecisionSet
+    cards: Cards
+    decided: Sequence[Decision] = ()
+    outcome: Outcome | None = None
     seen: frozenset[str] = frozenset()
 
     @property
@@ -83,6 +103,7 @@ class CommitPlan:
         known.apply(self.diff)
         self.cached.version += 1
         self.cached.setting = self.setting
+        self.cached.decisions, self.cached.cards = self.decisions, self.cards
         if self.documents.events:
             self.cached.told = self.cached.version
         self.cached.sampled = True
@@ -94,6 +115,38 @@ class CommitPlan:
 
 def _changes(diff: GalleryDiff) -> int:
     return len(diff.appeared) + len(diff.left) + len(diff.moved) + len(diff.appearances) + len(diff.videos)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a batch asks of a gallery. `decisions` are all that hold then, `changed` those that are new or others than
+    before. `inserted` are the stored persons that come; of the others see `Decided`. `remembered`: whether it is kept
+    where people were seen whom decisions name."""
+
+    change: GalleryChange
+    decisions: DecisionSet
+    changed: Sequence[Decision] = ()
+    inserted: Mapping[str, PersonRecord] = field(default_factory=dict)
+    subjects: tuple[str, ...] = ()
+    unmatched: frozenset[str] = frozenset()
+    replaced: frozenset[str] = frozenset()
+    remembered: bool = True
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    undoes: str | None = None
+
+    @classmethod
+    def of(cls, made: DecidedChange, inserted: Mapping[str, PersonRecord] | None = None) -> "Asked":
+        """What a person decided."""
+        return cls(
+            made.change,
+            made.decisions,
+            made.changed,
+            inserted or {},
+            made.subjects,
+            made.unmatched,
+            detail=made.detail,
+            undoes=made.undoes,
+        )
 
 
 class CommitPlanner:
@@ -114,8 +167,9 @@ class CommitPlanner:
         if len(inserted) < sum(video.people for video in videos):
             raise LookupError(f"people of {[video.id for video in videos]} are not there")
         command = command_of(batch[0])
-        change = change_for(command, known) if command is not None else await self._replacement(videos, known, inserted)
+        asked = await self._asked(command, videos, cached, inserted)
         setting = command.across_video_distance if isinstance(command, ChangeSettings) else cached.setting
+        change = asked.change
         diff = await asyncio.to_thread(self._propose, gallery, cached, change, BOUND)
         if _changes(diff) > MOST_CHANGES:
             if len(batch) > 1:
@@ -132,8 +186,78 @@ class CommitPlanner:
         elif diff.clusters.unsettled:
             so_far = backlog_of(await self._store.pending.get(recluster_id(gallery)))
             backlog = ReclusterBacklog(so_far.after, so_far.keys | diff.clusters.unsettled)
-        documents = await self._documents(gallery, diff, cached, inserted)
-        return CommitPlan(gallery, batch, diff, documents, cached, setting, distance, stages, backlog)
+        new = tuple(sorted([*(profile.id for profile in diff.created), *diff.revived]))
+        decided = [
+            replace(one, created=new) if one.version > cached.version and one.active else one for one in asked.changed
+        ]
+        decisions = asked.decisions.noted(decided) if decided else asked.decisions
+        documents, cards = await self._documents(gallery, diff, cached, decisions, asked)
+        outcome = None if command is None else _outcome(asked, decided, diff, cached.gallery.profile_of)
+        return CommitPlan(
+            gallery,
+            batch,
+            diff,
+            documents,
+            cached,
+            setting,
+            distance,
+            stages,
+            backlog,
+            decisions,
+            cards,
+            decided,
+            outcome,
+        )
+
+    async def _asked(
+        self,
+        command: Command | None,
+        videos: Sequence[PendingVideo],
+        cached: CachedGallery,
+        inserted: Mapping[str, PersonRecord],
+    ) -> Asked:
+        """What the batch asks of the gallery."""
+        match command:
+            case None:
+                return await self._replacement({one.video_id: one.epoch for one in videos}, cached, inserted)
+            case DeleteVideo():
+                return await self._replacement({command.video_id: None}, cached, {})
+            case ChangeSettings():
+                return Asked(GalleryChange(), cached.decisions)
+            case _:
+                return await self._correction(command, cached)
+
+    async def _correction(self, command: ProfileDecision | UndoChange, cached: CachedGallery) -> Asked:
+        store, corrections = self._store, Corrections(cached.gallery, cached.decisions, cached.version + 1)
+        if isinstance(command, UndoChange):
+            undone = await store.changes.get(command.change_id)
+            first = await self._first(undone)
+            returning = await self._returning(cached, first)
+            people = {key: gallery_person(person) for key, person in returning.items()}
+            found = await asyncio.to_thread(corrections.undo, command, undone, first, people)
+            inserted = {member.key: returning[member.key] for member in found.change.inserted}
+            return Asked.of(found, inserted)
+        suggestion = None
+        if isinstance(command, AnswerSuggestion):
+            suggestion = await store.suggestions.get(command.suggestion_id)
+        if isinstance(command, ProfileCorrection) and command.if_revision is not None:
+            profile = await store.profiles.get(cached.gallery.redirect(command.profile_id) or command.profile_id)
+            if profile is not None and profile.revision > command.if_revision:
+                raise CommandRefusedError("outdated", f"The profile was changed since, by version {profile.revision}.")
+        return Asked.of(await asyncio.to_thread(corrections.decide, command, suggestion))
+
+    async def _first(self, change: ChangeRecord | None) -> str:
+        """The change that it all began with: what this one, or what that took back, or what that did."""
+        while change is not None and change.undoes is not None:
+            change = await self._store.changes.get(change.undoes)
+        return "" if change is None else change.id
+
+    async def _returning(self, cached: CachedGallery, change: str) -> dict[str, PersonRecord]:
+        """Those persons of the decision that are in no profile."""
+        decision = cached.decisions.get(change)
+        absent = [] if decision is None else sorted(decision.unmatched - cached.gallery.members.keys())
+        found = await self._store.persons.find(with_ids(absent)) if absent else []
+        return {person.id: person for person in found}
 
     async def for_recluster(
         self,
@@ -159,9 +283,21 @@ class CommitPlanner:
         if diff.clusters.whole:
             seen = batch.seen
             left = ReclusterBacklog(batch.left.after, batch.left.keys | (diff.clusters.unsettled - batch.keys))
-        documents = await self._documents(gallery, diff, cached, {})
+        asked = Asked(change, cached.decisions)
+        documents, cards = await self._documents(gallery, diff, cached, cached.decisions, asked)
         return CommitPlan(
-            gallery, (), diff, documents, cached, cached.setting, known.distance, known.stages, left, seen
+            gallery,
+            (),
+            diff,
+            documents,
+            cached,
+            cached.setting,
+            known.distance,
+            known.stages,
+            left,
+            cached.decisions,
+            cards,
+            seen=seen,
         )
 
     def _propose(
@@ -186,37 +322,105 @@ class CommitPlanner:
         )
 
     async def _documents(
-        self, gallery: str, diff: GalleryDiff, cached: CachedGallery, inserted: Mapping[str, PersonRecord]
-    ) -> CommitDocuments:
+        self, gallery: str, diff: GalleryDiff, cached: CachedGallery, decisions: DecisionSet, asked: Asked
+    ) -> tuple[CommitDocuments, Cards]:
         known, needed = cached.gallery, needed_persons(diff)
         stored: list[PersonPresence] = []
         if needed:
             stored = await self._store.persons.find_parts(PersonPresence, with_ids(sorted(needed)))
             if len(stored) < len(needed):
                 raise StaleGalleryError
-
-        return documents_of(
+        cards = await asyncio.to_thread(self._cards, cached, diff, decisions, asked)
+        decided = Decided(
+            cards=cached.cards.changed(cards),
+            revised=frozenset(asked.subjects),
+            unmatched=asked.unmatched,
+            returning=frozenset(asked.inserted) if asked.subjects else frozenset(),
+            replaced=asked.replaced,
+            known=decisions.__contains__ if asked.remembered else lambda _: False,
+        )
+        documents = documents_of(
             diff,
             gallery,
             cached.version + 1,
             cached.told,
             self._clock(),
-            inserted,
+            asked.inserted,
             {person.id: person for person in stored},
             known.profiles,
+            await self._made_at(diff),
+            decided,
         )
+        return documents, cards
+
+    def _cards(self, cached: CachedGallery, diff: GalleryDiff, decisions: DecisionSet, asked: Asked) -> Cards:
+        """Of all profiles as they will be."""
+        if not len(decisions):
+            return cached.cards
+        moved = {move.person: move.new for move in diff.moved} | dict(diff.appeared)
+        left = {key for key, _ in diff.left}
+        changed = {*moved, *left, *(key for one in asked.changed for key in one.keys)}
+
+        def profile_of(key: str) -> str | None:
+            return None if key in left else moved.get(key) or cached.gallery.profile_of.get(key)
+
+        return cached.cards.after(decisions, changed, profile_of)
+
+    async def _made_at(self, diff: GalleryDiff) -> dict[str, datetime]:
+        """When the profiles were made that retire, or that come back."""
+        made: dict[str, datetime] = {}
+        if gone := [profile for profile, count in diff.videos.items() if not count]:
+            made |= {one.id: one.created_at for one in await self._store.profiles.find(with_ids(gone))}
+        if diff.revived:
+            redirects = await self._store.redirects.find(with_ids(diff.revived))
+            made |= {one.id: one.made_at for one in redirects if one.made_at is not None}
+        return made
 
     async def _replacement(
-        self, videos: Sequence[PendingVideo], known: Gallery, inserted: Mapping[str, PersonRecord]
-    ) -> GalleryChange:
-        """The persons of these videos instead of those that earlier runs had found in them."""
-        removed = frozenset(key for video in videos for key in known.persons_of(video.video_id))
+        self, videos: Mapping[str, int | None], cached: CachedGallery, inserted: Mapping[str, PersonRecord]
+    ) -> Asked:
+        """The persons of these videos instead of those that earlier runs had found in them. `videos` says of each which
+        run it is, and None where it is deleted."""
+        known, decisions = cached.gallery, cached.decisions
+        redone = {video for video, epoch in videos.items() if epoch != 1}
+        removed = frozenset(key for video in videos for key in known.persons_of(video))
+        absent: dict[str, set[str]] = {video: set() for video in videos}
+        for key in decisions.persons if redone else ():
+            if key not in known.members and (video := video_of_person(key)) in redone:
+                absent[video].add(key)
+        old = removed.union(*absent.values())
         places = {}
-        if removed:
-            stored = await self._store.places.find(with_ids(sorted(removed | inserted.keys())))
+        if old and inserted:
+            stored = await self._store.places.find(with_ids(sorted(old | inserted.keys())))
             places = {one.id: places_of(one) for one in stored}
-        members: dict[str, list[GalleryPerson]] = {video.video_id: [] for video in videos}
+        members: dict[str, list[GalleryPerson]] = {video: [] for video in videos}
         for person in inserted.values():
             members[person.video_id].append(gallery_person(person))
-        updates = [VideoUpdate(video, tuple(persons), places) for video, persons in members.items()]
-        return await asyncio.to_thread(change_for_updates, known, updates)
+        updates = [
+            VideoUpdate(video, tuple(persons), frozenset(absent[video]), places) for video, persons in members.items()
+        ]
+        found = await asyncio.to_thread(change_for_updates, known, decisions, updates)
+        deleted = None in videos.values()
+        return Asked(
+            found.change,
+            found.decisions,
+            found.rekeyed,
+            inserted={key: person for key, person in inserted.items() if key not in found.unmatched},
+            unmatched=found.unmatched,
+            replaced=old - removed if deleted else found.replaced,
+            remembered=not deleted,
+        )
+
+
+def _outcome(asked: Asked, decided: Sequence[Decision], diff: GalleryDiff, profile_of: Mapping[str, str]) -> Outcome:
+    """What the change of a command is recorded with."""
+    profiles = {*asked.subjects, *diff.names, *(profile.id for profile in diff.created), *diff.revived}
+    profiles |= {id for move in diff.moved for id in (move.old, move.new)}
+    profiles |= {id for merge in diff.merged for id in (merge.retired, merge.into)} | {*diff.emptied}
+    detail = dict(asked.detail)
+    now = {**dict(diff.appeared), **{move.person: move.new for move in diff.moved}}
+    for one in decided:
+        if one.leaving and one.active:
+            there = {now.get(key) or profile_of.get(key) for key in one.leaving} - {None}
+            detail["into"] = min((id for id in there if id is not None), default=None)
+    return Outcome(tuple(sorted(profiles)), detail, asked.undoes)

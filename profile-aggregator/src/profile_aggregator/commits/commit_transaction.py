@@ -13,6 +13,7 @@ from castlist.contract.values import GallerySettings
 from castlist.store.pending import ledger_id, recluster_id
 from castlist.store.query import add, eq, one_of, raise_to, set_to, with_id, with_ids
 from castlist.store.records import (
+    ChangeRecord,
     DeletedVideoRecord,
     GalleryRecord,
     LedgerRecord,
@@ -28,12 +29,14 @@ from castlist.store.records import (
 )
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
-from castlist.tasks.commands import Command, settle_in
-from profile_aggregator.commits.commands import CommandRefusedError, command_of
+from castlist.tasks.commands import Command, apply_in
+from profile_aggregator.commits.commands import command_of
 from profile_aggregator.commits.commit_documents import CommitDocuments
 from profile_aggregator.commits.commit_planner import CommitPlan, StaleGalleryError
+from profile_aggregator.commits.corrections import CommandRefusedError
 from profile_aggregator.commits.gallery_log import log_records
 from profile_aggregator.commits.removals import removal
+from profile_aggregator.commits.stored_decisions import decision_record
 
 T = TypeVar("T")
 _DELETED = TaskError("video_deleted", "The video was deleted.")
@@ -75,8 +78,9 @@ async def write(transaction: Store, plan: CommitPlan, now: datetime) -> None:
     for one in plan.batch:
         if (command := command_of(one)) is not None:
             finished += await _carry_out(transaction, command, now)
-            await settle_in(transaction, command.event_id, now)
+            await _settle(transaction, plan, command, now)
     await _apply(transaction, plan.documents)
+    await transaction.decisions.replace_many(decision_record(one, plan.gallery) for one in plan.decided)
     if plan.batch:
         await transaction.pending.delete(with_ids(one.id for one in plan.batch))
     if plan.backlog is not None:
@@ -84,6 +88,21 @@ async def write(transaction: Store, plan: CommitPlan, now: datetime) -> None:
     # A consumer that hears that a task is done has heard of its people.
     said = log_records(plan.gallery, plan.cached.version + 1, [*plan.documents.events, *finished], now)
     await transaction.gallery_log.insert_many(said)
+
+
+async def _settle(transaction: Store, plan: CommitPlan, command: Command, now: datetime) -> None:
+    """What became of the command, and of the change that it takes back."""
+    said, id = plan.outcome, command.event_id
+    if said is None:
+        return
+    await apply_in(transaction, id, now, plan.cached.version + 1, said.profiles, said.detail, said.undoes)
+    taken_back_by, undone = id, said.undoes
+    while undone is not None:  # what that took back holds again, what that did does not, and so on
+        change = await transaction.changes.update(with_id(undone), set_to(ChangeRecord.undone_by, taken_back_by))
+        if change is None or change.undoes is None:
+            return
+        restored = await transaction.changes.update(with_id(change.undoes), set_to(ChangeRecord.undone_by, None))
+        taken_back_by, undone = change.undoes, None if restored is None else restored.undoes
 
 
 async def _finish(transaction: Store, videos: Sequence[PendingVideo], now: datetime) -> list[TaskFinished]:
@@ -155,12 +174,18 @@ async def _apply(transaction: Store, documents: CommitDocuments) -> None:
     """Persons, profiles, appearances and redirects."""
     if documents.removed_persons:
         await transaction.persons.delete(with_ids(documents.removed_persons))
-        await transaction.places.delete(with_ids(documents.removed_persons))
+    if documents.forgotten_places:
+        await transaction.places.delete(with_ids(documents.forgotten_places))
+    if documents.unmatched_persons:
+        kept_out = set_to(PersonRecord.profile_id, None) & set_to(PersonRecord.unmatched, True)
+        await transaction.persons.update_many(with_ids(documents.unmatched_persons), kept_out)
     await transaction.persons.update_each({**documents.placed_persons, **documents.roles})
     for profile, keys in _by_value(documents.moved_persons).items():
         await transaction.persons.update_many(with_ids(keys), set_to(PersonRecord.profile_id, profile))
     for name, keys in _by_value(documents.named_persons).items():
         await transaction.persons.update_many(with_ids(keys), set_to(PersonRecord.name, name))
+    if documents.revived_profiles:
+        await transaction.redirects.delete(with_ids(documents.revived_profiles))
     await transaction.profiles.insert_many(documents.created_profiles)
     await transaction.profiles.update_each(documents.changed_profiles)
     await transaction.redirects.replace_many(documents.redirects)

@@ -28,11 +28,11 @@ from castlist.store.records import (
 )
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
-from castlist.tasks.commands import Command, settle_in, stage
+from castlist.tasks.commands import Command, apply_in, fail_in, stage
 from castlist_identity.galleries.reclustering import MOVES, ClusteredComponent, cluster_component, next_batch
-from profile_aggregator.commits.commands import CommandRefusedError
 from profile_aggregator.commits.commit_planner import CommitPlan, CommitPlanner, StaleGalleryError, backlog_of
 from profile_aggregator.commits.commit_transaction import TaskEndedError, end_uncommitted, write
+from profile_aggregator.commits.corrections import CommandRefusedError
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.videos.found_people import drop_people
@@ -161,7 +161,7 @@ class Committer:
                 continue
             except CommandRefusedError as refused:
                 COMMITS.labels("refused").inc()
-                await self._fail_command(batch[0], CommandError(refused.code, str(refused)))
+                await self._fail_command(batch[0], CommandError(refused.code, str(refused), refused.changes))
                 return
             except UnavailableError:
                 raise
@@ -248,7 +248,7 @@ class Committer:
 
         async def body(transaction: Store) -> None:
             await transaction.ledger.insert(LedgerRecord(id=ledger_id(one), at=now, failed=True))
-            await settle_in(transaction, event_of(one), now, error)
+            await fail_in(transaction, event_of(one), now, error)
             await transaction.pending.delete(with_id(one.id))
 
         with contextlib.suppress(AlreadyExistsError):  # another process was first
@@ -278,7 +278,7 @@ class Committer:
 
         async def body(transaction: Store) -> None:
             if isinstance(one, PendingCommand):
-                await settle_in(transaction, event_of(one), self._clock())
+                await apply_in(transaction, event_of(one), self._clock())
             await transaction.pending.delete(with_id(one.id))
 
         await self._store.transaction(body)

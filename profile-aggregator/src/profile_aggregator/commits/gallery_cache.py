@@ -10,13 +10,23 @@ from dataclasses import dataclass, field
 
 from castlist.contract.values import DistanceSetting, GallerySettings
 from castlist.store.query import above, ascending, eq, ne
-from castlist.store.records import PersonEncoding, PersonRecord, ProfileFounder, ProfileRecord, RedirectRecord
+from castlist.store.records import (
+    DecisionRecord,
+    PersonEncoding,
+    PersonRecord,
+    ProfileFounder,
+    ProfileRecord,
+    RedirectRecord,
+)
 from castlist.store.store import Store
+from castlist_identity.decisions.cards import Cards
+from castlist_identity.decisions.decision_set import DecisionSet
 from castlist_identity.domain import GalleryPerson
 from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.galleries.gallery_diff import SampleRole
 from castlist_identity.galleries.profile_ids import Profile
 from castlist_identity.matching.auto_distance import auto_distance, stages_for
+from profile_aggregator.commits.stored_decisions import decision_of
 from profile_aggregator.videos.conversions import gallery_person
 
 ROOM = 512_000_000
@@ -36,6 +46,8 @@ class CachedGallery:
 
     version: int
     gallery: Gallery
+    decisions: DecisionSet = field(default_factory=DecisionSet)
+    cards: Cards = field(default_factory=Cards)
     setting: DistanceSetting = "auto"
     told: int | None = 0
     sampled: bool = True
@@ -101,6 +113,7 @@ class GalleryCache:
                     roles[person.id] = SampleRole(person.round, person.follows)
             living = await self._store.profiles.find_parts(ProfileFounder, eq(ProfileRecord.gallery, gallery))
             retired = await self._store.redirects.find_parts(ProfileFounder, eq(RedirectRecord.gallery, gallery))
+            decided = await self._store.decisions.find(eq(DecisionRecord.gallery, gallery))
             after = await self._store.galleries.get(gallery)
             version = before.version if before else 0
             if version == (after.version if after else 0):  # no commit came while we read
@@ -109,9 +122,12 @@ class GalleryCache:
         distance = before.distance if before and before.distance is not None else auto_distance(0)
         settings = before.settings if before and before.settings else GallerySettings()
         stages = before.stages if before and before.version else stages_for(settings.across_video_distance)
-        loaded = Gallery(distance, stages=stages)
+        present = {member.key for member, _ in members}
+        decisions = await asyncio.to_thread(DecisionSet, map(decision_of, decided), present.__contains__)
+        loaded = Gallery(distance, decisions.constraints, stages)
         profiles = [Profile(one.id, one.founder, one.version) for one in (*living, *retired)]
         await asyncio.to_thread(loaded.load, members, profiles, roles)
         told = before.told if before and before.version else 0
         sampled = before.sampled if before and before.version else True
-        return CachedGallery(version, loaded, settings.across_video_distance, told, sampled)
+        cards = await asyncio.to_thread(Cards, decisions, loaded.profile_of.get)
+        return CachedGallery(version, loaded, decisions, cards, settings.across_video_distance, told, sampled)

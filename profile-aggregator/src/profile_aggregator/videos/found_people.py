@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from castlist.contract.ids import person_key, run_key
 from castlist.ports.errors import AlreadyExistsError
-from castlist.store.query import eq, with_ids, within
+from castlist.store.query import eq, ne, with_ids, within
 from castlist.store.records import PendingVideo, PersonRecord, Record
 from castlist.store.store import Store, Table
 from castlist_identity.domain import VideoPerson
@@ -48,9 +48,10 @@ async def people_of(store: Store, videos: Sequence[PendingVideo]) -> dict[str, P
 
 
 async def drop_people(store: Store, video_id: str, epoch: int) -> None:
-    """Forget the people that a run has found, but for those that are in a profile."""
+    """Forget the people that a run has found, but for those that are in a profile, or that a decision keeps out."""
     run = run_key(video_id, epoch)
-    found = within(PersonRecord.id, f"{run}:", f"{run};") & eq(PersonRecord.profile_id, None)
+    nobody = eq(PersonRecord.profile_id, None) & ne(PersonRecord.unmatched, True)
+    found = within(PersonRecord.id, f"{run}:", f"{run};") & nobody
     for some in _slices(await store.persons.ids(found)):
         await store.places.delete(with_ids(some))
-        await store.persons.delete(with_ids(some) & eq(PersonRecord.profile_id, None))
+        await store.persons.delete(with_ids(some) & nobody)

@@ -1,7 +1,6 @@
 """Galleries: how far they are, their settings, and what a person should look at."""
 
 import asyncio
-import uuid
 from dataclasses import asdict
 from typing import Any
 
@@ -18,7 +17,7 @@ from castlist.service.request_parsing import NoQuery, parse_body
 from castlist.store.query import ANY, Sort, ascending, descending, eq, of_kind
 from castlist.store.records import GalleryRecord, PendingCommand, PendingRecord, SuggestionRecord
 from castlist.store.store import Store
-from query_api.command_outbox import COMMANDED, CommandOutbox
+from query_api.command_outbox import COMMANDED, CommandOutbox, command_key
 from query_api.endpoints.replies import none, one, page
 from query_api.http.cursors import Order
 from query_api.http.parameters import Paged
@@ -107,13 +106,13 @@ class Galleries:
             settings = GallerySettings(**(asdict(await self._latest_settings(request)) | named))
             gallery = request.path_params["gallery"]
             command = ChangeSettings(
-                event_id=str(uuid.uuid4()),
+                event_id=command_key(request),
                 occurred_at=now_utc(),
                 gallery=gallery,
                 settings=settings.analysis,
                 across_video_distance=settings.across_video_distance,
             )
-            return await self._commands.accept(command)
+            return await self._commands.accept(command, request)
 
     async def _latest_settings(self, request: Request) -> GallerySettings:
         """Those that hold once all accepted commands are carried out."""

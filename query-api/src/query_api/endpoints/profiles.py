@@ -1,19 +1,14 @@
 """Profiles and their appearances."""
 
-import uuid
-
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from castlist.api import resources
-from castlist.clock import now_utc
-from castlist.contract.commands import RenameProfile
 from castlist.service.operations import operation
 from castlist.service.problems import Problem
-from castlist.service.request_parsing import NoQuery, parse_body
+from castlist.service.request_parsing import NoQuery
 from castlist.store.query import ANY, eq
 from castlist.store.records import AppearanceRecord, ProfileRecord
-from query_api.command_outbox import COMMANDED, CommandOutbox
 from query_api.endpoints.galleries import ensure_known
 from query_api.endpoints.replies import MOVED, none, one, page
 from query_api.http.cursors import Order
@@ -25,8 +20,8 @@ from query_api.read_model import NEWEST_FIRST, ReadModel
 class Profiles:
     """/profiles …"""
 
-    def __init__(self, model: ReadModel, commands: CommandOutbox) -> None:
-        self._model, self._commands = model, commands
+    def __init__(self, model: ReadModel) -> None:
+        self._model = model
 
     @operation(
         "GET",
@@ -61,12 +56,12 @@ class Profiles:
     )
     async def get_profile(self, request: Request, _: NoQuery) -> Response:
         """Show one person. An id that was merged away leads to the profile that holds its people now, for ever."""
-        found = await self._find(request)
+        found = await find_profile(self._model, request)
         if isinstance(found, Response):
             return found
         if views := await self._model.profiles([found]):
             return json_response(views[0])
-        found = await self._find(request)  # it was merged away since we looked
+        found = await find_profile(self._model, request)  # it was merged away since we looked
         return found if isinstance(found, Response) else _no_profile().response()
 
     @operation(
@@ -79,48 +74,26 @@ class Profiles:
     )
     async def profile_appearances(self, request: Request, query: Paged) -> Response:
         """List all appearances of a person; a profile itself shows the newest 100."""
-        found = await self._find(request)
+        found = await find_profile(self._model, request)
         if isinstance(found, Response):
             return found
         where, table = eq(AppearanceRecord.profile_id, found.id), self._model.store.appearances
         records, cursor = await self._model.page(table, where, NEWEST_FIRST, query.limit, query.cursor)
         return json_response({"items": await self._model.appearances(records), "next_cursor": cursor})
 
-    @operation(
-        "PATCH",
-        "/profiles/{profile_id}",
-        tag="people",
-        summary="Name a person",
-        replies={**COMMANDED, **none("profile"), **MOVED},
-        body={"application/json": resources.ProfileChange},
-    )
-    async def rename_profile(self, request: Request, _: NoQuery) -> Response:
-        """Give a person a name, or take it away with null."""
-        found = await self._find(request)
-        if isinstance(found, Response):
-            return found
-        change = await parse_body(resources.ProfileChange, request)
-        command = RenameProfile(
-            event_id=str(uuid.uuid4()),
-            occurred_at=now_utc(),
-            gallery=found.gallery,
-            profile_id=found.id,
-            name=change.name,
-        )
-        return await self._commands.accept(command)
 
-    async def _find(self, request: Request) -> ProfileRecord | Response:
-        """The profile that the path names, or the way to the one that holds its people now."""
-        profile_id = request.path_params["profile_id"]
-        record = await self._model.store.profiles.get(profile_id)
-        if record is not None:
-            return record
-        successor = await self._model.successor(profile_id)
-        if successor is None:
-            raise _no_profile()
-        below = request.url.path.removeprefix(f"/profiles/{profile_id}")
-        asked = f"?{request.url.query}" if request.url.query else ""
-        return RedirectResponse(f"/profiles/{successor}{below}{asked}", 308)
+async def find_profile(model: ReadModel, request: Request) -> ProfileRecord | Response:
+    """The profile that the path names, or the way to the one that holds its people now; Problem 404."""
+    profile_id = request.path_params["profile_id"]
+    record = await model.store.profiles.get(profile_id)
+    if record is not None:
+        return record
+    successor = await model.successor(profile_id)
+    if successor is None:
+        raise _no_profile()
+    below = request.url.path.removeprefix(f"/profiles/{profile_id}")
+    asked = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"/profiles/{successor}{below}{asked}", 308)
 
 
 def _no_profile() -> Problem:

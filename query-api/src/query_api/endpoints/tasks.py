@@ -23,7 +23,7 @@ from query_api.http.cursors import Order
 from query_api.http.parameters import TaskQuery
 from query_api.http.rendering import Json, dumped, instant, json_response
 from query_api.read_model import ReadModel
-from query_api.task_changes import TaskChanges
+from query_api.record_changes import RecordChanges
 
 _AGAIN = 1.0
 """Seconds between two attempts to read a task that changed, while the database is away."""
@@ -32,7 +32,7 @@ _AGAIN = 1.0
 class Tasks:
     """/tasks …"""
 
-    def __init__(self, model: ReadModel, changes: TaskChanges, comment_every: float = 15.0) -> None:
+    def __init__(self, model: ReadModel, changes: RecordChanges, comment_every: float = 15.0) -> None:
         self._model, self._changes, self._comment_every = model, changes, comment_every
 
     @operation(

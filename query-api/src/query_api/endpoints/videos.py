@@ -92,14 +92,14 @@ class Videos:
         command = DeleteVideo(
             event_id=await self._deletion(video), occurred_at=now_utc(), gallery=video.gallery, video_id=video.id
         )
-        return await self._commands.accept(command)
+        return await self._commands.accept(command, request)
 
     async def _deletion(self, video: VideoRecord) -> str:
         """The id of the command: the same one however often it is asked for, until it has failed."""
         failed = 0
         while True:
             id = event_id("DeleteVideo", video.id, video.latest_epoch, *([failed] if failed else []))
-            command = await self._model.store.commands.get(id)
+            command = await self._model.store.changes.get(id)
             if command is None or command.status != FAILED:
                 return id
             failed += 1

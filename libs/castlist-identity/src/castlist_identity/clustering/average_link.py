@@ -43,18 +43,25 @@ def average_link(
     """Join the two nearest clusters, by the mean over their pairs, for as long as that is ≤ limit.
 
     `distances[n, n]` is symmetric; NEVER in it keeps the clusters of that pair apart, for the mean over a set with
-    NEVER in it is NEVER. Groups `together` are joined first, whatever their distances. Item i weighs `sizes[i]`, or 1.
-    Of equally near pairs the one with the lowest positions joins first. Returns sorted clusters, sorted by their first
-    item. O(n²) memory.
+    NEVER in it is NEVER. The clusters of a group `together` are one to others: what may not join one of them joins
+    none; they join each other, and others, by distance all the same, so that each stays as tight as its items are.
+    (`united` puts them together in the end.) Item i weighs `sizes[i]`, or 1. Of equally near pairs the one
+    with the lowest positions joins first. Returns sorted clusters, sorted by their first item. O(n²) memory.
     """
-    clusters = _Clusters(distances, sizes)
-    for group in together:
-        first, *others = sorted(group)
-        for other in others:
-            clusters.join(first, other)
+    clusters = _Clusters(distances, sizes, together)
     while (pair := clusters.nearest(limit)) is not None:
         clusters.join(*pair)
     return [sorted(members) for members in clusters.members if members]
+
+
+def united(clusters: Iterable[Iterable[int]], together: Iterable[Iterable[int]]) -> list[list[int]]:
+    """The clusters, those that hold items of one group as one: sorted, sorted by their first item."""
+    groups = [set(cluster) for cluster in clusters]
+    for group in together:
+        touched = [one for one in groups if not one.isdisjoint(group)]
+        groups = [one for one in groups if one.isdisjoint(group)]
+        groups.append(set().union(*touched))
+    return sorted(sorted(one) for one in groups if one)
 
 
 class _Clusters:
@@ -64,12 +71,15 @@ class _Clusters:
     is now is looked up only once that bound is the lowest of all: else a crowd around one centre costs O(n³).
     """
 
-    def __init__(self, distances: Matrix, sizes: Sequence[int] | None) -> None:
+    def __init__(self, distances: Matrix, sizes: Sequence[int] | None, together: Iterable[Sequence[int]]) -> None:
         count = len(distances)
         self._sizes = [1] * count if sizes is None else list(sizes)
         self.members = [[i] for i in range(count)]
         self._distances = np.array(distances, dtype=np.float64)
         np.fill_diagonal(self._distances, NEVER)
+        self._group = {item: set(group) for group in together for item in group}
+        for first, *_ in together:
+            self._keep_from_all(self._group[first])
         self._nearest = self._distances.argmin(axis=1) if count else np.zeros(0, dtype=np.intp)
         self._bound = self._distances[np.arange(count), self._nearest]
         self._stale = np.zeros(count, dtype=bool)
@@ -102,3 +112,19 @@ class _Clusters:
         self._nearest[nearer], self._bound[nearer] = i, row[nearer]
         self._bound[i] = min(self._bound[i], self._bound[j])
         self._bound[j], self._stale[j] = NEVER, False
+        if i in self._group or j in self._group:
+            group = (self._group.get(i, {i}) | self._group.pop(j, {j})) - {j}
+            self._group |= dict.fromkeys(group, group)
+            for one in self._keep_from_all(group):
+                self._stale |= self._nearest == one
+                self._stale[one] = True
+
+    def _keep_from_all(self, group: set[int]) -> list[int]:
+        """Whoever may not join one of a group joins none of it. Which of it have others than before."""
+        rows = sorted(one for one in group if self.members[one])
+        never = np.array(np.isinf(self._distances[rows]).any(axis=0), dtype=bool)
+        never[rows] = False
+        changed = [one for one in rows if not np.isinf(self._distances[one][never]).all()]
+        for one in changed:
+            self._distances[one, never] = self._distances[never, one] = NEVER
+        return changed

@@ -29,13 +29,10 @@ def sparse_link(
 ) -> list[list[int]]:
     """Clusters as positions of `ordered`, like `linkage.average_link` on D² up to rounding, in O(n + edges) memory.
 
-    `limit` is a D². Pairs in `apart` are kept apart; groups `together` are joined first, whatever their distance.
+    `limit` is a D². Pairs in `apart` are kept apart; whoever may not join one of a group `together` joins none of it.
     Raises TooDenseError.
     """
-    clusters = _Clusters(ordered, limit, apart)
-    for first, *others in map(sorted, together):
-        for other in others:
-            clusters.join(first, other)
+    clusters = _Clusters(ordered, limit, apart, together)
     clusters.join_all()
     return sorted(sorted(members) for members in clusters.members.values())
 
@@ -43,7 +40,13 @@ def sparse_link(
 class _Clusters:
     """Clusters under the position of their first member; `foes` may never join, `near` hold a pair within the limit."""
 
-    def __init__(self, ordered: Sequence[GalleryPerson], limit: float, apart: Iterable[tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        ordered: Sequence[GalleryPerson],
+        limit: float,
+        apart: Iterable[tuple[int, int]],
+        together: Iterable[Sequence[int]],
+    ) -> None:
         self._limit = limit
         self.members = {i: [i] for i in range(len(ordered))}
         self._means: Matrix = np.array([member.mean for member in ordered], dtype=np.float64)
@@ -54,6 +57,9 @@ class _Clusters:
         for i, j in apart:
             self._foes[i].add(j)
             self._foes[j].add(i)
+        self._group = {item: set(group) for group in together for item in group}
+        for first, *_ in together:
+            self._keep_from_all(self._group[first])
         index, position = NeighbourIndex(), {member.key: i for i, member in enumerate(ordered)}
         index.add(ordered)
         edges, step = 0, min(256, EDGES // (2 * len(ordered)) + 1)
@@ -70,7 +76,8 @@ class _Clusters:
         heapify(heap)
         while heap:
             _, i, j, grown = heappop(heap)
-            if grown == (self._grown[i], self._grown[j]) and i in self.members and j in self.members:
+            known = grown == (self._grown[i], self._grown[j]) and i in self.members and j in self.members
+            if known and j not in self._foes[i]:
                 self.join(i, j)
                 for entry in self._entries(i, self._near[i]):
                     heappush(heap, entry)
@@ -92,6 +99,18 @@ class _Clusters:
                     sets[other].add(i)
                     sets[i].add(other)
             sets[j] = set()
+        if i in self._group or j in self._group:
+            group = (self._group.get(i, {i}) | self._group.pop(j, {j})) - {j}
+            self._group |= dict.fromkeys(group, group)
+            self._keep_from_all(group)
+
+    def _keep_from_all(self, group: set[int]) -> None:
+        """Whoever may not join one of a group joins none of it."""
+        foes = set().union(*(self._foes[one] for one in group)) - group
+        for one in group:
+            for other in foes - self._foes[one]:
+                self._foes[other].add(one)
+            self._foes[one] |= foes
 
     def _entries(self, i: int, others: set[int]) -> list[tuple[float, int, int, tuple[int, int]]]:
         """How near i is to each of the others that it may join, within the limit."""

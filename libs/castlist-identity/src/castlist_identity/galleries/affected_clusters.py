@@ -61,10 +61,8 @@ class AffectedClusters:
         self._named = {key: renamed(gallery.members[key], name) for key, name in change.named.items()}
         self._edges = self._edges_of_new(near)
         self.near = {key: {other for other in self._edges[key] if self._present(other)} for key in self._new}
-        for one, other in self.links.must_link:
-            if self._present(one) and self._present(other):
-                self._edges[one].add(other)
-                self._edges[other].add(one)
+        for key in self._new:
+            self._edges[key] |= self.links.joined_to.get(key, frozenset())
 
     def member(self, key: str) -> GalleryPerson:
         return self._new.get(key) or self._named.get(key) or self._gallery.members[key]
@@ -158,6 +156,7 @@ class AffectedClusters:
                     reached |= keys
             for key in frontier:
                 reached |= self._edges.get(key, set())
+                reached |= self.links.joined_to.get(key, frozenset())
             for cluster in {gallery.cluster_of[key] for key in old}:
                 reached.update(gallery.clusters[cluster])
             frontier = {key for key in reached - component if self._present(key)}

@@ -7,7 +7,13 @@ from castlist_identity.galleries.affected_clusters import with_rest
 from castlist_identity.galleries.affected_rounds import AffectedRounds
 from castlist_identity.galleries.gallery_diff import GalleryChange
 from castlist_identity.matching.nearest_clusters import NearestClusters
-from castlist_identity.matching.second_stage import Cluster, components, joined_of, parted_by_sight
+from castlist_identity.matching.second_stage import (
+    Cluster,
+    components,
+    decided_with,
+    joined_of,
+    parted_by_sight,
+)
 
 
 class ClusteredGallery(Protocol):
@@ -65,13 +71,10 @@ class AffectedProfiles:
 
     def _groups(self, seeds: Collection[str]) -> Iterator[list[str]]:
         """The clusters of each profile that holds one of these, or one that may come to it or leave it."""
-        if self._gallery.stages == 1:
-            yield from ([key] for key in sorted({other for seed in seeds for other in (seed, *self._beside(seed))}))
-            return
-        after = self._after
-        for component in components(self.nearest, seeds, self._beside) if seeds else ():
+        after, stages = self._after, self._gallery.stages
+        for component in components(self.nearest, seeds, self._beside, stages) if seeds else ():
             held = {key: [after.member(one) for one in self._persons(key)] for key in component}
-            yield from joined_of(self.nearest, component, held, self._seen_together, after.links.cannot_link)
+            yield from joined_of(self.nearest, component, held, self._seen_together, after.links, stages)
 
     def _seen_together(self, component: Sequence[str]) -> list[tuple[int, int]]:
         after = self._after
@@ -164,9 +167,11 @@ class AffectedProfiles:
         )
 
     def _beside(self, key: str) -> set[str]:
-        """The clusters that share a profile with this one up to now."""
+        """The clusters that share a profile with this one up to now, or are one with it by decision."""
+        after = self._after
         profiles = {self._gallery.profile_of[one] for one in self._persons(key) if one in self._gallery.profile_of}
-        return {other for profile in profiles for other in self._sharing(profile)}
+        shared = {other for profile in profiles for other in self._sharing(profile)}
+        return shared | decided_with(self._persons(key), after.links, after.sampled_cluster)
 
     def _sharing(self, profile: str) -> set[str]:
         after = self._after

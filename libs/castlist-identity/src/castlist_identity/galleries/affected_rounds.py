@@ -76,9 +76,7 @@ class AffectedRounds:
         """Work it out, with no component clustered of more persons than the bound; `clustered` are clusters to take
         over as they are."""
         gallery, change = self._gallery, self._change
-        pinned = {key for pair in self.links.must_link | self.links.cannot_link for key in pair}
-        before = {key for pair in gallery.links.must_link | gallery.links.cannot_link for key in pair}
-        pinned = {key for key in pinned if self.present(key)}
+        before, pinned = gallery.links.keys, {key for key in self.links.keys if self.present(key)}
         review = {key for key in change.reconsider | change.named.keys() | (pinned ^ before) if key in gallery.members}
         removed: Collection[str] = change.removed
         added: Sequence[GalleryPerson] = [self.member(one.key) for one in change.inserted]

@@ -15,9 +15,10 @@ from castlist_identity.matching.sampled_round import SampleChange
 class GalleryChange:
     """What a commit asks of a gallery. All of it is about keys of persons.
 
-    `removed` leave (superseded epochs, deleted videos), `inserted` come. `succession` says who of the inserted role
-    for whom of the removed. `named` gives persons that stay a name, or takes it away. `links` are all the decisions
-    that hold from now on (None: as before). `reconsider` asks for persons' components to be clustered again.
+    `removed` leave (superseded epochs, deleted videos), `inserted` come. `lineage` says who of the inserted came for
+    whom of the removed. `named` gives persons that stay a name, or takes it away. `links` are all the decisions
+    that hold from now on (None: as before). `reconsider` asks for persons' components to be clustered again. `claims`
+    says which id persons stand for who are to change their profile, in use or retired; None: for none.
     """
 
     removed: frozenset[str] = frozenset()
@@ -26,6 +27,7 @@ class GalleryChange:
     named: Mapping[str, str | None] = field(default_factory=dict)
     links: PairConstraints | None = None
     reconsider: frozenset[str] = frozenset()
+    claims: Mapping[str, str | None] = field(default_factory=dict)
 
 
 class SampleRole(NamedTuple):
@@ -88,17 +90,18 @@ class ClusterChange:
 class GalleryDiff:
     """What to write, and what to say. Everything is sorted; what did not change is not mentioned.
 
-    `created`: new profiles. `appeared`: (inserted person, profile). `moved`: persons that stay and change profile.
-    `left`: (removed person, the profile it was in). `merged`, `split`: see there. `emptied`: profiles left empty.
-    `videos`: in how many videos each profile is whose persons changed; none for one that retired or is empty.
-    `roles`: in which round each person is whose place in the sample changed, and whether it follows there.
-    `names`: the names of profiles that changed. `appearances`: the persons of every changed (profile, video); none
-    where the profile is no longer in the video. `founders`: ids, retired ones too, with another founder than before.
-    `clusters`: what they rest on.
+    `created`: new profiles. `revived`: ids that were retired and are in use again. `appeared`: (inserted person,
+    profile). `moved`: persons that stay and change profile. `left`: (removed person, the profile it was in).
+    `merged`, `split`: see there. `emptied`: profiles left empty. `videos`: in how many videos each profile is whose
+    persons changed; none for one that retired or is empty. `roles`: in which round each person is whose place in the
+    sample changed, and whether it follows there. `names`: the names of profiles that changed. `appearances`: the
+    persons of every changed (profile, video); none where the profile is no longer in the video. `founders`: ids,
+    retired ones too, with another founder than before. `clusters`: what they rest on.
     """
 
     change: GalleryChange
     created: tuple[Profile, ...]
+    revived: tuple[str, ...]
     appeared: tuple[tuple[str, str], ...]
     moved: tuple[PersonMove, ...]
     left: tuple[tuple[str, str], ...]
@@ -150,13 +153,17 @@ def diff_gallery(
     inside = {key for profile in profiles for key in profile}
     going = {*inside, *(clusters.out - clusters.into)}
     # A profile whose sample stays where it is belongs to that, whoever else comes from it.
+    wanted = {profile for key, profile in (*came_from.items(), *change.claims.items()) if key in inside} - {None}
     claimed = sorted(
-        profile
-        for profile in {profile for key, profile in came_from.items() if key in inside}
-        if all(key in going for key in before.sampled_of(profile))
+        profile for profile in wanted if profile is not None and all(key in going for key in before.sampled_of(profile))
     )
     ranks = {profile: _rank(profile, before, change) for profile in claimed}
     origins = {key: profile for key, profile in came_from.items() if key in inside and profile in ranks}
+    for key, claim in change.claims.items():
+        if claim is None:
+            origins.pop(key, None)
+        elif key in inside and claim in ranks:
+            origins[key] = claim
     ids = keep_ids(profiles, origins, ranks, new_id)
     persons: dict[str, list[str]] = {id: list(keys) for id, keys in zip(ids, profiles, strict=True)}
     now = {key: profile for profile, keys in persons.items() for key in keys}
@@ -167,8 +174,9 @@ def diff_gallery(
     moved = {key: profile for key, profile in now.items() if profile_of.get(key) != profile}
     leaving = Counter(profile_of[key] for key in (*change.removed, *moved) if key in profile_of)
     coming = Counter(moved.values())
-    touched = sorted({*claimed, *leaving})
+    touched = sorted({*(profile for profile in claimed if profile in before.persons), *leaving})
     new_ids = {profile: min(keys) for profile, keys in persons.items() if profile not in before.persons}
+    revived = {profile for profile in new_ids if profile in before.profiles}
     retired = [one for one in touched if len(before.persons[one]) - leaving[one] + coming[one] == 0]
     founders = _founders(before, change, persons)
     into = {profile: _holder(profile, before, change, founders, now) for profile in retired}
@@ -177,13 +185,15 @@ def diff_gallery(
         source = majority(persons[profile], came_from)
         if source is not None and source not in retired:
             parts[source].append(profile)
-    old_names = {profile: _name(before.members[key] for key in before.persons[profile]) for profile in claimed}
+    founders |= {id: new_ids[id] for id in sorted(revived) if founders.get(id, before.profiles[id].founder) is None}
+    old_names = {profile: _name(before.members[key] for key in before.persons.get(profile, ())) for profile in claimed}
     names = {profile: _name(map(member, keys)) for profile, keys in persons.items()}
     appearances, shown = _appearances(before, change, member, moved)
     videos = {profile: before.videos.get(profile, 0) + shown.get(profile, 0) for profile in sorted({*leaving, *coming})}
     return GalleryDiff(
         change=change,
-        created=tuple(Profile(profile, key, created) for profile, key in sorted(new_ids.items())),
+        created=tuple(Profile(id, key, created) for id, key in sorted(new_ids.items()) if id not in revived),
+        revived=tuple(sorted(revived)),
         appeared=tuple((member.key, now[member.key]) for member in sorted(change.inserted, key=lambda m: m.key)),
         moved=tuple(
             PersonMove(key, profile_of[key], profile) for key, profile in sorted(moved.items()) if key in profile_of
@@ -202,7 +212,7 @@ def diff_gallery(
 
 
 def _rank(profile: str, before: GallerySnapshot, change: GalleryChange) -> ProfileRank:
-    persons = before.persons[profile]
+    persons = before.persons.get(profile, frozenset())
     founder = before.profiles[profile].founder
     return ProfileRank(
         named=_name(before.members[key] for key in persons) is not None,

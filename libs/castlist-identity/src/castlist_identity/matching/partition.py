@@ -14,6 +14,7 @@ from castlist_identity.clustering.neighbour_index import person_distance_matrix,
 from castlist_identity.clustering.sparse_average_link import TooDenseError, sparse_link
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.matching.crowd_sample import SAMPLE
+from castlist_identity.matching.decided_groups import must_groups, positions
 from castlist_identity.matching.followers import chosen, is_taken, options_of
 from castlist_identity.matching.sampled_round import split_by_sample
 from castlist_identity.matching.second_stage import STAGES, join_clusters, seen_together
@@ -37,9 +38,7 @@ def partition(
     """
     everybody = {member.key: member for member in members}
     clusters, followers = by_rounds(everybody, distance, links or PairConstraints(), sample)
-    if stages > 1:
-        return join_clusters(everybody, clusters, links or PairConstraints(), followers)
-    return sorted(tuple(sorted((*cluster, *followers.get(cluster[0], ())))) for cluster in clusters)
+    return join_clusters(everybody, clusters, links or PairConstraints(), followers, stages)
 
 
 def by_rounds(
@@ -50,12 +49,11 @@ def by_rounds(
     Of each round the sample is clustered, the others follow the nearest of its clusters; those whom none takes are
     what the next round is about.
     """
-    pinned = {key for pair in links.must_link | links.cannot_link for key in pair}
     clusters: list[tuple[str, ...]] = []
     followers: dict[str, list[str]] = {}
     waiting = [everybody[key] for key in sorted(everybody)]
     while waiting:
-        sampled, others = split_by_sample(waiting, pinned, sample)
+        sampled, others = split_by_sample(waiting, links.keys, sample)
         found = first_stage(sampled, distance, links)
         homes = _homes(everybody, others, found, distance)
         clusters += found
@@ -97,18 +95,20 @@ def first_stage(
 ) -> list[tuple[str, ...]]:
     """Clusters as sorted tuples of keys, sorted: average link on D², joined while D ≤ distance.
 
-    Never together: persons seen together, persons with different names, and what `links.cannot` says. `links.must`
-    outranks the first two and yields to the last. Up to DENSE persons it takes a matrix of their distances. Raises
-    TooDenseError for many thousands who are nearly all within the distance of each other: no distance to be used.
+    Never together: persons seen together, persons with different names, and what `links.cannot_link` says. Clusters
+    that `links.must_link` makes one stay clusters of their own, as tight as they are, and keep away from all of them
+    whoever is kept from one; it outranks the first two of these rules and yields to the last. Up to DENSE persons it
+    takes a matrix of their distances. Raises TooDenseError for many thousands who are nearly all within the distance of
+    each other: no distance to be used.
     """
     ordered = sorted(members, key=lambda member: member.key)
     if len(ordered) == 1:
         return [(ordered[0].key,)]
     decided = links or PairConstraints()
     position = {member.key: i for i, member in enumerate(ordered)}
-    forbidden = _positions(decided.cannot_link, position)
+    forbidden = positions(decided.parted_from, position)
     apart = [*_parted(ordered, position), *forbidden]
-    together = must_groups(len(ordered), _positions(decided.must_link, position), forbidden)
+    together = must_groups(len(ordered), positions(decided.joined_to, position), forbidden)
     clusters = None
     if len(ordered) > DENSE:
         try:
@@ -122,32 +122,6 @@ def first_stage(
             distances[i, j] = distances[j, i] = NEVER
         clusters = average_link(distances, distance * distance, together)
     return [tuple(ordered[i].key for i in cluster) for cluster in clusters]
-
-
-def must_groups(
-    count: int, must_link: Iterable[tuple[int, int]], cannot_link: Iterable[tuple[int, int]]
-) -> list[tuple[int, ...]]:
-    """The groups of two and more that `must` makes of items 0…count-1.
-
-    The pairs are taken in order, and one that would bring together what `cannot` names is left out.
-    """
-    group = {i: {i} for i in range(count)}
-    kept_apart: dict[int, set[int]] = {i: set() for i in range(count)}
-    for one, other in cannot_link:
-        kept_apart[one].add(other)
-        kept_apart[other].add(one)
-    for one, other in sorted(must_link):
-        if group[one] is not group[other] and not any(kept_apart[i] & group[other] for i in group[one]):
-            group[one] |= group[other]
-            for i in group[other]:
-                group[i] = group[one]
-    groups = {tuple(sorted(members)) for members in group.values() if len(members) > 1}
-    return sorted(groups)
-
-
-def _positions(pairs: Iterable[tuple[str, str]], position: dict[str, int]) -> list[tuple[int, int]]:
-    known = ((position[a], position[b]) for a, b in pairs if a in position and b in position and a != b)
-    return sorted({(min(pair), max(pair)) for pair in known})
 
 
 def _parted(ordered: Sequence[GalleryPerson], position: dict[str, int]) -> list[tuple[int, int]]:

@@ -8,10 +8,11 @@ others are a cohort, and D is normalised by it, as scores are in the verificatio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from castlist_identity.clustering.average_link import EDGE, NEVER, average_link
+from castlist_identity.clustering.average_link import EDGE, NEVER, average_link, united
 from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.clustering.neighbour_index import person_distance_matrix
-from castlist_identity.domain import GalleryPerson, Pair, PairConstraints
+from castlist_identity.domain import GalleryPerson, PairConstraints
+from castlist_identity.matching.decided_groups import must_groups, positions
 from castlist_identity.matching.nearest_clusters import FAR, FULL, NearestChange, NearestClusters
 
 JOINED = 0.56
@@ -33,8 +34,10 @@ def join_clusters(
     clusters: Iterable[Cluster],
     links: PairConstraints,
     followers: Mapping[str, Sequence[str]] | None = None,
+    stages: int = STAGES,
 ) -> list[Cluster]:
-    """Clusters of the first stage, all there are, joined: sorted tuples of keys, sorted.
+    """Clusters of the first stage, all there are, joined: sorted tuples of keys, sorted. In one stage: those alone that
+    a decision makes one.
 
     `followers` are whoever belongs to a cluster without being part of it; they count only where they were seen.
     """
@@ -55,10 +58,13 @@ def join_clusters(
             cluster_of.get,
         )
 
+    def decided(key: str) -> set[str]:
+        return decided_with(parts[key], links, cluster_of.get)
+
     joined: list[Cluster] = []
-    for component in components(everybody, everybody.keys()):
+    for component in components(everybody, everybody.keys(), decided, stages):
         held = {key: [members[one] for one in parts[key]] for key in component}
-        for group in joined_of(everybody, component, held, parted, links.cannot_link):
+        for group in joined_of(everybody, component, held, parted, links, stages):
             joined.append(tuple(sorted(one for key in group for one in (*parts[key], *beside.get(key, ())))))
     return sorted(joined)
 
@@ -73,15 +79,25 @@ def seen_together(members: Mapping[str, GalleryPerson]) -> dict[str, set[str]]:
     return seen
 
 
+def decided_with(cluster: Cluster, links: PairConstraints, cluster_of: Callable[[str], str | None]) -> set[str]:
+    """The clusters that hold somebody who is one, by decision, with somebody of this one."""
+    joined = (other for one in cluster if one in links.joined_to for other in links.joined_to[one])
+    return {key for other in joined if (key := cluster_of(other)) is not None}
+
+
 def components(
-    clusters: NearestChange, seeds: Iterable[str], beside: Callable[[str], Iterable[str]] = lambda _: ()
+    clusters: NearestChange,
+    seeds: Iterable[str],
+    beside: Callable[[str], Iterable[str]] = lambda _: (),
+    stages: int = STAGES,
 ) -> list[list[str]]:
     """The sets of clusters, each sorted, that can be joined without looking at any other, as far as they hold a seed.
 
     A join needs a pair within JOINED, as a mean is never below its parts. Such a pair is in the list of one of the two
-    at least, once the cohort is full; until then everybody is one component. `beside` names further neighbours.
+    at least, once the cohort is full; until then everybody is one component. `beside` names further neighbours; in one
+    stage there are no others.
     """
-    if clusters.count < FULL:
+    if clusters.count < FULL and stages > 1:
         return [clusters.keys()] if clusters.count else []
     found: list[list[str]] = []
     seen: set[str] = set()
@@ -91,7 +107,8 @@ def components(
         component, waiting = {seed}, [seed]
         while waiting:
             key = waiting.pop()
-            for other in {*_near(clusters, key), *beside(key)} - component:
+            near = _near(clusters, key) if stages > 1 else ()
+            for other in {*near, *beside(key)} - component:
                 component.add(other)
                 waiting.append(other)
         seen |= component
@@ -125,25 +142,43 @@ def joined_of(
     component: Sequence[str],
     held: Mapping[str, Sequence[GalleryPerson]],
     seen: Callable[[Sequence[str]], Iterable[tuple[int, int]]],
-    cannot_link: Iterable[Pair],
+    links: PairConstraints,
+    stages: int = STAGES,
 ) -> list[list[str]]:
     """Average link on the square of the normalised D over one component, each cluster weighing as many as it holds.
 
     Clusters that hold two who may not be one stay apart: seen together, which `seen` says, named differently, or
-    parted by hand.
+    parted by hand. Clusters that a decision makes one are one in the end.
     """
-    if not 1 < len(component) <= LARGEST:
-        return [[key] for key in component]
+    together = _decided_groups(component, held, links)
+    if stages == 1 or not 1 < len(component) <= LARGEST:
+        return [[component[i] for i in group] for group in united([[i] for i in range(len(component))], together)]
     distances = person_distance_matrix([clusters.point(key) for key in component]) ** 0.5
     isolation = [clusters.isolation(key) for key in component]
     for i, one in enumerate(isolation):
         for j, other in enumerate(isolation):
             distances[i, j] = normalised(float(distances[i, j]), one, other) ** 2
     persons = [held[key] for key in component]
-    for i, j in (*seen(component), *_parted(persons, cannot_link)):
+    for i, j in (*seen(component), *_parted(persons, links)):
         distances[i, j] = distances[j, i] = NEVER
-    groups = average_link(distances, JOINED**2, sizes=[len(there) for there in persons])
-    return [[component[i] for i in group] for group in groups]
+    groups = average_link(distances, JOINED**2, together, [len(there) for there in persons])
+    return [[component[i] for i in group] for group in united(groups, together)]
+
+
+def _decided_groups(
+    component: Sequence[str], held: Mapping[str, Sequence[GalleryPerson]], links: PairConstraints
+) -> list[list[int]]:
+    """Positions of the clusters that decisions make one, in groups of two and more."""
+    pinned = {one.key: i for i, key in enumerate(component) for one in held[key] if one.key in links.joined_to}
+    if not pinned:
+        return []
+    named = {one.key for key in component for one in held[key] if one.key in links.keys}
+    place = {key: n for n, key in enumerate(sorted(named))}
+    groups = must_groups(len(place), positions(links.joined_to, place), positions(links.parted_from, place))
+    keys = sorted(named)
+    clusters = [{pinned[keys[n]] for n in group} for group in groups]
+    found = united([[i] for i in range(len(component))], [sorted(group) for group in clusters])
+    return [group for group in found if len(group) > 1]
 
 
 def parted_by_sight(
@@ -169,9 +204,10 @@ def parted_by_sight(
     return sorted(found)
 
 
-def _parted(held: Sequence[Sequence[GalleryPerson]], cannot_link: Iterable[Pair]) -> list[tuple[int, int]]:
+def _parted(held: Sequence[Sequence[GalleryPerson]], links: PairConstraints) -> list[tuple[int, int]]:
     place = {member.key: i for i, there in enumerate(held) for member in there}
-    apart = [(place[one], place[other]) for one, other in cannot_link if one in place and other in place]
+    decided = ((one, other) for one in place if one in links.parted_from for other in links.parted_from[one])
+    apart = [(place[one], place[other]) for one, other in decided if other in place]
     names = {i: found for i, there in enumerate(held) if (found := {one.name for one in there} - {None})}
     apart += [(i, j) for i in names for j in names if i < j and len(names[i] | names[j]) > 1]
     return [(i, j) for i, j in apart if i != j]

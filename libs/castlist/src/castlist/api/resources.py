@@ -18,17 +18,27 @@ from pydantic import (
 )
 
 from castlist.contract import values
-from castlist.contract.bounds import MOST_LINK_VIDEOS, MOST_REASONS, MOST_SEGMENTS, MOST_TAGS, MOST_WARNINGS, WHOLE
+from castlist.contract.bounds import (
+    MOST_LINK_VIDEOS,
+    MOST_NAMED,
+    MOST_REASONS,
+    MOST_SEGMENTS,
+    MOST_TAGS,
+    MOST_WARNINGS,
+    WHOLE,
+)
 from castlist.contract.box import Box, Pixels
 from castlist.contract.ids import ID_PATTERN
 from castlist.contract.values import (
     AnalysisSettings,
+    BirthDate,
     Duration,
     Epoch,
     ExternalId,
     FrameRate,
     FrameSize,
     GalleryId,
+    KeyName,
     Notes,
     PersonName,
     Quality,
@@ -37,6 +47,7 @@ from castlist.contract.values import (
     Sentence,
     Tag,
     Tally,
+    TrackId,
     VideoName,
     Whole,
 )
@@ -46,6 +57,9 @@ R = TypeVar("R", bound="Resource")
 MOST_PROBLEMS = 100
 """Fields of a request that an answer names."""
 MOST_SUGGESTIONS = 1_000
+MOST_CHANGED = 100_000
+"""Profiles that one change is about."""
+MOST_DETAILS = 32
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 EventId = Annotated[str, StringConstraints(max_length=128)]
 Hash = Annotated[str, StringConstraints(max_length=64)]
@@ -61,6 +75,7 @@ _VIDEO, _TASK, _PROFILE = (
     "2f9a4a0e-8f52-5b5c-8c1d-6f0e3f9d7a22",
     "c0d1f1a4-11f7-5a0b-b7c6-4d6f0b8e3c33",
 )
+_OTHER = "d4b8b0c2-52a6-5c57-8e43-9a1c2f7e4d44"
 _COMMAND = "e5c9c1d3-63b7-5d68-9f54-0b2d3a8f5e55"
 _MADE, _BEGUN, _ENDED = "2026-01-02T03:04:05Z", "2026-01-02T03:04:06Z", "2026-01-02T03:04:17Z"
 
@@ -263,7 +278,7 @@ class Profile(Resource):
     gallery: GalleryId
     name: PersonName | None
     external_id: ExternalId | None = None
-    birth_date: date | None = None
+    birth_date: BirthDate | None = None
     notes: Notes | None = None
     tags: Annotated[list[Tag], Field(max_length=MOST_TAGS)] = []
     favourite: bool = False
@@ -280,11 +295,57 @@ class ProfilePage(Page[Profile]):
 
 
 class ProfileChange(BaseModel):
-    """What can be changed about a profile."""
+    """What to write on a profile's card; null clears a field, those not named stay."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "Ada Lovelace"}})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"name": "Ada Lovelace", "tags": ["guest"], "favourite": True}}
+    )
 
-    name: PersonName | None
+    name: PersonName | None = None
+    external_id: ExternalId | None = None
+    birth_date: date | None = None
+    notes: Notes | None = None
+    tags: Annotated[list[Tag], Field(max_length=MOST_TAGS)] | None = None
+    favourite: bool | None = None
+    hidden: bool | None = None
+    cover: Cover | None = None
+
+
+class ProfilesToMerge(BaseModel):
+    """Which profiles are this person, too."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"profiles": [_OTHER]}})
+
+    profiles: Annotated[list[Id], Field(min_length=1, max_length=MOST_NAMED)]
+
+
+class ProfileSplit(BaseModel):
+    """Which appearances, or which tracks, are somebody else: of the profile `into`, or of a new one."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"videos": [_VIDEO]}})
+
+    videos: Annotated[list[Id], Field(max_length=MOST_NAMED)] = []
+    tracks: Annotated[list[TrackId], Field(max_length=MOST_NAMED)] = []
+    into: Id | None = None
+
+
+class Rejection(BaseModel):
+    """Which appearance does not belong to a profile, and why."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"video_id": _VIDEO, "reason": "not_this_person"}}
+    )
+
+    video_id: Id
+    reason: Literal["not_this_person", "not_a_face"]
+
+
+class Answer(BaseModel):
+    """What a suggestion's two are."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"answer": "same"}})
+
+    answer: Literal["same", "different"]
 
 
 # --- videos -----------------------------------------------------------------------------------------------------------
@@ -392,7 +453,7 @@ class Suggestions(Resource):
                 "items": [
                     {
                         "id": "5f0c3f0e-0f0b-5b39-9a49-0a4b1c7f0d11",
-                        "profiles": [_PROFILE, "d4b8b0c2-52a6-5c57-8e43-9a1c2f7e4d44"],
+                        "profiles": [_PROFILE, _OTHER],
                         "distance": 0.53,
                         "likeness": 0.72,
                     }
@@ -423,28 +484,22 @@ class ProblemDocument(BaseModel):
     errors: Annotated[list[ProblemField], Field(max_length=MOST_PROBLEMS)] | None = None
 
 
-# --- commands ---------------------------------------------------------------------------------------------------------
+# --- changes ----------------------------------------------------------------------------------------------------------
 
 
-class CommandAccepted(Resource):
-    """A command was accepted; it takes effect with a commit of the gallery. `GET /commands/{id}` says what became of
-    it."""
+class Change(Resource):
+    """Something that was changed by hand, and what became of it.
 
-    model_config = ConfigDict(json_schema_extra={"example": {"command": _COMMAND, "gallery": "newsroom"}})
-
-    command: EventId
-    gallery: GalleryId
-
-
-class Command(Resource):
-    """A command and what became of it. `at`: when it was accepted; `error`: why it failed, as a problem."""
+    `at`: when it was accepted, `by`: by whose key. `gallery_version` is the one it made; `profiles` are all that it
+    changed, retired ones too; `detail` says more, by kind. `error`: why it failed, as a problem.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
             "example": {
-                "id": _COMMAND, "gallery": "newsroom", "kind": "rename_profile", "status": "failed", "at": _MADE,
-                "error": {"type": "/docs/problems#not-found", "title": "Not found", "status": 404,
-                          "detail": "There is no such profile."},
+                "id": _COMMAND, "gallery": "newsroom", "kind": "merge", "status": "applied", "by": None, "at": _MADE,
+                "gallery_version": 41, "profiles": [_PROFILE, _OTHER], "detail": {"into": _PROFILE},
+                "undone_by": None, "undoes": None, "error": None,
             }
         }
     )  # fmt: skip
@@ -453,10 +508,20 @@ class Command(Resource):
     gallery: GalleryId
     kind: Word
     status: Literal["pending", "applied", "failed"]
+    by: KeyName | None
     at: AwareDatetime
+    gallery_version: Whole | None
+    profiles: Annotated[list[Id], Field(max_length=MOST_CHANGED)]
+    detail: Annotated[dict[Word, Any], Field(max_length=MOST_DETAILS)]
+    undone_by: EventId | None
+    undoes: EventId | None
     error: ProblemDocument | None
 
     @property
     def final(self) -> bool:
-        """Whether it will stay as it is."""
+        """Whether it is applied, or failed."""
         return self.status != "pending"
+
+
+class ChangePage(Page[Change]):
+    """Changes, the newest first."""

@@ -53,3 +53,5 @@ ENCODING_LIMIT = 100.0
 """No number of an encoding is further from 0. The encoder's are below 1."""
 MOST_TAGS = 50
 """Of a profile."""
+MOST_NAMED = 2_000
+"""Profiles, videos or tracks that one command names."""

@@ -1,13 +1,126 @@
 """Commands: messages that ask for something. They are named in the imperative."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from castlist.contract.events import Event
-from castlist.contract.values import AnalysisSettings, DistanceSetting, Epoch, GalleryId, PersonName, ProfileId, VideoId
+from pydantic import BaseModel, ConfigDict, Field
+
+from castlist.contract.bounds import MOST_NAMED, MOST_TAGS
+from castlist.contract.events import Event, EventId
+from castlist.contract.values import (
+    AnalysisSettings,
+    BirthDate,
+    DistanceSetting,
+    Epoch,
+    ExternalId,
+    GalleryId,
+    KeyName,
+    Notes,
+    PersonName,
+    ProfileId,
+    Tag,
+    TrackId,
+    VideoId,
+    Whole,
+)
+
+CardField = Literal["name", "external_id", "birth_date", "notes", "tags", "favourite", "hidden", "cover"]
+Videos = Annotated[tuple[VideoId, ...], Field(max_length=MOST_NAMED)]
+Tracks = Annotated[tuple[TrackId, ...], Field(max_length=MOST_NAMED)]
+
+
+class Card(BaseModel):
+    """What is known of a person; the defaults are what nothing is known of. `cover`: the video whose crop stands for
+    the person."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: PersonName | None = None
+    external_id: ExternalId | None = None
+    birth_date: BirthDate | None = None
+    notes: Notes | None = None
+    tags: Annotated[tuple[Tag, ...], Field(max_length=MOST_TAGS)] = ()
+    favourite: bool = False
+    hidden: bool = False
+    cover: VideoId | None = None
+
+
+class Correction(Event):
+    """What a person decided about a gallery. `by`: who, where that is known."""
+
+    gallery: GalleryId
+    by: KeyName | None = None
+
+
+class ProfileCorrection(Correction):
+    """What a person decided about a profile. It is refused where the card, or a decision about the profile, is of a
+    later version of the gallery than `if_revision`."""
+
+    profile_id: ProfileId
+    if_revision: Whole | None = None
+
+
+class ChangeCard(ProfileCorrection):
+    """Write those fields of a profile's card that are `changed`."""
+
+    event: Literal["ChangeCard"] = "ChangeCard"
+    version: Literal[1] = 1
+    card: Card
+    changed: Annotated[tuple[CardField, ...], Field(max_length=8)]
+
+
+class MergeProfiles(ProfileCorrection):
+    """These profiles are the same person as this one, and become part of it."""
+
+    event: Literal["MergeProfiles"] = "MergeProfiles"
+    version: Literal[1] = 1
+    profiles: Annotated[tuple[ProfileId, ...], Field(max_length=MOST_NAMED)]
+
+
+class SplitProfile(ProfileCorrection):
+    """What of a profile is in these videos, or tracks, is not this person: it goes to `into`, or to a new profile."""
+
+    event: Literal["SplitProfile"] = "SplitProfile"
+    version: Literal[1] = 1
+    videos: Videos = ()
+    track_ids: Tracks = ()
+    into: ProfileId | None = None
+
+
+class RejectAppearance(ProfileCorrection):
+    """What of a profile is in a video is not this person, or not a face."""
+
+    event: Literal["RejectAppearance"] = "RejectAppearance"
+    version: Literal[1] = 1
+    video_id: VideoId
+    reason: Literal["not_this_person", "not_a_face"]
+
+
+class DeleteProfile(ProfileCorrection):
+    """Take a profile away: its people are matched no more, others like them may come."""
+
+    event: Literal["DeleteProfile"] = "DeleteProfile"
+    version: Literal[1] = 1
+
+
+class AnswerSuggestion(Correction):
+    """What was suggested is one person, or is not."""
+
+    event: Literal["AnswerSuggestion"] = "AnswerSuggestion"
+    version: Literal[1] = 1
+    suggestion_id: EventId
+    answer: Literal["same", "different"]
+
+
+class UndoChange(Correction):
+    """Take a correction back."""
+
+    event: Literal["UndoChange"] = "UndoChange"
+    version: Literal[1] = 1
+    change_id: EventId
 
 
 class RenameProfile(Event):
-    """Give a profile a name (or take it away, with None)."""
+    """Give a profile a name (or take it away, with None): the part of `ChangeCard` that there was before it."""
 
     event: Literal["RenameProfile"] = "RenameProfile"
     version: Literal[1] = 1

@@ -14,6 +14,7 @@ from castlist.contract.bounds import (
     MOST_PERSONS,
     MOST_REASONS,
     MOST_SEGMENTS,
+    MOST_TAGS,
     MOST_TRACKS,
     MOST_WARNINGS,
 )
@@ -21,6 +22,7 @@ from castlist.contract.box import Pixels
 from castlist.contract.text import printable
 from castlist.contract.values import (
     AnalysisSettings,
+    BirthDate,
     ChunkCount,
     ChunkIndex,
     Code,
@@ -33,6 +35,7 @@ from castlist.contract.values import (
     Holes,
     LeftOutFace,
     Moment,
+    Notes,
     PartCount,
     PartIndex,
     PersonKey,
@@ -44,6 +47,7 @@ from castlist.contract.values import (
     Sha256,
     StoredObject,
     Stretches,
+    Tag,
     Tally,
     TaskId,
     Track,
@@ -284,6 +288,21 @@ class ProfileRenamed(GalleryEvent):
     version: Literal[1] = 1
     profile_id: ProfileId
     name: PersonName | None
+
+
+class ProfileCardChanged(GalleryEvent):
+    """What is known of a person besides the name, all of it, as it stands from this version on."""
+
+    event: Literal["ProfileCardChanged"] = "ProfileCardChanged"
+    version: Literal[1] = 1
+    profile_id: ProfileId
+    external_id: ExternalId | None
+    birth_date: BirthDate | None
+    notes: Notes | None
+    tags: Annotated[tuple[Tag, ...], Field(max_length=MOST_TAGS)]
+    favourite: bool
+    hidden: bool
+    cover: VideoId | None
 
 
 class CommandFailed(Event):

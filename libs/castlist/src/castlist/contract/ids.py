@@ -11,6 +11,7 @@ ID_PATTERN = r"^([A-Za-z0-9_-][A-Za-z0-9._-]{0,127}|\.[A-Za-z0-9_-][A-Za-z0-9._-
 BUCKET_PATTERN = r"^[a-z0-9](\.?[a-z0-9_-])+$"
 GALLERY_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 PERSON_PATTERN = ID_PATTERN.removesuffix("$") + r":[1-9][0-9]{0,15}:[0-9]{1,16}$"
+TRACK_PATTERN = ID_PATTERN.removesuffix("$") + r":[1-9][0-9]{0,15}:[0-9]{1,9}:[0-9]{1,9}$"
 OWN_UPLOADS = "videos/"
 """Objects under this prefix of our bucket came through ingest; others belong to the system that announced them."""
 CROPS = "crops/"
@@ -72,6 +73,11 @@ def digest_in(result: str) -> str:
 def person_key(video_id: str, epoch: int, n: int) -> str:
     """`video:epoch:n`: the n-th person found by one run over one video."""
     return f"{video_id}:{epoch}:{n}"
+
+
+def video_of_person(key: str) -> str:
+    """The video in which a person was found."""
+    return key.rsplit(":", 2)[0]
 
 
 def ledger_key(gallery: str, video_id: str, epoch: int) -> str:

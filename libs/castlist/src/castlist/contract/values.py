@@ -29,7 +29,7 @@ from castlist.contract.bounds import (
     WHOLE,
 )
 from castlist.contract.box import Box, Pixels
-from castlist.contract.ids import BUCKET_PATTERN, GALLERY_PATTERN, ID_PATTERN, PERSON_PATTERN
+from castlist.contract.ids import BUCKET_PATTERN, GALLERY_PATTERN, ID_PATTERN, PERSON_PATTERN, TRACK_PATTERN
 from castlist.contract.text import printable
 
 ENCODING_SIZE = 128
@@ -50,7 +50,12 @@ VideoName = Annotated[str, BeforeValidator(printable), StringConstraints(max_len
 ExternalId = Annotated[str, BeforeValidator(printable), StringConstraints(max_length=256)]
 PersonName = Annotated[str, BeforeValidator(printable), StringConstraints(min_length=1, max_length=256)]
 Tag = Annotated[str, BeforeValidator(printable), StringConstraints(min_length=1, max_length=64)]
+BirthDate = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")]
+"""ISO 8601."""
 Notes = Annotated[str, StringConstraints(max_length=10_000)]
+KeyName = Annotated[str, BeforeValidator(printable), StringConstraints(min_length=1, max_length=128)]
+"""What the key is called with which somebody came."""
+TrackId = Annotated[str, StringConstraints(pattern=TRACK_PATTERN)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{64}$", to_lower=True)]
 Epoch = Annotated[int, Field(ge=1, le=WHOLE)]
 Whole = Annotated[int, Field(ge=0, le=WHOLE)]

@@ -22,6 +22,7 @@ TITLES = {
     405: "Method not allowed",
     408: "Request timeout",
     409: "Conflict",
+    412: "Precondition failed",
     413: "Too large",
     415: "Not a video",
     416: "Range not satisfiable",

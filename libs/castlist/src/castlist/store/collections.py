@@ -311,16 +311,27 @@ PENDING = Collection(
     ),
     several=r.PendingVideo | r.PendingCommand | r.PendingRecluster,
 )
-COMMANDS = Collection(
-    name="commands",
-    record=r.CommandRecord,
+CHANGES = Collection(
+    name="changes",
+    record=r.ChangeRecord,
     id="event",
     owner=AGGREGATOR,
     writers=(QUERY,),
     readers=(),
-    kept="90 days after its outcome",
-    growth="commands of 90 days",
-    indexes=(_index(r.CommandRecord.settled_at, expireAfterSeconds=_REPLAYED),),
+    kept="for ever: who decided what, and when",
+    growth="what people do by hand",
+    indexes=(_index(r.ChangeRecord.gallery, descending(r.ChangeRecord.at), descending(r.ChangeRecord.id)),),
+)
+DECISIONS = Collection(
+    name="decisions",
+    record=r.DecisionRecord,
+    id="change",
+    owner=AGGREGATOR,
+    writers=(),
+    readers=(),
+    kept="for ever: no machine takes back what a person decided",
+    growth="what people do by hand",
+    indexes=(_index(r.DecisionRecord.gallery),),
 )
 LEDGER = Collection(
     name="ledger",
@@ -426,7 +437,8 @@ COLLECTIONS: tuple[Collection[Any], ...] = (
     REDIRECTS,
     SUGGESTIONS,
     PENDING,
-    COMMANDS,
+    CHANGES,
+    DECISIONS,
     LEDGER,
     OUTBOX,
     GALLERY_LOG,

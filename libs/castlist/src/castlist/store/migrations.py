@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from castlist.contract.codec import decode
-from castlist.contract.ids import command_ledger_key
+from castlist.contract.ids import command_ledger_key, derived
 from castlist.contract.topics import GALLERY_COMMITS
 from castlist.ports.documents import Document, Documents
 from castlist.ports.errors import AlreadyExistsError
 from castlist.store.pending import event_of
 from castlist.store.query import eq, of_kind, set_once
-from castlist.store.records import CommandRecord, MigrationRecord, OutboxRecord, PendingCommand
+from castlist.store.records import ChangeRecord, MigrationRecord, OutboxRecord, PendingCommand
 from castlist.store.store import Store
 from castlist.tasks.commands import BY_NAME, KINDS, Command, stage
 from castlist.tasks.lifecycle import FINAL
@@ -55,8 +55,8 @@ async def _outcomes_of_commands(documents: Documents, now: datetime) -> None:
         if isinstance(one, PendingCommand):
             kind = KINDS[BY_NAME[one.name]]
             with contextlib.suppress(AlreadyExistsError):
-                await store.commands.insert(
-                    CommandRecord(id=event_of(one), gallery=one.gallery, kind=kind, at=one.created_at)
+                await store.changes.insert(
+                    ChangeRecord(id=event_of(one), gallery=one.gallery, kind=kind, at=one.created_at)
                 )
     for entry in await store.outbox.find(eq(OutboxRecord.topic, GALLERY_COMMITS.name)):
         if await store.ledger.get(command_ledger_key(entry.key, entry.id)) is None:
@@ -121,6 +121,21 @@ async def _suggestions_with_a_likeness(documents: Documents, now: datetime) -> N
     await documents.update_many("galleries", {"_id": {"$in": sorted(galleries)}}, {"$set": {"suggestions_due": True}})
 
 
+async def _changes_and_decisions(documents: Documents, now: datetime) -> None:
+    """What became of commands lay in `commands`; a name was said of persons alone, by no decision."""
+    for command in await documents.find("commands", {}):
+        await _keep(documents, "changes", command)
+        await documents.delete("commands", {"_id": command["_id"]})
+    named: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    wanted = {"name": {"$ne": None}, "profile_id": {"$ne": None}}
+    for person in await documents.find("persons", wanted, fields=["gallery", "profile_id", "name"]):
+        named[person["gallery"], person["profile_id"], person["name"]].append(person["_id"])
+    for (gallery, profile, name), persons in named.items():
+        said = {"gallery": gallery, "version": 0, "subjects": [profile], "about": sorted(persons)}
+        id = derived("decision", gallery, profile, name)
+        await _keep(documents, "decisions", {"_id": id, **said, "card": {"name": name}})
+
+
 _BATCH = 1_000
 Step = Callable[[Documents, datetime], Awaitable[None]]
 STEPS: tuple[tuple[int, Step], ...] = (
@@ -132,6 +147,7 @@ STEPS: tuple[tuple[int, Step], ...] = (
     (6, _what_is_to_be_removed),
     (7, _events_of_a_gallery_in_order),
     (8, _suggestions_with_a_likeness),
+    (9, _changes_and_decisions),
 )
 
 

@@ -259,6 +259,8 @@ class PersonRecord(Record, frozen=True, kw_only=True):
     round: int = 0
     follows: bool = False
     """in which round of sampling it is clustered, or follows a cluster"""
+    unmatched: bool = False
+    """whether a decision keeps it out of all profiles"""
 
 
 class PersonEncoding(Record, frozen=True, kw_only=True):
@@ -390,6 +392,8 @@ class RedirectRecord(Record, frozen=True, kw_only=True):
     founder: str | None
     version: int = 0
     at: datetime | None = None
+    made_at: datetime | None = None
+    """when the profile was made"""
 
 
 class SuggestionRecord(Record, frozen=True, kw_only=True):
@@ -437,21 +441,63 @@ class PendingRecluster(PendingRecord, frozen=True, kw_only=True, tag="recluster"
 
 
 class CommandError(msgspec.Struct, frozen=True):
-    """Why a command was not carried out; `code` is `not_found` or `internal`."""
+    """Why a command was not carried out; `code` is one of `castlist.tasks.commands.ERROR_STATUS`.
+
+    `changes` are those that stand in its way.
+    """
 
     code: str
     message: str
+    changes: tuple[str, ...] = ()
 
 
-class CommandRecord(Record, frozen=True, kw_only=True):
-    """A command on a gallery, by its event, and what became of it. `at`: when it was accepted."""
+class ChangeRecord(Record, frozen=True, kw_only=True):
+    """A command on a gallery, by its event, and what became of it: what was changed by hand.
+
+    `at`: when it was accepted. `digest` tells what was asked for from something else that was asked under the same id.
+    `gallery_version` is the one it made, `profiles` are all that it changed, retired ones too; `detail` says more.
+    `undoes`, `undone_by`: the change that this one takes back, or that took this one back.
+    """
 
     gallery: str
     kind: str
     status: Literal["pending", "applied", "failed"] = "pending"
     at: datetime
+    by: str | None = None
+    digest: str | None = None
     error: CommandError | None = None
     settled_at: datetime | None = None
+    gallery_version: int | None = None
+    profiles: tuple[str, ...] = ()
+    detail: dict[str, Any] = {}
+    undoes: str | None = None
+    undone_by: str | None = None
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """The persons that were in a profile."""
+
+    profile: str
+    persons: tuple[str, ...]
+
+
+class DecisionRecord(Record, frozen=True, kw_only=True):
+    """What a change (its id) says of video persons for as long as it holds: see
+    `castlist_identity.decisions.decision.Decision`."""
+
+    gallery: str
+    version: int
+    subjects: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...] = ()
+    leaving: tuple[str, ...] = ()
+    rest: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
+    card: dict[str, Any] = {}
+    origins: tuple[Origin, ...] = ()
+    into: str | None = None
+    created: tuple[str, ...] = ()
+    undone: int | None = None
 
 
 class LedgerRecord(Record, frozen=True, kw_only=True):

@@ -3,9 +3,24 @@
 Wherever a command comes from, it is in `pending` from the moment it is accepted. What Kafka carries is a doorbell.
 """
 
+import hashlib
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
-from castlist.contract.commands import ChangeSettings, DeleteVideo, RenameProfile
+from castlist.contract.commands import (
+    AnswerSuggestion,
+    ChangeCard,
+    ChangeSettings,
+    Correction,
+    DeleteProfile,
+    DeleteVideo,
+    MergeProfiles,
+    RejectAppearance,
+    RenameProfile,
+    SplitProfile,
+    UndoChange,
+)
 from castlist.contract.errors import PermanentError
 from castlist.contract.events import CommandFailed
 from castlist.contract.ids import event_id
@@ -13,19 +28,60 @@ from castlist.ports.errors import AlreadyExistsError
 from castlist.store import outbox
 from castlist.store.pending import command_id
 from castlist.store.query import eq, set_to, with_id
-from castlist.store.records import CommandError, CommandRecord, PendingCommand
+from castlist.store.records import ChangeRecord, CommandError, PendingCommand
 from castlist.store.store import Store
 from castlist.tasks.registration import ensure_gallery
 
-Command = RenameProfile | DeleteVideo | ChangeSettings
+Command = (
+    ChangeCard
+    | MergeProfiles
+    | SplitProfile
+    | RejectAppearance
+    | DeleteProfile
+    | AnswerSuggestion
+    | UndoChange
+    | RenameProfile
+    | DeleteVideo
+    | ChangeSettings
+)
 KINDS: dict[type[Command], str] = {
-    RenameProfile: "rename_profile",
+    ChangeCard: "card",
+    MergeProfiles: "merge",
+    SplitProfile: "split",
+    RejectAppearance: "reject",
+    DeleteProfile: "delete",
+    AnswerSuggestion: "answer",
+    UndoChange: "undo",
+    RenameProfile: "rename",
     DeleteVideo: "delete_video",
     ChangeSettings: "change_settings",
 }
 """What a command is called where its outcome is told."""
+_OF_ONE_FIELD = {"name": "rename", "hidden": "hide", "cover": "cover"}
 BY_NAME: dict[str, type[Command]] = {kind.__name__: kind for kind in KINDS}
 APPLIED, FAILED = "applied", "failed"
+ERROR_STATUS: Mapping[str, int] = {
+    "not_found": 404,
+    "conflict": 409,
+    "outdated": 412,
+    "limits_exceeded": 413,
+    "invalid": 422,
+    "internal": 500,
+}
+"""Why a command was not carried out, and how a request would have been answered that failed for this reason."""
+
+
+def kind_of(command: Command) -> str:
+    """What a command is called where its outcome is told."""
+    if isinstance(command, ChangeCard) and len(set(command.changed)) == 1:
+        return _OF_ONE_FIELD.get(command.changed[0], KINDS[ChangeCard])
+    return KINDS[type(command)]
+
+
+def digest_of(command: Command) -> str:
+    """A digest of what the command asks for, whatever its id and moment."""
+    asked = command.model_dump_json(exclude={"event_id", "occurred_at"})
+    return hashlib.sha256(asked.encode()).hexdigest()
 
 
 async def stage(store: Store, command: Command, now: datetime, *, announce: bool = False) -> bool:
@@ -35,21 +91,28 @@ async def stage(store: Store, command: Command, now: datetime, *, announce: bool
     `event_id` is that of another command.
     """
     await ensure_gallery(store, command.gallery, now)
-    known = await store.commands.get(command.event_id)
+    known = await store.changes.get(command.event_id)
     if known is None:
         try:
             await store.transaction(lambda transaction: _stage_in(transaction, command, now, announce))
             return True
         except AlreadyExistsError:  # it came twice at once
-            known = await store.commands.get(command.event_id)
-    if known is not None and (known.gallery, known.kind) != (command.gallery, KINDS[type(command)]):
-        raise PermanentError(f"event_id {command.event_id} is that of another command, {known.kind} on {known.gallery}")
+            known = await store.changes.get(command.event_id)
+    if known is not None:
+        same = (known.gallery, known.kind) == (command.gallery, kind_of(command))
+        if not same or known.digest not in (None, digest_of(command)):
+            raise PermanentError(
+                f"event_id {command.event_id} is that of another command, {known.kind} on {known.gallery}"
+            )
     return False
 
 
 async def _stage_in(transaction: Store, command: Command, now: datetime, announce: bool) -> None:
     id, gallery, name = command.event_id, command.gallery, type(command).__name__
-    await transaction.commands.insert(CommandRecord(id=id, gallery=gallery, kind=KINDS[type(command)], at=now))
+    by = command.by if isinstance(command, Correction) else None
+    await transaction.changes.insert(
+        ChangeRecord(id=id, gallery=gallery, kind=kind_of(command), at=now, by=by, digest=digest_of(command))
+    )
     body = command.model_dump(mode="json")
     await transaction.pending.insert(
         PendingCommand(id=command_id(id), gallery=gallery, created_at=now, name=name, command=body)
@@ -58,18 +121,35 @@ async def _stage_in(transaction: Store, command: Command, now: datetime, announc
         await outbox.add(transaction, command, now)
 
 
-async def settle_in(transaction: Store, id: str, now: datetime, error: CommandError | None = None) -> None:
-    """Its outcome, inside the caller's transaction; a failure is told in `profile.events`. A second one changes
-    nothing."""
-    open_command = with_id(id) & eq(CommandRecord.status, "pending")
-    status = APPLIED if error is None else FAILED
+async def apply_in(
+    transaction: Store,
+    id: str,
+    now: datetime,
+    version: int | None = None,
+    profiles: Iterable[str] = (),
+    detail: Mapping[str, Any] | None = None,
+    undoes: str | None = None,
+) -> None:
+    """It was carried out, inside the caller's transaction. A second time changes nothing."""
     change = (
-        set_to(CommandRecord.status, status)
-        & set_to(CommandRecord.error, error)
-        & set_to(CommandRecord.settled_at, now)
+        set_to(ChangeRecord.status, APPLIED)
+        & set_to(ChangeRecord.settled_at, now)
+        & set_to(ChangeRecord.gallery_version, version)
+        & set_to(ChangeRecord.profiles, tuple(profiles))
+        & set_to(ChangeRecord.detail, dict(detail or {}))
+        & set_to(ChangeRecord.undoes, undoes)
     )
-    settled = await transaction.commands.update(open_command, change)
-    if settled is not None and error is not None:
+    await transaction.changes.update(with_id(id) & eq(ChangeRecord.status, "pending"), change)
+
+
+async def fail_in(transaction: Store, id: str, now: datetime, error: CommandError) -> None:
+    """It cannot be carried out, inside the caller's transaction; `profile.events` tells. A second time changes
+    nothing."""
+    change = (
+        set_to(ChangeRecord.status, FAILED) & set_to(ChangeRecord.error, error) & set_to(ChangeRecord.settled_at, now)
+    )
+    settled = await transaction.changes.update(with_id(id) & eq(ChangeRecord.status, "pending"), change)
+    if settled is not None:
         failed = CommandFailed(
             event_id=event_id("CommandFailed", id),
             occurred_at=now,

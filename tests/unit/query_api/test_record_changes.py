@@ -16,12 +16,12 @@ from castlist.store.query import set_to, with_id
 from castlist.store.records import TaskRecord
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
-from query_api import task_changes
+from query_api import record_changes
 from query_api.endpoints import tasks
 from query_api.endpoints.tasks import Tasks
 from query_api.http.rendering import Json
 from query_api.read_model import ReadModel
-from query_api.task_changes import TaskChanges
+from query_api.record_changes import RecordChanges
 from testkit.stored import Stored
 
 LONG = 60.0
@@ -29,9 +29,9 @@ LONG = 60.0
 
 
 @pytest.fixture
-def changes(store: Store) -> TaskChanges:
+def changes(store: Store) -> RecordChanges:
     """Those of the tasks."""
-    return TaskChanges(store.tasks)
+    return RecordChanges(store.tasks)
 
 
 async def _task(store: Store) -> tuple[str, Json]:
@@ -44,7 +44,7 @@ async def _task(store: Store) -> tuple[str, Json]:
 
 @asynccontextmanager
 async def _states(
-    store: Store, changes: TaskChanges, task: Json, comment_every: float = LONG
+    store: Store, changes: RecordChanges, task: Json, comment_every: float = LONG
 ) -> AsyncIterator[AsyncIterator[bytes]]:
     """The stream that a client gets; TimeoutError where nothing comes for ever."""
     states: Any = Tasks(ReadModel(store), changes, comment_every)._states(task)
@@ -56,7 +56,7 @@ async def _done(store: Store, video: str) -> None:
     await lifecycle.finish(store, video, 1, lifecycle.DONE, now_utc())
 
 
-async def test_a_change_is_told_when_it_happens(store: Store, changes: TaskChanges) -> None:
+async def test_a_change_is_told_when_it_happens(store: Store, changes: RecordChanges) -> None:
     """Nobody waits for the next look at the clock; a change of another task is none of this one."""
     video, task = await _task(store)
     other, _ = await _task(store)
@@ -73,7 +73,7 @@ async def test_a_change_is_told_when_it_happens(store: Store, changes: TaskChang
     assert b'"status":"done"' in said[-1]
 
 
-async def test_what_changed_before_the_stream_began_is_told(store: Store, changes: TaskChanges) -> None:
+async def test_what_changed_before_the_stream_began_is_told(store: Store, changes: RecordChanges) -> None:
     """Between the look at the task that answers the request and the first event lies time."""
     video, task = await _task(store)
     await _done(store, video)
@@ -82,7 +82,7 @@ async def test_what_changed_before_the_stream_began_is_told(store: Store, change
 
 
 async def test_what_changed_while_the_stream_of_changes_was_broken_off_is_told(
-    store: Store, documents: MemoryDocuments, changes: TaskChanges, monkeypatch: pytest.MonkeyPatch
+    store: Store, documents: MemoryDocuments, changes: RecordChanges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """MongoDB tells nothing of what happened while it was away: all that are followed are looked at then."""
     video, task = await _task(store)
@@ -100,7 +100,7 @@ async def test_what_changed_while_the_stream_of_changes_was_broken_off_is_told(
         yield
 
     monkeypatch.setattr(documents, "changes", broken_at_first)
-    monkeypatch.setattr(task_changes, "_AGAIN", 0.0)
+    monkeypatch.setattr(record_changes, "_AGAIN", 0.0)
     with changes.followed(task["id"]) as changed:
         changed.clear()
         async with in_background(changes.run()):
@@ -109,7 +109,7 @@ async def test_what_changed_while_the_stream_of_changes_was_broken_off_is_told(
 
 
 async def test_a_task_that_cannot_be_read_when_it_changed_is_read_later(
-    store: Store, documents: MemoryDocuments, changes: TaskChanges, monkeypatch: pytest.MonkeyPatch
+    store: Store, documents: MemoryDocuments, changes: RecordChanges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The change is not forgotten while the database is away, and the client stays connected."""
     video, task = await _task(store)
@@ -129,7 +129,7 @@ async def test_a_task_that_cannot_be_read_when_it_changed_is_read_later(
         assert [b'"status":"done"' in block async for block in states] == [False, True]
 
 
-async def test_a_stream_without_news_is_kept_open_by_comments(store: Store, changes: TaskChanges) -> None:
+async def test_a_stream_without_news_is_kept_open_by_comments(store: Store, changes: RecordChanges) -> None:
     """Nothing is repeated as an event while nothing changes; comments come in between."""
     video, task = await _task(store)
     sent: list[bytes] = []
@@ -144,7 +144,7 @@ async def test_a_stream_without_news_is_kept_open_by_comments(store: Store, chan
     assert comments.count(False) == 2
 
 
-async def test_nothing_is_kept_of_who_has_gone(changes: TaskChanges) -> None:
+async def test_nothing_is_kept_of_who_has_gone(changes: RecordChanges) -> None:
     """However many tasks were followed."""
     with changes.followed("a"), changes.followed("a"), changes.followed("b"):
         pass

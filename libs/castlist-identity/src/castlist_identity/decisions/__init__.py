@@ -1,0 +1,1 @@
+"""What people decided by hand, and what follows from all of it."""

@@ -1,0 +1,448 @@
+"""What people decide by hand: it is done at once, outlives everything, and can be taken back."""
+
+import os
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from castlist.contract.commands import AnswerSuggestion, Card, ChangeCard
+from castlist.store.records import ChangeRecord, SuggestionRecord
+from docs.examples.gallery_reader import GalleryCopy, GalleryReader
+from testkit.corrected_gallery import CorrectedGallery
+from testkit.faults import Faults, at_every_moment
+
+
+@pytest.fixture
+async def gallery() -> CorrectedGallery:
+    """Two people, Ann in a, b and c, Bea in x and y; both may appear in further videos."""
+    made = CorrectedGallery()
+    for video, value in (("a", 0.0), ("b", 0.05), ("c", 0.1), ("x", 5.0), ("y", 5.05)):
+        await made.video(video, {0: value})
+    return made
+
+
+async def assert_whole(gallery: CorrectedGallery) -> None:
+    """What is shown is what all decisions give at once, after a restart too, and what the events tell."""
+    await gallery.settle()
+    shown = await gallery.shown()
+    assert shown == await gallery.at_once()
+    copy, reader = GalleryCopy(), GalleryReader()
+    for event in gallery.events():
+        for one in reader.take(event):
+            copy.apply(one)
+    assert reader.missing is None
+    profiles = {one.id: one for one in await gallery.servers.stored.profiles.find()}
+    assert copy.profiles == {id: one.name for id, one in profiles.items()}
+    cards = {id: card for id, card in copy.cards.items() if any(card.values())}
+    said = {id: _plain(one) for id, one in profiles.items()}
+    assert cards == {id: card for id, card in said.items() if any(card.values())}
+
+
+def _plain(profile: Any) -> dict[str, Any]:
+    card = {name: getattr(profile, name) for name in (
+        "external_id", "birth_date", "notes", "tags", "favourite", "hidden", "cover",
+    )}  # fmt: skip
+    return card | {"tags": list(card["tags"])}
+
+
+async def test_a_card_is_written_field_by_field_and_taken_back(gallery: CorrectedGallery) -> None:
+    """Each change keeps the fields that it does not name; taken back, what was before holds again."""
+    ann = await gallery.of("a")
+    first = await gallery.card(ann, name="Ann", tags=("guest",))
+    assert (first.kind, first.status, first.profiles) == ("card", "applied", (ann,))
+    second = await gallery.card(ann, name="Anna")
+    await gallery.card(ann, notes="Speaks.", hidden=True)
+    found = await gallery.profile(ann)
+    assert (found.name, found.tags, found.notes, found.hidden) == ("Anna", ("guest",), "Speaks.", True)
+    await assert_whole(gallery)
+    assert (await gallery.undo(second)).status == "applied"
+    assert (await gallery.profile(ann)).name == "Ann"
+    await gallery.undo(first)
+    found = await gallery.profile(ann)
+    assert (found.name, found.tags, found.notes) == (None, (), "Speaks.")
+    await assert_whole(gallery)
+
+
+async def test_merged_profiles_are_one_under_the_id_that_was_named(gallery: CorrectedGallery) -> None:
+    """However far apart they are, and though the other has more videos; who comes later joins them."""
+    ann, bea = await gallery.of("a"), await gallery.of("x")
+    made = await gallery.merge(bea, ann)
+    assert (made.status, made.detail["into"], set(made.profiles)) == ("applied", bea, {ann, bea})
+    assert await gallery.videos_of(bea) == ["a", "b", "c", "x", "y"]
+    await gallery.video("d", {0: 0.02})
+    await gallery.video("z", {0: 5.02})
+    assert await gallery.videos_of(bea) == ["a", "b", "c", "d", "x", "y", "z"]
+    await assert_whole(gallery)
+
+
+async def test_a_merge_taken_back_gives_both_their_ids_names_and_cards_again(gallery: CorrectedGallery) -> None:
+    """Those who came meanwhile go with whom they are like."""
+    ann, bea = await gallery.of("a"), await gallery.of("x")
+    await gallery.card(ann, name="Ann", notes="A.")
+    await gallery.card(bea, name="Bea", notes="B.")
+    made = (await gallery.profile(bea)).created_at
+    change = await gallery.merge(ann, bea)
+    assert (await gallery.profile(ann)).name == "Ann"
+    await gallery.card(ann, name="Annabea")
+    await gallery.video("z", {0: 5.02})
+    back = await gallery.undo(change)
+    assert (back.status, back.undoes) == ("applied", change.id)
+    assert await gallery.videos_of(ann) == ["a", "b", "c"]
+    assert await gallery.videos_of(bea) == ["x", "y", "z"]
+    one, other = await gallery.profile(ann), await gallery.profile(bea)
+    assert (one.name, one.notes, other.name, other.notes) == ("Annabea", "A.", "Bea", "B.")
+    assert other.created_at == made
+    stored = await gallery.servers.stored.changes.get(change.id)
+    assert stored is not None
+    assert stored.undone_by == back.id
+    await assert_whole(gallery)
+
+
+async def test_taking_back_is_taken_back(gallery: CorrectedGallery) -> None:
+    """The decision holds again; twice in a row is a conflict that names what took it back."""
+    ann, bea = await gallery.of("a"), await gallery.of("x")
+    change = await gallery.merge(ann, bea)
+    first = await gallery.undo(change)
+    again = await gallery.undo(change)
+    assert (again.status, again.error and again.error.code) == ("failed", "conflict")
+    assert again.error is not None
+    assert again.error.changes == (first.id,)
+    second = await gallery.undo(first)
+    assert second.status == "applied"
+    assert await gallery.videos_of(ann) == ["a", "b", "c", "x", "y"]
+    third = await gallery.undo(second)
+    assert third.status == "applied"
+    assert await gallery.videos_of(ann) == ["a", "b", "c"]
+    await assert_whole(gallery)
+
+
+async def test_what_is_split_off_goes_to_a_new_profile_without_the_name(gallery: CorrectedGallery) -> None:
+    """It stays apart whatever comes, also where it is the larger part; the id stays with the rest."""
+    ann = await gallery.of("a")
+    await gallery.card(ann, name="Ann")
+    made = await gallery.split(ann, "b", "c")
+    new = made.detail["into"]
+    assert await gallery.videos_of(ann) == ["a"]
+    assert await gallery.videos_of(new) == ["b", "c"]
+    assert ((await gallery.profile(ann)).name, (await gallery.profile(new)).name) == ("Ann", None)
+    for n in range(4):
+        await gallery.video(f"more{n}", {0: 0.02 * n})
+    assert await gallery.of("a") != await gallery.of("b") == await gallery.of("c")
+    await assert_whole(gallery)
+    assert (await gallery.undo(made)).status == "applied"
+    assert await gallery.of("a") == await gallery.of("b") == ann
+    await assert_whole(gallery)
+
+
+async def test_what_is_split_off_goes_to_another_profile(gallery: CorrectedGallery) -> None:
+    """It has that one's name, and back where it came from it has the old one."""
+    ann, bea = await gallery.of("a"), await gallery.of("x")
+    await gallery.card(ann, name="Ann")
+    await gallery.card(bea, name="Bea")
+    made = await gallery.split(ann, "c", into=bea)
+    assert made.detail["into"] == bea
+    assert await gallery.videos_of(bea) == ["c", "x", "y"]
+    assert (await gallery.profile(bea)).name == "Bea"
+    await assert_whole(gallery)
+    await gallery.card(bea, name="Beatrice")
+    await gallery.undo(made)
+    assert await gallery.videos_of(ann) == ["a", "b", "c"]
+    assert ((await gallery.profile(ann)).name, (await gallery.profile(bea)).name) == ("Ann", "Beatrice")
+    await assert_whole(gallery)
+
+
+async def test_who_was_rejected_does_not_come_back(gallery: CorrectedGallery) -> None:
+    """By no later video, by no other run; two who were rejected may be one."""
+    ann = await gallery.of("a")
+    await gallery.reject(ann, "b")
+    await gallery.reject(ann, "c")
+    assert await gallery.videos_of(ann) == ["a"]
+    assert await gallery.of("b") == await gallery.of("c"), "the two were never said to be two"
+    await gallery.video("d", {0: 0.03})
+    await gallery.video("b", {0: 0.04}, epoch=2)
+    assert await gallery.of("b") != await gallery.of("a")
+    await assert_whole(gallery)
+
+
+async def test_what_is_no_face_is_in_no_profile(gallery: CorrectedGallery) -> None:
+    """Nor after another run; taken back, it is where it was."""
+    ann = await gallery.of("a")
+    made = await gallery.reject(ann, "b", "not_a_face")
+    assert await gallery.videos_of(ann) == ["a", "c"]
+    await gallery.video("b", {0: 0.05, 3: 9.0}, epoch=2)
+    await gallery.settle()
+    assert await gallery.videos_of(ann) == ["a", "c"]
+    assert await gallery.videos_of(await gallery.of("b", 3)) == ["b"]
+    await assert_whole(gallery)
+    assert (await gallery.undo(made)).status == "applied"
+    assert await gallery.videos_of(ann) == ["a", "b", "c"]
+    await assert_whole(gallery)
+
+
+async def test_a_deleted_profile_comes_back_with_its_id_and_name(gallery: CorrectedGallery) -> None:
+    """Until then its id leads nowhere, and somebody like it is somebody new."""
+    ann = await gallery.of("a")
+    await gallery.card(ann, name="Ann", notes="A.")
+    made = await gallery.delete(ann)
+    assert made.status == "applied"
+    assert await gallery.servers.stored.profiles.get(ann) is None
+    await gallery.video("d", {0: 0.02})
+    new = await gallery.of("d")
+    assert new != ann
+    await assert_whole(gallery)
+    await gallery.undo(made)
+    found = await gallery.profile(ann)
+    assert (found.name, found.notes) == ("Ann", "A.")
+    assert {"a", "b", "c"} <= set(await gallery.videos_of(ann))
+    await assert_whole(gallery)
+
+
+async def test_a_video_without_the_person_keeps_the_decision_until_a_later_run_finds_them(
+    gallery: CorrectedGallery,
+) -> None:
+    """A detector that sees less loses nothing that was decided."""
+    ann = await gallery.of("a")
+    await gallery.reject(ann, "b")
+    await gallery.video("b", {}, epoch=2)
+    await gallery.settle()
+    await gallery.video("b", {0: 0.05}, epoch=3)
+    assert await gallery.of("b") != await gallery.of("a")
+    await assert_whole(gallery)
+
+
+async def test_contradictions_are_refused_and_name_what_they_contradict(gallery: CorrectedGallery) -> None:
+    """A is B, B is not A: in either order, and nothing is changed."""
+    ann, bea = await gallery.of("a"), await gallery.of("x")
+    one = await gallery.merge(ann, bea)
+    torn = await gallery.split(ann, "x", "y")
+    assert torn.error is not None
+    assert (torn.status, torn.error.code, torn.error.changes) == ("failed", "conflict", (one.id,))
+    await gallery.undo(one)
+    out = await gallery.reject(ann, "b")
+    joined = await gallery.merge(ann, await gallery.of("b"))
+    assert joined.error is not None
+    assert (joined.error.code, joined.error.changes) == ("conflict", (out.id,))
+    await assert_whole(gallery)
+
+
+async def test_a_stranger_in_a_merged_profile_can_still_be_taken_out(gallery: CorrectedGallery) -> None:
+    """That two profiles are one says nothing of who was in one of them by mistake."""
+    ann, bea = await gallery.of("a"), await gallery.of("x")
+    await gallery.merge(ann, bea)
+    assert (await gallery.reject(ann, "b")).status == "applied"
+    assert await gallery.videos_of(ann) == ["a", "c", "x", "y"]
+    await assert_whole(gallery)
+
+
+async def test_a_change_that_a_later_one_rests_on_stays(gallery: CorrectedGallery) -> None:
+    """The answer names the later one; without it, it goes."""
+    ann = await gallery.of("a")
+    split = await gallery.split(ann, "b")
+    name = await gallery.card(split.detail["into"], name="Bob")
+    refused = await gallery.undo(split)
+    assert refused.error is not None
+    assert (refused.error.code, refused.error.changes) == ("conflict", (name.id,))
+    await gallery.undo(name)
+    assert (await gallery.undo(split)).status == "applied"
+    await assert_whole(gallery)
+
+
+async def test_what_cannot_be_meant_is_refused(gallery: CorrectedGallery) -> None:
+    """Nobody, oneself, everything, elsewhere, twice."""
+    ann = await gallery.of("a")
+    change = await gallery.card(ann, name="Ann")
+    refused = {
+        "nobody": await gallery.card("nobody", name="No"),
+        "oneself": await gallery.merge(ann, ann),
+        "others who are nobody": await gallery.merge(ann, "nobody"),
+        "everything": await gallery.split(ann, "a", "b", "c"),
+        "another video": await gallery.split(ann, "x"),
+        "into itself": await gallery.split(ann, "a", into=ann),
+        "another's appearance": await gallery.reject(ann, "x"),
+        "an unknown change": await gallery.undo("unknown"),
+        "what cannot be taken back": await gallery.undo((await gallery.delete_video("y")).id),
+    }
+    codes = {what: one.error.code if one.error else one.status for what, one in refused.items()}
+    assert codes == {
+        "nobody": "not_found",
+        "oneself": "invalid",
+        "others who are nobody": "not_found",
+        "everything": "invalid",
+        "another video": "not_found",
+        "into itself": "invalid",
+        "another's appearance": "not_found",
+        "an unknown change": "not_found",
+        "what cannot be taken back": "conflict",
+    }
+    assert (await gallery.undo(change)).status == "applied"
+    await assert_whole(gallery)
+
+
+async def test_an_answered_suggestion_is_a_decision(gallery: CorrectedGallery) -> None:
+    """Same: they become the more prominent one. Different: whatever comes they stay two."""
+    await gallery.video("d", {0: 0.62, 1: 7.0})
+    ann, other = await gallery.of("a"), await gallery.of("d")
+    suggestion = SuggestionRecord(id="s", gallery="g", profiles=(ann, other), distance=0.55)
+    await gallery.servers.stored.suggestions.insert(suggestion)
+    same = await gallery.order(AnswerSuggestion, suggestion_id="s", answer="same")
+    assert (same.kind, same.status, same.detail["into"]) == ("answer", "applied", ann)
+    assert await gallery.of("a") == await gallery.of("d")
+    await assert_whole(gallery)
+    await gallery.undo(same)
+    assert await gallery.of("d") == other
+    await gallery.servers.stored.suggestions.replace(suggestion)
+    assert (await gallery.order(AnswerSuggestion, suggestion_id="s", answer="different")).status == "applied"
+    for n in range(3):
+        await gallery.video(f"between{n}", {0: 0.3})
+    assert await gallery.of("a") != await gallery.of("d")
+    await assert_whole(gallery)
+
+
+async def test_a_card_stays_with_the_person_through_what_the_machine_does(gallery: CorrectedGallery) -> None:
+    """Two profiles that a later video makes one keep what was known of either; the later word holds."""
+    ann = await gallery.of("a")
+    await gallery.video("d", {0: 0.62})
+    other = await gallery.of("d")
+    assert other != ann
+    await gallery.card(ann, notes="A.", external_id="1")
+    await gallery.card(other, notes="D.", tags=("guest",))
+    for n in range(6):
+        await gallery.video(f"between{n}", {0: 0.35})
+    (one,) = {await gallery.of("a"), await gallery.of("d")}
+    found = await gallery.profile(one)
+    assert (found.notes, found.external_id, found.tags) == ("D.", "1", ("guest",))
+    await assert_whole(gallery)
+
+
+async def test_somebody_who_was_slower_is_told(gallery: CorrectedGallery) -> None:
+    """By the revision that a decision was based on; an appearance that arrived is no conflict."""
+    ann = await gallery.of("a")
+    first = await gallery.card(ann, name="Ann")
+    revision = (await gallery.profile(ann)).revision
+    assert revision == first.gallery_version
+    await gallery.video("d", {0: 0.03})
+    assert (await gallery.profile(ann)).revision == revision
+    card: dict[str, Any] = {"profile_id": ann, "changed": ("name",), "if_revision": revision}
+    assert (await gallery.order(ChangeCard, card=Card(name="Anna"), **card)).status == "applied"
+    slower = await gallery.order(ChangeCard, card=Card(name="Anne"), **card)
+    assert slower.error is not None
+    assert (slower.error.code, (await gallery.profile(ann)).name) == ("outdated", "Anna")
+
+
+# --- any sequence -----------------------------------------------------------------------------------------------------
+
+VALUES = (0.0, 0.1, 0.3, 0.5, 0.7, 5.0, 5.1, 9.0)
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["video", "video", "redo", "name", "card", "merge", "split", "move", "reject", "no face", "delete", "undo",
+             "undo", "delete video", "restart"]
+        ),
+        st.integers(0, 1_000),
+        st.integers(0, 1_000),
+    ),
+    max_size=16,
+)  # fmt: skip
+
+
+class Hands:
+    """Somebody who does whatever numbers say, with whatever there is."""
+
+    def __init__(self, gallery: CorrectedGallery) -> None:
+        self.gallery = gallery
+        self.epochs: dict[str, int] = {}
+        self.changes: list[str] = []
+        self._videos = 0
+
+    async def do(self, step: str, one: int, other: int) -> None:
+        gallery = self.gallery
+        profiles = sorted(await gallery.servers.stored.profiles.ids())
+        if step == "video" or not profiles:
+            self._videos += 1
+            await self._video(f"v{self._videos}", one, other)
+        elif step == "redo" and self.epochs:
+            await self._video(sorted(self.epochs)[one % len(self.epochs)], one, other)
+        elif step == "restart":
+            gallery.start()
+        elif step == "delete video" and self.epochs:
+            video = sorted(self.epochs)[one % len(self.epochs)]
+            del self.epochs[video]
+            await gallery.delete_video(video)
+        elif step == "undo" and self.changes:
+            self._note(await gallery.undo(self.changes[one % len(self.changes)]))
+        else:
+            self._note(await self._correct(step, profiles, one, other))
+
+    async def _video(self, video: str, one: int, other: int) -> None:
+        self.epochs[video] = self.epochs.get(video, 0) + 1
+        people = {0: VALUES[one % len(VALUES)], 1: VALUES[other % len(VALUES)]}
+        if other % 5 == 0:
+            del people[1]
+        if one % 11 == 0:
+            del people[0]
+        await self.gallery.video(video, people, self.epochs[video])
+
+    async def _correct(self, step: str, profiles: list[str], one: int, other: int) -> ChangeRecord:
+        gallery = self.gallery
+        profile, second = profiles[one % len(profiles)], profiles[other % len(profiles)]
+        videos = await gallery.videos_of(profile)
+        match step:
+            case "name":
+                return await gallery.card(profile, name=f"name {other % 3}")
+            case "card":
+                return await gallery.card(profile, notes=f"notes {other}", hidden=bool(other % 2))
+            case "merge":
+                return await gallery.merge(profile, second)
+            case "split":
+                return await gallery.split(profile, *videos[: 1 + other % 2])
+            case "move":
+                return await gallery.split(profile, videos[other % len(videos)], into=second)
+            case "delete":
+                return await gallery.delete(profile)
+            case _:
+                reason = "not_a_face" if step == "no face" else "not_this_person"
+                return await gallery.reject(profile, videos[other % len(videos)], reason)
+
+    def _note(self, change: ChangeRecord) -> None:
+        assert change.status != "pending"
+        assert change.error is None or change.error.code != "internal"
+        self.changes.append(change.id)
+
+
+EXAMPLES = 1_000 if os.environ.get("CASTLIST_FAULTS") == "1" else 60
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(STEPS)
+async def test_any_sequence_comes_to_what_its_decisions_give_at_once(steps: list[tuple[str, int, int]]) -> None:
+    """Videos, videos done again, deleted ones, corrections, and taking any of it back, in whatever order."""
+    hands = Hands(CorrectedGallery())
+    for step in steps:
+        await hands.do(*step)
+    if await hands.gallery.servers.stored.galleries.count():
+        await assert_whole(hands.gallery)
+
+
+async def test_a_correction_is_done_once_wherever_a_process_dies() -> None:
+    """At every moment of a merge, a split, a deletion and what takes them back: the end is the same."""
+
+    async def scenario(faults: Faults) -> Any:
+        gallery = CorrectedGallery(faults)
+        for video, value in (("a", 0.0), ("b", 0.05), ("x", 5.0)):
+            await gallery.video(video, {0: value})
+        ann, bea = await gallery.of("a"), await gallery.of("x")
+        faults.begin()
+        merged = await gallery.merge(ann, bea)
+        await gallery.card(ann, name="Ann")
+        await gallery.undo(merged)
+        split = await gallery.split(ann, "b")
+        await gallery.delete(split.detail["into"])
+        await gallery.settle()
+        await assert_whole(gallery)
+        # Suggestions are looked for now and then, whatever was committed.
+        left = await gallery.servers.left(without=["suggestions", "galleries"])
+        return left["documents"]
+
+    assert await at_every_moment(scenario) > 20
