@@ -39,11 +39,8 @@ def unbounded(schema: Any, where: str = "") -> Iterator[str]:
 def _is_bounded(kind: Any, schema: dict[str, Any]) -> bool:
     match kind:
         case "string":
-            return (
-                "maxLength" in schema
-                or schema.get("format") in ("date", "date-time")
-                or _is_short(schema.get("pattern"))
-            )
+            fixed = schema.get("format") in ("date", "date-time")
+            return fixed or "maxLength" in schema or _is_short(schema.get("pattern"))
         case "integer" | "number":
             low, high = {"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}
             return bool(low & schema.keys()) and bool(high & schema.keys())

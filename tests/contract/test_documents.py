@@ -109,6 +109,14 @@ async def test_counting_by_a_field(documents: Documents) -> None:
     assert await documents.count_by(PROFILES, {"g": "x"}, "s") == {"done": 2, "failed": 1}
 
 
+async def test_numbers_are_added_up(documents: Documents) -> None:
+    """Those of matching documents; what is no number, or not there, adds nothing, and nothing is 0."""
+    rows = [{"_id": str(n), "n": number, "g": "x"} for n, number in enumerate([2, 0.5, None])]
+    await documents.insert_many(PROFILES, [*rows, {"_id": "8", "g": "x"}, {"_id": "9", "n": 100, "g": "y"}])
+    assert await documents.sum_of(PROFILES, {"g": "x"}, "n") == 2.5
+    assert await documents.sum_of(PROFILES, {"g": "z"}, "n") == 0
+
+
 async def test_values_come_back_as_they_were_stored(documents: Documents) -> None:
     """Moments lose microseconds and their zone, tuples become lists; the caller's document stays its own."""
     moment = datetime(2026, 5, 6, 7, 8, 9, 123456, tzinfo=timezone(timedelta(hours=2)))

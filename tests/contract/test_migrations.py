@@ -1,18 +1,19 @@
 """Databases of before are brought up to date, however often and by whoever starts first."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
 from castlist.contract.box import Box
 from castlist.contract.commands import RenameProfile
 from castlist.contract.events import ProfileCreated, TaskFinished
+from castlist.contract.ids import task_id
 from castlist.contract.values import StoredObject
 from castlist.ports.documents import Documents
 from castlist.store import outbox
 from castlist.store.migrations import STEPS, migrate
-from castlist.store.query import ascending, plain
+from castlist.store.query import ascending, eq, plain
 from castlist.store.records import (
     ChangeRecord,
     GalleryLogRecord,
@@ -22,6 +23,7 @@ from castlist.store.records import (
     PendingCommand,
     PendingRecord,
     PendingVideo,
+    ProfileRecord,
     ResolvedCancelRecord,
     TopicsRecord,
 )
@@ -139,6 +141,50 @@ async def test_suggestions_without_a_likeness_are_looked_for_again(documents: Do
     assert {(one.id, one.kind, one.profiles) for one in await store.suggestions.find()} == {
         (id, "one", ("p", "q")) for id in ("s", "t")
     }
+
+
+async def test_profiles_of_before_know_when_they_were_seen(documents: Documents) -> None:
+    """Their appearances have the moments of their videos, and the profiles what these add up to; those that have them
+    already keep what they have."""
+    store = Store(documents)
+    later, earlier = NOW + timedelta(days=1), NOW - timedelta(days=9)
+    for video, recorded in (("v", None), ("w", earlier)):
+        await documents.insert("videos", {"_id": video, "recorded_at": recorded, "created_at": later})
+    for profile, name in (("p", "Zoë  Ёлка"), ("q", None)):
+        about = {"gallery": "g", "created_at": NOW, "updated_at": NOW, "video_count": 1}
+        await documents.insert("profiles", {"_id": profile, "name": name, **about})
+    known = ProfileRecord(
+        id="r", gallery="g", name=None, hidden=True, created_at=NOW, updated_at=NOW, video_count=1, milliseconds=5
+    )
+    await store.profiles.insert(known)
+    for profile, video, seconds in (("p", "v", 1.0004), ("p", "w", 2.5), ("q", "w", 0.25)):
+        about = {"profile_id": profile, "video_id": video, "seconds": seconds}
+        await documents.insert("appearances", {"_id": f"{profile}:{video}", **about})
+    await asyncio.gather(*(migrate(documents, NOW) for _ in range(3)))
+    moments = {one["_id"]: one["video_at"] for one in await documents.find("appearances", {})}
+    assert moments == {"p:v": later, "p:w": earlier, "q:w": earlier}
+    found = {one.id: one for one in await store.profiles.find(eq(ProfileRecord.hidden, False))}
+    assert {id: (one.first_seen, one.last_seen, one.milliseconds) for id, one in found.items()} == {
+        "p": (earlier, later, 3500),
+        "q": (earlier, earlier, 250),
+    }
+    assert (found["p"].folded_name, found["q"].folded_name) == ("zoe елка", None)
+    assert await store.profiles.get("r") == known
+
+
+async def test_galleries_of_before_know_what_faces_nobody_is_made_of(documents: Documents) -> None:
+    """Those of the runs whose people are in them, and of no other run."""
+    for gallery in ("g", "h"):
+        await documents.insert("galleries", {"_id": gallery, "version": 1, "created_at": NOW})
+    for video, gallery, committed in (("a", "g", 2), ("b", "g", 1), ("c", "g", None), ("d", "h", None)):
+        about = {"recorded_at": None, "created_at": NOW}
+        await documents.insert("videos", {"_id": video, "gallery": gallery, "committed_epoch": committed, **about})
+        for epoch in (1, 2):
+            run = {"_id": task_id(video, epoch), "video_id": video, "epoch": epoch, "status": "done"}
+            await documents.insert("tasks", {**run, "faces_skipped": {"too_small": 10**epoch, "blurred": 1}})
+    await asyncio.gather(*(migrate(documents, NOW) for _ in range(3)))
+    galleries = {one.id: one.faces_skipped for one in await Store(documents).galleries.find()}
+    assert galleries == {"default": {}, "g": {"too_small": 110, "blurred": 2}, "h": {}}
 
 
 async def test_what_galleries_had_still_to_say_is_said_in_order(documents: Documents) -> None:

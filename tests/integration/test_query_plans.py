@@ -311,6 +311,7 @@ async def all_is_read(services: Services) -> None:
     for path in (
         "/tasks", f"/tasks/{task_id('a', 1)}", f"/tasks/{task_id('a', 1)}/events", "/profiles", f"/profiles/{profile}",
         f"/profiles/{gone}", f"/profiles/{profile}/appearances", "/videos", "/videos/a", "/videos/a/profiles",
+        "/videos/a/timeline", "/videos/a/timeline.vtt", "/galleries/g/stats",
         "/galleries", "/galleries/g", "/galleries/g/suggestions", "/galleries/g/settings",
         "/commands/none", "/changes/none", "/galleries/g/changes",
     ):  # fmt: skip
@@ -324,6 +325,7 @@ async def all_is_read(services: Services) -> None:
         ],
         "/videos": [{"sha256": 64 * "a"}, {"external_id": "x"}, {"sha256": 64 * "a", "external_id": "x"}],
         "/profiles/" + profile + "/appearances": [],
+        "/profiles/" + profile + "/timeline": [{"sort": "-at"}],
         "/videos/b/profiles": [],
         "/galleries": [],
     }  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 from castlist.ports.errors import UnavailableError
 
 P = TypeVar("P")
-_READING = {"get", "find", "count", "count_by", "head", "list", "read", "fetch", "ping"}
+_READING = {"get", "find", "count", "count_by", "sum_of", "head", "list", "read", "fetch", "ping"}
 
 
 class DiedError(BaseException):

@@ -15,7 +15,7 @@ from testkit.source import modules, tree
 T = TypeVar("T")
 Site = tuple[str, int]
 """A module's path, and a line in it."""
-_ASKING = ("find", "find_parts", "ids", "count", "count_by", "update", "update_many", "delete")
+_ASKING = ("find", "find_parts", "ids", "count", "count_by", "sum_of", "update", "update_many", "delete")
 _OURS = {str(path) for path in modules().values()}
 
 
@@ -79,6 +79,10 @@ class RecordedQueries:
     async def count_by(self, collection: str, where: Where, field: str) -> dict[Any, int]:
         self._note(collection, where)
         return dict(await self._documents.count_by(collection, where, field))
+
+    async def sum_of(self, collection: str, where: Where, field: str) -> float:
+        self._note(collection, where, fields=[field])
+        return float(await self._documents.sum_of(collection, where, field))
 
     async def update(self, collection: str, where: Where, change: Change, *, upsert: bool = False) -> Document | None:
         self._note(collection, where)

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec.structs import replace
+
 from castlist.contract.box import Box
 from castlist.contract.events import VideoUploaded
 from castlist.contract.ids import appearance_key, crop_key, person_key, task_id
+from castlist.contract.text import folded
 from castlist.contract.values import ENCODING_SIZE, Crop, FrameSize, Segment, StoredObject
-from castlist.store.query import set_to, with_id
+from castlist.store.query import set_to, with_id, with_ids
 from castlist.store.records import (
     AppearanceRecord,
     PersonRecord,
@@ -21,6 +24,7 @@ from castlist.store.records import (
     Status,
     TaskError,
     TaskRecord,
+    VideoMoment,
 )
 from castlist.store.store import Store
 from castlist.tasks import lifecycle, registration
@@ -83,17 +87,30 @@ class Stored:
         changes = [set_to(getattr(TaskRecord, name), value) for name, value in values.items()]
         await self.store.tasks.update(with_id(task_id(video, 1)), functools.reduce(operator.and_, changes))
 
-    async def profile(self, videos: Sequence[str], name: str | None = None, at: datetime | None = None) -> str:
-        """A person who appears in these videos, in that order; the id."""
+    async def profile(
+        self, videos: Sequence[str], name: str | None = None, at: datetime | None = None, **changes: Any
+    ) -> str:
+        """A person who appears in these videos, in that order; the id. `changes`: of the profile."""
         profile = f"p-{uuid.uuid4().hex}"
         at = at or self.now()
-        await self.store.profiles.insert(
-            ProfileRecord(
-                id=profile, gallery=self.gallery, name=name, created_at=at, updated_at=at, video_count=len(videos)
-            )
+        known = await self.store.videos.find_parts(VideoMoment, with_ids(videos))
+        moments = {video.id: video.at for video in known}
+        record = ProfileRecord(
+            id=profile,
+            gallery=self.gallery,
+            name=name,
+            folded_name=name and folded(name),
+            created_at=at,
+            updated_at=at,
+            video_count=len(videos),
+            first_seen=min(moments.values(), default=None),
+            last_seen=max(moments.values(), default=None),
+            milliseconds=11_900 * len(videos),
         )
+        await self.store.profiles.insert(replace(record, **changes))
         appearances = [
-            self._appearance(profile, video, at + timedelta(milliseconds=n)) for n, video in enumerate(videos)
+            replace(self._appearance(profile, video, at + timedelta(milliseconds=n)), video_at=moments.get(video))
+            for n, video in enumerate(videos)
         ]
         await self.store.appearances.insert_many(appearances)
         return profile

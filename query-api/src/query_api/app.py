@@ -21,8 +21,10 @@ from query_api.endpoints.change_history import Changes
 from query_api.endpoints.corrections import Corrections
 from query_api.endpoints.crops import Crops
 from query_api.endpoints.galleries import Galleries
+from query_api.endpoints.gallery_stats import StatsOfGalleries
 from query_api.endpoints.profiles import Profiles
 from query_api.endpoints.tasks import Tasks
+from query_api.endpoints.timelines import Timelines
 from query_api.endpoints.videos import Videos
 from query_api.read_model import ReadModel
 from query_api.record_changes import RecordChanges
@@ -38,7 +40,7 @@ API = Api(
         "changes": "What people decided by hand: who, when, what became of it, and taking it back.",
         "galleries": "Namespaces of people: how far each is, its settings, and what a person should look at.",
     },
-    endpoints=(Tasks, Profiles, Corrections, Changes, Videos, Galleries, Crops),
+    endpoints=(Tasks, Profiles, Corrections, Changes, Videos, Galleries, Crops, Timelines, StatsOfGalleries),
 )
 
 
@@ -55,6 +57,8 @@ def endpoints(
         Videos(model, objects, allowed, commands),
         Galleries(model, commands),
         Crops(objects),
+        Timelines(model),
+        StatsOfGalleries(store),
     )
 
 

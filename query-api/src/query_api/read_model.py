@@ -27,7 +27,7 @@ from castlist.store.records import (
 from castlist.store.store import Store, Table
 from castlist.tasks import lifecycle
 from query_api.http.cursors import Order
-from query_api.http.rendering import Json, renderer
+from query_api.http.rendering import Json, instant, renderer
 
 R = TypeVar("R", bound=Record)
 NEWEST = 100
@@ -35,8 +35,9 @@ NEWEST = 100
 NEWEST_FIRST = Order(AppearanceRecord.created_at, -1)
 
 _task = renderer(resources.Task, "people", "error", "eta_seconds", "warnings")
-_profile = renderer(resources.Profile, "cover", "appearances")
+_profile = renderer(resources.Profile, "cover", "seconds", "appearances")
 _appearance = renderer(resources.Appearance, "video_name", "crop")
+_entry = renderer(resources.TimelineEntry, "video_name", "crop", "at")
 _crop = renderer(resources.CropPicture, "url")
 _video = renderer(resources.Video)
 
@@ -110,6 +111,7 @@ class ReadModel:
             _profile(
                 profile,
                 profile.cover and {"video_id": profile.cover},
+                profile.milliseconds / 1000,
                 [view for _, _, view in sorted(of[profile.id], key=_age, reverse=True)[:NEWEST]],
             )
             for profile in records
@@ -129,8 +131,13 @@ class ReadModel:
     async def appearances(self, records: Sequence[ShownAppearance | AppearanceRecord]) -> list[Json]:
         """Appearances as shown."""
         names = await self._names({one.video_id for one in records})
+        return [_appearance(one, names.get(one.video_id, ""), _picture(one)) for one in records]
+
+    async def timeline(self, records: Sequence[AppearanceRecord]) -> list[Json]:
+        """Appearances as entries of a profile's timeline."""
+        names = await self._names({one.video_id for one in records})
         return [
-            _appearance(one, names.get(one.video_id, ""), one.crop and _crop(one.crop, f"/{one.crop.key}"))
+            _entry(one, names.get(one.video_id, ""), _picture(one), instant(one.video_at or one.created_at))
             for one in records
         ]
 
@@ -181,6 +188,10 @@ class ReadModel:
             }
             for id in ids
         ]
+
+
+def _picture(one: ShownAppearance | AppearanceRecord) -> Json | None:
+    return None if one.crop is None else _crop(one.crop, f"/{one.crop.key}")
 
 
 def _warning(told: VideoWarning | str) -> Json:

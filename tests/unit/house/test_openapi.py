@@ -22,7 +22,9 @@ PROMISED = {
         patch /profiles/{profile_id}, get /profiles/{profile_id}/appearances, get /videos, get /videos/{video_id},
         delete /videos/{video_id}, get /videos/{video_id}/profiles, get /videos/{video_id}/content, get /galleries,
         get /galleries/{gallery}, get /galleries/{gallery}/suggestions, get /galleries/{gallery}/settings,
-        patch /galleries/{gallery}/settings, get /commands/{command_id}, get /crops/{path}
+        patch /galleries/{gallery}/settings, get /commands/{command_id}, get /crops/{path},
+        get /videos/{video_id}/timeline, get /videos/{video_id}/timeline.vtt, get /profiles/{profile_id}/timeline,
+        get /galleries/{gallery}/stats
     """,
 }
 of_each_service = pytest.mark.parametrize("service", DOCUMENTS)

@@ -19,6 +19,7 @@ from castlist.contract.events import (
     ProfileSplit,
 )
 from castlist.contract.ids import appearance_key, event_id
+from castlist.contract.text import folded
 from castlist.contract.values import Segment
 from castlist.store.query import Change, set_to
 from castlist.store.records import (
@@ -26,6 +27,7 @@ from castlist.store.records import (
     PersonPresence,
     PersonRecord,
     ProfileRecord,
+    ProfileTotals,
     RedirectRecord,
 )
 from castlist_identity.decisions.cards import Card
@@ -33,6 +35,7 @@ from castlist_identity.decisions.decision_set import NAME
 from castlist_identity.galleries.gallery_diff import GalleryDiff
 from castlist_identity.galleries.profile_ids import Profile
 from castlist_identity.videos.appearance import appearance_of
+from profile_aggregator.commits.profile_totals import SeenBefore
 from profile_aggregator.videos.conversions import presence_of
 
 Present = PersonRecord | PersonPresence
@@ -97,23 +100,33 @@ def documents_of(
     profiles: Mapping[str, Profile],
     made_at: Mapping[str, datetime],
     decided: Decided,
+    before: SeenBefore,
 ) -> CommitDocuments:
     """What the commit that makes `version` of the gallery writes.
 
     `told` is the last version before it that has events. `inserted` holds the persons that come, `stored` those of
-    `needed_persons`, `profiles` those that were there before, `made_at` when those were made that retire or come back.
+    `needed_persons`, `profiles` and `before` what was there before, `made_at` when those were made that retire or come
+    back.
     """
     profile_of = dict(diff.appeared)
     created = {profile.id: profile for profile in (*diff.created, *(profiles[id] for id in diff.revived))}
     retired = {merge.retired: merge.into for merge in diff.merged}
     gone = [profile for profile, count in diff.videos.items() if not count]
-    changed: dict[str, Change] = {}
-    for profile, count in diff.videos.items():
-        if count and profile not in created:
-            changed[profile] = set_to(ProfileRecord.video_count, count)
+    present: dict[str, Present] = {**stored, **inserted}
+    appearances = [
+        _appearance(gallery, profile, video, [present[key] for key in keys], now, before.moments[video])
+        for (profile, video), keys in diff.appearances.items()
+        if keys
+    ]
+    totals = before.totals(appearances)
+    changed = {
+        profile: set_to(ProfileRecord.video_count, count) & _totals(totals[profile])
+        for profile, count in diff.videos.items()
+        if count and profile not in created
+    }
     for profile, name in diff.names.items():
         if profile not in created and profile not in gone:
-            named = set_to(ProfileRecord.name, name)
+            named = set_to(ProfileRecord.name, name) & set_to(ProfileRecord.folded_name, name and folded(name))
             changed[profile] = changed[profile] & named if profile in changed else named
     cards = {profile: card_fields(card) for profile, card in decided.cards.items()}
     for profile, card in cards.items():
@@ -124,12 +137,6 @@ def documents_of(
     for profile in decided.revised - set(gone) - created.keys():
         revised = set_to(ProfileRecord.revision, version)
         changed[profile] = changed[profile] & revised if profile in changed else revised
-    present: dict[str, Present] = {**stored, **inserted}
-    appearances = [
-        _appearance(gallery, profile, video, [present[key] for key in keys], now)
-        for (profile, video), keys in diff.appearances.items()
-        if keys
-    ]
     roles = {
         key: set_to(PersonRecord.round, role.round) & set_to(PersonRecord.follows, role.follows)
         for key, role in diff.roles.items()
@@ -153,13 +160,17 @@ def documents_of(
             ProfileRecord(
                 id=profile.id,
                 gallery=gallery,
-                name=diff.names.get(profile.id),
+                name=(name := diff.names.get(profile.id)),
+                folded_name=name and folded(name),
                 created_at=made_at.get(profile.id, now),
                 updated_at=now,
                 founder=diff.founders.get(profile.id, profile.founder),
                 version=profile.created,
                 revision=version if profile.id in decided.revised else 0,
                 video_count=diff.videos[profile.id],
+                first_seen=totals[profile.id].first_seen,
+                last_seen=totals[profile.id].last_seen,
+                milliseconds=totals[profile.id].milliseconds,
                 **cards.get(profile.id, {}),
             )
             for profile in created.values()
@@ -194,7 +205,17 @@ def card_fields(card: Card) -> dict[str, Any]:
     return nothing | {name: tuple(value) if isinstance(value, list) else value for name, value in card.items()}
 
 
-def _appearance(gallery: str, profile: str, video: str, persons: Sequence[Present], now: datetime) -> AppearanceRecord:
+def _totals(after: ProfileTotals) -> Change:
+    return (
+        set_to(ProfileRecord.first_seen, after.first_seen)
+        & set_to(ProfileRecord.last_seen, after.last_seen)
+        & set_to(ProfileRecord.milliseconds, after.milliseconds)
+    )
+
+
+def _appearance(
+    gallery: str, profile: str, video: str, persons: Sequence[Present], now: datetime, video_at: datetime
+) -> AppearanceRecord:
     joined = appearance_of(map(presence_of, persons))
     return AppearanceRecord(
         id=appearance_key(profile, video),
@@ -203,6 +224,7 @@ def _appearance(gallery: str, profile: str, video: str, persons: Sequence[Presen
         video_id=video,
         epoch=max(person.epoch for person in persons),
         created_at=now,
+        video_at=video_at,
         persons=tuple(person.id for person in persons),
         segments=joined.segments,
         seconds=joined.seconds,

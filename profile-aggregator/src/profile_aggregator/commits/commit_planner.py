@@ -40,6 +40,8 @@ from profile_aggregator.commits.commands import command_of
 from profile_aggregator.commits.commit_documents import CommitDocuments, Decided, documents_of, needed_persons
 from profile_aggregator.commits.corrections import CommandRefusedError, Corrections, DecidedChange, ProfileDecision
 from profile_aggregator.commits.gallery_cache import CachedGallery
+from profile_aggregator.commits.moments_before import seen_before
+from profile_aggregator.commits.skipped_faces import faces_skipped
 from profile_aggregator.videos.conversions import gallery_person, places_of
 from profile_aggregator.videos.found_people import people_of
 
@@ -73,7 +75,8 @@ class CommitPlan:
 
     `batch` is what it settles of what is pending. `setting`, `distance`, `stages`, `decisions` and `cards` hold from
     this commit on; `decided` are those of the decisions that are to be written. `backlog` is what is to be reconsidered
-    then; None where the commit does not change that. `outcome`: what is recorded of a command.
+    then, `faces_skipped` the gallery's; None where the commit does not change that. `outcome`: what is recorded of a
+    command.
     """
 
     gallery: str
@@ -90,6 +93,7 @@ class CommitPlan:
     decided: Sequence[Decision] = ()
     outcome: Outcome | None = None
     seen: frozenset[str] = frozenset()
+    faces_skipped: Mapping[str, int] | None = None
 
     @property
     def starts_over(self) -> bool:
@@ -207,6 +211,7 @@ class CommitPlanner:
             cards,
             decided,
             outcome,
+            faces_skipped=await faces_skipped(self._store, gallery, batch, command),
         )
 
     async def _asked(
@@ -339,17 +344,22 @@ class CommitPlanner:
             replaced=asked.replaced,
             known=decisions.__contains__ if asked.remembered else lambda _: False,
         )
+        now = self._clock()
+        before = await seen_before(self._store, diff, known, now)
+        if before is None:
+            raise StaleGalleryError
         documents = documents_of(
             diff,
             gallery,
             cached.version + 1,
             cached.told,
-            self._clock(),
+            now,
             asked.inserted,
             {person.id: person for person in stored},
             known.profiles,
             await self._made_at(diff),
             decided,
+            before,
         )
         return documents, cards
 

@@ -67,6 +67,8 @@ async def write(transaction: Store, plan: CommitPlan, now: datetime) -> None:
         change &= set_to(GalleryRecord.told, plan.cached.version + 1)
     if plan.distance != plan.cached.gallery.distance:
         change &= set_to(GalleryRecord.distance, plan.distance)
+    if plan.faces_skipped is not None:
+        change &= set_to(GalleryRecord.faces_skipped, plan.faces_skipped)
     unmoved = with_id(plan.gallery) & eq(GalleryRecord.version, plan.cached.version)
     if await transaction.galleries.update(unmoved, change) is None:
         raise StaleGalleryError

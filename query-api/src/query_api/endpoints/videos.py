@@ -20,6 +20,7 @@ from castlist.tasks.commands import FAILED
 from castlist.tasks.video_objects import AllowedObjects
 from query_api.command_outbox import COMMANDED, CommandOutbox
 from query_api.endpoints.galleries import ensure_known
+from query_api.endpoints.in_path import video_in_path
 from query_api.endpoints.replies import none, one, page
 from query_api.http.cursors import Order
 from query_api.http.parameters import Paged, VideoQuery
@@ -62,7 +63,7 @@ class Videos:
     @operation("GET", "/videos/{video_id}", tag="videos", summary="A video", replies=one("video", resources.Video))
     async def get_video(self, request: Request, _: NoQuery) -> Response:
         """Show what is known of a video; its length and size once it was planned."""
-        return json_response(self._model.videos([await self._video(request)])[0])
+        return json_response(self._model.videos([await video_in_path(self._model, request)])[0])
 
     @operation(
         "GET",
@@ -74,7 +75,7 @@ class Videos:
     )
     async def video_profiles(self, request: Request, query: Paged) -> Response:
         """List who is in a video, each with the appearance in this video only."""
-        video = await self._video(request)
+        video = await video_in_path(self._model, request)
         where, order = await self._model.profiles_in(video.id), Order(ProfileRecord.created_at)
         records, cursor = await self._model.page(self._model.store.profiles, where, order, query.limit, query.cursor)
         return json_response({"items": await self._model.profiles(records, video.id), "next_cursor": cursor})
@@ -88,7 +89,7 @@ class Videos:
     )
     async def delete_video(self, request: Request, _: NoQuery) -> Response:
         """Remove a video, its people from their profiles, its crops and records; its file if it came by ingest."""
-        video = await self._video(request)
+        video = await video_in_path(self._model, request)
         command = DeleteVideo(
             event_id=await self._deletion(video), occurred_at=now_utc(), gallery=video.gallery, video_id=video.id
         )
@@ -119,7 +120,7 @@ class Videos:
     )
     async def video_content(self, request: Request, _: NoQuery) -> Response:
         """Send the video's file, or a range of it."""
-        video = await self._video(request)
+        video = await video_in_path(self._model, request)
         stored = video.object
         if not self._allowed.readable(video):
             raise Problem(404, "The file is none that may be shown.")
@@ -142,9 +143,3 @@ class Videos:
             return Response(status_code=part.status, headers=headers, media_type=media)
         blocks = self._objects.read(stored.key, bucket=stored.bucket, start=part.start, end=part.end, etag=info.etag)
         return StreamingResponse(blocks, part.status, headers, media_type=media)
-
-    async def _video(self, request: Request) -> VideoRecord:
-        video = await self._model.store.videos.get(request.path_params["video_id"])
-        if video is None:
-            raise Problem(404, "There is no such video.")
-        return video

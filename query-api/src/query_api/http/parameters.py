@@ -41,6 +41,23 @@ class ProfileQuery(Paged):
     ] = "created_at"
 
 
+Hidden = Annotated[
+    Literal["true", "false", "any"], Field(description="those that are hidden: only them, none of them, or as others")
+]
+
+
+class OnScreenQuery(Query):
+    """Whom to show of those who are in a video."""
+
+    hidden: Hidden = "false"
+
+
+class TimelineQuery(Paged):
+    """In which order of the videos' moments."""
+
+    sort: Annotated[Literal["at", "-at"], Field(description="the oldest, or the newest first")] = "at"
+
+
 class VideoQuery(Paged):
     """Which videos."""
 

@@ -149,6 +149,12 @@ class MongoDocuments(Documents):
             found = await self._on(collection).aggregate(stages, session=self._session).to_list(None)
             return {one["_id"]: int(one["count"]) for one in found}
 
+    async def sum_of(self, collection: str, where: Where, field: str) -> float:
+        stages = [{"$match": where}, {"$group": {"_id": None, "sum": {"$sum": f"${field}"}}}]
+        with self._translated():
+            found = await self._on(collection).aggregate(stages, session=self._session).to_list(None)
+            return float(found[0]["sum"]) if found else 0.0
+
     async def insert(self, collection: str, document: Document) -> None:
         with self._translated():
             await self._on(collection).insert_one(document, session=self._session)

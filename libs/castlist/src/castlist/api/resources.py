@@ -60,6 +60,8 @@ MOST_SUGGESTIONS = 1_000
 MOST_CHANGED = 100_000
 """Profiles that one change is about."""
 MOST_DETAILS = 32
+MOST_PROFILES = 10_000
+"""In a video; a commit does not take more people."""
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 EventId = Annotated[str, StringConstraints(max_length=128)]
 Hash = Annotated[str, StringConstraints(max_length=64)]
@@ -68,6 +70,7 @@ Text = Annotated[str, StringConstraints(max_length=4_096)]
 Distance = Annotated[float, Field(ge=0, le=1_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Wait = Annotated[float, Field(ge=0, le=WHOLE)]
+TotalSeconds = Annotated[float, Field(ge=0, le=WHOLE)]
 HttpStatus = Annotated[int, Field(ge=100, le=599)]
 
 _VIDEO, _TASK, _PROFILE = (
@@ -252,6 +255,25 @@ class AppearancePage(Page[Appearance]):
     """Appearances, the newest first."""
 
 
+class TimelineEntry(Appearance):
+    """An appearance in the life of a profile. `at`: when its video was recorded, or else came to us."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "at": _MADE, "video_id": _VIDEO, "video_name": "lobby.mp4", "first_seen": 0.4, "last_seen": 9.1,
+                "seconds": 8.7, "faces": 40, "segments": [{"start": 0.4, "end": 9.1}], "crop": None,
+            }
+        }
+    )  # fmt: skip
+
+    at: AwareDatetime
+
+
+class TimelinePage(Page[TimelineEntry]):
+    """Appearances in the order of their videos' moments."""
+
+
 class Cover(BaseModel):
     """Which crop stands for a person: that of this video."""
 
@@ -261,7 +283,11 @@ class Cover(BaseModel):
 
 
 class Profile(Resource):
-    """One person in one gallery. `appearances` are the newest 100, or the one in the video that was asked for."""
+    """One person in one gallery. `appearances` are the newest 100, or the one in the video that was asked for.
+
+    `first_seen` and `last_seen` are the earliest and the latest of its videos, by when these were recorded, or else
+    came to us; `seconds` is for how long it is seen in all of them.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -269,7 +295,7 @@ class Profile(Resource):
                 "id": _PROFILE, "gallery": "newsroom", "name": "Ada Lovelace", "external_id": "staff-17",
                 "birth_date": "1815-12-10", "notes": "Speaks at the opening.", "tags": ["guest"], "favourite": True,
                 "hidden": False, "cover": {"video_id": _VIDEO}, "created_at": _MADE, "updated_at": _ENDED,
-                "video_count": 1, "appearances": [],
+                "first_seen": _MADE, "last_seen": _MADE, "seconds": 11.9, "video_count": 1, "appearances": [],
             }
         }
     )  # fmt: skip
@@ -286,6 +312,9 @@ class Profile(Resource):
     cover: Cover | None = None
     created_at: AwareDatetime
     updated_at: AwareDatetime
+    first_seen: AwareDatetime | None = None
+    last_seen: AwareDatetime | None = None
+    seconds: TotalSeconds = 0
     video_count: Tally
     appearances: Annotated[list[Appearance], Field(max_length=100)]
 
@@ -383,6 +412,34 @@ class VideoPage(Page[Video]):
     """Videos, the oldest first."""
 
 
+class PersonOnScreen(Resource):
+    """A profile in a video, and when it is on screen. `label`: its name, or else the same few letters everywhere."""
+
+    profile_id: Id
+    name: PersonName | None
+    label: Text
+    seconds: Duration
+    segments: Annotated[list[Segment], Field(max_length=MOST_SEGMENTS)]
+
+
+class VideoTimeline(Resource):
+    """Who is on screen in a video, and when: the first to be seen comes first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "video_id": _VIDEO, "duration": 31.2,
+                "people": [{"profile_id": _PROFILE, "name": "Ada Lovelace", "label": "Ada Lovelace", "seconds": 11.9,
+                            "segments": [{"start": 0.4, "end": 9.1}, {"start": 27.8, "end": 31.0}]}],
+            }
+        }
+    )  # fmt: skip
+
+    video_id: Id
+    duration: Duration | None
+    people: Annotated[list[PersonOnScreen], Field(max_length=MOST_PROFILES)]
+
+
 # --- galleries --------------------------------------------------------------------------------------------------------
 
 
@@ -402,6 +459,45 @@ class Gallery(Resource):
 
 class GalleryPage(Page[Gallery]):
     """Galleries, by their names."""
+
+
+class TaskCounts(Resource):
+    """How many tasks are in each state."""
+
+    queued: Tally
+    processing: Tally
+    done: Tally
+    failed: Tally
+    cancelled: Tally
+
+
+class GalleryStats(Resource):
+    """How much is in a gallery. `video_seconds`: how long its videos are, as far as they were planned.
+    `screen_seconds`: how long its people are seen in them, each on their own. `faces_skipped`: faces that nobody was
+    made of, by reason; as everywhere, of each video's latest run that was done.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": "newsroom", "videos": 12, "video_seconds": 5400.5, "people": 7, "named": 3, "unnamed": 4,
+                "hidden": 1, "appearances": 31, "screen_seconds": 1830.25, "faces_skipped": {"too_small": 41},
+                "tasks": {"queued": 1, "processing": 2, "done": 10, "failed": 1, "cancelled": 0},
+            }
+        }
+    )  # fmt: skip
+
+    id: GalleryId
+    videos: Tally
+    video_seconds: TotalSeconds
+    people: Tally
+    named: Tally
+    unnamed: Tally
+    hidden: Tally
+    appearances: Tally
+    screen_seconds: TotalSeconds
+    faces_skipped: Annotated[dict[Word, Whole], Field(max_length=MOST_REASONS)]
+    tasks: TaskCounts
 
 
 _KINDS = get_type_hints(values.GallerySettings, include_extras=True)

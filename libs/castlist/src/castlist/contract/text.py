@@ -16,6 +16,17 @@ def printable(text: T) -> T:
     return "".join(map(_shown, text))  # type: ignore[return-value]
 
 
+def folded(text: str) -> str:
+    """`text` for looking it up, however it was typed: without case and accents, in any script that has them.
+
+    Compatible forms are taken apart (NFKD), case is folded, and marks go: `Zoë` and `ZOE` are one, as are `Ёлка` and
+    `елка`, `Straße` and `STRASSE`. White space is one space.
+    """
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    letters = "".join(letter for letter in apart if not unicodedata.combining(letter))
+    return " ".join(letters.split())
+
+
 def _shown(letter: str) -> str:
     if letter in _BREAKS:
         return " "

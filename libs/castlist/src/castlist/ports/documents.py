@@ -39,6 +39,10 @@ class Documents(Protocol):
         """How many matching documents there are for each value of `field`; values that none has are left out."""
         ...
 
+    async def sum_of(self, collection: str, where: Where, field: str) -> float:
+        """What the numbers in `field` of matching documents add up to; those that have none there add nothing."""
+        ...
+
     async def insert(self, collection: str, document: Document) -> None:
         """AlreadyExistsError if the `_id` or a unique key is taken; TooLargeError, as of any write, past 16 MB."""
         ...

@@ -266,6 +266,7 @@ APPEARANCES = Collection(
             descending(r.AppearanceRecord.created_at),
             descending(r.AppearanceRecord.id),
         ),
+        _index(r.AppearanceRecord.profile_id, r.AppearanceRecord.video_at, r.AppearanceRecord.id),
         _index(r.AppearanceRecord.video_id, r.AppearanceRecord.profile_id),
         _index(r.AppearanceRecord.gallery),
     ),

@@ -4,18 +4,19 @@ import contextlib
 import json
 import logging
 import struct
-from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 
 from castlist.contract.codec import decode
-from castlist.contract.ids import command_ledger_key, derived
+from castlist.contract.ids import command_ledger_key, derived, task_id
+from castlist.contract.text import folded
 from castlist.contract.topics import GALLERY_COMMITS
 from castlist.ports.documents import Document, Documents
 from castlist.ports.errors import AlreadyExistsError
 from castlist.store.pending import event_of
 from castlist.store.query import eq, of_kind, set_once
-from castlist.store.records import ChangeRecord, MigrationRecord, OutboxRecord, PendingCommand
+from castlist.store.records import ChangeRecord, MigrationRecord, OutboxRecord, PendingCommand, in_milliseconds
 from castlist.store.store import Store
 from castlist.tasks.commands import BY_NAME, KINDS, Command, stage
 from castlist.tasks.lifecycle import FINAL
@@ -136,6 +137,59 @@ async def _changes_and_decisions(documents: Documents, now: datetime) -> None:
         await _keep(documents, "decisions", {"_id": id, **said, "card": {"name": name}})
 
 
+async def _who_was_seen_when(documents: Documents, now: datetime) -> None:
+    """Appearances did not say when their video was, nor profiles what these add up to, or how to look up a name."""
+    async for some in _in_batches(documents, "appearances", ["video_id", "video_at"]):
+        ids = sorted({one["video_id"] for one in some if "video_at" not in one})
+        videos = await documents.find("videos", {"_id": {"$in": ids}}, fields=["recorded_at", "created_at"])
+        moments = {video["_id"]: video["recorded_at"] or video["created_at"] for video in videos}
+        changes = {one["_id"]: moments.get(one["video_id"]) for one in some if "video_at" not in one}
+        await documents.update_each("appearances", {id: {"$set": {"video_at": at}} for id, at in changes.items()})
+    async for some in _in_batches(documents, "profiles", ["name", "hidden", "tags", "milliseconds"]):
+        bare = [one for one in some if "milliseconds" not in one]
+        seen: dict[str, list[Document]] = defaultdict(list)
+        of_these = {"profile_id": {"$in": [one["_id"] for one in bare]}}
+        for one in await documents.find("appearances", of_these, fields=["profile_id", "video_at", "seconds"]):
+            seen[one["profile_id"]].append(one)
+        await documents.update_each(
+            "profiles", {one["_id"]: {"$set": _added_up(one, seen[one["_id"]])} for one in bare}
+        )
+
+
+async def _faces_that_galleries_skip(documents: Documents, now: datetime) -> None:
+    """Only tasks said how many faces nobody is made of."""
+    skipped: dict[str, Counter[str]] = defaultdict(Counter)
+    async for videos in _in_batches(documents, "videos", ["gallery", "committed_epoch"]):
+        runs = {task_id(one["_id"], one["committed_epoch"]): one for one in videos if one.get("committed_epoch")}
+        for task in await documents.find("tasks", {"_id": {"$in": sorted(runs)}}, fields=["faces_skipped"]):
+            skipped[runs[task["_id"]]["gallery"]].update(task.get("faces_skipped", {}))
+    bare = {"faces_skipped": {"$exists": False}}
+    for gallery, counts in skipped.items():
+        await documents.update("galleries", {"_id": gallery, **bare}, {"$set": {"faces_skipped": dict(counts)}})
+
+
+def _added_up(profile: Document, appearances: list[Document]) -> Document:
+    moments = [one["video_at"] for one in appearances if one["video_at"] is not None]
+    return {
+        "folded_name": profile["name"] and folded(profile["name"]),
+        "hidden": profile.get("hidden", False),
+        "tags": profile.get("tags", []),
+        "first_seen": min(moments, default=None),
+        "last_seen": max(moments, default=None),
+        "milliseconds": sum(in_milliseconds(one["seconds"]) for one in appearances),
+    }
+
+
+async def _in_batches(documents: Documents, collection: str, fields: list[str]) -> AsyncIterator[list[Document]]:
+    """All documents, by their ids."""
+    last = ""
+    while some := await documents.find(
+        collection, {"_id": {"$gt": last}}, sort=[("_id", 1)], limit=_BATCH, fields=fields
+    ):
+        yield some
+        last = some[-1]["_id"]
+
+
 _BATCH = 1_000
 Step = Callable[[Documents, datetime], Awaitable[None]]
 STEPS: tuple[tuple[int, Step], ...] = (
@@ -148,6 +202,8 @@ STEPS: tuple[tuple[int, Step], ...] = (
     (7, _events_of_a_gallery_in_order),
     (8, _suggestions_with_a_likeness),
     (9, _changes_and_decisions),
+    (10, _who_was_seen_when),
+    (11, _faces_that_galleries_skip),
 )
 
 

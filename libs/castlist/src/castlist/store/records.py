@@ -25,6 +25,11 @@ from castlist.contract.values import (
 Status = Literal["queued", "processing", "done", "failed", "cancelled"]
 
 
+def in_milliseconds(seconds: float) -> int:
+    """The nearest whole number of milliseconds."""
+    return round(seconds * 1000)
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """A document; `id` is its `_id`."""
 
@@ -61,6 +66,18 @@ class VideoName(Record, frozen=True, kw_only=True):
     """Of a video: what it is called."""
 
     name: str
+
+
+class VideoMoment(Record, frozen=True, kw_only=True):
+    """Of a video: when it was recorded, as far as that is known, and when it came."""
+
+    recorded_at: datetime | None
+    created_at: datetime
+
+    @property
+    def at(self) -> datetime:
+        """The moment that stands for it in the lives of those who are in it."""
+        return self.recorded_at or self.created_at
 
 
 class CommittedEpoch(Record, frozen=True, kw_only=True):
@@ -101,6 +118,12 @@ class TaskRecord(Record, frozen=True, kw_only=True):
     """how often the reconciler has announced its work again"""
     announce_after: datetime | None = None
     """not before then once more"""
+
+
+class SkippedFaces(Record, frozen=True, kw_only=True):
+    """Of a task: how many faces nobody is made of, by reason."""
+
+    faces_skipped: dict[str, int] = {}
 
 
 class UploadRecord(Record, frozen=True, kw_only=True):
@@ -231,6 +254,8 @@ class GalleryRecord(Record, frozen=True, kw_only=True):
     told: int | None = None
     """the last version that has events; None: none yet, or of before 0.2.0"""
     suggestions_due: bool = False
+    faces_skipped: dict[str, int] = {}
+    """faces that nobody is made of, by reason, in the runs whose people are in it"""
 
 
 class PersonRecord(Record, frozen=True, kw_only=True):
@@ -310,11 +335,14 @@ class ProfileRecord(Record, frozen=True, kw_only=True):
     """One person in a gallery. `founder` is the video person it was made for, `version` the commit that made it.
 
     `revision` is the gallery's version at which its card, or a decision about it, changed last. `cover` names the video
-    whose crop was chosen. `birth_date` is ISO 8601.
+    whose crop was chosen. `birth_date` is ISO 8601. `folded_name` is the name as `contract.text.folded` has it, kept by
+    who writes the name. `first_seen` and `last_seen` are the earliest and the latest moment
+    of its videos (`VideoMoment.at`); `milliseconds` is how long it is seen in all of them.
     """
 
     gallery: str
     name: str | None
+    folded_name: str | None = None
     external_id: str | None = None
     birth_date: str | None = None
     notes: str | None = None
@@ -328,6 +356,24 @@ class ProfileRecord(Record, frozen=True, kw_only=True):
     founder: str | None = None
     version: int = 0
     video_count: int
+    first_seen: datetime | None = None
+    last_seen: datetime | None = None
+    milliseconds: int = 0
+
+
+class ProfileTotals(Record, frozen=True, kw_only=True):
+    """Of a profile: what its appearances add up to."""
+
+    first_seen: datetime | None = None
+    last_seen: datetime | None = None
+    milliseconds: int = 0
+
+
+class ProfileName(Record, frozen=True, kw_only=True):
+    """Of a profile: what it is called, and whether it is to be shown."""
+
+    name: str | None
+    hidden: bool = False
 
 
 class ProfileFounder(Record, frozen=True, kw_only=True):
@@ -338,13 +384,15 @@ class ProfileFounder(Record, frozen=True, kw_only=True):
 
 
 class AppearanceRecord(Record, frozen=True, kw_only=True):
-    """A profile in a video (`profile:video`): its segments, its one crop, its video persons there."""
+    """A profile in a video (`profile:video`): its segments, its one crop, its video persons there. `video_at` is the
+    video's moment."""
 
     gallery: str
     profile_id: str
     video_id: str
     epoch: int
     created_at: datetime
+    video_at: datetime | None = None
     persons: tuple[str, ...]
     segments: tuple[Segment, ...]
     seconds: float
@@ -376,6 +424,28 @@ class ShownAppearance(Record, frozen=True, kw_only=True):
     first_seen: float
     last_seen: float
     crop: ShownCrop | None
+
+
+class AppearanceTotals(Record, frozen=True, kw_only=True):
+    """Of an appearance: what it adds to its profile's totals."""
+
+    profile_id: str
+    video_at: datetime | None = None
+    seconds: float
+
+    @property
+    def milliseconds(self) -> int:
+        """Whole ones, so that sums of them are exact in whatever order they are made."""
+        return in_milliseconds(self.seconds)
+
+
+class ScreenTime(Record, frozen=True, kw_only=True):
+    """Of an appearance: whose it is, and when it is on screen."""
+
+    profile_id: str
+    segments: tuple[Segment, ...]
+    seconds: float
+    first_seen: float
 
 
 class AppearanceProfile(Record, frozen=True, kw_only=True):

@@ -69,6 +69,10 @@ class Table(Generic[R]):
         """How many match for each value of a field; values that none has are left out."""
         return await self._documents.count_by(self._name, where.filter, name_of(member))
 
+    async def sum_of(self, where: Where, member: Any) -> float:
+        """What the numbers in a field of those that match add up to; None adds nothing."""
+        return await self._documents.sum_of(self._name, where.filter, name_of(member))
+
     async def insert(self, record: R) -> None:
         """AlreadyExistsError if its id, or another unique key, is taken."""
         with self._naming(record.id):

@@ -75,6 +75,10 @@ class MemoryDocuments(Documents):
         await self._turn()
         return dict(Counter(value(one, field) for one in self._matching(collection, where)))
 
+    async def sum_of(self, collection: str, where: Where, field: str) -> float:
+        await self._turn()
+        return float(sum(value(one, field) or 0 for one in self._matching(collection, where)))
+
     async def insert(self, collection: str, document: Document) -> None:
         await self._turn()
         await self._free(collection, document["_id"])
