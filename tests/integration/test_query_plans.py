@@ -311,7 +311,8 @@ async def all_is_read(services: Services) -> None:
     for path in (
         "/tasks", f"/tasks/{task_id('a', 1)}", f"/tasks/{task_id('a', 1)}/events", "/profiles", f"/profiles/{profile}",
         f"/profiles/{gone}", f"/profiles/{profile}/appearances", "/videos", "/videos/a", "/videos/a/profiles",
-        "/videos/a/timeline", "/videos/a/timeline.vtt", "/galleries/g/stats",
+        "/videos/a/timeline", "/videos/a/timeline.vtt", "/videos/a/tracks", "/videos/a/tracks?start=1",
+        "/galleries/g/stats",
         "/galleries", "/galleries/g", "/galleries/g/suggestions", "/galleries/g/settings",
         "/commands/none", "/changes/none", "/galleries/g/changes",
     ):  # fmt: skip

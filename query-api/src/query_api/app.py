@@ -25,6 +25,7 @@ from query_api.endpoints.gallery_stats import StatsOfGalleries
 from query_api.endpoints.profiles import Profiles
 from query_api.endpoints.tasks import Tasks
 from query_api.endpoints.timelines import Timelines
+from query_api.endpoints.tracks import Tracks
 from query_api.endpoints.videos import Videos
 from query_api.read_model import ReadModel
 from query_api.record_changes import RecordChanges
@@ -40,7 +41,7 @@ API = Api(
         "changes": "What people decided by hand: who, when, what became of it, and taking it back.",
         "galleries": "Namespaces of people: how far each is, its settings, and what a person should look at.",
     },
-    endpoints=(Tasks, Profiles, Corrections, Changes, Videos, Galleries, Crops, Timelines, StatsOfGalleries),
+    endpoints=(Tasks, Profiles, Corrections, Changes, Videos, Galleries, Crops, Timelines, Tracks, StatsOfGalleries),
 )
 
 
@@ -58,6 +59,7 @@ def endpoints(
         Galleries(model, commands),
         Crops(objects),
         Timelines(model),
+        Tracks(model),
         StatsOfGalleries(store),
     )
 

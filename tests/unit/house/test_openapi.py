@@ -24,7 +24,7 @@ PROMISED = {
         get /galleries/{gallery}, get /galleries/{gallery}/suggestions, get /galleries/{gallery}/settings,
         patch /galleries/{gallery}/settings, get /commands/{command_id}, get /crops/{path},
         get /videos/{video_id}/timeline, get /videos/{video_id}/timeline.vtt, get /profiles/{profile_id}/timeline,
-        get /galleries/{gallery}/stats
+        get /galleries/{gallery}/stats, get /videos/{video_id}/tracks
     """,
 }
 of_each_service = pytest.mark.parametrize("service", DOCUMENTS)

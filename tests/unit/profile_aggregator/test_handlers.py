@@ -32,7 +32,8 @@ from castlist.contract.ids import crop_key, event_id, run_key
 from castlist.contract.video_warnings import as_warning, warning
 from castlist.ports.documents import Document
 from castlist.store import kafka_topics
-from castlist.store.query import ascending, set_to, with_id
+from castlist.store.packed_tracks import tracks_in, unpacked
+from castlist.store.query import ANY, ascending, set_to, with_id
 from castlist.store.records import (
     AttemptsRecord,
     ChunkResultRecord,
@@ -240,6 +241,25 @@ async def test_faces_that_nobody_has_are_kept_with_their_places() -> None:
     ]  # fmt: skip
     (task,) = await aggregator.servers.stored.tasks.find()
     assert task.faces_skipped == {"low_score": 2, "too_small": 2}
+
+
+async def test_where_people_were_is_kept_beyond_their_results() -> None:
+    """The tracks that somebody is made of, and no others: a person says which they are."""
+    aggregator = Aggregator()
+    uploaded, planned, first, second = await aggregator.put_in("b", ADA, BO)
+    assert isinstance(second, FacesEncoded)
+    seen, *others = second.tracks
+    small = replace(seen, track=7, sightings=tuple(replace(one, box=Box(0, 0, 9, 9)) for one in seen.sightings))
+    far = replace(small, faces=())
+    await aggregator.deliver(uploaded, planned, first, second.model_copy(update={"tracks": (seen, *others, far)}))
+    await aggregator.servers.stored.chunks.delete(ANY)
+    (kept,) = await aggregator.servers.stored.tracks.find()
+    tracks = {(one.chunk, one.track): one.boxes() for one in unpacked(kept.tracks)}
+    persons = await aggregator.servers.stored.persons.find()
+    assert sorted(tracks) == sorted(index for one in persons for index in tracks_in(one.tracks))
+    assert sorted(tracks) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert tracks[1, 1] == [[round(10 + n / 5, 3), 210, 20, 80, 80, 1.0] for n in range(10)]
+    assert (kept.id, kept.start, kept.end) == ("b:1:00000", 0.0, 11.8)
 
 
 # --- a video becomes people -------------------------------------------------------------------------------------------
@@ -621,6 +641,7 @@ async def test_the_crops_of_all_runs_before_go() -> None:
         assert {key.split("/")[2] for key in left["objects"] if key.startswith("crops/")} == {"1760000000"}
         assert left["documents"]["places"].keys() == left["documents"]["persons"].keys() == {"b:1760000000:0"}
         assert left["documents"]["left_out"].keys() == {"b:1760000000"}
+        assert left["documents"]["tracks"].keys() == {"b:1760000000:00000"}
 
     async def first(aggregator: Aggregator) -> None:
         for epoch in (1, 9):

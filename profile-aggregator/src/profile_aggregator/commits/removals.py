@@ -21,10 +21,12 @@ from castlist.store.records import (
     PlanRecord,
     RemovalRecord,
     ResultRun,
+    TracksRecord,
 )
 from castlist.store.store import Store
 from castlist.tasks.video_objects import remove_upload
 from profile_aggregator.videos.found_people import drop_people
+from profile_aggregator.videos.found_tracks import drop_tracks
 
 log = logging.getLogger(__name__)
 REMOVE_EVERY = 1.0
@@ -70,6 +72,9 @@ class Removals:
             await drop_people(self._store, video, epoch)
         runs = await self._store.left_out.ids(within(LeftOutRecord.id, f"{video}:", f"{video};"))
         await self._store.left_out.delete(with_ids(_meant(removal, runs)))
+        parts = await self._store.tracks.ids(within(TracksRecord.id, f"{video}:", f"{video};"))
+        for epoch in _epochs(removal, (part.split(":")[1] for part in parts)):
+            await drop_tracks(self._store, video, epoch)
         if removal.deleted:
             if removal.object is not None:
                 await remove_upload(self._store, self._objects, removal.object)

@@ -40,6 +40,7 @@ from castlist.messaging.delivery import attempted, reason_of
 from castlist.ports.errors import AlreadyExistsError
 from castlist.ports.messages import Publisher
 from castlist.ports.objects import Objects
+from castlist.store.packed_tracks import PackedTracks
 from castlist.store.query import Change, Where, add_each, ascending, below, eq, one_of, raise_to, set_to, with_id
 from castlist.store.records import (
     ChunkResultRecord,
@@ -68,6 +69,7 @@ from profile_aggregator.videos.completion import (
 )
 from profile_aggregator.videos.conversions import tracks_of
 from profile_aggregator.videos.found_people import drop_people, keep_people
+from profile_aggregator.videos.found_tracks import drop_tracks, keep_tracks, tracks_of_people
 
 log = logging.getLogger(__name__)
 _PROGRESS_EVERY = 0.5
@@ -192,6 +194,7 @@ class VideoHandlers:
         await self._store.chunks.delete(eq(ChunkResultRecord.run, run))
         await drop_people(self._store, video_id, epoch)
         await self._store.left_out.delete(with_id(run))
+        await drop_tracks(self._store, video_id, epoch)
         await self._store.pending.delete(with_id(run))
 
     async def progressed(self, event: ChunkProgressed) -> None:
@@ -296,7 +299,7 @@ class VideoHandlers:
         if sum(result.frames for result in results) == 0:
             await self._fail(video_id, epoch, _UNREADABLE)
             return None
-        people = await asyncio.to_thread(_people, results, plan.settings)
+        people, tracks = await asyncio.to_thread(_people, results, plan.settings)
         of_chunks = summed_up(one for result in results for one in result.warnings)
         warnings = list(dict.fromkeys([*map(as_warning, plan.warnings), *of_chunks]))[:MOST_WARNINGS]
         skipped = reasons_added_up([people.skipped, *(result.faces_skipped for result in results)])
@@ -305,6 +308,7 @@ class VideoHandlers:
         await self._note_media_facts(video_id, plan)  # the event that says the same may be late, or lost
         left_out = put_together([*people.left_out, *(face for one in results for face in one.left_out)], OF_A_VIDEO)
         await self._store.left_out.replace(LeftOutRecord(id=plan.id, faces=left_out))
+        await keep_tracks(self._store, tracks, plan.id)
         await keep_people(self._store, people.people, plan.gallery, video_id, epoch)
         pending = PendingVideo(
             id=plan.id,
@@ -339,6 +343,7 @@ def _read(stored: Sequence[ChunkResultRecord]) -> list[FacesEncoded]:
     return [decode_stored(FacesEncoded, one.event) for one in stored]
 
 
-def _people(results: Sequence[FacesEncoded], settings: AnalysisSettings) -> VideoPeople:
+def _people(results: Sequence[FacesEncoded], settings: AnalysisSettings) -> tuple[VideoPeople, Sequence[PackedTracks]]:
     tracks: list[Track] = [track for result in results for track in tracks_of(result)]
-    return people_of_video(tracks, PeopleSettings.of(settings))
+    people = people_of_video(tracks, PeopleSettings.of(settings))
+    return people, tracks_of_people(tracks, people.people)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from castlist.api.resources import Status
-from castlist.contract.values import ExternalId, GalleryId, PersonName, VideoId
+from castlist.contract.values import ExternalId, GalleryId, PersonName, Seconds, VideoId
 from castlist.service.request_parsing import Query
 
 Limit = Annotated[int, Field(ge=1, le=500, description="rows a page")]
@@ -50,6 +50,13 @@ class OnScreenQuery(Query):
     """Whom to show of those who are in a video."""
 
     hidden: Hidden = "false"
+
+
+class TracksQuery(OnScreenQuery):
+    """Whose tracks, and when."""
+
+    start: Annotated[Seconds | None, Field(description="only those on screen from then on, in seconds")] = None
+    end: Annotated[Seconds | None, Field(description="only those on screen before, in seconds")] = None
 
 
 class TimelineQuery(Paged):

@@ -19,11 +19,14 @@ from pydantic import (
 
 from castlist.contract import values
 from castlist.contract.bounds import (
+    MOST_LEFT_OUT,
     MOST_LINK_VIDEOS,
     MOST_NAMED,
     MOST_REASONS,
     MOST_SEGMENTS,
+    MOST_SIGHTINGS,
     MOST_TAGS,
+    MOST_TRACKS,
     MOST_WARNINGS,
     WHOLE,
 )
@@ -42,6 +45,7 @@ from castlist.contract.values import (
     Notes,
     PersonName,
     Quality,
+    Score,
     Seconds,
     Segment,
     Sentence,
@@ -438,6 +442,41 @@ class VideoTimeline(Resource):
     video_id: Id
     duration: Duration | None
     people: Annotated[list[PersonOnScreen], Field(max_length=MOST_PROFILES)]
+
+
+TrackBox = tuple[Seconds, Pixels, Pixels, Pixels, Pixels, Score]
+LeftOutBox = tuple[Seconds, Pixels, Pixels, Pixels, Pixels]
+
+
+class VideoTrack(Resource):
+    """One face followed through up to about 15 seconds. `boxes`: time, left, top, width, height, score of each, in
+    seconds and pixels of the upright frame; a score of -1: its detector was not asked about this one."""
+
+    id: Annotated[str, StringConstraints(max_length=256)]
+    profile_id: Id | None
+    start: Seconds
+    end: Seconds
+    boxes: Annotated[list[TrackBox], Field(max_length=MOST_SIGHTINGS)]
+
+
+class VideoTracks(Resource):
+    """Where people are in a video, for a player to draw. `left_out`: some of the faces that nobody was made of, by
+    reason: time, left, top, width, height."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "tracks": [{"id": f"{_VIDEO}:1:0:3", "profile_id": _PROFILE, "start": 0.4, "end": 9.1,
+                            "boxes": [[0.4, 210, 88, 96, 96, 1.31], [9.1, 216, 90, 96, 96, -1.0]]}],
+                "left_out": {"too_small": [[3.2, 14, 20, 22, 28]]},
+            }
+        }
+    )  # fmt: skip
+
+    tracks: Annotated[list[VideoTrack], Field(max_length=MOST_TRACKS)]
+    left_out: Annotated[
+        dict[Word, Annotated[list[LeftOutBox], Field(max_length=MOST_LEFT_OUT)]], Field(max_length=MOST_REASONS)
+    ]
 
 
 # --- galleries --------------------------------------------------------------------------------------------------------

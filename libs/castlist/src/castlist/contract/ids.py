@@ -80,6 +80,11 @@ def video_of_person(key: str) -> str:
     return key.rsplit(":", 2)[0]
 
 
+def track_key(video_id: str, epoch: int, chunk: int, track: int) -> str:
+    """`video:epoch:chunk:track`: one face followed through one chunk of a run."""
+    return f"{chunk_key(video_id, epoch, chunk)}:{track}"
+
+
 def ledger_key(gallery: str, video_id: str, epoch: int) -> str:
     """`gallery:video:epoch`: says that a run's people were committed to a gallery."""
     return f"{gallery}:{video_id}:{epoch}"

@@ -231,9 +231,19 @@ LEFT_OUT = Collection(
     id="run",
     owner=AGGREGATOR,
     writers=(),
-    readers=(),
+    readers=(QUERY,),
     kept="from when a run's people are found, as long as its video, or until a newer run replaces it",
     growth="videos",
+)
+TRACKS = Collection(
+    name="tracks",
+    record=r.TracksRecord,
+    id="run:part",
+    owner=AGGREGATOR,
+    writers=(),
+    readers=(QUERY,),
+    kept="from when a run's people are found, as long as its video, or until a newer run replaces it",
+    growth="seconds that people are on screen",
 )
 PROFILES = Collection(
     name="profiles",
@@ -433,6 +443,7 @@ COLLECTIONS: tuple[Collection[Any], ...] = (
     PERSONS,
     PLACES,
     LEFT_OUT,
+    TRACKS,
     PROFILES,
     APPEARANCES,
     REDIRECTS,

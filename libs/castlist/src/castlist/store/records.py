@@ -325,6 +325,22 @@ class LeftOutRecord(Record, frozen=True, kw_only=True):
     faces: tuple[LeftOutFace, ...]
 
 
+class TracksRecord(Record, frozen=True, kw_only=True):
+    """Where those tracks of a run were that somebody is made of (`run:part`), as `store.packed_tracks` has them; all
+    between two times of the video."""
+
+    start: float
+    end: float
+    tracks: bytes
+
+
+class PersonTracks(Record, frozen=True, kw_only=True):
+    """Of a person: whose it is, and which tracks of its run it was put together of."""
+
+    tracks: bytes = b""
+    profile_id: str | None = None
+
+
 class PersonProfile(Record, frozen=True, kw_only=True):
     """Of a person: whose it is."""
 

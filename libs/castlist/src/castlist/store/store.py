@@ -144,6 +144,7 @@ class Store:
         self.persons = Table(documents, collections.PERSONS)
         self.places = Table(documents, collections.PLACES)
         self.left_out = Table(documents, collections.LEFT_OUT)
+        self.tracks = Table(documents, collections.TRACKS)
         self.profiles = Table(documents, collections.PROFILES)
         self.appearances = Table(documents, collections.APPEARANCES)
         self.redirects = Table(documents, collections.REDIRECTS)

@@ -1,0 +1,40 @@
+"""The tracks that a run's people are made of, kept for who looks at the video: results are cleared soon."""
+
+from collections.abc import Iterable, Sequence
+
+from castlist.contract.ids import run_key
+from castlist.ports.errors import AlreadyExistsError
+from castlist.store.packed_tracks import PackedTracks, kept, packed
+from castlist.store.query import Where, within
+from castlist.store.records import TracksRecord
+from castlist.store.store import Store
+from castlist_identity.domain import Track, VideoPerson
+
+
+def tracks_of_people(tracks: Iterable[Track], people: Iterable[VideoPerson]) -> list[PackedTracks]:
+    """Of all tracks of a video, those that somebody is made of. Pure."""
+    wanted = {index for person in people for index in person.tracks}
+    found = (kept(one.chunk, one.index, one.sightings) for one in tracks if (one.chunk, one.index) in wanted)
+    return list(packed(track for track in found if track is not None))
+
+
+async def keep_tracks(store: Store, parts: Sequence[PackedTracks], run: str) -> None:
+    """Store them, or the rest of them where that was begun before."""
+    there = set(await store.tracks.ids(of_run(run)))
+    for number, part in enumerate(parts):
+        id = f"{run}:{number:05}"
+        if id not in there:
+            try:
+                await store.tracks.insert(TracksRecord(id=id, start=part.start, end=part.end, tracks=part.tracks))
+            except AlreadyExistsError:  # another process finds the same people
+                continue
+
+
+def of_run(run: str) -> Where:
+    """All documents of a run."""
+    return within(TracksRecord.id, f"{run}:", f"{run};")
+
+
+async def drop_tracks(store: Store, video_id: str, epoch: int) -> None:
+    """Forget those of a run."""
+    await store.tracks.delete(of_run(run_key(video_id, epoch)))
