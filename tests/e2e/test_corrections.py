@@ -50,13 +50,18 @@ def test_a_day_of_corrections(api: Api, two: tuple[str, str, str]) -> None:
     assert {id: person["video_count"] for id, person in after.items()} == {
         id: person["video_count"] for id, person in before.items()
     }
+    elsewhere = api.get(f"/profiles/{other}").json()["appearances"][0]["video_id"]
+    there = change(api, "POST", f"/profiles/{one}/presences", json={"video_id": elsewhere, "start": 0.5, "end": 2.0})
+    by_hand = {each["video_id"]: each for each in api.get(f"/profiles/{one}").json()["appearances"]}[elsewhere]
+    assert (by_hand["manual"], by_hand["faces"], by_hand["crop"]) == (True, 0, None)
+    assert by_hand["segments"] == [{"start": 0.5, "end": 2.0}]
     hidden = change(api, "PATCH", f"/profiles/{other}", json={"hidden": True})
     deleted = change(api, "DELETE", f"/profiles/{one}")
     assert api.get(f"/profiles/{one}").status_code == 404
     back = change(api, "POST", f"/changes/{deleted['id']}/undo")
     assert api.get(f"/profiles/{one}").json()["name"] == "Ada"
     history = [entry["id"] for entry in api.get(f"/galleries/{gallery}/changes").json()["items"]]
-    assert history == [entry["id"] for entry in (back, deleted, hidden, undone, merged, named)]
+    assert history == [entry["id"] for entry in (back, deleted, hidden, there, undone, merged, named)]
     twice = api.http.post(f"{api.query}/changes/{deleted['id']}/undo")
     assert (twice.status_code, twice.json()["changes"]) == (409, [back["id"]])
 

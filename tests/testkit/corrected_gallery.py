@@ -8,6 +8,7 @@ import numpy as np
 
 from castlist.contract.box import Box
 from castlist.contract.commands import (
+    AddPresence,
     Card,
     ChangeCard,
     DeleteProfile,
@@ -18,7 +19,7 @@ from castlist.contract.commands import (
     UndoChange,
 )
 from castlist.contract.events import VideoUploaded
-from castlist.contract.ids import crop_key, run_key, task_id
+from castlist.contract.ids import BY_HAND, crop_key, run_key, task_id
 from castlist.contract.topics import PROFILE_EVENTS
 from castlist.contract.values import Crop, FrameSize, Segment, StoredObject
 from castlist.ports.errors import AlreadyExistsError
@@ -159,6 +160,11 @@ class CorrectedGallery:
     async def reject(self, profile: str, video: str, reason: str = "not_this_person") -> ChangeRecord:
         return await self.order(RejectAppearance, profile_id=profile, video_id=video, reason=reason)
 
+    async def presence(
+        self, profile: str, video: str, start: float | None = None, end: float | None = None
+    ) -> ChangeRecord:
+        return await self.order(AddPresence, profile_id=profile, video_id=video, start=start, end=end)
+
     async def delete(self, profile: str) -> ChangeRecord:
         return await self.order(DeleteProfile, profile_id=profile)
 
@@ -216,7 +222,7 @@ class CorrectedGallery:
         committed = {one.id: one.committed_epoch for one in await stored.videos.find()}
         current = [
             one for one in await stored.persons.find_parts(PersonEncoding)
-            if committed.get(one.video_id) == one.epoch
+            if one.epoch in (committed.get(one.video_id), BY_HAND)
         ]  # fmt: skip
         taken = [decision_of(one) for one in await stored.decisions.find(eq(DecisionRecord.gallery, G))]
         everybody = DecisionSet(taken)

@@ -118,6 +118,8 @@ _VALUES: dict[str, Any] = {
     "suggestion_id": "5f0c3f0e",
     "answer": "same",
     "change_id": "e5c9c1d3",
+    "box": BOX,
+    "manual": False,
 }
 
 

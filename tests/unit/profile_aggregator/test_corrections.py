@@ -249,6 +249,42 @@ async def test_a_change_that_a_later_one_rests_on_stays(gallery: CorrectedGaller
     await assert_whole(gallery)
 
 
+async def test_somebody_is_there_although_no_face_was_found(gallery: CorrectedGallery) -> None:
+    """In a video where others are, or nobody is: it stays whatever is done again, and goes where the person goes."""
+    ann, bea = await gallery.of("a"), await gallery.of("x")
+    await gallery.card(ann, name="Ann")
+    await gallery.video("empty", {})
+    whole = await gallery.presence(ann, "empty")
+    await gallery.presence(ann, "x", 3.0, 8.5)
+    assert await gallery.videos_of(ann) == ["a", "b", "c", "empty", "x"]
+    found = await gallery.servers.stored.appearances.find()
+    appearances = {one.video_id: one for one in found if one.profile_id == ann}
+    by_hand = appearances["x"]
+    assert (by_hand.manual, by_hand.faces, by_hand.crop, by_hand.seconds) == (True, 0, None, 5.5)
+    assert not appearances["a"].manual
+    for video in ("empty", "x"):
+        await gallery.video(video, {0: 5.0}, epoch=2)
+    await gallery.settle()
+    assert await gallery.videos_of(ann) == ["a", "b", "c", "empty", "x"]
+    assert await gallery.videos_of(bea) == ["empty", "x", "y"]
+    await assert_whole(gallery)
+    merged = await gallery.merge(bea, ann)
+    assert await gallery.videos_of(bea) == ["a", "b", "c", "empty", "x", "y"]
+    await gallery.undo(merged)
+    back = await gallery.undo(whole)
+    assert await gallery.videos_of(ann) == ["a", "b", "c", "x"]
+    await gallery.undo(back)
+    for video in ("a", "b", "c"):
+        await gallery.delete_video(video)
+    assert await gallery.videos_of(ann) == ["empty", "x"]
+    assert (await gallery.profile(ann)).name == "Ann"
+    await assert_whole(gallery)
+    await gallery.delete_video("x")
+    await gallery.delete_video("empty")
+    assert await gallery.servers.stored.profiles.get(ann) is None
+    await assert_whole(gallery)
+
+
 async def test_what_cannot_be_meant_is_refused(gallery: CorrectedGallery) -> None:
     """Nobody, oneself, everything, elsewhere, twice."""
     ann = await gallery.of("a")
@@ -261,6 +297,8 @@ async def test_what_cannot_be_meant_is_refused(gallery: CorrectedGallery) -> Non
         "another video": await gallery.split(ann, "x"),
         "into itself": await gallery.split(ann, "a", into=ann),
         "another's appearance": await gallery.reject(ann, "x"),
+        "in no video": await gallery.presence(ann, "nothing"),
+        "ends before it begins": await gallery.presence(ann, "x", 3.0, 2.0),
         "an unknown change": await gallery.undo("unknown"),
         "what cannot be taken back": await gallery.undo((await gallery.delete_video("y")).id),
     }
@@ -273,6 +311,8 @@ async def test_what_cannot_be_meant_is_refused(gallery: CorrectedGallery) -> Non
         "another video": "not_found",
         "into itself": "invalid",
         "another's appearance": "not_found",
+        "in no video": "not_found",
+        "ends before it begins": "invalid",
         "an unknown change": "not_found",
         "what cannot be taken back": "conflict",
     }
@@ -337,8 +377,8 @@ VALUES = (0.0, 0.1, 0.3, 0.5, 0.7, 5.0, 5.1, 9.0)
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["video", "video", "redo", "name", "card", "merge", "split", "move", "reject", "no face", "delete", "undo",
-             "undo", "delete video", "restart"]
+            ["video", "video", "redo", "name", "card", "merge", "split", "move", "reject", "no face", "delete", "there",
+             "undo", "undo", "delete video", "restart"]
         ),
         st.integers(0, 1_000),
         st.integers(0, 1_000),
@@ -401,6 +441,8 @@ class Hands:
                 return await gallery.split(profile, videos[other % len(videos)], into=second)
             case "delete":
                 return await gallery.delete(profile)
+            case "there":
+                return await gallery.presence(profile, sorted(self.epochs)[other % len(self.epochs)], 1.0, 2.0)
             case _:
                 reason = "not_a_face" if step == "no face" else "not_this_person"
                 return await gallery.reject(profile, videos[other % len(videos)], reason)

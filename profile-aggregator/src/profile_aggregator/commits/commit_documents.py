@@ -18,7 +18,7 @@ from castlist.contract.events import (
     ProfilesMerged,
     ProfileSplit,
 )
-from castlist.contract.ids import appearance_key, event_id
+from castlist.contract.ids import appearance_key, event_id, is_by_hand
 from castlist.contract.text import folded
 from castlist.contract.values import Segment
 from castlist.store.query import Change, set_to
@@ -26,6 +26,7 @@ from castlist.store.records import (
     AppearanceRecord,
     PersonPresence,
     PersonRecord,
+    PlacesRecord,
     ProfileRecord,
     ProfileTotals,
     RedirectRecord,
@@ -50,7 +51,8 @@ class Decided:
 
     `cards` are those of profiles that change; `revised` the profiles that a decision is about. `unmatched` persons are
     in no profile and stay, `returning` were such, `replaced` are such that somebody has come for. `known` says whether
-    a decision names a person, so that where it was seen is still wanted once it is gone.
+    a decision names a person, so that where it was seen is still wanted once it is gone. `new_persons` are not stored
+    yet, with `new_places`.
     """
 
     cards: Mapping[str, Card] = field(default_factory=dict)
@@ -59,12 +61,16 @@ class Decided:
     returning: frozenset[str] = frozenset()
     replaced: frozenset[str] = frozenset()
     known: Callable[[str], bool] = lambda _: False
+    new_persons: Sequence[PersonRecord] = ()
+    new_places: Sequence[PlacesRecord] = ()
 
 
 @dataclass(frozen=True)
 class CommitDocuments:
     """Everything one commit writes besides its ledger, tasks and the gallery's version."""
 
+    new_persons: Sequence[PersonRecord]
+    new_places: Sequence[PlacesRecord]
     placed_persons: Mapping[str, Change]
     roles: Mapping[str, Change]
     removed_persons: Sequence[str]
@@ -149,6 +155,8 @@ def documents_of(
         placed[member.key] = place & roles.pop(member.key) if member.key in roles else place
     removed = (diff.change.removed - decided.unmatched) | decided.replaced
     return CommitDocuments(
+        new_persons=decided.new_persons,
+        new_places=decided.new_places,
         placed_persons=placed,
         roles=roles,
         removed_persons=sorted(removed),
@@ -232,6 +240,7 @@ def _appearance(
         first_seen=joined.first_seen,
         last_seen=joined.last_seen,
         crop=joined.crop,
+        manual=all(map(is_by_hand, (person.id for person in persons))),
     )
 
 
@@ -267,6 +276,7 @@ def _events(
                 seconds=one.seconds,
                 faces=one.faces,
                 crop=one.crop,
+                manual=one.manual,
                 part=part,
                 parts=len(parts),
             )

@@ -6,7 +6,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from castlist.contract.commands import AnswerSuggestion, ChangeSettings, DeleteVideo, ProfileCorrection, UndoChange
+from castlist.contract.commands import (
+    AddPresence,
+    AnswerSuggestion,
+    ChangeSettings,
+    DeleteVideo,
+    ProfileCorrection,
+    UndoChange,
+)
 from castlist.contract.ids import derived, video_of_person
 from castlist.contract.values import DistanceSetting
 from castlist.ports.errors import TooLargeError
@@ -19,6 +26,7 @@ from castlist.store.records import (
     PendingVideo,
     PersonPresence,
     PersonRecord,
+    PlacesRecord,
 )
 from castlist.store.store import Store
 from castlist.tasks.commands import Command
@@ -137,19 +145,23 @@ class Asked:
     remembered: bool = True
     detail: Mapping[str, Any] = field(default_factory=dict)
     undoes: str | None = None
+    new_persons: Sequence[PersonRecord] = ()
+    new_places: Sequence[PlacesRecord] = ()
 
     @classmethod
     def of(cls, made: DecidedChange, inserted: Mapping[str, PersonRecord] | None = None) -> "Asked":
-        """What a person decided."""
+        """What a person decided; `inserted` are stored."""
         return cls(
             made.change,
             made.decisions,
             made.changed,
-            inserted or {},
+            {**(inserted or {}), **{person.id: person for person in made.new_persons}},
             made.subjects,
             made.unmatched,
             detail=made.detail,
             undoes=made.undoes,
+            new_persons=made.new_persons,
+            new_places=made.new_places,
         )
 
 
@@ -242,14 +254,16 @@ class CommitPlanner:
             found = await asyncio.to_thread(corrections.undo, command, undone, first, people)
             inserted = {member.key: returning[member.key] for member in found.change.inserted}
             return Asked.of(found, inserted)
-        suggestion = None
+        suggestion, video = None, None
         if isinstance(command, AnswerSuggestion):
             suggestion = await store.suggestions.get(command.suggestion_id)
+        if isinstance(command, AddPresence):
+            video = await store.videos.get(command.video_id)
         if isinstance(command, ProfileCorrection) and command.if_revision is not None:
             profile = await store.profiles.get(cached.gallery.redirect(command.profile_id) or command.profile_id)
             if profile is not None and profile.revision > command.if_revision:
                 raise CommandRefusedError("outdated", f"The profile was changed since, by version {profile.revision}.")
-        return Asked.of(await asyncio.to_thread(corrections.decide, command, suggestion))
+        return Asked.of(await asyncio.to_thread(corrections.decide, command, suggestion, video))
 
     async def _first(self, change: ChangeRecord | None) -> str:
         """The change that it all began with: what this one, or what that took back, or what that did."""
@@ -260,7 +274,9 @@ class CommitPlanner:
     async def _returning(self, cached: CachedGallery, change: str) -> dict[str, PersonRecord]:
         """Those persons of the decision that are in no profile."""
         decision = cached.decisions.get(change)
-        absent = [] if decision is None else sorted(decision.unmatched - cached.gallery.members.keys())
+        absent: list[str] = []
+        if decision is not None:
+            absent = sorted((decision.unmatched | decision.manual) - cached.gallery.members.keys())
         found = await self._store.persons.find(with_ids(absent)) if absent else []
         return {person.id: person for person in found}
 
@@ -343,6 +359,8 @@ class CommitPlanner:
             returning=frozenset(asked.inserted) if asked.subjects else frozenset(),
             replaced=asked.replaced,
             known=decisions.__contains__ if asked.remembered else lambda _: False,
+            new_persons=asked.new_persons,
+            new_places=asked.new_places,
         )
         now = self._clock()
         before = await seen_before(self._store, diff, known, now)
@@ -393,7 +411,8 @@ class CommitPlanner:
         run it is, and None where it is deleted."""
         known, decisions = cached.gallery, cached.decisions
         redone = {video for video, epoch in videos.items() if epoch != 1}
-        removed = frozenset(key for video in videos for key in known.persons_of(video))
+        stays = {video: VideoUpdate(video, deleted=epoch is None).replaces for video, epoch in videos.items()}
+        removed = frozenset(key for video in videos for key in known.persons_of(video) if stays[video](key))
         absent: dict[str, set[str]] = {video: set() for video in videos}
         for key in decisions.persons if redone else ():
             if key not in known.members and (video := video_of_person(key)) in redone:
@@ -407,7 +426,8 @@ class CommitPlanner:
         for person in inserted.values():
             members[person.video_id].append(gallery_person(person))
         updates = [
-            VideoUpdate(video, tuple(persons), frozenset(absent[video]), places) for video, persons in members.items()
+            VideoUpdate(video, tuple(persons), frozenset(absent[video]), places, videos[video] is None)
+            for video, persons in members.items()
         ]
         found = await asyncio.to_thread(change_for_updates, known, decisions, updates)
         deleted = None in videos.values()

@@ -181,6 +181,8 @@ async def _apply(transaction: Store, documents: CommitDocuments) -> None:
     if documents.unmatched_persons:
         kept_out = set_to(PersonRecord.profile_id, None) & set_to(PersonRecord.unmatched, True)
         await transaction.persons.update_many(with_ids(documents.unmatched_persons), kept_out)
+    await transaction.persons.insert_many(documents.new_persons)
+    await transaction.places.insert_many(documents.new_places)
     await transaction.persons.update_each({**documents.placed_persons, **documents.roles})
     for profile, keys in _by_value(documents.moved_persons).items():
         await transaction.persons.update_many(with_ids(keys), set_to(PersonRecord.profile_id, profile))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from castlist.contract.commands import (
+    AddPresence,
     AnswerSuggestion,
     ChangeCard,
     Correction,
@@ -15,13 +16,15 @@ from castlist.contract.commands import (
     SplitProfile,
     UndoChange,
 )
-from castlist.store.records import ChangeRecord, SuggestionRecord
+from castlist.contract.ids import BY_HAND, presence_key
+from castlist.store.records import ChangeRecord, PersonRecord, PlacesRecord, SuggestionRecord, VideoRecord
 from castlist_identity.decisions.decision import Decision, Keys
 from castlist_identity.decisions.decision_set import NAME, DecisionSet
-from castlist_identity.domain import GalleryPerson
+from castlist_identity.domain import GalleryPerson, SightedAt
 from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.galleries.gallery_diff import GalleryChange
 from castlist_identity.matching.crowd_sample import rank
+from profile_aggregator.videos.conversions import gallery_person, places_record
 
 WHOLE_GROUP = 500
 """Persons of a profile up to which a decision about it names each; of more it names as many, of each cluster one at
@@ -29,7 +32,14 @@ least. Whom a decision names is in the sample, so this is what a commit may have
 CORE = 64
 """Persons that stand for a profile where others are not to come to it."""
 ProfileDecision = (
-    ChangeCard | RenameProfile | MergeProfiles | SplitProfile | RejectAppearance | DeleteProfile | AnswerSuggestion
+    ChangeCard
+    | RenameProfile
+    | MergeProfiles
+    | SplitProfile
+    | RejectAppearance
+    | AddPresence
+    | DeleteProfile
+    | AnswerSuggestion
 )
 
 
@@ -45,7 +55,8 @@ class CommandRefusedError(Exception):
 @dataclass(frozen=True)
 class DecidedChange:
     """A change of a gallery by hand. `decisions` are all that hold then, `changed` those of them that are new or others
-    than before; `unmatched` persons leave all profiles and stay known. `detail` and `undoes` are for the record."""
+    than before; `unmatched` persons leave all profiles and stay known. `new_persons` are there by it, at `new_places`.
+    `detail` and `undoes` are for the record."""
 
     change: GalleryChange
     decisions: DecisionSet
@@ -54,6 +65,8 @@ class DecidedChange:
     unmatched: Keys = frozenset()
     detail: Mapping[str, Any] = field(default_factory=dict)
     undoes: str | None = None
+    new_persons: tuple[PersonRecord, ...] = ()
+    new_places: tuple[PlacesRecord, ...] = ()
 
 
 class Corrections:
@@ -64,7 +77,12 @@ class Corrections:
 
     # --- a decision ---------------------------------------------------------------------------------------------------
 
-    def decide(self, command: ProfileDecision, suggestion: SuggestionRecord | None = None) -> DecidedChange:
+    def decide(
+        self,
+        command: ProfileDecision,
+        suggestion: SuggestionRecord | None = None,
+        video: VideoRecord | None = None,
+    ) -> DecidedChange:
         """What the command decides. CommandRefusedError where it is about nobody, or contradicts another decision."""
         match command:
             case ChangeCard():
@@ -82,6 +100,8 @@ class Corrections:
                 return self._split(command.event_id, profile, leaving, command.into)
             case RejectAppearance():
                 return self._reject(command)
+            case AddPresence():
+                return self._presence(command, video)
             case DeleteProfile():
                 profile = self._profile(command.profile_id)
                 return self._unmatched(command.event_id, profile, self._persons(profile))
@@ -154,6 +174,50 @@ class Corrections:
             origins={profile: leaving},
         )
         return self._taken(decision, {"video_id": command.video_id}, dict.fromkeys(leaving))
+
+    def _presence(self, command: AddPresence, video: VideoRecord | None) -> DecidedChange:
+        """Somebody whom no run has found, who is one with the profile and near to nobody."""
+        profile = self._profile(command.profile_id)
+        if video is None or video.gallery != command.gallery:
+            raise CommandRefusedError("not_found", f"There is no video {command.video_id}.")
+        start = command.start or 0.0
+        end = command.end if command.end is not None else max(start, video.duration or 0.0)
+        if end < start:
+            raise CommandRefusedError("invalid", "It ends before it begins.")
+        key, name = presence_key(video.id, command.event_id), self._name(profile)
+        person = PersonRecord(
+            id=key,
+            gallery=command.gallery,
+            video_id=video.id,
+            epoch=BY_HAND,
+            n=int(key.rpartition(":")[2]),
+            mean=b"",
+            variance=0.0,
+            faces=0,
+            segments=((start, end),),
+            seconds=end - start,
+            first_seen=start,
+            last_seen=end,
+            crop=None,
+            apart=(),
+            name=name,
+        )
+        here = frozenset([key])
+        decision = Decision(
+            command.event_id,
+            self._version,
+            (profile,),
+            groups=(here, self._some(profile, WHOLE_GROUP)),
+            manual=here,
+            about=here if name is not None else frozenset(),
+            card={} if name is None else {NAME: name},
+        )
+        detail = {"video_id": video.id, "start": start, "end": end}
+        seen = (SightedAt(start, command.box),) if command.box is not None else ()
+        made = self._change(
+            decision, claims={}, subjects=decision.subjects, detail=detail, returning={key: gallery_person(person)}
+        )
+        return replace(made, new_persons=(person,), new_places=(places_record(seen, key),))
 
     def _unmatched(self, id: str, profile: str, persons: Keys) -> DecidedChange:
         decision = Decision(id, self._version, (profile,), unmatched=persons, origins={profile: persons})
@@ -264,7 +328,8 @@ class Corrections:
     ) -> DecidedChange:
         gallery, before = self._gallery, self._decisions
         keys = decision.keys
-        leaving = frozenset(key for key in decision.unmatched if decision.active and key in gallery.members)
+        out = decision.unmatched if decision.active else decision.manual
+        leaving = frozenset(key for key in out if key in gallery.members)
         coming = returning or {}
 
         def present(key: str) -> bool:

@@ -1,5 +1,6 @@
 """Between events, records and what identity computes with."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from castlist.contract.values import Segment
 from castlist.contract.vectors import Vector, VectorFace
 from castlist.store.records import PersonEncoding, PersonPresence, PersonRecord, PlacesRecord
 from castlist_identity.domain import GalleryPerson, SightedAt, Track, VideoPerson
+from castlist_identity.matching.crowd_sample import rank
 from castlist_identity.videos.appearance import Presence
 
 
@@ -57,22 +59,29 @@ def mean_of(stored: bytes) -> Vector:
     return np.frombuffer(stored, "<f4").astype(np.float32)
 
 
+def nowhere(key: str) -> Vector:
+    """For somebody whose face nobody has seen: far from everybody, and from each other."""
+    away = np.zeros(128, dtype=np.float32)
+    away[rank(key) % 128] = 100.0 + rank(key) % 1_000_003
+    return away
+
+
 def gallery_person(person: PersonRecord | PersonEncoding) -> GalleryPerson:
     """What matching needs of a stored person."""
     return GalleryPerson(
         key=person.id,
         video=person.video_id,
-        mean=mean_of(person.mean),
+        mean=mean_of(person.mean) if person.mean else nowhere(person.id),
         variance=person.variance,
         apart=frozenset(person_key(person.video_id, person.epoch, n) for n in person.apart),
         name=person.name,
     )
 
 
-def places_record(person: VideoPerson, video_id: str, epoch: int) -> PlacesRecord:
-    """Where the person was, as it is stored."""
-    rows = [(place.time, place.box.left, place.box.top, place.box.width, place.box.height) for place in person.places]
-    return PlacesRecord(id=person_key(video_id, epoch, person.n), places=np.array(rows, "<f4").tobytes())
+def places_record(places: Iterable[SightedAt], key: str) -> PlacesRecord:
+    """Where a person was, as it is stored."""
+    rows = [(place.time, place.box.left, place.box.top, place.box.width, place.box.height) for place in places]
+    return PlacesRecord(id=key, places=np.array(rows, "<f4").tobytes())
 
 
 def places_of(stored: PlacesRecord) -> tuple[SightedAt, ...]:

@@ -22,7 +22,9 @@ _BATCH = 500
 async def keep_people(store: Store, people: Sequence[VideoPerson], gallery: str, video_id: str, epoch: int) -> None:
     """Store the people that a run has found, or the rest of them where that was begun before."""
     for some in _slices(people):
-        await _insert_missing(store.places, [places_record(person, video_id, epoch) for person in some])
+        await _insert_missing(
+            store.places, [places_record(person.places, person_key(video_id, epoch, person.n)) for person in some]
+        )
         await _insert_missing(store.persons, [person_record(person, gallery, video_id, epoch) for person in some])
 
 

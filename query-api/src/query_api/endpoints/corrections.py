@@ -8,6 +8,7 @@ from starlette.responses import Response
 from castlist.api import resources
 from castlist.clock import now_utc
 from castlist.contract.commands import (
+    AddPresence,
     AnswerSuggestion,
     Card,
     ChangeCard,
@@ -111,6 +112,30 @@ class Corrections:
             return found
         asked = await parse_body(resources.Rejection, request)
         return await self._decide(request, found, RejectAppearance, video_id=asked.video_id, reason=asked.reason)
+
+    @operation(
+        "POST",
+        "/profiles/{profile_id}/presences",
+        tag="people",
+        summary="A person is there although no face was found",
+        replies=_REPLIES,
+        body={"application/json": resources.ManualPresence},
+    )
+    async def add_presence(self, request: Request, _: NoQuery) -> Response:
+        """Say that a person is in a video, or in a span of it, where no face was found: an appearance that stays."""
+        found = await find_profile(self._model, request)
+        if isinstance(found, Response):
+            return found
+        asked = await parse_body(resources.ManualPresence, request)
+        return await self._decide(
+            request,
+            found,
+            AddPresence,
+            video_id=asked.video_id,
+            start=asked.start,
+            end=asked.end,
+            box=asked.box,
+        )
 
     @operation(
         "DELETE",

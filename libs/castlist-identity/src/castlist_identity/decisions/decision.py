@@ -12,10 +12,10 @@ class Decision:
     """What a change says of video persons, by their keys; each part may be empty.
 
     `groups`: they are all one person; what was one before the decision is a group. `leaving` are not who `rest` is, and
-    come from where that is. `unmatched` are in no profile: no face, or deleted. `card` is known of the person whom
-    `about` are. `origins`: the profiles in which they were. `into`: the one of these that the others came to.
-    `subjects`: the profiles it is about; `created`: those that came to be by it. `version` is that of the gallery from
-    which on it holds, `undone` that from which on it does not.
+    come from where that is. `unmatched` are in no profile: no face, or deleted. `manual` are there by it alone.
+    `card` is known of the person whom `about` are. `origins`: the profiles in which they were. `into`: the one of
+    these that the others came to. `subjects`: the profiles it is about; `created`: those that came to be by it.
+    `version` is that of the gallery from which on it holds, `undone` that from which on it does not.
     """
 
     id: str
@@ -25,6 +25,7 @@ class Decision:
     leaving: Keys = frozenset()
     rest: Keys = frozenset()
     unmatched: Keys = frozenset()
+    manual: Keys = frozenset()
     about: Keys = frozenset()
     card: Mapping[str, Any] = field(default_factory=dict)
     origins: Mapping[str, Keys] = field(default_factory=dict)
@@ -52,7 +53,7 @@ class Decision:
     def keys(self) -> Keys:
         """Everybody it names."""
         return frozenset().union(
-            *self.groups, self.leaving, self.rest, self.unmatched, self.about, *self.origins.values()
+            *self.groups, self.leaving, self.rest, self.unmatched, self.manual, self.about, *self.origins.values()
         )
 
     def rekeyed(self, standing_for: Mapping[str, Iterable[str]]) -> "Decision":
@@ -67,6 +68,7 @@ class Decision:
             leaving=passed(self.leaving),
             rest=passed(self.rest),
             unmatched=passed(self.unmatched),
+            manual=passed(self.manual),
             about=passed(self.about),
             origins={profile: passed(keys) for profile, keys in self.origins.items()},
         )

@@ -157,7 +157,7 @@ class DecisionSet:
 
     def is_matched(self, key: str) -> bool:
         """Whether nothing keeps this person out of all profiles."""
-        return not any(one.active and key in one.unmatched for one in self.of([key]))
+        return not any(key in (one.unmatched if one.active else one.manual) for one in self.of([key]))
 
     def contradicted(self, new: Decision) -> list[Decision]:
         """The decisions that hold and say the opposite of a new one, in the order in which they were taken."""

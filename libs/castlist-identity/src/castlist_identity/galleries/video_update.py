@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from castlist.contract.ids import is_by_hand
 from castlist_identity.decisions.decision import Decision
 from castlist_identity.decisions.decision_set import DecisionSet
 from castlist_identity.domain import GalleryPerson, SightedAt
@@ -13,7 +14,7 @@ from castlist_identity.galleries.profile_ids import Lineage, lineage
 
 @dataclass(frozen=True, slots=True)
 class VideoUpdate:
-    """One video's people as of now: none where it is deleted.
+    """One video's people as of now: none where it is `deleted`. Whom a person put there by hand stays until then.
 
     `absent` are persons of earlier runs whom decisions name and who are in no profile. `places` are those of the
     persons that come and, where the video is done again, of the persons that were there: they say who became whom.
@@ -23,6 +24,11 @@ class VideoUpdate:
     members: tuple[GalleryPerson, ...] = ()
     absent: frozenset[str] = frozenset()
     places: Mapping[str, Sequence[SightedAt]] = field(default_factory=dict)
+    deleted: bool = False
+
+    def replaces(self, key: str) -> bool:
+        """Whether somebody who was there is superseded."""
+        return self.deleted or not is_by_hand(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ def change_for_updates(gallery: Gallery, decisions: DecisionSet, arrivals: Itera
     successor_of: dict[str, str] = {}
     absent: set[str] = set()
     for arrival in arrivals:
-        old = gallery.persons_of(arrival.video)
+        old = {key for key in gallery.persons_of(arrival.video) if arrival.replaces(key)}
         new = {member.key: member for member in arrival.members}
         found = lineage(
             {key: arrival.places.get(key, ()) for key in (*old, *arrival.absent)},

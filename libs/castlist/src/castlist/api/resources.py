@@ -230,7 +230,7 @@ class CropPicture(Resource):
 class Appearance(Resource):
     """A profile in a video. Times are seconds of the video; `faces` counts sightings.
 
-    Without a crop only where its video is being removed.
+    `manual`: no face was found, a person said so. Only then, and where its video is being removed, is there no crop.
     """
 
     model_config = ConfigDict(
@@ -241,6 +241,7 @@ class Appearance(Resource):
                 "crop": {"url": f"/crops/{_VIDEO}/1/0-3.jpg", "time": 3.2,
                          "box": {"left": 210, "top": 88, "width": 96, "height": 96},
                          "frame": {"width": 640, "height": 480}, "quality": 0.93},
+                "manual": False,
             }
         }
     )  # fmt: skip
@@ -253,6 +254,7 @@ class Appearance(Resource):
     faces: Whole
     segments: Annotated[list[Segment], Field(max_length=MOST_SEGMENTS)]
     crop: CropPicture | None
+    manual: bool = False
 
 
 class AppearancePage(Page[Appearance]):
@@ -266,7 +268,7 @@ class TimelineEntry(Appearance):
         json_schema_extra={
             "example": {
                 "at": _MADE, "video_id": _VIDEO, "video_name": "lobby.mp4", "first_seen": 0.4, "last_seen": 9.1,
-                "seconds": 8.7, "faces": 40, "segments": [{"start": 0.4, "end": 9.1}], "crop": None,
+                "seconds": 8.7, "faces": 40, "manual": False, "segments": [{"start": 0.4, "end": 9.1}], "crop": None,
             }
         }
     )  # fmt: skip
@@ -371,6 +373,19 @@ class Rejection(BaseModel):
 
     video_id: Id
     reason: Literal["not_this_person", "not_a_face"]
+
+
+class ManualPresence(BaseModel):
+    """Where a profile is although no face was found: in a span of the video (without one: all of it), in a box."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"video_id": _VIDEO, "start": 12.0, "end": 31.5}}
+    )
+
+    video_id: Id
+    start: Seconds | None = None
+    end: Seconds | None = None
+    box: Box | None = None
 
 
 class Answer(BaseModel):

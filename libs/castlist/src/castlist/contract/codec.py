@@ -59,9 +59,14 @@ def _warnings_as_objects(body: Body) -> Body:
     return {**body, "warnings": [asdict(as_warning(one)) for one in told if one]}
 
 
+def _as_it_is(body: Body) -> Body:
+    return body
+
+
 UPCASTERS: Mapping[tuple[str, int], Callable[[Body], Body]] = {
     ("VideoPlanned", 1): _warnings_as_objects,
     ("FacesEncoded", 1): _warnings_as_objects,
+    ("PersonAppeared", 1): _as_it_is,
 }
 """By event and version: what makes of such a body one of the version that follows."""
 

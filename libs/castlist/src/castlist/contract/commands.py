@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from castlist.contract.bounds import MOST_NAMED, MOST_TAGS
+from castlist.contract.box import Box
 from castlist.contract.events import Event, EventId
 from castlist.contract.values import (
     AnalysisSettings,
@@ -17,6 +18,7 @@ from castlist.contract.values import (
     Notes,
     PersonName,
     ProfileId,
+    Seconds,
     Tag,
     TrackId,
     VideoId,
@@ -93,6 +95,17 @@ class RejectAppearance(ProfileCorrection):
     version: Literal[1] = 1
     video_id: VideoId
     reason: Literal["not_this_person", "not_a_face"]
+
+
+class AddPresence(ProfileCorrection):
+    """A profile is in a video although no face was found: from `start` to `end`, or all the time."""
+
+    event: Literal["AddPresence"] = "AddPresence"
+    version: Literal[1] = 1
+    video_id: VideoId
+    start: Seconds | None
+    end: Seconds | None
+    box: Box | None = None
 
 
 class DeleteProfile(ProfileCorrection):

@@ -222,19 +222,21 @@ class ProfileCreated(GalleryEvent):
 class PersonAppeared(GalleryEvent):
     """A profile's appearance in a video, as it stands from this version on (it replaces an earlier one).
 
-    Long lists come as numbered parts, one event after the other: each adds its persons and segments to the part before.
+    `manual`: nobody was found there, a person said so; then there is no crop, and `epoch` is 0. Long lists come as
+    numbered parts, one event after the other: each adds its persons and segments to the part before.
     """
 
     event: Literal["PersonAppeared"] = "PersonAppeared"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     profile_id: ProfileId
     video_id: VideoId
-    epoch: Epoch
+    epoch: Whole
     persons: Annotated[tuple[PersonKey, ...], Field(max_length=MOST_PERSONS)]
     segments: Annotated[tuple[Segment, ...], Field(max_length=MOST_SEGMENTS)]
     seconds: Duration
     faces: Whole
-    crop: Crop
+    crop: Crop | None
+    manual: bool = False
     part: PartIndex = 0
     parts: PartCount = 1
 

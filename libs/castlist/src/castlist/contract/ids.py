@@ -10,7 +10,7 @@ ID_PATTERN = r"^([A-Za-z0-9_-][A-Za-z0-9._-]{0,127}|\.[A-Za-z0-9_-][A-Za-z0-9._-
 # Names only: an access point's ARN, say, would have us speak to other servers, and two dots are a step upwards.
 BUCKET_PATTERN = r"^[a-z0-9](\.?[a-z0-9_-])+$"
 GALLERY_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
-PERSON_PATTERN = ID_PATTERN.removesuffix("$") + r":[1-9][0-9]{0,15}:[0-9]{1,16}$"
+PERSON_PATTERN = ID_PATTERN.removesuffix("$") + r":(0|[1-9][0-9]{0,15}):[0-9]{1,16}$"
 TRACK_PATTERN = ID_PATTERN.removesuffix("$") + r":[1-9][0-9]{0,15}:[0-9]{1,9}:[0-9]{1,9}$"
 OWN_UPLOADS = "videos/"
 """Objects under this prefix of our bucket came through ingest; others belong to the system that announced them."""
@@ -73,6 +73,20 @@ def digest_in(result: str) -> str:
 def person_key(video_id: str, epoch: int, n: int) -> str:
     """`video:epoch:n`: the n-th person found by one run over one video."""
     return f"{video_id}:{epoch}:{n}"
+
+
+BY_HAND = 0
+"""Where a run has its epoch: of somebody whom no run has found."""
+
+
+def presence_key(video_id: str, change: str) -> str:
+    """`video:0:n`: somebody who is in a video because a person said so."""
+    return person_key(video_id, BY_HAND, uuid.uuid5(_NAMESPACE, change).int % 10**15)
+
+
+def is_by_hand(person: str) -> bool:
+    """Whether no run has found this person."""
+    return person.rsplit(":", 2)[1] == str(BY_HAND)
 
 
 def video_of_person(key: str) -> str:

@@ -74,6 +74,7 @@ GALLERY_COMMITS = Topic(
         commands.MergeProfiles,
         commands.SplitProfile,
         commands.RejectAppearance,
+        commands.AddPresence,
         commands.DeleteProfile,
         commands.AnswerSuggestion,
         commands.UndoChange,

@@ -261,7 +261,8 @@ class GalleryRecord(Record, frozen=True, kw_only=True):
 class PersonRecord(Record, frozen=True, kw_only=True):
     """A video person: one person as found by one run (`run:n`). `profile_id` is there once it is committed.
 
-    `mean` is 128 little-endian float32; `apart` numbers the persons of the run that were seen together with this one.
+    `mean` is 128 little-endian float32, and empty for somebody whom no run has found (`video:0:n`). `apart` numbers the
+    persons of the run that were seen together with this one.
     """
 
     gallery: str
@@ -416,6 +417,8 @@ class AppearanceRecord(Record, frozen=True, kw_only=True):
     first_seen: float
     last_seen: float
     crop: Crop | None
+    manual: bool = False
+    """whether nobody was found there, and a person said so"""
 
 
 class ShownCrop(msgspec.Struct, frozen=True):
@@ -440,6 +443,7 @@ class ShownAppearance(Record, frozen=True, kw_only=True):
     first_seen: float
     last_seen: float
     crop: ShownCrop | None
+    manual: bool = False
 
 
 class AppearanceTotals(Record, frozen=True, kw_only=True):
@@ -578,6 +582,7 @@ class DecisionRecord(Record, frozen=True, kw_only=True):
     leaving: tuple[str, ...] = ()
     rest: tuple[str, ...] = ()
     unmatched: tuple[str, ...] = ()
+    manual: tuple[str, ...] = ()
     about: tuple[str, ...] = ()
     card: dict[str, Any] = {}
     origins: tuple[Origin, ...] = ()

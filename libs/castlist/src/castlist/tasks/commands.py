@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from castlist.contract.commands import (
+    AddPresence,
     AnswerSuggestion,
     ChangeCard,
     ChangeSettings,
@@ -37,6 +38,7 @@ Command = (
     | MergeProfiles
     | SplitProfile
     | RejectAppearance
+    | AddPresence
     | DeleteProfile
     | AnswerSuggestion
     | UndoChange
@@ -49,6 +51,7 @@ KINDS: dict[type[Command], str] = {
     MergeProfiles: "merge",
     SplitProfile: "split",
     RejectAppearance: "reject",
+    AddPresence: "presence",
     DeleteProfile: "delete",
     AnswerSuggestion: "answer",
     UndoChange: "undo",
