@@ -12,7 +12,7 @@ from encodings_of_people import Population
 from castlist.clock import now_utc
 from castlist.contract.box import Box
 from castlist.contract.events import VideoUploaded
-from castlist.contract.ids import appearance_key, run_key
+from castlist.contract.ids import appearance_key, person_key, run_key
 from castlist.contract.values import Crop, FrameSize, Segment, StoredObject
 from castlist.store.records import (
     AppearanceRecord,
@@ -82,7 +82,9 @@ async def fill(store: Store, known: Iterable[Known]) -> None:
             msgspec.structs.replace(stored, profile_id=one.profile, follows=one.follows)
             for stored, one in zip(persons, some, strict=True)
         )
-        await store.places.insert_many(places_record(one.found, one.video, 1) for one in some)
+        await store.places.insert_many(
+            places_record(one.found.places, person_key(one.video, 1, one.found.n)) for one in some
+        )
         await store.appearances.insert_many(
             _appearance(stored, one.profile, now) for stored, one in zip(persons, some, strict=True)
         )
