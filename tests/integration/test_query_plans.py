@@ -13,6 +13,7 @@ import pytest
 from castlist.adapters import mongo
 from castlist.adapters.memory.messages import MemoryLog, MemoryPublisher
 from castlist.adapters.mongo import MongoDocuments
+from castlist.children.messages import JobMessage, JobRejectedError
 from castlist.contract.commands import CancelVideo
 from castlist.contract.events import ChunkFailed, ChunkPlanned, ChunkProgressed, Event, VideoUploaded
 from castlist.contract.ids import task_id
@@ -39,7 +40,7 @@ from castlist.tasks.registration import register
 from frame_workers.handlers.cancel_run import CancelRun
 from frame_workers.handlers.plan_video import PlanVideo
 from frame_workers.handlers.process_chunk import ProcessChunk
-from frame_workers.slots.protocol import ChunkResult, JobMessage, JobRejectedError, PlanResult, Span
+from frame_workers.slots.protocol import ChunkResult, PlanResult, Span
 from ingest import app as ingest_app
 from ingest.acceptance import Acceptance
 from ingest.endpoints.tasks import Tasks

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from castlist.adapters.memory import MemoryDocuments, MemoryLog, MemoryObjects
+from castlist.children.child import Bounds, JobRunner
+from castlist.children.messages import JobMessage
 from castlist.contract.codec import decode, encode
 from castlist.contract.events import Event
 from castlist.contract.topics import BY_NAME, TOPICS, topic_of
@@ -32,9 +34,7 @@ from frame_workers.attempts import Attempts
 from frame_workers.context import WorkerContext
 from frame_workers.object_cache import ObjectCache
 from frame_workers.running_jobs import RunningJobs
-from frame_workers.slots.child import Bounds, JobRunner
 from frame_workers.slots.pool import Slots
-from frame_workers.slots.protocol import JobMessage
 from testkit.faults import DiedError, Faults
 
 Handle = Callable[[Any], Awaitable[None]]

@@ -1,11 +1,9 @@
 """frame-workers: `video.uploaded` → plan → `video.chunks` → decode, detect, track, encode → `face.encodings`."""
 
 import asyncio
-import json
 import logging
 import os
 import signal
-import sys
 import uuid
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -18,6 +16,7 @@ from castlist.adapters import mongo, s3
 from castlist.adapters.kafka.observer import KafkaObserver
 from castlist.adapters.kafka.publisher import KafkaPublisher
 from castlist.adapters.kafka.subscription import KafkaSubscription, listen, subscribe
+from castlist.children.child import command
 from castlist.clock import now_utc
 from castlist.contract.topics import VIDEO_CHUNKS, VIDEO_CONTROL, VIDEO_UPLOADED
 from castlist.messaging.consumer import Consumer, Listener
@@ -45,6 +44,7 @@ PLANNERS = 2
 """So that a file that is slow to plan holds up nobody else."""
 _AHEAD_OF_SLOTS = 2  # messages of one gallery: their files are fetched while the slots are at work
 _FAREWELL = 2.0
+_CHILD = "frame_workers.slots.child_main"
 
 
 async def run(settings: Settings) -> None:
@@ -185,16 +185,12 @@ def busy_limit(settings: Settings) -> float:
 
 
 def _plan_child(settings: Settings) -> list[str]:
-    return _child("plan", cache=str(settings.castlist_cache), longest_seconds=settings.longest_video_seconds)
+    return command(_CHILD, "plan", cache=str(settings.castlist_cache), longest_seconds=settings.longest_video_seconds)
 
 
 def _chunk_child(settings: Settings) -> list[str]:
-    return _child("chunk", encoder=settings.encoder, cache=str(settings.castlist_cache), log_level=settings.log_level)
-
-
-def _child(role: str, **options: Any) -> list[str]:
-    module = "frame_workers.slots.child_main"
-    return [sys.executable, "-m", module, role, str(os.getpid()), json.dumps(options)]
+    options = {"encoder": settings.encoder, "cache": str(settings.castlist_cache), "log_level": settings.log_level}
+    return command(_CHILD, "chunk", **options)
 
 
 def show_encoders(slots: Pool) -> None:

@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TypeVar
 
+from castlist.children.child import ChildLostError, JobError
 from castlist.messaging.delivery import PostponedError
 from castlist.ports.errors import UnavailableError
 from castlist.store.query import Change, add, eq, set_to, with_id
 from castlist.store.records import AttemptsRecord
 from castlist.store.store import Store
-from frame_workers.slots.child import ChildLostError, JobError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

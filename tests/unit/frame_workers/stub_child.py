@@ -8,8 +8,8 @@ from typing import Any
 
 import psutil
 
-from frame_workers.slots.child_main import die_with, serve
-from frame_workers.slots.protocol import JobMessage, JobRejectedError, Progress
+from castlist.children.child_process import die_with, serve
+from castlist.children.messages import JobMessage, JobRejectedError, Progress
 
 held: list[bytes] = []
 """what outlives a job"""

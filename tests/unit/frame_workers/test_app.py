@@ -3,10 +3,10 @@
 import pytest
 from prometheus_client import REGISTRY
 
+from castlist.children.child import Child
 from castlist.service.metrics import ENCODER
 from frame_workers.app import busy_limit, show_encoders
 from frame_workers.settings import Settings
-from frame_workers.slots.child import Child
 from frame_workers.slots.pool import Pool
 
 

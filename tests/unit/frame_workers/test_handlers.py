@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from castlist.children.child import Bounds, ChildLostError, JobError
+from castlist.children.messages import JobMessage, JobRejectedError
 from castlist.contract import values
 from castlist.contract.box import Box
 from castlist.contract.commands import CancelVideo
@@ -37,15 +39,7 @@ from frame_workers.handlers.cancel_run import CancelRun
 from frame_workers.handlers.plan_video import PlanVideo
 from frame_workers.handlers.process_chunk import ProcessChunk
 from frame_workers.settings import Settings
-from frame_workers.slots.child import Bounds, ChildLostError, JobError
-from frame_workers.slots.protocol import (
-    DETECTOR_UNAVAILABLE,
-    ChunkResult,
-    JobMessage,
-    JobRejectedError,
-    PlanResult,
-    Span,
-)
+from frame_workers.slots.protocol import DETECTOR_UNAVAILABLE, ChunkResult, PlanResult, Span
 from testkit.faults import Faults, at_every_moment
 from testkit.in_memory import Handle, InlineSlots, InMemory, Job
 

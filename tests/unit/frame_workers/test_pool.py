@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from castlist.children.child import Bounds, ChildLostError, JobError
+from castlist.children.messages import JobMessage, JobRejectedError
 from castlist.messaging.fair_queue import Turn
 from castlist.ports.errors import UnavailableError
-from frame_workers.slots.child import Bounds, ChildLostError, JobError
 from frame_workers.slots.pool import Pool
-from frame_workers.slots.protocol import JobMessage, JobRejectedError
 from testkit.eventually import eventually_async
 
 STUB = Path(__file__).with_name("stub_child.py")
@@ -203,7 +203,7 @@ async def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None
     program = textwrap.dedent(f"""
         import asyncio, os, sys
         from frame_workers.slots.pool import Pool
-        from frame_workers.slots.child import Bounds
+        from castlist.children.child import Bounds
         async def main():
             async with Pool(1, [sys.executable, {str(STUB)!r}, str(os.getpid())]) as pool:
                 bounds = Bounds(60, 60, 2**32)

@@ -52,6 +52,7 @@ PURE_ROOMS = (
     "castlist_identity",
     "castlist_client.formatting",
     "frame_workers.handlers.chunk_events",
+    "castlist.children.messages",
     "frame_workers.slots.protocol",
     "profile_aggregator.videos.completion",
     "profile_aggregator.videos.conversions",

@@ -8,6 +8,8 @@ import logging
 import time
 from dataclasses import replace
 
+from castlist.children.child import Bounds, run_job
+from castlist.children.messages import JobRejectedError
 from castlist.contract.bounds import MOST_WARNINGS
 from castlist.contract.errors import PermanentError
 from castlist.contract.events import Event, VideoPlanned, VideoRejected, VideoUploaded
@@ -27,9 +29,8 @@ from frame_workers.attempts import AttemptsExhaustedError
 from frame_workers.context import WorkerContext
 from frame_workers.object_cache import ObjectChangedError
 from frame_workers.running_jobs import RunCancelledError
-from frame_workers.slots.child import Bounds, run_job
 from frame_workers.slots.pool import Slots
-from frame_workers.slots.protocol import JobRejectedError, PlanJob, PlanResult
+from frame_workers.slots.protocol import PlanJob, PlanResult
 
 log = logging.getLogger(__name__)
 

@@ -8,6 +8,8 @@ import logging
 import time
 from dataclasses import dataclass
 
+from castlist.children.child import Bounds, run_job
+from castlist.children.messages import JobRejectedError
 from castlist.contract.errors import PermanentError
 from castlist.contract.events import ChunkFailed, ChunkPlanned, Event
 from castlist.contract.ids import chunk_key, crops_prefix, event_id, run_key, task_id
@@ -30,9 +32,8 @@ from frame_workers.handlers.chunk_events import digest_of, faces_encoded, jpegs_
 from frame_workers.handlers.progress_reports import reported
 from frame_workers.object_cache import ObjectChangedError
 from frame_workers.running_jobs import RunCancelledError
-from frame_workers.slots.child import Bounds, run_job
 from frame_workers.slots.pool import Slots
-from frame_workers.slots.protocol import DETECTOR_UNAVAILABLE, ChunkJob, ChunkResult, JobRejectedError
+from frame_workers.slots.protocol import DETECTOR_UNAVAILABLE, ChunkJob, ChunkResult
 
 log = logging.getLogger(__name__)
 _CROPS_AT_ONCE = 8

@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 
+from castlist.children.messages import Job, JobMessage, JobRejectedError, Progress
 from castlist.contract.bounds import FASTEST
 from castlist.contract.values import Crop, Track, in_short
 from castlist.service.json_logging import configure
@@ -19,18 +20,7 @@ from castlist_vision.reading.chunk_plan import Chunk, plan_chunks
 from castlist_vision.reading.graphics_card import GraphicsCard
 from castlist_vision.reading.media_errors import MediaError
 from castlist_vision.reading.probe import Limits, probe
-from frame_workers.slots.protocol import (
-    DETECTOR_UNAVAILABLE,
-    ChunkJob,
-    ChunkResult,
-    Job,
-    JobMessage,
-    JobRejectedError,
-    PlanJob,
-    PlanResult,
-    Progress,
-    Span,
-)
+from frame_workers.slots.protocol import DETECTOR_UNAVAILABLE, ChunkJob, ChunkResult, PlanJob, PlanResult, Span
 
 
 @contextmanager

@@ -7,10 +7,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Protocol, Self
 
+from castlist.children.child import Child, JobRunner
 from castlist.messaging.fair_queue import Turn
 from castlist.ports.errors import UnavailableError
 from castlist.service.metrics import SLOTS_BUSY
-from frame_workers.slots.child import Child, JobRunner
 from frame_workers.slots.fair_slots import FairSlots
 
 

@@ -1,14 +1,10 @@
-"""What parent and children say to each other: jobs, results, and why there is none.
+"""What the workers' children are told and say: jobs and results. The parent checks what comes back against these."""
 
-It goes as JSON and not as pickle, because a child reads hostile bytes: an attacker who took it over must not get
-further than its process. The parent checks what comes back against these models.
-"""
+from typing import Annotated
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from pydantic import Field
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from castlist.children.messages import JobModel
 from castlist.contract.bounds import MOST_CHUNKS, MOST_LEFT_OUT, MOST_REASONS, MOST_TRACKS
 from castlist.contract.box import Pixels
 from castlist.contract.events import Warnings
@@ -27,31 +23,6 @@ from castlist.contract.values import (
 
 DETECTOR_UNAVAILABLE = "detector_unavailable"
 """The code of a JobRejectedError that is about this child alone: another may do the job."""
-JobMessage = dict[str, Any]
-Progress = Callable[[float], None]
-Job = Callable[[JobMessage, Progress], JobMessage]
-
-
-class GarbledMessageError(Exception):
-    """What came is not a message."""
-
-
-class JobRejectedError(Exception):
-    """The job cannot be done, and never will be: `code` as in a task's error, and a sentence."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class JobModel(BaseModel):
-    """A job or a result."""
-
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
-
-    def message(self) -> JobMessage:
-        """As it goes over the pipe."""
-        return self.model_dump(mode="json")
 
 
 class PlanJob(JobModel):

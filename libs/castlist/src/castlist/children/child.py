@@ -5,20 +5,22 @@ One that died or was killed is started again at once, so that the next job finds
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import psutil
 from pydantic import ValidationError
 
+from castlist.children import framing
+from castlist.children.messages import GarbledMessageError, JobMessage, JobModel, JobRejectedError
 from castlist.ports.errors import UnavailableError
 from castlist.service.metrics import CHILD_RESTARTS
-from frame_workers.slots import framing
-from frame_workers.slots.protocol import GarbledMessageError, JobMessage, JobModel, JobRejectedError
 
 log = logging.getLogger(__name__)
 R = TypeVar("R", bound=JobModel)
@@ -30,6 +32,11 @@ _KNOWN |= {"XDG_CACHE_HOME", "CUDA_VISIBLE_DEVICES"}
 # One core a slot. And pictures go back to the system: left to itself, glibc soon keeps them in a heap that they tear
 # up, and a slot grows for as long as it lives (by a tenth over an hour of video, and is a quarter larger on the whole).
 _ALWAYS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+
+
+def command(module: str, role: str, **options: Any) -> list[str]:
+    """What starts a child of this process: `module` calls `child_process.work`."""
+    return [sys.executable, "-m", module, role, str(os.getpid()), json.dumps(options)]
 
 
 class ChildLostError(Exception):

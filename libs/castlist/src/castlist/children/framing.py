@@ -5,7 +5,7 @@ import json
 import struct
 from typing import IO
 
-from frame_workers.slots.protocol import GarbledMessageError, JobMessage
+from castlist.children.messages import GarbledMessageError, JobMessage
 
 _LENGTH = struct.Struct(">I")
 LARGEST = 256 * 1024 * 1024

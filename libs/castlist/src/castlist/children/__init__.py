@@ -1,0 +1,1 @@
+"""Child processes that are given jobs under limits, and that can be killed at any moment."""
