@@ -106,8 +106,8 @@ class BestFaces:
         count = min(MOST, FEWEST + max(0, int((seconds - 4.0) / SECONDS_A_FACE)))
         faces = self._faces
         if self._judge is not None:
-            judged = [_judged(face, self._judge) for face in faces]
-            faces = [face for face in judged if face.score > NOT_SEEN] or judged
+            seen = [judged(face, self._judge) for face in faces]
+            faces = [face for face in seen if face.score > NOT_SEEN] or seen
         best = sorted(faces, key=lambda face: (-face.quality, face.time))[:count]
         return sorted(best, key=lambda face: face.time)
 
@@ -121,23 +121,25 @@ class BestFaces:
             if candidate.quality <= worst.quality:
                 return
             self._faces = [face for face in self._faces if face is not worst]
-        frame, sighting = candidate.frame, candidate.sighting
-        area = sighting.box.scaled(_SURROUNDINGS)
-        self._faces.append(
-            Face(
-                sighting.time,
-                sighting.box,
-                sighting.box.clipped((frame.height, frame.width)),
-                sighting.score,
-                candidate.quality,
-                frame.cut(area),
-                area,
-                FrameSize(frame.width, frame.height),
-            )
-        )
+        self._faces.append(cut_face(candidate.frame, candidate.sighting))
 
 
-def _judged(face: Face, judge: Judge) -> Face:
+def cut_face(frame: Frame, sighting: Sighting) -> Face:
+    """The face of a sighting in its frame."""
+    area = sighting.box.scaled(_SURROUNDINGS)
+    return Face(
+        sighting.time,
+        sighting.box,
+        sighting.box.clipped((frame.height, frame.width)),
+        sighting.score,
+        quality(sighting, frame.width, frame.height),
+        frame.cut(area),
+        area,
+        FrameSize(frame.width, frame.height),
+    )
+
+
+def judged(face: Face, judge: Judge) -> Face:
     """As the judge sees it; where it does not, as it was, with a score that says so."""
     seen = judge(np.asarray(cv2.cvtColor(face.picture, cv2.COLOR_RGB2GRAY), np.uint8), face.in_picture)
     if seen is None:

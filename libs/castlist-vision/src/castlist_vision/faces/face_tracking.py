@@ -43,6 +43,13 @@ class Detector(Protocol):
     def near(self, gray: Gray, faces: Iterable[Box]) -> list[Detection]: ...
 
 
+def reason_left_out(face: Box, shape: tuple[int, ...], smallest: float) -> str | None:
+    """Why nobody is made of a face in a picture of `shape`, if so: `too_small` or `outside_frame`."""
+    if face.width < _SMALL * smallest:
+        return "too_small"
+    return "outside_frame" if face.clipped(shape).area < _VISIBLE * face.area else None
+
+
 class FaceTracker:
     """Looks at one sampled frame after the other; `found` and `left_out` are whole after the last `cut`.
 
@@ -134,14 +141,10 @@ class FaceTracker:
 
     def _is_wanted(self, found: Detection, frame: Frame) -> bool:
         """Whether the face is large enough and inside the frame; otherwise it is counted as skipped."""
-        inside = found.box.clipped(frame.gray.shape)
-        if found.box.width < _SMALL * self._detector.smallest(frame.gray):
-            self.leave_out(frame.time, found.box, "too_small")
-        elif inside.width * inside.height < _VISIBLE * found.box.width * found.box.height:
-            self.leave_out(frame.time, found.box, "outside_frame")
-        else:
-            return True
-        return False
+        reason = reason_left_out(found.box, frame.gray.shape, self._detector.smallest(frame.gray))
+        if reason is not None:
+            self.leave_out(frame.time, found.box, reason)
+        return reason is None
 
     def leave_out(self, time: float, face: Box, reason: str) -> None:
         """Count a face that nobody is to be made of."""
