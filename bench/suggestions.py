@@ -4,7 +4,7 @@
 
 Synthetic strangers, years apart from video to video (encodings_of_people.py), are put in order as a gallery does it.
 Then each of the profiles is compared with its nearest others that it was not seen with. The table has the shares that
-`castlist_identity.galleries.suggestions` calls likeness, beside what it says itself. The last line is one JSON object.
+`castlist_identity.matching.same_person` has, beside what it says itself. The last line is one JSON object.
 """
 
 import argparse
@@ -18,10 +18,11 @@ from encodings_of_people import COLLECTIONS
 from gallery import Drawn
 
 from castlist_identity.clustering.cluster_summary import summary
-from castlist_identity.galleries.suggestions import likeness, nearest_others
+from castlist_identity.galleries.suggestions import nearest_others
+from castlist_identity.matching.isolation import normalised
 from castlist_identity.matching.nearest_clusters import NearestClusters
 from castlist_identity.matching.partition import partition
-from castlist_identity.matching.second_stage import normalised
+from castlist_identity.matching.same_person import likeness
 
 EDGES = (0.56, 0.58, 0.59, 0.60, 0.61, 0.62, 0.63, 0.64, 0.66, 0.68)
 

@@ -17,7 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ingest": {"castlist"},
     "frame_workers": {"castlist", "castlist_vision"},
     "profile_aggregator": {"castlist", "castlist_identity"},
-    "query_api": {"castlist"},
+    "query_api": {"castlist", "castlist_vision", "castlist_identity"},
     "deploy": set(),
 }
 # Which module or package of ours may know a library that speaks to a server.
@@ -73,6 +73,7 @@ IDENTITY_ROOMS = {
     "matching": {"domain", "clustering"},
     "decisions": {"domain"},
     "galleries": {"domain", "clustering", "matching", "decisions"},
+    "search": {"domain", "matching"},
 }
 # The base of castlist is importable with pydantic alone; `vectors` is the extra of that name.
 BASE_ROOMS = ("castlist.contract", "castlist.media", "castlist.api", "castlist.ports")

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.galleries.suggestions import LIKELY, UNSURE, likeness, suggestions
+from castlist_identity.galleries.suggestions import LIKELY, UNSURE, suggestions
 from castlist_identity.matching.nearest_clusters import KEPT
+from castlist_identity.matching.same_person import likeness
 
 
 def at(key: str, *coordinates: float, apart: tuple[str, ...] = (), name: str | None = None) -> GalleryPerson:

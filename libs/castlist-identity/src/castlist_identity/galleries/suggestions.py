@@ -9,20 +9,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-import numpy as np
-
 from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.clustering.neighbour_index import person_distances
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.matching.nearest_clusters import FULL, NearestChange, NearestClusters
-from castlist_identity.matching.second_stage import normalised
+from castlist_identity.matching.isolation import FULL, normalised
+from castlist_identity.matching.nearest_clusters import NearestChange, NearestClusters
+from castlist_identity.matching.same_person import likeness
 
 LIKELY = 0.25
 """Likeness from which two profiles are suggested."""
 UNSURE = 0.985
 """Likeness up to which what holds a profile together is suggested to be looked at."""
-_NORMALISED = (0.48, 0.52, 0.56, 0.59, 0.61, 0.63, 0.65, 0.68)
-_LIKENESS = (0.999, 0.985, 0.96, 0.90, 0.60, 0.25, 0.10, 0.02)
 Clusters = Sequence[Sequence[GalleryPerson]]
 
 
@@ -45,11 +42,6 @@ class WeakLink:
     videos: tuple[str, ...]
     distance: float
     likeness: float
-
-
-def likeness(normalised_distance: float) -> float:
-    """The share of pairs at this normalised D that are one person."""
-    return float(np.interp(normalised_distance, _NORMALISED, _LIKENESS))
 
 
 def suggestions(

@@ -13,27 +13,11 @@ from math import sqrt
 import numpy as np
 
 from castlist_identity.clustering.neighbour_index import NeighbourIndex, person_distance_matrix, person_distances
-from castlist_identity.domain import GalleryPerson, Matrix
+from castlist_identity.domain import GalleryPerson
+from castlist_identity.matching.isolation import COHORT, FAR, FULL, isolation_among_few
 
-COHORT = 10
-"""Nearest others by which a cluster is measured."""
-FAR = 0.68
-"""D from which on it does not matter how far another one is."""
-USUAL, TYPICAL = 0.62, 0.83
-"""Among strangers the mean D of the cohort in a large gallery, and of any two people."""
-PRIOR = 2
-"""How many others at TYPICAL are put beside those a small gallery has, before it says how far apart its people are."""
 KEPT = 16
 """Length of a list: some may go before others have to be searched for."""
-
-
-def cohort(clusters: int) -> int:
-    """By how many of its nearest others each of so many clusters is measured: those of a few are not all strangers."""
-    return min(COHORT, (clusters - 1) // 6)
-
-
-FULL = 6 * COHORT + 1
-"""Clusters from which on the cohort is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +38,6 @@ class Nearest:
         cohort = [distance for distance, _ in near[:COHORT]]
         isolation = (sum(cohort) + (COHORT - len(cohort)) * FAR) / COHORT
         return cls(tuple(near[:KEPT]), near[KEPT][0] if len(near) > KEPT else reach, isolation)
-
-
-def isolation_among_few(distances: Matrix) -> list[float]:
-    """What stands for the isolation of each of n < FULL clusters, from all D[n, n] between them.
-
-    Those of the cohort there are, and for those missing what they would be if the gallery went on as it is: USUAL where
-    the others are as far off as strangers are, less where they are nearer. The nearest may be oneself and says nothing.
-    """
-    count = len(distances)
-    used, found = cohort(count), []
-    for i, row in enumerate(distances):
-        others = np.sort(np.delete(row, i)).tolist()
-        nearest = [min(distance, FAR) for distance in others[:used]]
-        mean = (PRIOR * TYPICAL + sum(others[1:])) / (PRIOR + len(others[1:]))
-        usual = USUAL * min(1.0, mean / TYPICAL)
-        found.append((sum(nearest) + (COHORT - used) * usual) / COHORT)
-    return found
 
 
 class NearestClusters:

@@ -13,7 +13,8 @@ from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.clustering.neighbour_index import person_distance_matrix
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.matching.decided_groups import must_groups, positions
-from castlist_identity.matching.nearest_clusters import FAR, FULL, NearestChange, NearestClusters
+from castlist_identity.matching.isolation import FAR, FULL, normalised
+from castlist_identity.matching.nearest_clusters import NearestChange, NearestClusters
 
 JOINED = 0.56
 """Normalised D up to which clusters join: two are nearer to each other by FAR - JOINED than both to their cohorts."""
@@ -22,11 +23,6 @@ STAGES = 2
 LARGEST = 1_000
 """Clusters of one component past which none of it join: it takes a crowd such as no faces make, and would take long."""
 Cluster = tuple[str, ...]
-
-
-def normalised(distance: float, one: float, other: float) -> float:
-    """D between clusters whose nearest others are so far off on average."""
-    return max(0.0, distance - (one + other) / 2 + FAR)
 
 
 def join_clusters(

@@ -1,0 +1,1 @@
+"""Who in a gallery is nearest to a face."""
