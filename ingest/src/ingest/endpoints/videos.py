@@ -1,7 +1,6 @@
 """Putting videos in: uploaded, or announced where they are in S3 already."""
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from castlist.ports.objects import Objects
 from castlist.service.metrics import UPLOADS
 from castlist.service.operations import operation, problem
 from castlist.service.problems import Problem
-from castlist.service.request_parsing import NoQuery, read_body
+from castlist.service.request_parsing import NoQuery, drain, read_body
 from ingest.acceptance import Acceptance, Accepted
 from ingest.endpoints.answering import ACCEPTED, video_accepted
 from ingest.multipart_form import Form
@@ -25,7 +24,6 @@ from ingest.settings import Settings
 from ingest.upload_stream import Uploads
 from ingest.video_details import Announcement, Details, clean_name, valid
 
-_DRAINED = 64 * 1024 * 1024
 _FORM_AROUND_FILE = 1024 * 1024
 _REFUSED = {
     400: problem("The body cannot be read."),
@@ -84,11 +82,11 @@ class Videos:
                 raise Problem(415, "Send multipart/form-data with a file, or application/json with an object.")
         except Problem as refused:
             UPLOADS.labels("refused").inc()
-            await _drain(request)
+            await drain(request)
             return refused.response()
         except UnavailableError:
             UPLOADS.labels("unavailable").inc()
-            await _drain(request)
+            await drain(request)
             raise
         except asyncio.CancelledError:  # a shutdown does that to requests that take long
             UPLOADS.labels("unavailable").inc()
@@ -144,14 +142,3 @@ async def _patiently(body: AsyncIterator[bytes], seconds: float) -> AsyncIterato
         if chunk is None:
             return
         yield chunk
-
-
-async def _drain(request: Request) -> None:
-    """Read on for a while, so that a client that is still sending gets to see the answer."""
-    with contextlib.suppress(ClientDisconnect, RuntimeError, TimeoutError):
-        async with asyncio.timeout(5):
-            left = _DRAINED
-            async for chunk in request.stream():
-                left -= len(chunk)
-                if left < 0:
-                    return

@@ -29,6 +29,7 @@ TITLES = {
     422: "Invalid request",
     431: "Head too large",
     500: "Internal error",
+    501: "Not installed",
     503: "Try again later",
 }
 
@@ -65,7 +66,7 @@ def document_of(status: int, detail: str, kind: str | None = None) -> dict[str, 
     """What every problem says."""
     return {
         "type": f"/docs/problems#{kind or kind_of(status)}",
-        "title": TITLES.get(status, "Error"),
+        "title": TITLES.get(status, "Error") if kind is None else kind.replace("-", " ").capitalize(),
         "status": status,
         "detail": detail,
     }

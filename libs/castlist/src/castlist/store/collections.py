@@ -375,7 +375,7 @@ GALLERY_LOG = Collection(
     id="gallery:version:part",
     owner=AGGREGATOR,
     writers=(),
-    readers=(),
+    readers=(QUERY,),
     kept="7 days after it was published",
     growth="commits of a week",
     indexes=(
@@ -385,6 +385,7 @@ GALLERY_LOG = Collection(
             r.GalleryLogRecord.version,
             r.GalleryLogRecord.part,
         ),
+        _index(r.GalleryLogRecord.gallery, r.GalleryLogRecord.version, r.GalleryLogRecord.part),
         _index(r.GalleryLogRecord.published_at, expireAfterSeconds=7 * _DAY, name="published_ttl"),
     ),
 )

@@ -303,6 +303,14 @@ class PersonEncoding(Record, frozen=True, kw_only=True):
     follows: bool = False
 
 
+class PersonFace(Record, frozen=True, kw_only=True):
+    """Of a person: what it takes to be found by a picture."""
+
+    mean: bytes
+    variance: float
+    profile_id: str | None = None
+
+
 class PersonPresence(Record, frozen=True, kw_only=True):
     """Of a person: when it is there, for an appearance."""
 
@@ -390,6 +398,12 @@ class ProfileName(Record, frozen=True, kw_only=True):
     """Of a profile: what it is called, and whether it is to be shown."""
 
     name: str | None
+    hidden: bool = False
+
+
+class ProfileHidden(Record, frozen=True, kw_only=True):
+    """Of a profile: whether it is shown to those alone who ask for hidden ones."""
+
     hidden: bool = False
 
 

@@ -1,0 +1,1 @@
+"""Finding people by a picture: what is installed with the extra `search`."""

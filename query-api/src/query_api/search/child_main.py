@@ -1,0 +1,17 @@
+"""The process that looks at pictures: see `castlist.children.child_process`. Its role is `picture`."""
+
+from typing import Any
+
+from castlist.children.child_process import work
+from castlist.children.messages import Job, JobMessage
+
+
+def load(role: str, options: dict[str, Any]) -> tuple[JobMessage, Job]:
+    """What the role needs, and does."""
+    from query_api.search.picture_job import picture
+
+    return {"picture": picture}[role](options)
+
+
+if __name__ == "__main__":
+    work(load)
