@@ -8,7 +8,6 @@ from typing import Any
 import cv2
 
 from castlist.children.messages import Job, JobMessage, JobRejectedError, Progress
-from castlist.service.json_logging import configure
 from castlist_vision.faces.centerface import CenterFace, ModelUnavailableError, make_centerface
 from castlist_vision.faces.encoder import make_encoder
 from castlist_vision.pictures.decode_picture import decode_picture
@@ -19,7 +18,6 @@ from query_api.search.protocol import MOST_FACES, PictureJob, PictureResult, See
 
 def picture(options: dict[str, Any]) -> tuple[JobMessage, Job]:
     """Looks at pictures: PictureJob → PictureResult."""
-    configure("query-api", options["log_level"])
     cv2.setNumThreads(1)
     cache = Path(options["cache"])
     encoder, centerface = make_encoder("onnx", cache), _centerface(cache)

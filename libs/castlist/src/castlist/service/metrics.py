@@ -18,7 +18,9 @@ JOB_CPU_SECONDS = Histogram(
 )
 VIDEO_SECONDS = Counter("castlist_video_seconds_total", "Seconds of video worked through.")
 FACES_ENCODED = Counter("castlist_faces_encoded_total", "Faces encoded.")
-CHILD_RESTARTS = Counter("castlist_child_restarts_total", "Worker children that died or were killed.", ["reason"])
+CHILD_RESTARTS = Counter(
+    "castlist_child_restarts_total", "Children (of workers, of query-api) that died or were killed.", ["reason"]
+)
 SLOTS_BUSY = Gauge("castlist_slots_busy", "Worker slots at work.")
 ENCODER = Gauge(
     "castlist_encoder_info",
