@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -13,10 +13,14 @@ import pytest
 from castlist.adapters import mongo
 from castlist.adapters.memory.messages import MemoryLog, MemoryPublisher
 from castlist.adapters.mongo import MongoDocuments
+from castlist.children.child import Bounds, JobRunner
 from castlist.children.messages import JobMessage, JobRejectedError
+from castlist.contract.box import Box
 from castlist.contract.commands import CancelVideo
 from castlist.contract.events import ChunkFailed, ChunkPlanned, ChunkProgressed, Event, VideoUploaded
 from castlist.contract.ids import task_id
+from castlist.contract.values import EncodedFace
+from castlist.contract.vectors import encode_vector
 from castlist.ports.documents import Documents
 from castlist.ports.errors import UnavailableError
 from castlist.service.openapi import openapi
@@ -60,12 +64,17 @@ from profile_aggregator.turns import Turns
 from profile_aggregator.videos.handlers import VideoHandlers
 from query_api import app as query_app
 from query_api.command_outbox import CommandOutbox
+from query_api.read_model import ReadModel
 from query_api.record_changes import RecordChanges
+from query_api.search.face_search import FaceSearch
+from query_api.search.gallery_indexes import GalleryIndexes
+from query_api.search.picture_children import PictureChildren
+from query_api.search.protocol import PictureResult, SeenFace
 from testkit.in_memory import InlineSlots, InMemory
 from testkit.recorded_queries import Query, RecordedQueries, call_sites, reads_all, shortened, stages
 from testkit.source import SERVICES
 from testkit.stored import START, Stored
-from testkit.synthetic import SyntheticVideo
+from testkit.synthetic import SyntheticVideo, face_of
 
 pytestmark = pytest.mark.stack
 
@@ -100,6 +109,19 @@ def job(order: JobMessage) -> JobMessage:
         return ChunkResult(tracks=(), jpegs={}, frames=75, faces_skipped={}, warnings=()).message()
     spans = (Span(start=None, end=10.0), Span(start=10.0, end=None))
     return PlanResult(chunks=spans, duration=20.0, width=640, height=480, frame_rate=25.0, warnings=()).message()
+
+
+class OneFace(JobRunner):
+    """A child in whose pictures everybody is who was first."""
+
+    cpu_seconds = 0.0
+
+    async def run(self, order: JobMessage, bounds: Bounds, progress: Callable[[float], None]) -> JobMessage:
+        face = EncodedFace(0.0, Box(0, 0, 80, 80), 1.0, 0.9, encode_vector(face_of(1, 0)))
+        return PictureResult(faces=(SeenFace(face=face, jpeg=""),)).message()
+
+    async def kill(self) -> None:
+        return None
 
 
 class NoKafka(MemoryPublisher):
@@ -148,7 +170,8 @@ class Services:
         ]
         changes, tasks = RecordChanges(store.changes), RecordChanges(store.tasks)
         commands = CommandOutbox(store, self.relay, changes, patience=0.0)
-        query = query_app.endpoints(store, objects, settings.announceable, commands, tasks)
+        search = FaceSearch(ReadModel(store), PictureChildren([OneFace()]), GalleryIndexes(store, 2**30))
+        query = query_app.endpoints(store, objects, settings.announceable, commands, tasks, search, 2**20)
         self.ingest = _client(application(openapi(ingest_app.API), ingest, {}, ["*"]))
         self.query = _client(application(openapi(query_app.API), query, {}, ["*"]))
 
@@ -244,6 +267,7 @@ async def people_come_and_go(services: Services) -> None:
     for video, chunks in (("a", [[1], [1]]), ("b", [[1, 2], [2]]), ("c", [[3], [3]])):
         await put_in(services, SyntheticVideo(video, "g", chunks))
         await services.work_off()
+    await find_people(services)
     stopped = SyntheticVideo("stopped", "g", [[5], [5]])
     await put_in(services, stopped)
     await services.handle(CancelVideo(event_id="s", occurred_at=START, video_id="stopped"))
@@ -304,11 +328,21 @@ async def people_are_put_right(services: Services) -> None:
     assert (await query.get("/galleries/g/changes", params={"limit": 1})).json()["next_cursor"]
 
 
+async def find_people(services: Services) -> None:
+    """By a picture, and by a profile."""
+    (profile, *_) = await services.store.profiles.find(eq(ProfileRecord.gallery, "g"))
+    found = await services.query.post("/search", data={"gallery": "g"}, files={"file": b"picture"})
+    assert found.status_code == 200, found.text
+    assert found.json()["faces"][0]["matches"]
+    assert (await services.query.get(f"/profiles/{profile.id}/similar")).status_code == 200
+
+
 async def all_is_read(services: Services) -> None:
     """Each operation of query-api, each list by each of its parameters, alone and in one gallery, page by page."""
     await services.store.profiles.update(eq(ProfileRecord.gallery, "g"), set_to(ProfileRecord.name, "Ada"))
     profile = (await services.store.profiles.find(eq(ProfileRecord.gallery, "g")))[0].id
     gone = await Stored(services.store, "g").retired("b:1:0", None)
+    await find_people(services)
     for path in (
         "/tasks", f"/tasks/{task_id('a', 1)}", f"/tasks/{task_id('a', 1)}/events", "/profiles", f"/profiles/{profile}",
         f"/profiles/{gone}", f"/profiles/{profile}/appearances", "/videos", "/videos/a", "/videos/a/profiles",

@@ -35,11 +35,11 @@ from castlist.tasks.video_objects import AllowedObjects
 from query_api.app import API, endpoints
 from query_api.command_outbox import CommandOutbox
 from query_api.read_model import ReadModel
+from query_api.record_changes import RecordChanges
 from query_api.search.face_search import FaceSearch
 from query_api.search.gallery_indexes import GalleryIndexes
 from query_api.search.picture_children import PictureChildren
 from query_api.search.picture_job import picture
-from query_api.task_changes import TaskChanges
 from testkit import clips
 from testkit.stored import PERSON, START, Stored
 
@@ -137,10 +137,8 @@ async def serving(store: Store, commands: CommandOutbox, child: JobRunner | None
     search = None
     if child is not None:
         search = FaceSearch(ReadModel(store), PictureChildren([child]), GalleryIndexes(store, 2**30))
-    allowed, changes = AllowedObjects.told(objects.bucket, ""), TaskChanges(store.tasks)
-    app = application(
-        openapi(API), endpoints(store, objects, allowed, commands, changes, search, LARGEST), {}, ["test"]
-    )
+    allowed, tasks = AllowedObjects.told(objects.bucket, ""), RecordChanges(store.tasks)
+    app = application(openapi(API), endpoints(store, objects, allowed, commands, tasks, search, LARGEST), {}, ["test"])
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test") as client:
         yield client
 
