@@ -58,7 +58,7 @@ def test_who_is_in_a_picture_is_found_as_the_gallery_is_now(api: Api) -> None:
     submit(api, gallery, "monday")
     assert {len(found) for found in likely(search(api, gallery, picture))} == {1}
     answer = api.http.delete(f"{api.query}/videos/{video}")
-    assert answer.status_code == 202, answer.text
+    assert answer.status_code in (200, 202), answer.text
     eventually(lambda: api.is_settled(gallery))
     there = {profile["id"] for profile in api.profiles(gallery)}
     found = search(api, gallery, picture, max_distance="10", limit="20")

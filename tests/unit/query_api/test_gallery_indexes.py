@@ -30,6 +30,7 @@ from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.videos.found_people import keep_people
 from query_api.search import gallery_indexes
 from query_api.search.gallery_indexes import GalleryIndexes
+from testkit.corrected_gallery import CorrectedGallery
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 G = "g"
@@ -289,3 +290,48 @@ async def test_an_index_is_what_mongodb_holds_after_any_sequence(made: list[Any]
         else:
             await world.indexed()
     assert await world.indexed() == await world.profiles()
+
+
+async def test_what_people_decide_by_hand_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Merged, split, rejected, deleted, and taken back again: nobody is found who is shown nowhere."""
+    gallery = CorrectedGallery()
+    store = gallery.servers.stored
+    followed = GalleryIndexes(store, ROOM)
+    loads: list[str] = []
+    load = GalleryIndexes._load
+
+    async def counted(self: GalleryIndexes, name: str, held: Any) -> Any:
+        if self is followed:
+            loads.append(name)
+        return await load(self, name, held)
+
+    monkeypatch.setattr(GalleryIndexes, "_load", counted)
+
+    async def assert_as_shown() -> None:
+        shown: dict[str, set[str]] = {}
+        for one in await store.appearances.find():
+            shown.setdefault(one.profile_id, set()).update(one.persons)
+        for indexes in (followed, GalleryIndexes(store, ROOM)):
+            async with indexes.current("g") as index:
+                assert held_by(index) == shown
+
+    for video, value in (("a", 0.0), ("b", 0.05), ("c", 0.1), ("x", 5.0), ("y", 5.05)):
+        await gallery.video(video, {0: value})
+    await assert_as_shown()
+    ann, bea = await gallery.of("a"), await gallery.of("x")
+    merged = await gallery.merge(bea, ann)
+    await assert_as_shown()
+    await gallery.undo(merged)
+    await assert_as_shown()
+    await gallery.split(ann, "b", "c")
+    await assert_as_shown()
+    rejected = await gallery.reject(bea, "x", "not_a_face")
+    await assert_as_shown()
+    deleted = await gallery.delete(await gallery.of("a"))
+    await assert_as_shown()
+    await gallery.undo(deleted)
+    await gallery.undo(rejected)
+    await assert_as_shown()
+    await gallery.delete_video("b")
+    await assert_as_shown()
+    assert loads == ["g"]
