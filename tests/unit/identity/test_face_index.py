@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from castlist.contract.ids import video_of_person
 from castlist.contract.vectors import Vector
 from castlist_identity.matching.isolation import FULL
-from castlist_identity.search.face_index import FaceIndex, Person, video_of
+from castlist_identity.search.face_index import FaceIndex, Person
 
 SIZE = 128
 
@@ -70,7 +71,7 @@ def test_an_index_is_what_its_persons_are(changes: list[tuple[int, str | None]],
         assert [one.distance for one in ours] == pytest.approx([one.distance for one in theirs], abs=1e-4)
         videos = defaultdict(list)
         for seed in sorted(s for s, p in there.items() if p == profile):
-            videos[video_of(key(seed))].append(key(seed))
+            videos[video_of_person(key(seed))].append(key(seed))
         assert {video: sorted(index.appearance(profile, video)) for video in videos} == videos
 
 

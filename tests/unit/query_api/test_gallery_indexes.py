@@ -13,6 +13,7 @@ from castlist.contract import values
 from castlist.contract.box import Box
 from castlist.contract.commands import DeleteVideo
 from castlist.contract.events import VideoUploaded
+from castlist.contract.ids import is_by_hand
 from castlist.contract.values import Crop, FrameSize, Segment
 from castlist.ports.documents import Document
 from castlist.ports.errors import UnavailableError
@@ -293,7 +294,8 @@ async def test_an_index_is_what_mongodb_holds_after_any_sequence(made: list[Any]
 
 
 async def test_what_people_decide_by_hand_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Merged, split, rejected, deleted, and taken back again: nobody is found who is shown nowhere."""
+    """Merged, split, rejected, deleted, said to be there, and taken back again: nobody is found who is shown nowhere,
+    nor by an appearance without an encoding."""
     gallery = CorrectedGallery()
     store = gallery.servers.stored
     followed = GalleryIndexes(store, ROOM)
@@ -310,7 +312,8 @@ async def test_what_people_decide_by_hand_is_followed(monkeypatch: pytest.Monkey
     async def assert_as_shown() -> None:
         shown: dict[str, set[str]] = {}
         for one in await store.appearances.find():
-            shown.setdefault(one.profile_id, set()).update(one.persons)
+            if seen := {person for person in one.persons if not is_by_hand(person)}:
+                shown.setdefault(one.profile_id, set()).update(seen)
         for indexes in (followed, GalleryIndexes(store, ROOM)):
             async with indexes.current("g") as index:
                 assert held_by(index) == shown
@@ -324,6 +327,9 @@ async def test_what_people_decide_by_hand_is_followed(monkeypatch: pytest.Monkey
     await gallery.undo(merged)
     await assert_as_shown()
     await gallery.split(ann, "b", "c")
+    await assert_as_shown()
+    await gallery.presence(bea, "a")
+    await gallery.presence(bea, "y")
     await assert_as_shown()
     rejected = await gallery.reject(bea, "x", "not_a_face")
     await assert_as_shown()

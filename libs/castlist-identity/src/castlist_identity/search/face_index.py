@@ -14,6 +14,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
+from castlist.contract.ids import video_of_person
 from castlist.contract.values import ENCODING_SIZE
 from castlist.contract.vectors import Vector
 from castlist_identity.matching.isolation import COHORT, FULL, OF_CLUSTERS, Scale, isolation, normalised
@@ -124,7 +125,7 @@ class FaceIndex:
         of_video = self._video_of[: len(self._persons.ids)] == _hash(video)
         rows = np.flatnonzero(of_video & (self._profile_of[: len(self._persons.ids)] == slot))
         keys = (self._persons.ids[row] for row in rows)
-        return [key for key in keys if key is not None and video_of(key) == video]
+        return [key for key in keys if key is not None and video_of_person(key) == video]
 
     # --- changing -----------------------------------------------------------------------------------------------------
 
@@ -158,7 +159,7 @@ class FaceIndex:
             self._variances, self._video_of = _grown(self._variances, room), _grown(self._video_of, room)
             self._profile_of = _grown(self._profile_of, room, _NOBODY)
         self._means[row], self._variances[row] = person.mean, person.variance
-        self._video_of[row] = _hash(video_of(key))
+        self._video_of[row] = _hash(video_of_person(key))
 
     def _slot(self, profile: str) -> int:
         slot = self._profiles.add(profile)
@@ -273,11 +274,6 @@ class FaceIndex:
     def _others(self, row: Floats, slot: int) -> Iterable[float]:
         """The distances to all but one."""
         return [float(row[other]) for other in self._profiles.number.values() if other != slot and row[other] < np.inf]
-
-
-def video_of(person: str) -> str:
-    """Of a person's key (`video:epoch:n`): the video."""
-    return person.rsplit(":", 2)[0]
 
 
 def _hash(video: str) -> int:
