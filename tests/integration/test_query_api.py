@@ -295,7 +295,7 @@ async def test_profiles_are_listed_by_gallery_video_and_name_in_each_order(seen:
     assert all([one["video_id"] for one in person["appearances"]] == [yard] for person in people)
 
 
-@pytest.mark.parametrize("sort", ["created_at", "-created_at", "name"])
+@pytest.mark.parametrize("sort", ["created_at", "-created_at", "name", "-name"])
 async def test_a_cursor_is_exact_while_rows_are_inserted(seen: Seen, sort: str) -> None:
     """What was there at the first page comes once, in order, also when newcomers sort before, at and behind it."""
     video = await seen.stored.video()
@@ -550,8 +550,7 @@ class Explained(MongoDocuments):
         return await super().find(collection, where, **options)
 
 
-@pytest.mark.parametrize("sort", ["created_at", "-created_at", "name"])
-async def test_every_list_is_read_along_an_index(seen: Seen, sort: str) -> None:
+async def test_every_list_is_read_along_an_index(seen: Seen) -> None:
     """No page, be it deep in a list, makes the database look at every row, or sort them all."""
     video = await seen.stored.video(sha256="ab" * 32, external_id="cam")
     for name in (None, "Ada", None, "Bo"):
@@ -559,21 +558,17 @@ async def test_every_list_is_read_along_an_index(seen: Seen, sort: str) -> None:
     explained = Explained(seen.documents)
     store, gallery = Store(explained), seen.stored.gallery
     model = ReadModel(store)
-    profiles_here, tasks_here, videos_here = (
-        eq(record.gallery, gallery) for record in (ProfileRecord, TaskRecord, VideoRecord)
-    )
-    member, direction = getattr(ProfileRecord, sort.lstrip("-")), -1 if sort.startswith("-") else 1
-    order, tasks, videos = Order(member, direction), Order(TaskRecord.created_at), Order(VideoRecord.created_at)
+    tasks_here, videos_here = (eq(record.gallery, gallery) for record in (TaskRecord, VideoRecord))
+    tasks, videos = Order(TaskRecord.created_at), Order(VideoRecord.created_at)
     lists: list[tuple[Table[Any], Where, Order]] = [
-        (store.profiles, profiles_here, order),
         (store.tasks, tasks_here, tasks),
         (store.tasks, ANY, tasks),
         (store.tasks, tasks_here & eq(TaskRecord.status, "done"), tasks),
         (store.videos, videos_here, videos),
         (store.videos, ANY, videos),
         (store.appearances, eq(AppearanceRecord.profile_id, profile), NEWEST_FIRST),
+        (store.appearances, eq(AppearanceRecord.profile_id, profile), Order(AppearanceRecord.video_at)),
         (store.galleries, ANY, Order(GalleryRecord.id)),
-        (store.profiles, ANY, order),
     ]
     for table, where, by in lists:
         _, cursor = await model.page(table, where, by, 1, None)
@@ -581,8 +576,9 @@ async def test_every_list_is_read_along_an_index(seen: Seen, sort: str) -> None:
             if cursor is None:
                 break
             _, cursor = await model.page(table, where, by, 1, cursor)
-    people, _ = await model.page(store.profiles, profiles_here, order, 50, None)
-    await model.profiles(people)
+    await model.profiles(
+        await store.profiles.find(eq(ProfileRecord.gallery, gallery) & eq(ProfileRecord.hidden, False))
+    )
     await store.videos.find(videos_here & eq(VideoRecord.sha256, "ab" * 32))
     await store.videos.find(videos_here & eq(VideoRecord.external_id, "cam"))
     assert {collection for collection, _ in explained.plans} >= {"profiles", "tasks", "videos"}

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import httpx2
 import pytest
@@ -63,8 +63,10 @@ from profile_aggregator.retention import Retention
 from profile_aggregator.turns import Turns
 from profile_aggregator.videos.handlers import VideoHandlers
 from query_api import app as query_app
+from query_api import companions, profile_list
 from query_api.command_outbox import CommandOutbox
 from query_api.read_model import ReadModel
+from query_api.http.parameters import ProfileOrder
 from query_api.record_changes import RecordChanges
 from query_api.search.face_search import FaceSearch
 from query_api.search.gallery_indexes import GalleryIndexes
@@ -87,7 +89,9 @@ TINY = {
 """Collections that may be read through, and why."""
 ONCE = "migrations.py"
 """What brings an older database up to date reads it through, once."""
+ORDERS: list[dict[str, Any]] = [{"sort": sort} for sort in get_args(ProfileOrder)]
 TEXT = b"text"
+MOMENT, LATER = "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"
 MP4 = b"\0\0\0\x18ftypisom" + bytes(5000)
 
 
@@ -353,18 +357,31 @@ async def all_is_read(services: Services) -> None:
     ):  # fmt: skip
         answer = await services.query.get(path)
         assert answer.status_code < 500, path
-    narrowed = {
+    narrowed: dict[str, list[dict[str, Any]]] = {
         "/tasks": [{"status": "done"}, {"video_id": "a"}, {"status": "done", "video_id": "a"}],
         "/profiles": [
-            {"name": "Ada"}, {"video_id": "a"}, {"sort": "name"}, {"sort": "-created_at"},
-            {"name": "Ada", "sort": "-created_at"},
+            {"name": "Ada"}, {"video_id": "a"}, {"name": "Ada", "sort": "-created_at"}, {"unnamed": True},
+            {"tag": "guest"}, {"hidden": "any"}, {"hidden": "true"}, {"seen_after": MOMENT}, {"seen_before": LATER},
+            {"min_videos": 2},
+            {"with": profile}, {"with": profile, "together": True}, {"seen_after": MOMENT, "seen_before": LATER},
+            *ORDERS,
         ],
         "/videos": [{"sha256": 64 * "a"}, {"external_id": "x"}, {"sha256": 64 * "a", "external_id": "x"}],
         "/profiles/" + profile + "/appearances": [],
         "/profiles/" + profile + "/timeline": [{"sort": "-at"}],
-        "/videos/b/profiles": [],
+        "/videos/b/profiles": [{"hidden": "any"}],
         "/galleries": [],
     }  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:  # as where somebody meets many, and then where all are in many videos
+        for limit, modules in (("FEW_PEOPLE", [companions]), ("FEW_VIDEOS", [companions, profile_list])):
+            for module in modules:
+                patch.setattr(module, limit, 0)
+            for many in (
+                f"with={profile}",
+                f"with={profile}&together=true",
+                f"seen_after={MOMENT}&seen_before={LATER}",
+            ):
+                assert (await services.query.get(f"/profiles?hidden=any&{many}")).status_code == 200, many
     for path, choices in narrowed.items():
         for choice in [{}, *choices]:
             for where in [choice, choice | {"gallery": "g"}] if path.count("/") == 1 else [choice]:

@@ -13,7 +13,6 @@ from castlist.contract.values import VideoWarning
 from castlist.contract.video_warnings import as_warning
 from castlist.store.query import Where, eq, one_of, with_id, with_ids
 from castlist.store.records import (
-    AppearanceProfile,
     AppearanceRecord,
     PendingRecord,
     PersonProfile,
@@ -87,12 +86,6 @@ class ReadModel:
         return None if record is None else (await self.tasks([record], now))[0]
 
     # --- profiles -----------------------------------------------------------------------------------------------------
-
-    async def profiles_in(self, video_id: str) -> Where:
-        """The profiles that appear in a video."""
-        where = eq(AppearanceRecord.video_id, video_id)
-        found = await self.store.appearances.find_parts(AppearanceProfile, where)
-        return with_ids(sorted(one.profile_id for one in found))
 
     async def profiles(self, records: Sequence[ProfileRecord], video_id: str | None = None) -> list[Json]:
         """Profiles as shown, with their newest appearances, or only with that in one video.

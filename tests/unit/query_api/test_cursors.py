@@ -21,7 +21,11 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 ORDERS = {
     "oldest": Order(ProfileRecord.created_at),
     "newest": Order(ProfileRecord.created_at, -1),
-    "name": Order(ProfileRecord.name),
+    "name": Order(ProfileRecord.folded_name, lowest=""),
+    "name, from the end": Order(ProfileRecord.folded_name, -1, lowest=""),
+    "last seen": Order(ProfileRecord.last_seen, lowest=START - timedelta(days=1)),
+    "not seen for long": Order(ProfileRecord.last_seen, -1, lowest=START - timedelta(days=1)),
+    "in most videos": Order(ProfileRecord.video_count, -1),
     "id": Order(ProfileRecord.id),
 }
 in_each_order = pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS.keys())
@@ -30,7 +34,16 @@ in_each_order = pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS.key
 def profile(number: int, at: int = 0, name: str | None = None) -> ProfileRecord:
     """A profile made `at` milliseconds after the start."""
     made = START + timedelta(milliseconds=at)
-    return ProfileRecord(id=f"{number:04}", gallery="g", name=name, created_at=made, updated_at=made, video_count=1)
+    return ProfileRecord(
+        id=f"{number:04}",
+        gallery="g",
+        name=name,
+        folded_name=name,
+        created_at=made,
+        updated_at=made,
+        video_count=at,
+        last_seen=made if at else None,
+    )
 
 
 def read_page(there: list[ProfileRecord], order: Order, limit: int, cursor: str | None) -> list[ProfileRecord]:
@@ -72,6 +85,17 @@ def test_rows_inserted_between_pages_neither_hide_nor_repeat_one(
 
 
 @in_each_order
+@given(there=profiles, limit=st.integers(1, 7))
+def test_few_records_are_paged_as_a_database_does_it(order: Order, there: list[ProfileRecord], limit: int) -> None:
+    """Those behind a cursor, in the same order."""
+    cursor: str | None = None
+    while got := read_page(there, order, limit, cursor):
+        assert order.in_order(there, cursor)[:limit] == got
+        cursor = order.cursor(got[-1])
+    assert order.in_order(there, cursor) == []
+
+
+@in_each_order
 def test_each_stretch_is_one_range_of_an_index(order: Order) -> None:
     """No $or and no $ne: a page deep in a list is found without reading what lies before it."""
     for name in (None, "Ada"):
@@ -102,6 +126,7 @@ def forged(*body: Any) -> str:
         forged("created_at", 1, False, ["x"], "7"),
         forged("created_at", 1, True, None, "7"),
         forged("created_at", 1, True, "yesterday", "7"),
+        forged("created_at", 1, False, 2**63, "7"),
         forged("created_at", 1, True, "0001-01-01T00:00:00+14:00", "7"),
     ],
 )
@@ -111,3 +136,12 @@ def test_what_is_no_cursor_of_this_list_is_refused(cursor: str) -> None:
         ORDERS["oldest"].after(cursor)
     assert refused.value.status == 422
     assert [error.field for error in refused.value.errors] == ["cursor"]
+    with pytest.raises(Problem):
+        ORDERS["oldest"].in_order([profile(1), profile(2)], cursor)
+
+
+@pytest.mark.parametrize("cursor", [forged("created_at", 1, False, "x", "7"), forged("created_at", 1, False, 5, "7")])
+def test_a_value_of_another_kind_is_no_place_among_few(cursor: str) -> None:
+    """It cannot be compared with what is there."""
+    with pytest.raises(Problem):
+        ORDERS["oldest"].in_order([profile(1)], cursor)

@@ -7,13 +7,13 @@ from castlist.api import resources
 from castlist.service.operations import operation
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery
-from castlist.store.query import ANY, eq
+from castlist.store.query import eq
 from castlist.store.records import AppearanceRecord, ProfileRecord
 from query_api.endpoints.galleries import ensure_known
 from query_api.endpoints.replies import MOVED, none, one, page
-from query_api.http.cursors import Order
 from query_api.http.parameters import Paged, ProfileQuery
 from query_api.http.rendering import json_response
+from query_api.profile_list import ProfileList
 from query_api.read_model import NEWEST_FIRST, ReadModel
 
 
@@ -22,6 +22,7 @@ class Profiles:
 
     def __init__(self, model: ReadModel) -> None:
         self._model = model
+        self._list = ProfileList(model.store)
 
     @operation(
         "GET",
@@ -32,17 +33,13 @@ class Profiles:
         query=ProfileQuery,
     )
     async def list_profiles(self, _: Request, query: ProfileQuery) -> Response:
-        """List who is in a gallery, or in a video: each with the videos they were seen in, when, and a crop of each."""
-        where = ANY
-        if query.gallery is not None:
-            where &= eq(ProfileRecord.gallery, query.gallery)
-        if query.name is not None:
-            where &= eq(ProfileRecord.name, query.name)
-        if query.video_id is not None:
-            where &= await self._model.profiles_in(query.video_id)
-        direction = -1 if query.sort.startswith("-") else 1
-        order = Order(ProfileRecord.name if query.sort == "name" else ProfileRecord.created_at, direction)
-        records, cursor = await self._model.page(self._model.store.profiles, where, order, query.limit, query.cursor)
+        """List who is in a gallery, or in a video: each with the videos they were seen in, when, and a crop of each.
+
+        Filters go together as one likes. Where they leave few of very many, a page may have fewer people than `limit`,
+        or none, and `next_cursor` says where it goes on: only null is the end.
+        """
+        companion = await self._companion(query.companion)
+        records, cursor = await self._list.page(query, companion)
         if not records:
             await ensure_known(self._model.store, query.gallery)
         return json_response({"items": await self._model.profiles(records), "next_cursor": cursor})
@@ -80,6 +77,17 @@ class Profiles:
         where, table = eq(AppearanceRecord.profile_id, found.id), self._model.store.appearances
         records, cursor = await self._model.page(table, where, NEWEST_FIRST, query.limit, query.cursor)
         return json_response({"items": await self._model.appearances(records), "next_cursor": cursor})
+
+    async def _companion(self, profile_id: str | None) -> ProfileRecord | None:
+        """With whom those who are listed are to be, also by an id that was merged away; Problem 404."""
+        if profile_id is None:
+            return None
+        holder = await self._model.store.profiles.get(profile_id)
+        if holder is None and (successor := await self._model.successor(profile_id)) is not None:
+            holder = await self._model.store.profiles.get(successor)
+        if holder is None:
+            raise _no_profile()
+        return holder
 
 
 async def find_profile(model: ReadModel, request: Request) -> ProfileRecord | Response:

@@ -15,7 +15,7 @@ from castlist.service.operations import Reply, operation, problem
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery
 from castlist.store.query import ANY, eq
-from castlist.store.records import ProfileRecord, VideoRecord
+from castlist.store.records import VideoRecord
 from castlist.tasks.commands import FAILED
 from castlist.tasks.video_objects import AllowedObjects
 from query_api.command_outbox import COMMANDED, CommandOutbox
@@ -23,9 +23,10 @@ from query_api.endpoints.galleries import ensure_known
 from query_api.endpoints.in_path import video_in_path
 from query_api.endpoints.replies import none, one, page
 from query_api.http.cursors import Order
-from query_api.http.parameters import Paged, VideoQuery
+from query_api.http.parameters import PeopleOfVideoQuery, ProfileQuery, VideoQuery
 from query_api.http.ranges import asked_part
 from query_api.http.rendering import json_response
+from query_api.profile_list import ProfileList
 from query_api.read_model import ReadModel
 
 _FILE = "application/octet-stream"
@@ -36,6 +37,7 @@ class Videos:
 
     def __init__(self, model: ReadModel, objects: Objects, allowed: AllowedObjects, commands: CommandOutbox) -> None:
         self._model, self._objects, self._allowed, self._commands = model, objects, allowed, commands
+        self._list = ProfileList(model.store)
 
     @operation(
         "GET",
@@ -71,13 +73,13 @@ class Videos:
         tag="videos",
         summary="Who is in a video",
         replies={**page("people", resources.ProfilePage), **none("video")},
-        query=Paged,
+        query=PeopleOfVideoQuery,
     )
-    async def video_profiles(self, request: Request, query: Paged) -> Response:
-        """List who is in a video, each with the appearance in this video only."""
+    async def video_profiles(self, request: Request, query: PeopleOfVideoQuery) -> Response:
+        """List who is in a video, each with the appearance in this video only; who is hidden only where asked for."""
         video = await video_in_path(self._model, request)
-        where, order = await self._model.profiles_in(video.id), Order(ProfileRecord.created_at)
-        records, cursor = await self._model.page(self._model.store.profiles, where, order, query.limit, query.cursor)
+        asked = ProfileQuery(video_id=video.id, hidden=query.hidden, limit=query.limit, cursor=query.cursor)
+        records, cursor = await self._list.page(asked)
         return json_response({"items": await self._model.profiles(records, video.id), "next_cursor": cursor})
 
     @operation(

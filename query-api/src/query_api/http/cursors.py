@@ -2,24 +2,30 @@
 
 import base64
 import binascii
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from castlist.api.resources import ProblemField
+from castlist.contract.bounds import WHOLE
 from castlist.service.problems import Problem
 from castlist.store.query import ANY, Sort, Where, above, at_least, below, eq, name_of
 from castlist.store.records import Record
 
+R = TypeVar("R", bound=Record)
+
 
 @dataclass(frozen=True)
 class Order:
-    """Records in the order of a field (instants, or text or null), then of their ids; `direction` 1 or -1 for both."""
+    """Records in the order of a field (instants, text or whole numbers), then of their ids; `direction` 1 or -1 for
+    both. `lowest`: where the field may be null, which comes before everything else, the least that is not."""
 
     member: Any
     direction: int = 1
+    lowest: Any = None
 
     @property
     def _by_id(self) -> bool:
@@ -45,10 +51,11 @@ class Order:
         if self._by_id:
             return [behind]
         ties = eq(self.member, value) & behind
-        if value is not None:
-            return [ties, beyond(self.member, value)]
-        # Null comes before every text, and compares with none.
-        return [ties, at_least(self.member, "")] if self.direction > 0 else [ties]
+        # Null comes before every value, and compares with none.
+        if value is None:
+            return [ties, at_least(self.member, self.lowest)] if self.direction > 0 else [ties]
+        rest = [eq(self.member, None)] if self.lowest is not None and self.direction < 0 else []
+        return [ties, beyond(self.member, value), *rest]
 
     def cursor(self, record: Record) -> str:
         """The cursor behind `record`."""
@@ -58,18 +65,43 @@ class Order:
         body = [name_of(self.member), self.direction, is_instant, told, record.id]
         return base64.urlsafe_b64encode(orjson.dumps(body)).decode().rstrip("=")
 
-    def _read(self, cursor: str) -> tuple[datetime | str | None, str]:
+    def in_order(self, records: Iterable[R], cursor: str | None = None) -> list[R]:
+        """Those of these records that are behind the cursor, sorted; for so few that no index is needed."""
+        ordered = sorted(records, key=self._key, reverse=self.direction < 0)
+        if cursor is None:
+            return ordered
+        value, last = self._read(cursor)
+        place = _sortable(value, last)
+        try:
+            return [
+                one for one in ordered if (self._key(one) > place if self.direction > 0 else self._key(one) < place)
+            ]
+        except TypeError:
+            raise _no_cursor() from None
+
+    def _key(self, record: Record) -> tuple[Any, ...]:
+        return _sortable(getattr(record, self.member.__name__), record.id)
+
+    def _read(self, cursor: str) -> tuple[datetime | str | int | None, str]:
         try:
             raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
             field, direction, is_instant, value, last = orjson.loads(raw)
-            # Nothing but text may come from outside: it goes into a filter.
+            # Nothing but text and numbers may come from outside: it goes into a filter.
             if (field, direction) != (name_of(self.member), self.direction) or not isinstance(last, str):
                 raise ValueError("of another list")
             if is_instant:
                 return datetime.fromisoformat(value).astimezone(UTC), last
-            if not isinstance(value, str | None):
+            if not isinstance(value, str | int | None) or (isinstance(value, int) and abs(value) > WHOLE):
                 raise ValueError("not a value")
             return value, last
         except (ValueError, TypeError, OverflowError, binascii.Error):
-            errors = [ProblemField(field="cursor", message="not a cursor of this list")]
-            raise Problem(422, "The query parameters are not valid.", errors=errors) from None
+            raise _no_cursor() from None
+
+
+def _sortable(value: Any, id: str) -> tuple[Any, ...]:
+    return (0, id) if value is None else (1, value, id)
+
+
+def _no_cursor() -> Problem:
+    errors = [ProblemField(field="cursor", message="not a cursor of this list")]
+    return Problem(422, "The query parameters are not valid.", errors=errors)

@@ -2,15 +2,24 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from castlist.api.resources import Status
-from castlist.contract.values import ExternalId, GalleryId, PersonName, Seconds, VideoId
+from castlist.contract.bounds import WHOLE
+from castlist.contract.values import ExternalId, GalleryId, Moment, PersonName, ProfileId, Seconds, Tag, VideoId
 from castlist.service.request_parsing import Query
 
 Limit = Annotated[int, Field(ge=1, le=500, description="rows a page")]
 InGallery = Annotated[GalleryId | None, Field(description="only those of this gallery")]
 InVideo = Annotated[VideoId | None, Field(description="only those of this video")]
+
+
+ProfileOrder = Literal[
+    "created_at", "-created_at", "name", "-name", "last_seen", "-last_seen", "videos", "-videos", "seconds", "-seconds"
+]
+Hidden = Annotated[
+    Literal["true", "false", "any"], Field(description="those that are hidden: only them, none of them, or as others")
+]
 
 
 class Paged(Query):
@@ -35,15 +44,31 @@ class ProfileQuery(Paged):
 
     gallery: InGallery = None
     video_id: InVideo = None
-    name: Annotated[PersonName | None, Field(description="only those of exactly this name")] = None
-    sort: Annotated[
-        Literal["created_at", "-created_at", "name"], Field(description="the oldest, the newest, or by name")
-    ] = "created_at"
+    name: Annotated[
+        PersonName | None, Field(description="only those whose name begins so; case and accents do not matter")
+    ] = None
+    unnamed: Annotated[bool | None, Field(description="only those without a name, or only those with one")] = None
+    hidden: Hidden = "false"
+    tag: Annotated[Tag | None, Field(description="only those with this tag")] = None
+    seen_after: Annotated[
+        Moment | None, Field(description="only those in a video that was recorded then or later (or else came to us)")
+    ] = None
+    seen_before: Annotated[
+        Moment | None, Field(description="only those in a video that was recorded before; with both: between them")
+    ] = None
+    min_videos: Annotated[int | None, Field(ge=1, le=WHOLE, description="only those in at least so many videos")] = None
+    companion: Annotated[
+        ProfileId | None, Field(alias="with", description="only those who are in a video with this profile")
+    ] = None
+    together: Annotated[bool, Field(description="and are on screen with it at the same time")] = False
+    sort: Annotated[ProfileOrder, Field(description="by what, upwards, or with `-` downwards")] = "created_at"
 
-
-Hidden = Annotated[
-    Literal["true", "false", "any"], Field(description="those that are hidden: only them, none of them, or as others")
-]
+    @field_validator("together")
+    @classmethod
+    def _with_somebody(cls, together: bool, others: ValidationInfo) -> bool:
+        if together and others.data.get("companion") is None:
+            raise ValueError("`with` says with whom")
+        return together
 
 
 class OnScreenQuery(Query):
@@ -63,6 +88,12 @@ class TimelineQuery(Paged):
     """In which order of the videos' moments."""
 
     sort: Annotated[Literal["at", "-at"], Field(description="the oldest, or the newest first")] = "at"
+
+
+class PeopleOfVideoQuery(Paged):
+    """Who of those in a video."""
+
+    hidden: Hidden = "false"
 
 
 class VideoQuery(Paged):

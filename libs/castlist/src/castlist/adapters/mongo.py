@@ -49,6 +49,7 @@ _DUPLICATE = 11000
 _BAD_VALUE = 2
 _TOO_LARGE = {10334, 17419, 17420}
 _EXISTS = 48
+_NO_INDEX = 27
 _TRANSACTION_PATIENCE = 20.0
 
 __all__ = ["MongoDocuments", "connect"]
@@ -276,6 +277,15 @@ class MongoDocuments(Documents):
         """Declare an index; without effect if it is there."""
         with self._translated():
             await self._on(collection).create_index(list(keys), **options)
+
+    async def drop_index(self, collection: str, keys: Sequence[tuple[str, int]]) -> None:
+        """Without effect if it is not there."""
+        with self._translated():
+            try:
+                await self._on(collection).drop_index(list(keys))
+            except OperationFailure as error:
+                if error.code != _NO_INDEX:
+                    raise
 
     async def create_collections(self, names: Sequence[str]) -> None:
         """Create what is missing: a transaction must not have to."""

@@ -31,7 +31,7 @@ class Collection(Generic[R]):
     """`owner` answers for what lies in it; `writers` write it as well, through `castlist.tasks` or the outbox.
 
     `id`: what its ids are. `kept`: how long a record stays. `growth`: what the number of records grows with.
-    `kinds`: the types of its records, where there are several.
+    `kinds`: the types of its records, where there are several. `retired`: indexes of before, which are to go.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Collection(Generic[R]):
     kept: str
     growth: str
     indexes: tuple[Index, ...] = ()
+    retired: tuple[Index, ...] = ()
     several: Any = None
 
     @property
@@ -255,6 +256,35 @@ PROFILES = Collection(
     kept="while a person is in it",
     growth="people",
     indexes=(
+        # Each order of `GET /profiles`, of all people and of a gallery's.
+        *(
+            _index(*of, r.ProfileRecord.hidden, order, r.ProfileRecord.id)
+            for order in (
+                r.ProfileRecord.created_at,
+                r.ProfileRecord.folded_name,
+                r.ProfileRecord.last_seen,
+                r.ProfileRecord.video_count,
+                r.ProfileRecord.milliseconds,
+            )
+            for of in ((), (r.ProfileRecord.gallery,))
+        ),
+        _index(
+            r.ProfileRecord.gallery,
+            r.ProfileRecord.tags,
+            r.ProfileRecord.hidden,
+            r.ProfileRecord.created_at,
+            r.ProfileRecord.id,
+        ),
+        _index(
+            r.ProfileRecord.gallery,
+            r.ProfileRecord.hidden,
+            r.ProfileRecord.created_at,
+            r.ProfileRecord.id,
+            partialFilterExpression={name_of(r.ProfileRecord.folded_name): None},
+            name="unnamed",
+        ),
+    ),
+    retired=(
         _index(r.ProfileRecord.created_at, r.ProfileRecord.id),
         _index(r.ProfileRecord.gallery, r.ProfileRecord.created_at, r.ProfileRecord.id),
         _index(r.ProfileRecord.name, r.ProfileRecord.id),
@@ -469,10 +499,14 @@ class Database(Protocol):
 
     async def create_index(self, collection: str, keys: Sequence[tuple[str, int]], **options: Any) -> None: ...
 
+    async def drop_index(self, collection: str, keys: Sequence[tuple[str, int]]) -> None: ...
+
 
 async def create(database: Database) -> None:
-    """Create the collections and indexes that are missing."""
+    """Create the collections and indexes that are missing; indexes of before go."""
     await database.create_collections([collection.name for collection in COLLECTIONS])
     for collection in COLLECTIONS:
         for index in collection.indexes:
             await database.create_index(collection.name, index.keys, **index.options)
+        for index in collection.retired:
+            await database.drop_index(collection.name, index.keys)

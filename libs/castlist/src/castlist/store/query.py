@@ -89,6 +89,11 @@ def at_least(member: Any, value: Any) -> Where:
     return Where({name_of(member): {"$gte": plain(value)}})
 
 
+def begins_with(member: Any, text: str) -> Where:
+    """The field is text that begins so."""
+    return Where({name_of(member): {"$gte": text, "$lt": f"{text}\U0010ffff"}})
+
+
 def within(member: Any, low: Any, high: Any) -> Where:
     """The field is at least `low` and less than `high`."""
     return Where({name_of(member): {"$gte": plain(low), "$lt": plain(high)}})

@@ -482,6 +482,13 @@ class ScreenTime(Record, frozen=True, kw_only=True):
     first_seen: float
 
 
+class AppearanceVideo(Record, frozen=True, kw_only=True):
+    """Of an appearance: whose it is, and where."""
+
+    profile_id: str
+    video_id: str
+
+
 class AppearanceProfile(Record, frozen=True, kw_only=True):
     """Of an appearance: whose it is."""
 

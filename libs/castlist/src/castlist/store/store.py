@@ -57,9 +57,10 @@ class Table(Generic[R]):
         found = await self._documents.find(self._name, where.filter, sort=sort, limit=limit, fields=fields)
         return [msgspec.convert(one, part) for one in found]
 
-    async def ids(self, where: Where = ANY) -> list[str]:
-        """The ids of the matching records."""
-        return [str(one["_id"]) for one in await self._documents.find(self._name, where.filter, fields=["_id"])]
+    async def ids(self, where: Where = ANY, *, limit: int = 0) -> list[str]:
+        """The ids of the matching records; `limit` 0 is all."""
+        found = await self._documents.find(self._name, where.filter, limit=limit, fields=["_id"])
+        return [str(one["_id"]) for one in found]
 
     async def count(self, where: Where = ANY) -> int:
         """How many match."""
