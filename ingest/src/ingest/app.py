@@ -56,7 +56,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Starlette]:
             await sweep_uploads(store, objects, now_utc())
 
         await stack.enter_async_context(in_background(relay.run(), every(SWEEP_EVERY, sweep, "upload_sweeper")))
-        yield application(openapi(API), (videos, tasks), ready, settings.hosts)
+        yield application(openapi(API), (videos, tasks), ready, settings.hosts, settings.origins)
 
 
 async def run(settings: Settings) -> None:

@@ -125,6 +125,7 @@ async def run(settings: Settings) -> None:
             endpoints(store, objects, settings.announceable, commands, tasks, search, largest),
             ready,
             settings.hosts,
+            settings.origins,
         )
         # What is there now stays. Looked through again and again, it would cost every fortieth page 60 ms.
         gc.collect()

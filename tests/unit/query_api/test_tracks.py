@@ -10,8 +10,8 @@ from castlist.contract.box import Box
 from castlist.contract.values import LeftOutFace, Sighting
 from castlist.store import packed_tracks
 from castlist.store.packed_tracks import kept, packed
-from castlist.store.query import set_to, with_id
-from castlist.store.records import LeftOutRecord, TracksRecord, VideoRecord
+from castlist.store.query import eq, set_to, with_id
+from castlist.store.records import LeftOutRecord, PersonRecord, TracksRecord, VideoRecord
 from castlist.store.store import Store
 from testkit.stored import Stored
 
@@ -68,6 +68,11 @@ async def test_where_people_are(
         "boxes": [[1.0, 1, 2, 30, 40, 1.25], [1.25, 1, 2, 30, 40, 1.25], [1.5, 1, 2, 30, 40, 1.25]],
     }
     assert shown["left_out"] == {"too_small": [[1.5, 1, 2, 20, 20]], "low_score": [[9.0, 1, 2, 50, 50]]}
+    known = {"If-None-Match": answer.headers["etag"]}
+    assert (await client.get(f"/videos/{video}/tracks", headers=known)).status_code == 304
+    await store.persons.update(eq(PersonRecord.profile_id, profiles[1]), set_to(PersonRecord.profile_id, profiles[0]))
+    moved = await client.get(f"/videos/{video}/tracks", headers=known)
+    assert [one["profile_id"] for one in moved.json()["tracks"]] == 4 * [profiles[0]]
 
 
 async def test_a_player_asks_for_what_it_shows(client: httpx2.AsyncClient, store: Store) -> None:

@@ -16,7 +16,7 @@ from query_api.endpoints.galleries import known_gallery
 from query_api.endpoints.replies import none, one, page
 from query_api.http.cursors import Order
 from query_api.http.parameters import Paged
-from query_api.http.rendering import json_response
+from query_api.http.rendering import json_page, json_response
 from query_api.read_model import ReadModel
 
 
@@ -53,7 +53,7 @@ class Changes:
         gallery = await known_gallery(self._model.store, request.path_params["gallery"])
         where, order = eq(ChangeRecord.gallery, gallery.id), Order(ChangeRecord.at, -1)
         records, cursor = await self._model.page(self._model.store.changes, where, order, query.limit, query.cursor)
-        return json_response({"items": [change_view(record) for record in records], "next_cursor": cursor})
+        return json_page(request, [change_view(record) for record in records], cursor)
 
     @operation(
         "POST",

@@ -21,7 +21,7 @@ from query_api.command_outbox import COMMANDED, CommandOutbox, command_key
 from query_api.endpoints.replies import none, one, page
 from query_api.http.cursors import Order
 from query_api.http.parameters import Paged
-from query_api.http.rendering import json_response
+from query_api.http.rendering import json_page, json_response
 from query_api.read_model import ReadModel
 
 
@@ -40,12 +40,12 @@ class Galleries:
         replies=page("galleries, by their names", resources.GalleryPage),
         query=Paged,
     )
-    async def list_galleries(self, _: Request, query: Paged) -> Response:
+    async def list_galleries(self, request: Request, query: Paged) -> Response:
         """List the namespaces of people there are. A gallery comes to be by being used."""
         table, order = self._model.store.galleries, Order(GalleryRecord.id)
         records, cursor = await self._model.page(table, ANY, order, query.limit, query.cursor)
         views = await self._model.galleries([gallery.id for gallery in records])
-        return json_response({"items": views, "next_cursor": cursor})
+        return json_page(request, views, cursor)
 
     @operation(
         "GET",

@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from castlist.api import resources
+from castlist.service.conditional import etag_of
 from castlist.service.operations import operation
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery
@@ -12,7 +13,7 @@ from castlist.store.records import AppearanceRecord, ProfileRecord
 from query_api.endpoints.galleries import ensure_known
 from query_api.endpoints.replies import MOVED, none, one, page
 from query_api.http.parameters import Paged, ProfileQuery
-from query_api.http.rendering import json_response
+from query_api.http.rendering import json_page, json_response
 from query_api.profile_list import ProfileList
 from query_api.read_model import NEWEST_FIRST, ReadModel
 
@@ -32,7 +33,7 @@ class Profiles:
         replies={**page("people", resources.ProfilePage), **none("gallery")},
         query=ProfileQuery,
     )
-    async def list_profiles(self, _: Request, query: ProfileQuery) -> Response:
+    async def list_profiles(self, request: Request, query: ProfileQuery) -> Response:
         """List who is in a gallery, or in a video: each with the videos they were seen in, when, and a crop of each.
 
         Filters go together as one likes. Where they leave few of very many, a page may have fewer people than `limit`,
@@ -42,7 +43,7 @@ class Profiles:
         records, cursor = await self._list.page(query, companion)
         if not records:
             await ensure_known(self._model.store, query.gallery)
-        return json_response({"items": await self._model.profiles(records), "next_cursor": cursor})
+        return json_page(request, await self._model.profiles(records), cursor)
 
     @operation(
         "GET",
@@ -57,7 +58,10 @@ class Profiles:
         if isinstance(found, Response):
             return found
         if views := await self._model.profiles([found]):
-            return json_response(views[0])
+            answer = json_response(views[0])
+            # What `If-Match` compares is the revision alone: an appearance that came is no conflict.
+            answer.headers["ETag"] = f'"{found.revision}-{etag_of(bytes(answer.body))}"'
+            return answer
         found = await find_profile(self._model, request)  # it was merged away since we looked
         return found if isinstance(found, Response) else _no_profile().response()
 
@@ -76,7 +80,7 @@ class Profiles:
             return found
         where, table = eq(AppearanceRecord.profile_id, found.id), self._model.store.appearances
         records, cursor = await self._model.page(table, where, NEWEST_FIRST, query.limit, query.cursor)
-        return json_response({"items": await self._model.appearances(records), "next_cursor": cursor})
+        return json_page(request, await self._model.appearances(records), cursor)
 
     async def _companion(self, profile_id: str | None) -> ProfileRecord | None:
         """With whom those who are listed are to be, also by an id that was merged away; Problem 404."""

@@ -21,7 +21,7 @@ from query_api.endpoints.galleries import ensure_known
 from query_api.endpoints.replies import none, one, page
 from query_api.http.cursors import Order
 from query_api.http.parameters import TaskQuery
-from query_api.http.rendering import Json, dumped, instant, json_response
+from query_api.http.rendering import Json, dumped, instant, json_page, json_response
 from query_api.read_model import ReadModel
 from query_api.record_changes import RecordChanges
 
@@ -43,7 +43,7 @@ class Tasks:
         replies={**page("tasks, the oldest first", resources.TaskPage), **none("gallery")},
         query=TaskQuery,
     )
-    async def list_tasks(self, _: Request, query: TaskQuery) -> Response:
+    async def list_tasks(self, request: Request, query: TaskQuery) -> Response:
         """List the runs over videos, of one gallery, one video or one state if that is asked for."""
         where = ANY
         if query.gallery is not None:
@@ -56,7 +56,7 @@ class Tasks:
         records, cursor = await self._model.page(self._model.store.tasks, where, order, query.limit, query.cursor)
         if not records:
             await ensure_known(self._model.store, query.gallery)
-        return json_response({"items": await self._model.tasks(records, now_utc()), "next_cursor": cursor})
+        return json_page(request, await self._model.tasks(records, now_utc()), cursor)
 
     @operation("GET", "/tasks/{task_id}", tag="tasks", summary="A task", replies=one("task", resources.Task))
     async def get_task(self, request: Request, _: NoQuery) -> Response:

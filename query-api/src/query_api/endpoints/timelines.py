@@ -14,7 +14,7 @@ from query_api.endpoints.profiles import find_profile
 from query_api.endpoints.replies import INVALID, MOVED, none, one, page
 from query_api.http.cursors import Order
 from query_api.http.parameters import OnScreenQuery, TimelineQuery
-from query_api.http.rendering import Json, json_response
+from query_api.http.rendering import Json, json_page, json_response
 from query_api.http.webvtt import Cue, webvtt
 from query_api.read_model import ReadModel
 
@@ -82,7 +82,7 @@ class Timelines:
         order = Order(AppearanceRecord.video_at, -1 if query.sort.startswith("-") else 1)
         where, table = eq(AppearanceRecord.profile_id, found.id), self._model.store.appearances
         records, cursor = await self._model.page(table, where, order, query.limit, query.cursor)
-        return json_response({"items": await self._model.timeline(records), "next_cursor": cursor})
+        return json_page(request, await self._model.timeline(records), cursor)
 
     async def _people(self, video_id: str, hidden: str) -> list[Json]:
         """Those in a video as they are shown; who was merged away meanwhile is left out."""

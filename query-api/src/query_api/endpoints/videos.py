@@ -25,7 +25,7 @@ from query_api.endpoints.replies import none, one, page
 from query_api.http.cursors import Order
 from query_api.http.parameters import PeopleOfVideoQuery, ProfileQuery, VideoQuery
 from query_api.http.ranges import asked_part
-from query_api.http.rendering import json_response
+from query_api.http.rendering import json_page, json_response
 from query_api.profile_list import ProfileList
 from query_api.read_model import ReadModel
 
@@ -47,7 +47,7 @@ class Videos:
         replies={**page("videos, the oldest first", resources.VideoPage), **none("gallery")},
         query=VideoQuery,
     )
-    async def list_videos(self, _: Request, query: VideoQuery) -> Response:
+    async def list_videos(self, request: Request, query: VideoQuery) -> Response:
         """List the videos that were put in, or find one by its bytes or by the id it was given elsewhere."""
         where = ANY
         if query.gallery is not None:
@@ -60,7 +60,7 @@ class Videos:
         records, cursor = await self._model.page(self._model.store.videos, where, order, query.limit, query.cursor)
         if not records:
             await ensure_known(self._model.store, query.gallery)
-        return json_response({"items": self._model.videos(records), "next_cursor": cursor})
+        return json_page(request, self._model.videos(records), cursor)
 
     @operation("GET", "/videos/{video_id}", tag="videos", summary="A video", replies=one("video", resources.Video))
     async def get_video(self, request: Request, _: NoQuery) -> Response:
@@ -80,7 +80,7 @@ class Videos:
         video = await video_in_path(self._model, request)
         asked = ProfileQuery(video_id=video.id, hidden=query.hidden, limit=query.limit, cursor=query.cursor)
         records, cursor = await self._list.page(asked)
-        return json_response({"items": await self._model.profiles(records, video.id), "next_cursor": cursor})
+        return json_page(request, await self._model.profiles(records, video.id), cursor)
 
     @operation(
         "DELETE",

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from castlist.service.conditional import is_known
 from castlist.service.problems import Problem
 
 _RANGE = re.compile(r"^bytes=(\d{0,18})-(\d{0,18})$")
@@ -36,8 +37,7 @@ def asked_part(headers: Mapping[str, str], size: int, etag: str) -> Part:
     standard has it; Problem 416 for one that lies behind the end.
     """
     whole = Part(200, 0, size, size)
-    known = [one.strip().removeprefix("W/") for one in headers.get("if-none-match", "").split(",")]
-    if etag in known or known == ["*"]:
+    if is_known(headers, etag):
         return Part(304, 0, 0, size)
     match = _RANGE.match(headers.get("range", "").strip())
     if match is None or headers.get("if-range", etag).strip() != etag:

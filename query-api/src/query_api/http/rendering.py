@@ -4,12 +4,13 @@ What is plain (boxes, segments, sizes) orjson writes as it is.
 """
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from pydantic import AwareDatetime, BaseModel
+from starlette.requests import Request
 from starlette.responses import Response
 
 Json = dict[str, Any]
@@ -47,6 +48,15 @@ def _parts(annotation: Any) -> tuple[Any, ...]:
 def json_response(body: Any, status: int = 200) -> Response:
     """`body` as JSON."""
     return Response(dumped(body), status, media_type="application/json")
+
+
+def json_page(request: Request, items: Sequence[Any], cursor: str | None) -> Response:
+    """A page of a list, with a `Link` to the next one where there is any."""
+    answer = json_response({"items": items, "next_cursor": cursor})
+    if cursor is not None:
+        following = request.url.include_query_params(cursor=cursor)
+        answer.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+    return answer
 
 
 def dumped(body: Any) -> bytes:

@@ -16,6 +16,7 @@ from castlist.service.problems import TITLES, kind_of
 _REF = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 _PROBLEM = "application/problem+json"
+_UNCHANGED = Reply("The client has it already: `If-None-Match` names its `ETag`.")
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "operationId": operation.handler.__name__,
         "parameters": in_path + in_query,
         "responses": {str(status): _reply(status, reply) for status, reply in operation.replies.items()}
+        | ({"304": _reply(None, _UNCHANGED)} if operation.is_resource else {})
         | {"default": _reply(None, problem("Any other problem; docs/problems.md lists them."))},
     }
     if operation.body:

@@ -51,6 +51,12 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[
         str, Field(description="names, with commas between, that ingest and query-api are reached by; `*`: any")
     ] = ""
+    cors_origins: Annotated[
+        str,
+        Field(
+            description="other sites whose pages may use ingest and query-api, as `https://name`, …; `*`: any may read"
+        ),
+    ] = ""
     query_url: Annotated[str | None, Field(description="query-api as clients see it; default from QUERY_PORT")] = None
     castlist_home: Annotated[Path, Field(description="local state: data, logs, fetched videos")] = Path(".castlist")
     castlist_cache: Annotated[Path, Field(description="per-user cache: servers, the converted encoder")] = Field(
@@ -89,6 +95,11 @@ class Settings(BaseSettings):
     def _places_are_buckets(self) -> "Settings":
         _ = self.announceable
         return self
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Other sites whose pages may use ingest and query-api."""
+        return tuple(one for one in (origin.strip().rstrip("/") for origin in self.cors_origins.split(",")) if one)
 
     @property
     def hosts(self) -> frozenset[str]:

@@ -19,10 +19,11 @@ _OURS = {"same-origin", "none"}
 
 
 class TrustedRequests:
-    """An ASGI application before `app`. `hosts`: the names it is reached by, in lower case, without ports."""
+    """An ASGI application before `app`. `hosts`: the names it is reached by, in lower case, without ports. `origins`:
+    other sites whose pages may ask for changes as ours do, as `https://name:port`; `*` is none of them."""
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
-        self._app, self._hosts = app, frozenset(hosts)
+    def __init__(self, app: ASGIApp, hosts: Iterable[str], origins: Iterable[str] = ()) -> None:
+        self._app, self._hosts, self._origins = app, frozenset(hosts), frozenset(origins) - {ANY_HOST}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (refused := self._refused(scope["method"], scope["headers"])) is not None:
@@ -39,6 +40,8 @@ class TrustedRequests:
         if method in _SAFE:
             return None
         sites, origins = _all(headers, b"sec-fetch-site"), _all(headers, b"origin")
+        if len(origins) == 1 and origins[0] in self._origins:
+            return None
         if not set(sites) <= _OURS or any(_authority(origin) != hosts[0].lower() for origin in origins):
             return Problem(403, "A page of another site asks for a change.")
         return None
