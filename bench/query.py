@@ -42,6 +42,7 @@ from castlist.contract.text import folded
 from castlist.contract.values import Crop, FrameSize, Segment, StoredObject
 from castlist.service.settings import Settings
 from castlist.store import collections
+from castlist.store.appearance_json import appearance_json
 from castlist.store.records import AppearanceRecord, GalleryRecord, ProfileRecord, TaskRecord, VideoRecord
 from castlist.store.store import Store
 from query_api.http.parameters import ProfileOrder, ProfileQuery
@@ -189,7 +190,7 @@ def _crop(n: int, k: int = 0) -> Crop:
 
 def _appearance(n: int, video: int, k: int) -> AppearanceRecord:
     profile = derived("bench", "profile", n)
-    return AppearanceRecord(
+    record = AppearanceRecord(
         id=appearance_key(profile, _video_id(video)),
         gallery=GALLERY,
         profile_id=profile,
@@ -205,6 +206,7 @@ def _appearance(n: int, video: int, k: int) -> AppearanceRecord:
         last_seen=31.0,
         crop=_crop(video, k),
     )
+    return msgspec.structs.replace(record, shown=appearance_json(record, f"camera-{video:05}.mp4"))
 
 
 def _task() -> TaskRecord:
@@ -310,7 +312,7 @@ def measure(service: Service, asked: argparse.Namespace, deep: dict[str, str]) -
     profiles: list[str] = []
 
     def of_kind(
-        name: str, path: str, check: Callable[[bytes], None], turns: int, **parameters: Any
+        what: str, path: str, check: Callable[[bytes], None], turns: int, **parameters: Any
     ) -> dict[str, float]:
         for _ in range(5):  # it warms up
             client.seconds(path, check, **parameters)
@@ -318,7 +320,7 @@ def measure(service: Service, asked: argparse.Namespace, deep: dict[str, str]) -
         found = told([client.seconds(path, check, **parameters) for _ in range(turns)])
         found["cpu"] = round(1000 * (service.cpu() - cpu) / turns, 2)
         print(
-            f"{name:34} p50 {found['p50']:7.2f} ms, p99 {found['p99']:7.2f} ms, {found['cpu']:6.2f} ms CPU; {pressure}"
+            f"{what:34} p50 {found['p50']:7.2f} ms, p99 {found['p99']:7.2f} ms, {found['cpu']:6.2f} ms CPU; {pressure}"
         )
         return found
 

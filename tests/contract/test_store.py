@@ -253,7 +253,7 @@ async def test_a_kind_of_pending_that_is_not_known_is_an_error(documents: Docume
 PARTS = [
     kind
     for _, kind in inspect.getmembers(records, inspect.isclass)
-    if issubclass(kind, Record) and kind not in (Record, PendingRecord, ShownAppearance, *(kind for _, kind in KINDS))
+    if issubclass(kind, Record) and kind not in (Record, PendingRecord, *(kind for _, kind in KINDS))
 ]
 
 

@@ -7,10 +7,14 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+from orjson import Fragment
+
 from castlist.api import resources
 from castlist.contract.ids import appearance_key
 from castlist.contract.values import VideoWarning
 from castlist.contract.video_warnings import as_warning
+from castlist.store.appearance_json import appearance_json
 from castlist.store.query import Where, eq, one_of, with_id, with_ids
 from castlist.store.records import (
     AppearanceRecord,
@@ -35,9 +39,6 @@ NEWEST_FIRST = Order(AppearanceRecord.created_at, -1)
 
 _task = renderer(resources.Task, "people", "error", "eta_seconds", "warnings")
 _profile = renderer(resources.Profile, "cover", "seconds", "appearances")
-_appearance = renderer(resources.Appearance, "video_name", "crop")
-_entry = renderer(resources.TimelineEntry, "video_name", "crop", "at")
-_crop = renderer(resources.CropPicture, "url")
 _video = renderer(resources.Video)
 
 
@@ -94,18 +95,30 @@ class ReadModel:
         """
         if video_id is not None:
             ids = with_ids(appearance_key(profile.id, video_id) for profile in records)
-            found = await self.store.appearances.find_parts(ShownAppearance, ids)
-        else:
-            found = await self._newest(records)
-        of: dict[str, list[tuple[datetime, str, Json]]] = defaultdict(list)
-        for one, view in zip(found, await self.appearances(found), strict=True):
-            of[one.profile_id].append((one.created_at, one.id, view))
+            return await self._with(records, await self.store.appearances.find_parts(ShownAppearance, ids))
+        return await self._with(records, await self._newest(records))
+
+    async def profile(self, profile_id: str) -> tuple[ProfileRecord | None, Json | None]:
+        """One profile, and as it is shown; None where it is not there, or was merged away while we looked."""
+        newest = self.store.appearances.find_parts(
+            ShownAppearance, eq(AppearanceRecord.profile_id, profile_id), sort=NEWEST_FIRST.sort, limit=NEWEST
+        )
+        record, found = await asyncio.gather(self.store.profiles.get(profile_id), newest)
+        if record is None:
+            return None, None
+        views = await self._with([record], found)
+        return record, views[0] if views else None
+
+    async def _with(self, records: Sequence[ProfileRecord], found: Sequence[ShownAppearance]) -> list[Json]:
+        of: dict[str, list[tuple[datetime, str, bytes]]] = defaultdict(list)
+        for one in await self._complete(found):
+            of[one.profile_id].append((one.created_at, one.id, one.shown))
         return [
             _profile(
                 profile,
                 profile.cover and {"video_id": profile.cover},
                 profile.milliseconds / 1000,
-                [view for _, _, view in sorted(of[profile.id], key=_age, reverse=True)[:NEWEST]],
+                _listed(shown for _, _, shown in sorted(of[profile.id], reverse=True)[:NEWEST]),
             )
             for profile in records
             if profile.id in of
@@ -121,23 +134,33 @@ class ReadModel:
             queries.append(find(ShownAppearance, one_of(of, few)))
         return [one for found in await asyncio.gather(*queries) for one in found]
 
-    async def appearances(self, records: Sequence[ShownAppearance | AppearanceRecord]) -> list[Json]:
+    async def _complete(self, found: Sequence[ShownAppearance]) -> list[ShownAppearance]:
+        """The same, those of before too, which did not keep what is shown of them."""
+        bare = {one.id for one in found if not one.shown}
+        if not bare:
+            return list(found)
+        records = await self.store.appearances.find(with_ids(sorted(bare)))
+        made = {one.id: shown for one, shown in zip(records, await self._shown(records), strict=True)}
+        whole = [replace(one, shown=made.get(one.id, b"")) if one.id in bare else one for one in found]
+        return [one for one in whole if one.shown]
+
+    async def _shown(self, records: Sequence[AppearanceRecord]) -> list[bytes]:
+        bare = sorted({one.video_id for one in records if not one.shown})
+        found = await self.store.videos.find_parts(VideoName, with_ids(bare)) if bare else []
+        names = {one.id: one.name for one in found}
+        return [one.shown or appearance_json(one, names.get(one.video_id, "")) for one in records]
+
+    async def appearances(self, records: Sequence[AppearanceRecord]) -> list[Fragment]:
         """Appearances as shown."""
-        names = await self._names({one.video_id for one in records})
-        return [_appearance(one, names.get(one.video_id, ""), _picture(one)) for one in records]
+        return [Fragment(shown) for shown in await self._shown(records)]
 
-    async def timeline(self, records: Sequence[AppearanceRecord]) -> list[Json]:
+    async def timeline(self, records: Sequence[AppearanceRecord]) -> list[Fragment]:
         """Appearances as entries of a profile's timeline."""
-        names = await self._names({one.video_id for one in records})
+        shown = await self._shown(records)
         return [
-            _entry(one, names.get(one.video_id, ""), _picture(one), instant(one.video_at or one.created_at))
-            for one in records
+            Fragment(b'{"at":"%b",%b' % (str(instant(record.video_at or record.created_at)).encode(), one[1:]))
+            for record, one in zip(records, shown, strict=True)
         ]
-
-    async def _names(self, videos: Iterable[str]) -> dict[str, str]:
-        ids = sorted(videos)
-        found = await self.store.videos.find_parts(VideoName, with_ids(ids)) if ids else []
-        return {one.id: one.name for one in found}
 
     async def successor(self, profile_id: str) -> str | None:
         """The profile that holds the people of a retired id now; None if none does."""
@@ -183,8 +206,8 @@ class ReadModel:
         ]
 
 
-def _picture(one: ShownAppearance | AppearanceRecord) -> Json | None:
-    return None if one.crop is None else _crop(one.crop, f"/{one.crop.key}")
+def _listed(documents: Iterable[bytes]) -> Fragment:
+    return Fragment(b"[%b]" % b",".join(documents))
 
 
 def _warning(told: VideoWarning | str) -> Json:
@@ -197,7 +220,3 @@ def _eta(task: TaskRecord, now: datetime) -> float | None:
         return None
     spent = (now - task.started_at).total_seconds()
     return round(max(0.0, spent * (1 - task.progress) / task.progress), 1)
-
-
-def _age(row: tuple[datetime, str, Json]) -> tuple[datetime, str]:
-    return row[:2]

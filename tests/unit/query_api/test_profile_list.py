@@ -195,7 +195,7 @@ async def test_a_page_looks_at_so_many_and_no_more(
     async def counted(table: Any, *arguments: Any, **options: Any) -> Any:
         nonlocal read
         found = await find(table, *arguments, **options)
-        read += len(found)
+        read += len(found) * (table is store.profiles)
         return found
 
     monkeypatch.setattr(type(store.profiles), "find", counted)

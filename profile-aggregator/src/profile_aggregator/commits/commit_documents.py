@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from castlist.contract.commands import Card as CardValues
 from castlist.contract.events import (
     AppearanceRemoved,
@@ -21,6 +23,7 @@ from castlist.contract.events import (
 from castlist.contract.ids import appearance_key, event_id, is_by_hand
 from castlist.contract.text import folded
 from castlist.contract.values import Segment
+from castlist.store.appearance_json import appearance_json
 from castlist.store.query import Change, set_to
 from castlist.store.records import (
     AppearanceRecord,
@@ -30,6 +33,7 @@ from castlist.store.records import (
     ProfileRecord,
     ProfileTotals,
     RedirectRecord,
+    VideoMoment,
 )
 from castlist_identity.decisions.cards import Card
 from castlist_identity.decisions.decision_set import NAME
@@ -120,7 +124,7 @@ def documents_of(
     gone = [profile for profile, count in diff.videos.items() if not count]
     present: dict[str, Present] = {**stored, **inserted}
     appearances = [
-        _appearance(gallery, profile, video, [present[key] for key in keys], now, before.moments[video])
+        _appearance(gallery, profile, before.videos[video], [present[key] for key in keys], now)
         for (profile, video), keys in diff.appearances.items()
         if keys
     ]
@@ -222,17 +226,17 @@ def _totals(after: ProfileTotals) -> Change:
 
 
 def _appearance(
-    gallery: str, profile: str, video: str, persons: Sequence[Present], now: datetime, video_at: datetime
+    gallery: str, profile: str, video: VideoMoment, persons: Sequence[Present], now: datetime
 ) -> AppearanceRecord:
     joined = appearance_of(map(presence_of, persons))
-    return AppearanceRecord(
-        id=appearance_key(profile, video),
+    record = AppearanceRecord(
+        id=appearance_key(profile, video.id),
         gallery=gallery,
         profile_id=profile,
-        video_id=video,
+        video_id=video.id,
         epoch=max(person.epoch for person in persons),
         created_at=now,
-        video_at=video_at,
+        video_at=video.at,
         persons=tuple(person.id for person in persons),
         segments=joined.segments,
         seconds=joined.seconds,
@@ -242,6 +246,7 @@ def _appearance(
         crop=joined.crop,
         manual=all(map(is_by_hand, (person.id for person in persons))),
     )
+    return replace(record, shown=appearance_json(record, video.name))
 
 
 def _events(

@@ -44,7 +44,10 @@ async def seen_before(store: Store, diff: GalleryDiff, known: Gallery, now: date
     gone = {appearance_key(*pair) for pair, keys in diff.appearances.items() if not keys} & appearances.keys()
     return SeenBefore(
         # A video that goes at this moment has a commit of its own that removes whoever is in it.
-        {video: moments[video].at if video in moments else now for video in videos},
+        {
+            video: moments.get(video) or VideoMoment(id=video, name="", recorded_at=None, created_at=now)
+            for video in videos
+        },
         appearances,
         profiles,
         await _staying(store, known, profiles, [appearances[key] for key in sorted(gone)]),

@@ -5,16 +5,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from castlist.store.records import AppearanceRecord, AppearanceTotals, ProfileTotals, in_milliseconds
+from castlist.store.records import (
+    AppearanceRecord,
+    AppearanceTotals,
+    ProfileTotals,
+    VideoMoment,
+    in_milliseconds,
+)
 
 
 @dataclass(frozen=True)
 class SeenBefore:
-    """What was true before a commit: the moments of the videos with changed appearances, these appearances and the
-    totals of their profiles; and of profiles whose earliest or latest appearance goes, those that stay at either end.
+    """What was true before a commit: names and moments of the videos with changed appearances, these appearances and
+    the totals of their profiles; and of profiles whose earliest or latest appearance goes, those that stay at either
+    end.
     """
 
-    moments: Mapping[str, datetime]
+    videos: Mapping[str, VideoMoment]
     appearances: Mapping[str, AppearanceTotals]
     profiles: Mapping[str, ProfileTotals]
     staying: Mapping[str, Sequence[datetime]]

@@ -54,16 +54,14 @@ class Profiles:
     )
     async def get_profile(self, request: Request, _: NoQuery) -> Response:
         """Show one person. An id that was merged away leads to the profile that holds its people now, for ever."""
-        found = await find_profile(self._model, request)
-        if isinstance(found, Response):
-            return found
-        if views := await self._model.profiles([found]):
-            answer = json_response(views[0])
-            # What `If-Match` compares is the revision alone: an appearance that came is no conflict.
-            answer.headers["ETag"] = f'"{found.revision}-{etag_of(bytes(answer.body))}"'
-            return answer
-        found = await find_profile(self._model, request)  # it was merged away since we looked
-        return found if isinstance(found, Response) else _no_profile().response()
+        record, view = await self._model.profile(request.path_params["profile_id"])
+        if record is None or view is None:
+            found = await find_profile(self._model, request)
+            return found if isinstance(found, Response) else _no_profile().response()
+        answer = json_response(view)
+        # What `If-Match` compares is the revision alone: an appearance that came is no conflict.
+        answer.headers["ETag"] = f'"{record.revision}-{etag_of(bytes(answer.body))}"'
+        return answer
 
     @operation(
         "GET",

@@ -1,6 +1,6 @@
 """Records as clients see them: JSON of the shapes in `castlist.api.resources`, written fast (a test compares).
 
-What is plain (boxes, segments, sizes) orjson writes as it is.
+What is plain (instants, boxes, segments, sizes) orjson writes as it is.
 """
 
 import operator
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -29,20 +29,12 @@ def renderer(model: type[BaseModel], *given: str) -> Callable[..., Json]:
     """A function from a record to the JSON document of `model`. It takes the values of the `given` fields behind the
     record, in that order; the other fields are the record's of the same name."""
     own = tuple(name for name in model.model_fields if name not in given)
-    instants = tuple(name for name in own if AwareDatetime in _parts(model.model_fields[name].annotation))
     values_of, names = operator.attrgetter(*own), own + given
 
     def render(record: Any, *values: Any) -> Json:
-        document = dict(zip(names, values_of(record) + values, strict=True))
-        for name in instants:
-            document[name] = instant(document[name])
-        return document
+        return dict(zip(names, values_of(record) + values, strict=True))
 
     return render
-
-
-def _parts(annotation: Any) -> tuple[Any, ...]:
-    return (annotation, *getattr(annotation, "__args__", ()))
 
 
 def json_response(body: Any, status: int = 200) -> Response:
@@ -60,5 +52,5 @@ def json_page(request: Request, items: Sequence[Any], cursor: str | None) -> Res
 
 
 def dumped(body: Any) -> bytes:
-    """`body` as JSON text."""
-    return orjson.dumps(body)
+    """`body` as JSON text; instants, which are in UTC as MongoDB gives them, with Z."""
+    return orjson.dumps(body, option=orjson.OPT_UTC_Z)

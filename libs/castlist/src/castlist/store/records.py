@@ -69,8 +69,9 @@ class VideoName(Record, frozen=True, kw_only=True):
 
 
 class VideoMoment(Record, frozen=True, kw_only=True):
-    """Of a video: when it was recorded, as far as that is known, and when it came."""
+    """Of a video: its name, when it was recorded, as far as that is known, and when it came."""
 
+    name: str
     recorded_at: datetime | None
     created_at: datetime
 
@@ -433,31 +434,16 @@ class AppearanceRecord(Record, frozen=True, kw_only=True):
     crop: Crop | None
     manual: bool = False
     """whether nobody was found there, and a person said so"""
-
-
-class ShownCrop(msgspec.Struct, frozen=True):
-    """A crop as it is shown: what is passed on is left as it is."""
-
-    key: str
-    time: float
-    box: dict[str, int]
-    frame: dict[str, int]
-    quality: float
+    shown: bytes = b""
+    """what clients see of it, by `store.appearance_json`; empty before that was kept"""
 
 
 class ShownAppearance(Record, frozen=True, kw_only=True):
-    """Of an appearance: what is shown of it. A page of 100 profiles reads 500 of these and passes them on."""
+    """Of an appearance: what is passed on as it is. A page of 100 profiles reads 500 of these."""
 
     profile_id: str
-    video_id: str
     created_at: datetime
-    segments: list[dict[str, float]]
-    seconds: float
-    faces: int
-    first_seen: float
-    last_seen: float
-    crop: ShownCrop | None
-    manual: bool = False
+    shown: bytes = b""
 
 
 class AppearanceTotals(Record, frozen=True, kw_only=True):
