@@ -152,3 +152,6 @@ async def test_how_much_there_is(client: httpx2.AsyncClient, store: Store) -> No
         "tasks": {"queued": 0, "processing": 0, "done": 2, "failed": 1, "cancelled": 0},
     }
     assert (await client.get("/galleries/none/stats")).status_code == 404
+    await stored.profile(videos[:1], name="Bo")
+    await store.galleries.update(with_id("g"), set_to(GalleryRecord.version, 5))  # as the commit does that made them
+    assert (await client.get("/galleries/g/stats")).json()["named"] == 2

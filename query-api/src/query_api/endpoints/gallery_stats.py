@@ -1,6 +1,7 @@
 """How much is in a gallery: sums that indexes alone answer, however many people and videos there are."""
 
 import asyncio
+from collections import OrderedDict
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,12 +10,15 @@ from castlist.api import resources
 from castlist.service.operations import operation
 from castlist.service.request_parsing import NoQuery
 from castlist.store.query import at_least, eq
-from castlist.store.records import ProfileRecord, TaskRecord, VideoRecord
+from castlist.store.records import GalleryRecord, ProfileRecord, TaskRecord, VideoRecord
 from castlist.store.store import Store
 from castlist.tasks.lifecycle import FINAL, OPEN
 from query_api.endpoints.galleries import known_gallery
 from query_api.endpoints.replies import one
 from query_api.http.rendering import Json, json_response
+
+_GALLERIES = 100
+"""Of so many the numbers are remembered."""
 
 
 class StatsOfGalleries:
@@ -22,6 +26,7 @@ class StatsOfGalleries:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._known: OrderedDict[str, tuple[int, Json]] = OrderedDict()
 
     @operation(
         "GET",
@@ -34,13 +39,23 @@ class StatsOfGalleries:
         """Show how many videos, people and appearances there are, how long they are, and what was left out."""
         gallery = await known_gallery(self._store, request.path_params["gallery"])
         people, videos, tasks = await asyncio.gather(
-            self._people(gallery.id), self._videos(gallery.id), self._tasks(gallery.id)
+            self._people(gallery), self._videos(gallery.id), self._tasks(gallery.id)
         )
         return json_response(
             {"id": gallery.id, **videos, **people, "faces_skipped": gallery.faces_skipped, "tasks": tasks}
         )
 
-    async def _people(self, gallery: str) -> Json:
+    async def _people(self, gallery: GalleryRecord) -> Json:
+        """Added up once a version: commits alone change them."""
+        version, numbers = self._known.pop(gallery.id, (-1, {}))
+        if version != gallery.version:
+            numbers = await self._added_up(gallery.id)
+        self._known[gallery.id] = gallery.version, numbers
+        if len(self._known) > _GALLERIES:
+            self._known.popitem(last=False)
+        return numbers
+
+    async def _added_up(self, gallery: str) -> Json:
         there = eq(ProfileRecord.gallery, gallery)
         people = await self._store.profiles.count(there)
         named = await self._store.profiles.count(there & at_least(ProfileRecord.folded_name, ""))
