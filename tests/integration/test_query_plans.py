@@ -65,8 +65,8 @@ from profile_aggregator.videos.handlers import VideoHandlers
 from query_api import app as query_app
 from query_api import companions, profile_list
 from query_api.command_outbox import CommandOutbox
-from query_api.read_model import ReadModel
 from query_api.http.parameters import ProfileOrder
+from query_api.read_model import ReadModel
 from query_api.record_changes import RecordChanges
 from query_api.search.face_search import FaceSearch
 from query_api.search.gallery_indexes import GalleryIndexes
