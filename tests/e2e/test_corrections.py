@@ -62,6 +62,11 @@ def test_a_day_of_corrections(api: Api, two: tuple[str, str, str]) -> None:
     assert api.get(f"/profiles/{one}").json()["name"] == "Ada"
     history = [entry["id"] for entry in api.get(f"/galleries/{gallery}/changes").json()["items"]]
     assert history == [entry["id"] for entry in (back, deleted, hidden, there, undone, merged, named)]
+    crop = api.get(f"/profiles/{other}").json()["appearances"][0]["crop"]["url"]
+    erased = change(api, "DELETE", f"/profiles/{other}", params={"erase": "true"})
+    assert (erased["kind"], erased["receipt"]["persons"]) == ("erase", 1)
+    assert erased["receipt"]["crops"] >= 1
+    assert api.get(crop).status_code == 404
     twice = api.http.post(f"{api.query}/changes/{deleted['id']}/undo")
     assert (twice.status_code, twice.json()["changes"]) == (409, [back["id"]])
 

@@ -42,6 +42,7 @@ from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.galleries.gallery_diff import GalleryChange
 from castlist_identity.matching.auto_distance import auto_distance
 from profile_aggregator.commits.committer import Committer
+from profile_aggregator.commits.erasures import Erasures
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.commits.maintenance import GalleryMaintenance
@@ -83,6 +84,7 @@ class CorrectedGallery:
         self.committer = Committer(servers.store, self._said, galleries, servers.clock, 10)
         self._maintenance = GalleryMaintenance(servers.store, galleries, self.committer, servers.clock)
         self._removals = Removals(servers.store, servers.objects)
+        self._erasures = Erasures(servers.store, servers.objects, servers.clock)
 
     # --- what happens -------------------------------------------------------------------------------------------------
 
@@ -94,6 +96,8 @@ class CorrectedGallery:
             object=StoredObject("castlist", f"videos/{id}"),
         )  # fmt: skip
         await registration.register(stored, uploaded, now)
+        for n in range(len(people)):
+            self.servers.bucket.store(crop_key(id, epoch, 0, n, "d1"), b"jpeg", "image/jpeg")
         found = [person(n, value, place, id, epoch) for n, (place, value) in enumerate(sorted(people.items()))]
         await keep_people(stored, found, G, id, epoch)
         try:
@@ -123,6 +127,7 @@ class CorrectedGallery:
                 pass
             await self._removals.round()
             await self._said.round()
+            await self._erasures.round()
 
         await self._repeat(step)
 
@@ -165,8 +170,8 @@ class CorrectedGallery:
     ) -> ChangeRecord:
         return await self.order(AddPresence, profile_id=profile, video_id=video, start=start, end=end)
 
-    async def delete(self, profile: str) -> ChangeRecord:
-        return await self.order(DeleteProfile, profile_id=profile)
+    async def delete(self, profile: str, *, erase: bool = False) -> ChangeRecord:
+        return await self.order(DeleteProfile, profile_id=profile, erase=erase)
 
     async def delete_video(self, video: str) -> ChangeRecord:
         return await self.order(DeleteVideo, video_id=video)

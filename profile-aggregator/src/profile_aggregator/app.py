@@ -35,6 +35,7 @@ from castlist.service.problems import EXCEPTION_HANDLERS
 from castlist.store import kafka_topics
 from castlist.store.store import Store
 from profile_aggregator.commits.committer import Committer
+from profile_aggregator.commits.erasures import ERASE_EVERY, Erasures
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import PUBLISH_EVERY, GalleryLog
 from profile_aggregator.commits.maintenance import PAUSE, GalleryMaintenance
@@ -127,6 +128,7 @@ async def main(settings: Settings) -> None:
             every(PAUSE, maintenance.round, "maintenance"),
             every(PUBLISH_EVERY, said.round, "gallery_log"),
             every(REMOVE_EVERY, removals.round, "removals"),
+            every(ERASE_EVERY, Erasures(store, objects, now_utc).round, "erasures"),
             every(_WATCH_EVERY, ensure_ours, "instance"),
             watchdog.run(),
         )

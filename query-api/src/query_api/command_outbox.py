@@ -80,7 +80,7 @@ class CommandOutbox:
                 raise Problem(422, "This Idempotency-Key was used for another request.") from None
             self._relay.wake()
             change = await self._settled(id, changed, patience)
-        answer = json_response(change_view(change), 202 if change.status == "pending" else 200)
+        answer = json_response(change_view(change), 200 if _is_done(change) else 202)
         if change.error is not None:
             error = change.error
             answer = Problem(_status(error), error.message, **_named(error), change=id).response()
@@ -94,13 +94,20 @@ class CommandOutbox:
             changed.clear()
             change = await self._store.changes.get(id)
             assert change is not None
-            if change.status != "pending":
+            if _is_done(change):
                 return change
             try:
                 async with asyncio.timeout_at(deadline):
                     await changed.wait()
             except TimeoutError:
                 return change
+
+
+def _is_done(change: ChangeRecord) -> bool:
+    """Whether nothing more becomes of it: an erasure ends with its receipt."""
+    if change.status == "applied" and change.kind == "erase":
+        return change.receipt is not None
+    return change.status != "pending"
 
 
 def _problem(error: CommandError) -> Json:

@@ -21,11 +21,14 @@ from castlist.store.pending import recluster_id
 from castlist.store.query import with_ids
 from castlist.store.records import (
     ChangeRecord,
+    ErasedPerson,
+    ErasureRecord,
     PendingRecluster,
     PendingRecord,
     PendingVideo,
     PersonPresence,
     PersonRecord,
+    PersonRun,
     PlacesRecord,
 )
 from castlist.store.store import Store
@@ -100,6 +103,7 @@ class CommitPlan:
     cards: Cards
     decided: Sequence[Decision] = ()
     outcome: Outcome | None = None
+    erasure: ErasureRecord | None = None
     seen: frozenset[str] = frozenset()
     faces_skipped: Mapping[str, int] | None = None
 
@@ -145,6 +149,8 @@ class Asked:
     remembered: bool = True
     detail: Mapping[str, Any] = field(default_factory=dict)
     undoes: str | None = None
+    erased: frozenset[str] = frozenset()
+    silenced: Sequence[str] = ()
     new_persons: Sequence[PersonRecord] = ()
     new_places: Sequence[PlacesRecord] = ()
 
@@ -160,6 +166,8 @@ class Asked:
             made.unmatched,
             detail=made.detail,
             undoes=made.undoes,
+            erased=made.erased,
+            silenced=made.silenced,
             new_persons=made.new_persons,
             new_places=made.new_places,
         )
@@ -209,6 +217,7 @@ class CommitPlanner:
         decisions = asked.decisions.noted(decided) if decided else asked.decisions
         documents, cards = await self._documents(gallery, diff, cached, decisions, asked)
         outcome = None if command is None else _outcome(asked, decided, diff, cached.gallery.profile_of)
+        erasure = await self._erasure(gallery, cached.version + 1, asked, command)
         return CommitPlan(
             gallery,
             batch,
@@ -223,6 +232,7 @@ class CommitPlanner:
             cards,
             decided,
             outcome,
+            erasure,
             faces_skipped=await faces_skipped(self._store, gallery, batch, command),
         )
 
@@ -264,6 +274,21 @@ class CommitPlanner:
             if profile is not None and profile.revision > command.if_revision:
                 raise CommandRefusedError("outdated", f"The profile was changed since, by version {profile.revision}.")
         return Asked.of(await asyncio.to_thread(corrections.decide, command, suggestion, video))
+
+    async def _erasure(self, gallery: str, version: int, asked: Asked, command: Command | None) -> ErasureRecord | None:
+        """What is to go besides the persons themselves."""
+        if not asked.erased:
+            return None
+        stored = await self._store.persons.find_parts(PersonRun, with_ids(sorted(asked.erased)))
+        return ErasureRecord(
+            id=f"{gallery}:{version}",
+            gallery=gallery,
+            version=version,
+            change=None if command is None else command.event_id,
+            changes=tuple(asked.silenced),
+            persons=tuple(ErasedPerson(one.video_id, one.epoch, one.tracks) for one in stored),
+            at=self._clock(),
+        )
 
     async def _first(self, change: ChangeRecord | None) -> str:
         """The change that it all began with: what this one, or what that took back, or what that did."""
@@ -431,14 +456,16 @@ class CommitPlanner:
         ]
         found = await asyncio.to_thread(change_for_updates, known, decisions, updates)
         deleted = None in videos.values()
+        erased = frozenset(key for key in found.unmatched if found.decisions.is_erased(key))
         return Asked(
             found.change,
             found.decisions,
             found.rekeyed,
             inserted={key: person for key, person in inserted.items() if key not in found.unmatched},
-            unmatched=found.unmatched,
-            replaced=old - removed if deleted else found.replaced,
+            unmatched=found.unmatched - erased,
+            replaced=(old - removed if deleted else found.replaced) | erased,
             remembered=not deleted,
+            erased=erased,
         )
 
 

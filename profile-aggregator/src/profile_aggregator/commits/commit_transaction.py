@@ -15,6 +15,7 @@ from castlist.store.query import add, eq, one_of, raise_to, set_to, with_id, wit
 from castlist.store.records import (
     ChangeRecord,
     DeletedVideoRecord,
+    ErasureRecord,
     GalleryRecord,
     LedgerRecord,
     PendingRecluster,
@@ -83,6 +84,8 @@ async def write(transaction: Store, plan: CommitPlan, now: datetime) -> None:
             await _settle(transaction, plan, command, now)
     await _apply(transaction, plan.documents)
     await transaction.decisions.replace_many(decision_record(one, plan.gallery) for one in plan.decided)
+    if plan.erasure is not None:
+        await _erase(transaction, plan.erasure)
     if plan.batch:
         await transaction.pending.delete(with_ids(one.id for one in plan.batch))
     if plan.backlog is not None:
@@ -105,6 +108,14 @@ async def _settle(transaction: Store, plan: CommitPlan, command: Command, now: d
             return
         restored = await transaction.changes.update(with_id(change.undoes), set_to(ChangeRecord.undone_by, None))
         taken_back_by, undone = change.undoes, None if restored is None else restored.undoes
+
+
+async def _erase(transaction: Store, erasure: ErasureRecord) -> None:
+    """What changes have said of people who are erased is known no more; the rest follows."""
+    silent = set_to(ChangeRecord.detail, {}) & set_to(ChangeRecord.digest, None)
+    if erasure.changes:
+        await transaction.changes.update_many(with_ids(erasure.changes), silent)
+    await transaction.erasures.replace(erasure)
 
 
 async def _finish(transaction: Store, videos: Sequence[PendingVideo], now: datetime) -> list[TaskFinished]:

@@ -54,9 +54,10 @@ class CommandRefusedError(Exception):
 
 @dataclass(frozen=True)
 class DecidedChange:
-    """A change of a gallery by hand. `decisions` are all that hold then, `changed` those of them that are new or others
-    than before; `unmatched` persons leave all profiles and stay known. `new_persons` are there by it, at `new_places`.
-    `detail` and `undoes` are for the record."""
+    """A change of a gallery by hand. `decisions` are all that hold then, `changed` those of them that are new or
+    others than before; `unmatched` persons leave all profiles and stay known. `new_persons` are there by it, at
+    `new_places`. Of `erased` ones nothing stays known; what the changes `silenced` say of them is to go. `detail` and
+    `undoes` are for the record."""
 
     change: GalleryChange
     decisions: DecisionSet
@@ -65,6 +66,8 @@ class DecidedChange:
     unmatched: Keys = frozenset()
     detail: Mapping[str, Any] = field(default_factory=dict)
     undoes: str | None = None
+    erased: Keys = frozenset()
+    silenced: tuple[str, ...] = ()
     new_persons: tuple[PersonRecord, ...] = ()
     new_places: tuple[PlacesRecord, ...] = ()
 
@@ -104,7 +107,7 @@ class Corrections:
                 return self._presence(command, video)
             case DeleteProfile():
                 profile = self._profile(command.profile_id)
-                return self._unmatched(command.event_id, profile, self._persons(profile))
+                return self._unmatched(command.event_id, profile, self._persons(profile), command.erase)
             case AnswerSuggestion():
                 if suggestion is None or suggestion.gallery != command.gallery:
                     raise CommandRefusedError("not_found", "There is no such suggestion any more.")
@@ -219,9 +222,29 @@ class Corrections:
         )
         return replace(made, new_persons=(person,), new_places=(places_record(seen, key),))
 
-    def _unmatched(self, id: str, profile: str, persons: Keys) -> DecidedChange:
-        decision = Decision(id, self._version, (profile,), unmatched=persons, origins={profile: persons})
-        return self._taken(decision, {})
+    def _unmatched(self, id: str, profile: str, persons: Keys, erase: bool = False) -> DecidedChange:
+        decision = Decision(id, self._version, (profile,), unmatched=persons, origins={profile: persons}, erased=erase)
+        made = self._taken(decision, {})
+        if not erase:
+            return made
+        spoke = self._decisions.of(persons)
+        silent = [self._silent(one, persons) for one in spoke]
+        known = made.decisions.replaced(silent, (), lambda key: key in self._gallery.members and key not in persons)
+        return replace(
+            made,
+            change=replace(made.change, links=known.constraints),
+            decisions=known,
+            changed=(*made.changed, *silent),
+            unmatched=frozenset(),
+            erased=frozenset(persons),
+            silenced=tuple(one.id for one in spoke),
+        )
+
+    def _silent(self, one: Decision, persons: Keys) -> Decision:
+        """The decision with nothing known of these; and of nobody, where nobody else goes by what it says."""
+        left, members = one.without(persons), self._gallery.members
+        known_by_it = any(members[key].name == left.card.get(NAME) for key in left.about if key in members)
+        return left if known_by_it else left.without(left.about)
 
     def _answer(self, command: AnswerSuggestion, suggestion: SuggestionRecord) -> DecidedChange:
         profiles = [self._profile(profile) for profile in suggestion.profiles]
@@ -276,7 +299,7 @@ class Corrections:
         if undone.undone_by is not None:
             raise CommandRefusedError("conflict", "It was taken back already.", [undone.undone_by])
         decision = self._decisions.get(first)
-        if undone.status != "applied" or decision is None:
+        if undone.status != "applied" or decision is None or decision.erased:
             raise CommandRefusedError(
                 "conflict", f"A change of kind {undone.kind} that is {undone.status} cannot be taken back."
             )

@@ -21,6 +21,7 @@ def decision_of(stored: DecisionRecord) -> Decision:
         into=stored.into,
         created=stored.created,
         undone=stored.undone,
+        erased=stored.erased,
     )
 
 
@@ -42,4 +43,5 @@ def decision_record(decision: Decision, gallery: str) -> DecisionRecord:
         into=decision.into,
         created=decision.created,
         undone=decision.undone,
+        erased=decision.erased,
     )

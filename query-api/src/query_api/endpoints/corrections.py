@@ -26,6 +26,7 @@ from query_api.command_outbox import COMMANDED, CommandOutbox, asked_revision, c
 from query_api.endpoints.galleries import known_gallery
 from query_api.endpoints.profiles import find_profile
 from query_api.endpoints.replies import MOVED, none
+from query_api.http.parameters import DeletionQuery
 from query_api.read_model import ReadModel
 
 _REPLIES = {**COMMANDED, **none("profile"), **MOVED}
@@ -143,13 +144,15 @@ class Corrections:
         tag="people",
         summary="Delete a person",
         replies=_REPLIES,
+        query=DeletionQuery,
     )
-    async def delete_profile(self, request: Request, _: NoQuery) -> Response:
-        """Take a profile away, with its card and appearances; those seen there are matched no more."""
+    async def delete_profile(self, request: Request, query: DeletionQuery) -> Response:
+        """Take a profile away, with its card and appearances; those seen there are matched no more. Erased, encodings,
+        crops and names are gone too, and the change has a receipt; that cannot be taken back."""
         found = await find_profile(self._model, request)
         if isinstance(found, Response):
             return found
-        return await self._decide(request, found, DeleteProfile)
+        return await self._decide(request, found, DeleteProfile, erase=query.erase)
 
     @operation(
         "POST",

@@ -106,3 +106,9 @@ class VideoQuery(Paged):
     external_id: Annotated[
         ExternalId | None, Field(min_length=1, description="only those that were put in with it")
     ] = None
+
+
+class DeletionQuery(Query):
+    """How a person is deleted."""
+
+    erase: Annotated[bool, Field(description="whether all goes that could find the person again, for good")] = False

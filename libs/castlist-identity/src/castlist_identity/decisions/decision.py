@@ -11,11 +11,12 @@ Keys = frozenset[str]
 class Decision:
     """What a change says of video persons, by their keys; each part may be empty.
 
-    `groups`: they are all one person; what was one before the decision is a group. `leaving` are not who `rest` is, and
-    come from where that is. `unmatched` are in no profile: no face, or deleted. `manual` are there by it alone.
+    `groups`: they are all one person; what was one before the decision is a group. `leaving` are not who `rest` is,
+    and come from where that is. `unmatched` are in no profile: no face, or deleted. `manual` are there by it alone.
     `card` is known of the person whom `about` are. `origins`: the profiles in which they were. `into`: the one of
     these that the others came to. `subjects`: the profiles it is about; `created`: those that came to be by it.
-    `version` is that of the gallery from which on it holds, `undone` that from which on it does not.
+    `version` is that of the gallery from which on it holds, `undone` that from which on it does not. `erased`: of
+    `unmatched` nothing is kept but where they were.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Decision:
     into: str | None = None
     created: tuple[str, ...] = ()
     undone: int | None = None
+    erased: bool = False
 
     @property
     def active(self) -> bool:
@@ -55,6 +57,11 @@ class Decision:
         return frozenset().union(
             *self.groups, self.leaving, self.rest, self.unmatched, self.manual, self.about, *self.origins.values()
         )
+
+    def without(self, persons: Keys) -> "Decision":
+        """The same with nothing known of these: the card goes with the last whom it is about."""
+        about = self.about - persons
+        return replace(self, about=about, card=self.card if about else {})
 
     def rekeyed(self, standing_for: Mapping[str, Iterable[str]]) -> "Decision":
         """The same of those who stand for its persons now; whom nobody stands for stays, in case that somebody will."""

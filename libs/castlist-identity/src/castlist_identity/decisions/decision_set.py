@@ -96,7 +96,7 @@ class DecisionSet:
             for key in one.keys - old:
                 self._of[key] = self._of.get(key, frozenset()) | {one.id}
             self._decisions[one.id] = one
-            touched.update(*(self._of[key] for key in one.keys))
+            touched.update([one.id], *(self._of[key] for key in one.keys))
         if not touched:
             return
         for id in touched:
@@ -158,6 +158,10 @@ class DecisionSet:
     def is_matched(self, key: str) -> bool:
         """Whether nothing keeps this person out of all profiles."""
         return not any(key in (one.unmatched if one.active else one.manual) for one in self.of([key]))
+
+    def is_erased(self, key: str) -> bool:
+        """Whether nothing of this person is to be kept but where it was."""
+        return any(one.erased and key in one.unmatched for one in self.of([key]))
 
     def contradicted(self, new: Decision) -> list[Decision]:
         """The decisions that hold and say the opposite of a new one, in the order in which they were taken."""

@@ -710,7 +710,8 @@ class Change(Resource):
     """Something that was changed by hand, and what became of it.
 
     `at`: when it was accepted, `by`: by whose key. `gallery_version` is the one it made; `profiles` are all that it
-    changed, retired ones too; `detail` says more, by kind. `error`: why it failed, as a problem.
+    changed, retired ones too; `detail` says more, by kind. `receipt`: of an erasure, what is gone, and what stays
+    where for how many days. `error`: why it failed, as a problem.
     """
 
     model_config = ConfigDict(
@@ -718,7 +719,7 @@ class Change(Resource):
             "example": {
                 "id": _COMMAND, "gallery": "newsroom", "kind": "merge", "status": "applied", "by": None, "at": _MADE,
                 "gallery_version": 41, "profiles": [_PROFILE, _OTHER], "detail": {"into": _PROFILE},
-                "undone_by": None, "undoes": None, "error": None,
+                "undone_by": None, "undoes": None, "receipt": None, "error": None,
             }
         }
     )  # fmt: skip
@@ -734,6 +735,7 @@ class Change(Resource):
     detail: Annotated[dict[Word, Any], Field(max_length=MOST_DETAILS)]
     undone_by: EventId | None
     undoes: EventId | None
+    receipt: Annotated[dict[Word, Any] | None, Field(max_length=MOST_DETAILS)] = None
     error: ProblemDocument | None
 
     @property

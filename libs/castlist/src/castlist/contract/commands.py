@@ -109,10 +109,12 @@ class AddPresence(ProfileCorrection):
 
 
 class DeleteProfile(ProfileCorrection):
-    """Take a profile away: its people are matched no more, others like them may come."""
+    """Take a profile away: its people are matched no more, others like them may come. With `erase` also all that could
+    find the person again: for good."""
 
     event: Literal["DeleteProfile"] = "DeleteProfile"
     version: Literal[1] = 1
+    erase: bool = False
 
 
 class AnswerSuggestion(Correction):

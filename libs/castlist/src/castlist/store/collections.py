@@ -430,6 +430,16 @@ REMOVALS = Collection(
     kept="until it is carried out",
     growth="videos done again or deleted, while S3 is away",
 )
+ERASURES = Collection(
+    name="erasures",
+    record=r.ErasureRecord,
+    id="gallery:version",
+    owner=AGGREGATOR,
+    writers=(),
+    readers=(),
+    kept="until it is carried out",
+    growth="erasures, while S3 or Kafka is away",
+)
 MIGRATIONS = Collection(
     name="migrations",
     record=r.MigrationRecord,
@@ -487,6 +497,7 @@ COLLECTIONS: tuple[Collection[Any], ...] = (
     OUTBOX,
     GALLERY_LOG,
     REMOVALS,
+    ERASURES,
     MIGRATIONS,
     INSTANCES,
     TOPICS,

@@ -351,6 +351,14 @@ class PersonTracks(Record, frozen=True, kw_only=True):
     profile_id: str | None = None
 
 
+class PersonRun(Record, frozen=True, kw_only=True):
+    """Of a person: in which run it was found, and in which of its tracks."""
+
+    video_id: str
+    epoch: int
+    tracks: bytes = b""
+
+
 class PersonProfile(Record, frozen=True, kw_only=True):
     """Of a person: whose it is."""
 
@@ -569,6 +577,8 @@ class ChangeRecord(Record, frozen=True, kw_only=True):
     detail: dict[str, Any] = {}
     undoes: str | None = None
     undone_by: str | None = None
+    receipt: dict[str, Any] | None = None
+    """of an erasure, once all is gone: what, and what is left where for how long"""
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -596,6 +606,28 @@ class DecisionRecord(Record, frozen=True, kw_only=True):
     into: str | None = None
     created: tuple[str, ...] = ()
     undone: int | None = None
+    erased: bool = False
+
+
+class ErasedPerson(msgspec.Struct, frozen=True):
+    """Of somebody who was erased: in which run, and its tracks as in a `PersonRecord`, by which its crops are found."""
+
+    video_id: str
+    epoch: int
+    tracks: bytes
+
+
+class ErasureRecord(Record, frozen=True, kw_only=True):
+    """What is still to go of people who were erased by the commit that made `version` of the gallery: their crops,
+    and what lies in MongoDB of what was said about them. `change`: what it answers to; None where a later run had
+    found them again. `changes` are those that spoke of them."""
+
+    gallery: str
+    version: int
+    change: str | None
+    changes: tuple[str, ...]
+    persons: tuple[ErasedPerson, ...]
+    at: datetime
 
 
 class LedgerRecord(Record, frozen=True, kw_only=True):

@@ -157,6 +157,7 @@ class Store:
         self.outbox = Table(documents, collections.OUTBOX)
         self.gallery_log = Table(documents, collections.GALLERY_LOG)
         self.removals = Table(documents, collections.REMOVALS)
+        self.erasures = Table(documents, collections.ERASURES)
         self.migrations = Table(documents, collections.MIGRATIONS)
         self.instances = Table(documents, collections.INSTANCES)
         self.topics = Table(documents, collections.TOPICS)

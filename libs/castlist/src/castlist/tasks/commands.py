@@ -78,6 +78,8 @@ def kind_of(command: Command) -> str:
     """What a command is called where its outcome is told."""
     if isinstance(command, ChangeCard) and len(set(command.changed)) == 1:
         return _OF_ONE_FIELD.get(command.changed[0], KINDS[ChangeCard])
+    if isinstance(command, DeleteProfile) and command.erase:
+        return "erase"
     return KINDS[type(command)]
 
 
