@@ -258,7 +258,7 @@ async def test_a_profile_is_shown_with_its_appearances(seen: Seen) -> None:
         "appearances": [
             {
                 "video_id": video, "video_name": name, "first_seen": 0.4, "last_seen": 31.0, "seconds": 11.9,
-                "faces": 57, "segments": [{"start": 0.4, "end": 9.1}, {"start": 27.8, "end": 31.0}],
+                "faces": 57, "manual": False, "segments": [{"start": 0.4, "end": 9.1}, {"start": 27.8, "end": 31.0}],
                 "crop": {
                     "url": f"/crops/{video}/1/0-3.jpg", "time": 3.2, "quality": 0.93,
                     "box": {"left": 210, "top": 88, "width": 96, "height": 96},

@@ -28,6 +28,7 @@ from castlist.service.operations import application
 from castlist.store import collections, kafka_topics, migrations
 from castlist.store.query import eq, set_to, with_id
 from castlist.store.records import (
+    AppearanceRecord,
     ChunkResultRecord,
     PendingCommand,
     PendingVideo,
@@ -344,8 +345,12 @@ async def find_people(services: Services) -> None:
 async def all_is_read(services: Services) -> None:
     """Each operation of query-api, each list by each of its parameters, alone and in one gallery, page by page."""
     await services.store.profiles.update(eq(ProfileRecord.gallery, "g"), set_to(ProfileRecord.name, "Ada"))
-    profile = (await services.store.profiles.find(eq(ProfileRecord.gallery, "g")))[0].id
-    gone = await Stored(services.store, "g").retired("b:1:0", None)
+    (one, *_) = await services.store.appearances.find(eq(AppearanceRecord.video_id, "b"))
+    profile = one.profile_id
+    of_before = set_to(AppearanceRecord.shown, b"")
+    await services.store.appearances.update_many(eq(AppearanceRecord.profile_id, profile), of_before)
+    stored = Stored(services.store, "g")
+    gone, _ = await stored.retired("b:1:0", None), await stored.profile(["b"])
     await find_people(services)
     for path in (
         "/tasks", f"/tasks/{task_id('a', 1)}", f"/tasks/{task_id('a', 1)}/events", "/profiles", f"/profiles/{profile}",

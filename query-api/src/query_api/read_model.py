@@ -100,10 +100,7 @@ class ReadModel:
 
     async def profile(self, profile_id: str) -> tuple[ProfileRecord | None, Json | None]:
         """One profile, and as it is shown; None where it is not there, or was merged away while we looked."""
-        newest = self.store.appearances.find_parts(
-            ShownAppearance, eq(AppearanceRecord.profile_id, profile_id), sort=NEWEST_FIRST.sort, limit=NEWEST
-        )
-        record, found = await asyncio.gather(self.store.profiles.get(profile_id), newest)
+        record, found = await asyncio.gather(self.store.profiles.get(profile_id), self._newest_of(profile_id))
         if record is None:
             return None, None
         views = await self._with([record], found)
@@ -126,13 +123,18 @@ class ReadModel:
 
     async def _newest(self, records: Sequence[ProfileRecord]) -> list[ShownAppearance]:
         """The appearances of all in one query, but for those who are in so many videos that most are not shown."""
-        find, of = self.store.appearances.find_parts, AppearanceRecord.profile_id
         few = [profile.id for profile in records if profile.video_count <= NEWEST]
         many = [profile.id for profile in records if profile.video_count > NEWEST]
-        queries = [find(ShownAppearance, eq(of, one), sort=NEWEST_FIRST.sort, limit=NEWEST) for one in many]
-        if few:
-            queries.append(find(ShownAppearance, one_of(of, few)))
-        return [one for found in await asyncio.gather(*queries) for one in found]
+        found = await asyncio.gather(self._all_of(few), *map(self._newest_of, many))
+        return [one for some in found for one in some]
+
+    async def _all_of(self, profiles: Sequence[str]) -> list[ShownAppearance]:
+        of_these = one_of(AppearanceRecord.profile_id, profiles)
+        return await self.store.appearances.find_parts(ShownAppearance, of_these) if profiles else []
+
+    async def _newest_of(self, profile_id: str) -> list[ShownAppearance]:
+        of_one = eq(AppearanceRecord.profile_id, profile_id)
+        return await self.store.appearances.find_parts(ShownAppearance, of_one, sort=NEWEST_FIRST.sort, limit=NEWEST)
 
     async def _complete(self, found: Sequence[ShownAppearance]) -> list[ShownAppearance]:
         """The same, those of before too, which did not keep what is shown of them."""
