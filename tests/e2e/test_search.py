@@ -67,6 +67,23 @@ def test_who_is_in_a_picture_is_found_as_the_gallery_is_now(api: Api) -> None:
     assert sorted(map(len, likely(found))) == [0, 1]  # one of the two is in the other clip as well
 
 
+def test_bad_pictures_are_a_problem_each(api: Api) -> None:
+    """Over real HTTP, where a client may still be sending when the answer comes."""
+    gallery = new_gallery("search")
+    submit(api, gallery, "monday")
+    vast = io.BytesIO()
+    Image.new("1", (10_000, 10_000)).save(vast, "PNG")
+    for picture, status, kind in [
+        (b"hello", 415, "not-a-picture"),
+        (still("monday", 10)[:-3000], 422, "undecodable"),
+        (vast.getvalue(), 413, "limits-exceeded"),
+        (b"\xff\xd8\xff" + bytes(40 * 2**20), 413, "too-large"),
+    ]:
+        answer = search(api, gallery, picture)
+        assert (answer.status_code, answer.json()["type"]) == (status, f"/docs/problems#{kind}"), answer.text
+    assert likely(search(api, gallery, still("monday", 10)))
+
+
 def test_a_child_that_dies_costs_its_own_search_and_no_read(api: Api, stack: RunningStack) -> None:
     """query-api goes on in the same process, answers reads all the while, and the next search is answered."""
     gallery = new_gallery("search")
