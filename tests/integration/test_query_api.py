@@ -264,7 +264,6 @@ async def test_a_profile_is_shown_with_its_appearances(seen: Seen) -> None:
                     "box": {"left": 210, "top": 88, "width": 96, "height": 96},
                     "frame": {"width": 640, "height": 480},
                 },
-                "manual": False,
             }
             for video, name in ((second, "yard.mp4"), (first, "lobby.mp4"))
         ],

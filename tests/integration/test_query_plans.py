@@ -54,6 +54,7 @@ from ingest.settings import Settings
 from ingest.upload_stream import Uploads
 from ingest.upload_sweeper import sweep_uploads
 from profile_aggregator.commits.committer import Committer
+from profile_aggregator.commits.erasures import Erasures
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.commits.maintenance import GalleryMaintenance
@@ -155,6 +156,7 @@ class Services:
         self.turns = Turns(committer.commit)
         self.retention = Retention(store, clock)
         self.maintenance = GalleryMaintenance(store, galleries, committer, clock)
+        self.erasures = Erasures(store, objects, clock)
         self.reconciler, self.cut_off = (
             Reconciler(store, log, self.relay, videos, self.turns.ring, clock, after=5.0)
             for log in (publisher, NoKafka())
@@ -333,6 +335,22 @@ async def people_are_put_right(services: Services) -> None:
     assert (await query.get("/galleries/g/changes", params={"limit": 1})).json()["next_cursor"]
 
 
+async def somebody_is_erased(services: Services) -> None:
+    """With an appearance by hand; as near as everybody is matched here it may be everybody."""
+    query = services.query
+    await put_in(services, SyntheticVideo("erased", "g", [[31], [31]]))
+    await services.work_off()
+    found = (await query.get("/videos/erased/profiles")).json()["items"][0]["id"]
+    there = await query.post(f"/profiles/{found}/presences", json={"video_id": "a"})
+    assert there.status_code == 202
+    await services.work_off()
+    erased = await query.delete(f"/profiles/{found}", params={"erase": True})
+    assert erased.status_code == 202
+    await services.work_off()
+    await services.erasures.round()
+    assert (await query.get(erased.headers["location"])).json()["receipt"]
+
+
 async def find_people(services: Services) -> None:
     """By a picture, and by a profile."""
     (profile, *_) = await services.store.profiles.find(eq(ProfileRecord.gallery, "g"))
@@ -406,6 +424,7 @@ async def test_every_query_of_every_service_uses_an_index(
     await people_come_and_go(services)
     await people_are_put_right(services)
     await all_is_read(services)
+    await somebody_is_erased(services)
     services.servers.now += timedelta(hours=1)
     await services.retention.round()
     await kafka_topics.note_created(services.store)
