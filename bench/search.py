@@ -70,8 +70,9 @@ async def run(asked: argparse.Namespace) -> int:
         await collections.create(documents)
         store = Store(documents)
         await fill(store, (known(population, who) for who in range(asked.persons)))
-        with query_api(name) as url:
-            figures = await measure(store, population, url, asked)
+        with query_api(name) as running:
+            process = psutil.Process(running.pid)
+            figures = await measure(store, population, process, f"http://127.0.0.1:{running.port}", asked)
     finally:
         await documents.database.client.drop_database(name)
         documents.close()
@@ -86,9 +87,10 @@ def known(population: Population, who: int) -> Known:
     return Known(profile_id(who), video, person(population, who, video, 0))
 
 
-async def measure(store: Store, population: Population, url: str, asked: argparse.Namespace) -> dict[str, float]:
+async def measure(
+    store: Store, population: Population, service: psutil.Process, url: str, asked: argparse.Namespace
+) -> dict[str, float]:
     """What is asked and how long it takes; memory in MB."""
-    service = next(one for one in psutil.Process().children() if "query_api" in one.cmdline())
     picture = io.BytesIO()
     Image.fromarray(frames("monday")[10]).save(picture, "JPEG", quality=92)
     before = service.memory_info().rss
