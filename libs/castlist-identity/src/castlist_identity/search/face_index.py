@@ -5,9 +5,8 @@ person (`bench/search_likeness.py`), and it costs as much whether it is in one v
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan
 from typing import TypeVar
 from zlib import crc32
 
@@ -27,6 +26,8 @@ _GROWTH = 1.2
 _NOBODY = -1
 # How far products of float32 may be off a distance, at most: whoever is so near the last one is measured as well.
 _SPARE = 8
+_TOGETHER = 8
+"""Profiles whose isolation is measured at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,7 @@ class FaceIndex:
 
     def nearest(self, face: Vector, count: int, within: float = np.inf) -> list[Match]:
         """The profiles nearest to an encoding, at most `count` that are no farther than `within`, the nearest first."""
-        row = self._distances(face, 0.0)
+        row = self._distances(face)
         return self._matches(row, count, within, OF_PICTURES, picture_likeness, lambda slot: self._distance(face, slot))
 
     def similar(self, profile: str, count: int, within: float = np.inf) -> list[Match]:
@@ -207,7 +208,7 @@ class FaceIndex:
         slot = self._profiles.number.get(profile)
         if slot is None:
             return []
-        row = self._distances(self._points[slot], float(self._scatter[slot]), self._scatter)
+        (row,) = self._distances_of([slot], OF_CLUSTERS)
         row[slot] = np.inf
         return self._matches(row, count, within, OF_CLUSTERS, likeness, lambda other: float(row[other]), slot)
 
@@ -221,49 +222,58 @@ class FaceIndex:
         exactly: Callable[[int], float],
         asked: int | None = None,
     ) -> list[Match]:
-        near = _smallest(row, count + _SPARE)
-        others = _smallest(row, COHORT + 1)
-        distances = {int(slot): exactly(int(slot)) for slot in near}
+        smallest = _smallest(row, max(count + _SPARE, COHORT + 1))
+        distances = {int(slot): exactly(int(slot)) for slot in smallest[: count + _SPARE]}
+        nearest = sorted(distances.items(), key=lambda one: (one[1], self._profiles.ids[one[0]]))[:count]
+        near = [(slot, distance) for slot, distance in nearest if distance <= within]
+        slots = [slot for slot, _ in near]
+        self._measure_isolation(slots if asked is None else [*slots, asked], scale)
+        isolated = self._isolation[:, _kind(scale)]
         found = []
-        for slot, distance in sorted(distances.items(), key=lambda one: (one[1], self._profiles.ids[one[0]]))[:count]:
+        for slot, distance in near:
             profile = self._profiles.ids[slot]
-            if distance > within or profile is None:
-                break
+            assert profile is not None
             if asked is not None:
-                own = self._isolated(asked, scale)
+                own = float(isolated[asked])
             elif self.profiles >= FULL:
-                own = _cohort_mean(row[[other for other in others if other != slot]][:COHORT], scale)
+                own = _cohort_mean(row[[other for other in smallest if other != slot]][:COHORT], scale)
             else:
                 own = isolation(self._others(row, slot), scale)
-            measured = normalised(distance, own, self._isolated(slot, scale), scale)
+            measured = normalised(distance, own, float(isolated[slot]), scale)
             found.append(Match(profile, distance, share(measured)))
         return found
 
-    def _isolated(self, slot: int, scale: Scale) -> float:
-        """The isolation of a profile, by the scale's kind of distance; kept until somebody changes."""
-        kind = int(scale is OF_CLUSTERS)
-        known = float(self._isolation[slot, kind])
-        if not isnan(known):
-            return known
-        if scale is OF_CLUSTERS:
-            row = self._distances(self._points[slot], float(self._scatter[slot]), self._scatter)
-        else:
-            row = self._distances(self._points[slot], 0.0)
-        row[slot] = np.inf
-        if self.profiles >= FULL:
-            found = _cohort_mean(row[_smallest(row, COHORT)], scale)
-        else:
-            found = isolation(self._others(row, slot), scale)
-        self._isolation[slot, kind] = found
-        return found
+    def _measure_isolation(self, slots: Sequence[int], scale: Scale) -> None:
+        """Know the isolation of these profiles, by the scale's kind of distance; it is kept until somebody changes."""
+        known = self._isolation[:, _kind(scale)]
+        missing = [slot for slot in slots if np.isnan(known[slot])]
+        # Together: their distances to everybody are one product, for which the points are read once.
+        for start in range(0, len(missing), _TOGETHER):
+            some = missing[start : start + _TOGETHER]
+            for slot, row in zip(some, self._distances_of(some, scale), strict=True):
+                row[slot] = np.inf
+                if self.profiles >= FULL:
+                    known[slot] = _cohort_mean(np.partition(row, COHORT)[:COHORT], scale)
+                else:
+                    known[slot] = isolation(self._others(row, slot), scale)
 
-    def _distances(self, point: Vector, variance: float, variances: Floats | None = None) -> Floats:
-        """From a point to each profile; infinite where there is none."""
-        squared = self._points @ (-2 * point)
+    def _distances_of(self, slots: Sequence[int], scale: Scale) -> Floats:
+        """From each of these profiles to each, by the scale's kind of distance."""
+        squared = (-2 * self._points[slots]) @ self._points.T
         squared += self._lengths
-        squared += np.float32(float(point @ point) + variance)
-        if variances is not None:
-            squared += variances
+        squared += self._lengths[slots][:, None]
+        if scale is OF_CLUSTERS:
+            squared += self._scatter
+            squared += self._scatter[slots][:, None]
+        np.maximum(squared, 0, out=squared)
+        distances: Floats = np.sqrt(squared, out=squared)
+        return distances
+
+    def _distances(self, face: Vector) -> Floats:
+        """From a face to each profile; infinite where there is none."""
+        squared = self._points @ (-2 * face)
+        squared += self._lengths
+        squared += np.float32(face @ face)
         np.maximum(squared, 0, out=squared)
         distances: Floats = np.sqrt(squared, out=squared)
         return distances
@@ -274,6 +284,10 @@ class FaceIndex:
     def _others(self, row: Floats, slot: int) -> Iterable[float]:
         """The distances to all but one."""
         return [float(row[other]) for other in self._profiles.number.values() if other != slot and row[other] < np.inf]
+
+
+def _kind(scale: Scale) -> int:
+    return int(scale is OF_CLUSTERS)
 
 
 def _hash(video: str) -> int:
