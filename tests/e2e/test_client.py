@@ -71,6 +71,33 @@ def test_a_folder_goes_in_and_its_people_come_out(stack: RunningStack, tmp_path:
     assert html.count("data:image/jpeg;base64,/9j/") == 4
 
 
+def test_people_are_put_right_and_found_from_the_command_line(stack: RunningStack, api: Api, tmp_path: Path) -> None:
+    """Found by their own crop, named, merged, taken back, rejected, erased; each is in the history."""
+    gallery = new_gallery("client")
+    for day in ("monday", "wednesday"):
+        castlist(stack, "submit", str(clips.sample(day)), "-g", gallery, "--watch")
+    people = {person["id"]: person for person in api.profiles(gallery)}
+    one, other, *_ = people
+    crop = api.get(people[one]["appearances"][0]["crop"]["url"])
+    (tmp_path / "face.jpg").write_bytes(crop.content)
+    code, found = castlist(stack, "find", str(tmp_path / "face.jpg"), "-g", gallery)
+    assert code == 0
+    assert found["faces"][0]["matches"][0]["profile"]["id"] == one
+    (named,) = castlist(stack, "name", one, "Ada")[1]["changes"]
+    (merged,) = castlist(stack, "merge", one, other)[1]["changes"]
+    (undone,) = castlist(stack, "undo", merged["id"])[1]["changes"]
+    video = people[other]["appearances"][0]["video_id"]
+    (rejected,) = castlist(stack, "not", other, video, "--no-face")[1]["changes"]
+    (erased,) = castlist(stack, "erase", one, "--yes")[1]["changes"]
+    assert erased["receipt"]["persons"] == people[one]["video_count"]
+    _, told = castlist(stack, "history", "-g", gallery)
+    assert [change["id"] for change in told["changes"]] == [
+        change["id"] for change in (erased, rejected, undone, merged, named)
+    ]
+    assert castlist(stack, "undo", erased["id"])[0] == 1
+    assert castlist(stack, "name", "nobody", "No")[0] == 2
+
+
 @pytest.mark.parametrize("command", [("people",), ("sheet", "sheet.html")])
 def test_a_gallery_that_does_not_exist_is_said_to_be_unknown(
     stack: RunningStack, tmp_path: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch

@@ -1,4 +1,4 @@
-"""The command line: `castlist submit`, `watch`, `cancel`, `people`, `sheet`.
+"""The command line: `castlist submit`, `watch`, `people`, `find`, `name`, `merge`, `undo` and others.
 
 Results go to stdout, progress to stderr. With `--json` stdout is one JSON document, also when something went wrong.
 
@@ -25,6 +25,7 @@ import click
 from castlist.api.resources import Task
 from castlist_client import contact_sheet
 from castlist_client.client import Client, ClientError, UnreachableError
+from castlist_client.correction_commands import COMMANDS, gallery_option
 from castlist_client.files import LeftOut, collect
 from castlist_client.formatting import count, outcome, printable
 from castlist_client.progress import ProgressDisplay
@@ -47,7 +48,6 @@ def main(context: click.Context, /, **common: Any) -> None:
 
 command = command_of(main)
 _LEFT_OUT_SHOWN = 20
-gallery_option = click.option("--gallery", "-g", default="default", show_default=True, help="A namespace of people.")
 
 
 @command
@@ -195,6 +195,9 @@ async def sheet(session: Session, out: Path, gallery: str) -> int:
     session.show({"path": str(out), "gallery": gallery, **facts}, f"{out}: {count(made.people, 'person', 'people')}")
     return OK
 
+
+for one in COMMANDS:
+    main.add_command(one)
 
 if __name__ == "__main__":
     main()

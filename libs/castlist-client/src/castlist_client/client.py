@@ -12,6 +12,7 @@ and what a service refuses `RequestRefusedError` (`NotFoundError`).
 import asyncio
 import os
 import re
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -21,7 +22,17 @@ from urllib.parse import quote
 
 import httpx2
 
-from castlist.api.resources import Appearance, Change, Gallery, Profile, Resource, Task, Video, VideoAccepted
+from castlist.api.resources import (
+    Appearance,
+    Change,
+    Gallery,
+    Profile,
+    Resource,
+    SearchResult,
+    Task,
+    Video,
+    VideoAccepted,
+)
 from castlist_client.files import CountingReader, Progress, sha256_of
 from castlist_client.transport import ClientError, NotFoundError, RequestRefusedError, Transport, UnreachableError
 
@@ -229,9 +240,54 @@ class Client:
                 return state
             await asyncio.sleep(_POLL)
 
+    async def find(self, picture: Path, *, gallery: str = "default", limit: int = 5) -> SearchResult:
+        """Who is in a picture: each face in it with the profiles nearest to it. OSError if it cannot be read."""
+        content = await asyncio.to_thread(picture.read_bytes)
+        response = await self._call(
+            "POST",
+            f"{self.query_url}/search",
+            data={"gallery": gallery, "limit": str(limit)},
+            files={"file": ("picture", content, "application/octet-stream")},
+        )
+        return SearchResult.model_validate_json(response.content)
+
+    # --- putting right ------------------------------------------------------------------------------------------------
+
+    async def edit(self, profile_id: str, **card: Any) -> Change:
+        """Write those fields of a person's card; None clears one. RequestRefusedError where that is not to be."""
+        return await self._correct("PATCH", f"/profiles/{_segment(profile_id)}", json=card)
+
+    async def merge(self, profile_id: str, *others: str) -> Change:
+        """Other profiles are this person, too."""
+        path = f"/profiles/{_segment(profile_id)}/merge"
+        return await self._correct("POST", path, json={"profiles": list(others)})
+
+    async def split(self, profile_id: str, *videos: str, into: str | None = None) -> Change:
+        """What of a profile is in these videos is somebody else: of the profile `into`, or of a new one."""
+        path = f"/profiles/{_segment(profile_id)}/split"
+        return await self._correct("POST", path, json={"videos": list(videos), "into": into})
+
+    async def reject(self, profile_id: str, video_id: str, *, face: bool = True) -> Change:
+        """What of a profile is in this video is not this person, or no face."""
+        reason = "not_this_person" if face else "not_a_face"
+        path = f"/profiles/{_segment(profile_id)}/reject"
+        return await self._correct("POST", path, json={"video_id": video_id, "reason": reason})
+
+    async def delete(self, profile_id: str, *, erase: bool = False) -> Change:
+        """Take a profile away; erased, all that could find the person again goes for good."""
+        return await self._correct("DELETE", f"/profiles/{_segment(profile_id)}", params={"erase": str(erase).lower()})
+
+    async def undo(self, change_id: str) -> Change:
+        """Take a change back, or take back that it was taken back."""
+        return await self._correct("POST", f"/changes/{_segment(change_id)}/undo")
+
     async def change(self, change_id: str) -> Change:
-        """What was changed by hand, and what became of it: a name, a deletion, other settings."""
+        """What was changed by hand, and what became of it: a correction, a deletion, other settings."""
         return await self._get(f"/changes/{_segment(change_id)}", Change)
+
+    def changes(self, gallery: str) -> AsyncIterator[Change]:
+        """What was changed by hand in a gallery, the newest first."""
+        return self._all(f"/galleries/{_segment(gallery)}/changes", Change)
 
     async def crop(self, url: str) -> bytes:
         """The JPEG under a crop's `url`, which is one of query-api's own; ForeignAddressError for any other."""
@@ -243,6 +299,16 @@ class Client:
 
     async def _call(self, method: str, url: str, *, patience: float | None = None, **options: Any) -> httpx2.Response:
         return await self._calls.send(method, url, patience=self.patience if patience is None else patience, **options)
+
+    async def _correct(self, method: str, path: str, **options: Any) -> Change:
+        """A correction, once it is applied: however often it is sent, it is one."""
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+        response = await self._call(method, self.query_url + path, headers=key, **options)
+        change = Change.model_validate_json(response.content)
+        while not change.final:
+            await asyncio.sleep(_POLL)
+            change = await self.change(change.id)
+        return change
 
     async def _get(self, path: str, model: type[A]) -> A:
         return model.model_validate_json((await self._call("GET", self.query_url + path)).content)

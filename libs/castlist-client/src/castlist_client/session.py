@@ -87,8 +87,9 @@ def connection(environment: bool) -> Option:
     return add
 
 
-def command_of(group: click.Group) -> Callable[[Body], click.Command]:
-    """Make subcommands out of coroutines that return the exit code; the common options may follow their names too."""
+def command_of(group: click.Group | None) -> Callable[[Body], click.Command]:
+    """Make commands, of a group or to be added to one, out of coroutines that return the exit code; the common options
+    may follow their names too."""
 
     def command(body: Body) -> click.Command:
         @wraps(body)
@@ -98,7 +99,8 @@ def command_of(group: click.Group) -> Callable[[Body], click.Command]:
             session = replace(click.get_current_context().obj, **given)
             sys.exit(_run(session, body(session, **options)))
 
-        return group.command()(connection(environment=False)(run))
+        make = click.command if group is None else group.command
+        return make(body.__name__.rstrip("_"))(connection(environment=False)(run))
 
     return command
 

@@ -63,11 +63,12 @@ class Transport:
         Only for requests that may be repeated without harm.
         """
         options = {"follow_redirects": method == "GET", **options}
+        more = options.pop("headers", {})
         until = 0.0
         for pause in pauses(0.1, _LONGEST_PAUSE):
             asked_to_wait = 0.0
             try:
-                response = await self.http.request(method, url, headers=self.headers(url), **options)
+                response = await self.http.request(method, url, headers=self.headers(url) | more, **options)
             except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
                 raise UnreachableError(f"{url}: {error}") from None
             except httpx2.LocalProtocolError as error:
