@@ -70,7 +70,7 @@ async def test_a_command_is_pending_from_the_moment_it_is_accepted(
     assert shown.pop("at").endswith("Z")
     assert shown == {
         "id": "r", "gallery": "g", "kind": "rename", "status": "pending", "by": None, "gallery_version": None,
-        "profiles": [], "detail": {}, "undoes": None, "undone_by": None, "error": None,
+        "profiles": [], "detail": {}, "undoes": None, "undone_by": None, "receipt": None, "error": None,
     }  # fmt: skip
 
 
