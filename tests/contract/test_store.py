@@ -153,10 +153,19 @@ async def test_fields_of_a_newer_version_are_passed_over(
         assert await table_of(store, collection).get(record.id) == record
 
 
+DATA = ("faces_skipped", "command", "detail", "card", "receipt")
+
+
 def objects_in(node: Any) -> Iterator[dict[str, Any]]:
     """All objects of a document, but for those whose keys are data."""
     for name, value in list(node.items()) if isinstance(node, dict) else enumerate(node):
-        if isinstance(value, dict | list | tuple) and name not in ("faces_skipped", "command", "detail", "card"):
+        if isinstance(value, dict | list | tuple) and name not in (
+            "faces_skipped",
+            "command",
+            "detail",
+            "card",
+            "receipt",
+        ):
             yield from objects_in(value)
     if isinstance(node, dict):
         yield node

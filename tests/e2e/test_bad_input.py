@@ -158,7 +158,7 @@ async def test_what_is_anothers_cannot_be_had_by_announcing_it(stack: RunningSta
             assert (task["status"], task["error"]["code"]) == ("failed", "object_not_allowed")
             assert "ALLOWED_OBJECTS" in task["error"]["message"]
             assert api.get(f"/videos/{event.video_id}/content").status_code == 404
-            assert api.http.delete(f"{api.query}/videos/{event.video_id}").status_code == 202
+            assert api.http.delete(f"{api.query}/videos/{event.video_id}").status_code == 200
         eventually(lambda: api.get("/videos", gallery=theirs).json()["items"] == [] and api.is_settled(theirs))
     content = api.get(f"/videos/{mine['video_id']}/content")
     assert content.content == clips.sample("monday").read_bytes()

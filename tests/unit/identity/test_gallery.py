@@ -474,3 +474,14 @@ def test_unknown_and_repeated_persons_are_refused() -> None:
         committed.add(member("a:1:0", 0.0))
     with pytest.raises(ValueError):
         committed.add(member("b:1:0", 0.0), member("b:1:0", 0.0))
+
+
+def test_whoever_was_kept_from_somebody_because_of_another_may_join_once_that_one_is_gone() -> None:
+    """a and z are one by decision, and b was seen with z: with z gone, b is like a and joins, in one stage too."""
+    committed = Committed()
+    committed.gallery = Gallery(T, stages=1)
+    committed.add(member("a:1:0", 0.0), member("z:1:0", 5.0), member("b:1:0", 0.1, apart=["z:1:0"]))
+    committed.commit(GalleryChange(links=PairConstraints(must_link=frozenset({("a:1:0", "z:1:0")}))))
+    assert committed.clusters == [("a:1:0", "z:1:0"), ("b:1:0",)]
+    committed.remove("z:1:0")
+    assert committed.clusters == [("a:1:0", "b:1:0")]

@@ -132,6 +132,8 @@ class AffectedClusters:
             seeds |= keys
         for key in change.removed:
             seeds.update(gallery.clusters[gallery.cluster_of[key]])
+            # Whom its own were kept from because of it they may join now.
+            seeds |= gallery.links.joined_to.get(key, frozenset())
         if change.links is not None:
             decided = (change.links.must_link ^ gallery.links.must_link) | (
                 change.links.cannot_link ^ gallery.links.cannot_link
