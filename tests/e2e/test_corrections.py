@@ -12,13 +12,16 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture
 def two(api: Api) -> tuple[str, str, str]:
-    """A gallery with two people who are in one video each, and these."""
+    """A gallery, one who is in monday.mp4 alone, and one who is in tuesday.mp4, too."""
     gallery = new_gallery("corrected")
     for day in ("monday", "tuesday"):
         assert api.finished(api.submit(clips.sample(day), gallery)["task_id"])["status"] == "done"
-    api.is_settled(gallery)
-    found = api.profiles(gallery)
-    return gallery, found[0]["id"], found[-1]["id"]
+    found = sorted(api.profiles(gallery), key=lambda person: int(person["video_count"]))
+    assert [person["video_count"] for person in found] == [1, 1, 2]
+    *seen_once, other = found
+    (one,) = (each for each in seen_once if each["appearances"][0]["video_name"] == "monday.mp4")
+    assert other["appearances"][0]["video_name"] == "tuesday.mp4"
+    return gallery, one["id"], other["id"]
 
 
 def change(api: Api, method: str, path: str, **said: Any) -> dict[str, Any]:
@@ -64,7 +67,7 @@ def test_a_day_of_corrections(api: Api, two: tuple[str, str, str]) -> None:
     assert history == [entry["id"] for entry in (back, deleted, hidden, there, undone, merged, named)]
     crop = api.get(f"/profiles/{other}").json()["appearances"][0]["crop"]["url"]
     erased = change(api, "DELETE", f"/profiles/{other}", params={"erase": "true"})
-    assert (erased["kind"], erased["receipt"]["persons"]) == ("erase", 1)
+    assert (erased["kind"], erased["receipt"]["persons"]) == ("erase", 2)
     assert erased["receipt"]["crops"] >= 1
     assert api.get(crop).status_code == 404
     twice = api.http.post(f"{api.query}/changes/{deleted['id']}/undo")

@@ -320,6 +320,8 @@ async def people_are_put_right(services: Services) -> None:
 
     card = await query.patch(f"/profiles/{one.id}", json={"notes": "N."}, headers={"If-Match": f'"{one.revision}"'})
     assert card.status_code == 202
+    parted = await post(f"/profiles/{one.id}/split", tracks=["right1:1:0:0", "right1:1:1:0"])
+    await post(f"/changes/{parted}/undo")
     merged = await post(f"/profiles/{one.id}/merge", profiles=[other.id])
     undone = await post(f"/changes/{merged}/undo")
     await post(f"/changes/{undone}/undo")

@@ -3,12 +3,14 @@
 import os
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from castlist.contract.commands import AnswerSuggestion, Card, ChangeCard
-from castlist.store.records import ChangeRecord, SuggestionRecord
+from castlist.contract.commands import AnswerSuggestion, Card, ChangeCard, SplitProfile
+from castlist.store.query import set_to, with_id
+from castlist.store.records import ChangeRecord, PersonRecord, SuggestionRecord
 from docs.examples.gallery_reader import GalleryCopy, GalleryReader
 from testkit.corrected_gallery import CorrectedGallery
 from testkit.faults import Faults, at_every_moment
@@ -133,6 +135,24 @@ async def test_what_is_split_off_goes_to_a_new_profile_without_the_name(gallery:
     await assert_whole(gallery)
     assert (await gallery.undo(made)).status == "applied"
     assert await gallery.of("a") == await gallery.of("b") == ann
+    await assert_whole(gallery)
+
+
+async def test_tracks_are_split_off_as_far_as_they_are_whole_people(gallery: CorrectedGallery) -> None:
+    """Those that a person is made of go with it; a part of one, and what is not the profile's, is refused."""
+    ann = await gallery.of("a")
+    made = await gallery.order(SplitProfile, profile_id=ann, track_ids=("b:1:0:0",))
+    assert made.status == "applied"
+    assert await gallery.videos_of(made.detail["into"]) == ["b"]
+    unknown = await gallery.order(SplitProfile, profile_id=ann, track_ids=("a:1:0:7",))
+    nothing = await gallery.order(SplitProfile, profile_id=ann)
+    await gallery.servers.stored.persons.update(
+        with_id("c:1:0"), set_to(PersonRecord.tracks, np.array([(0, 0), (1, 0)], "<u4").tobytes())
+    )
+    part = await gallery.order(SplitProfile, profile_id=ann, track_ids=("c:1:1:0",))
+    whole = await gallery.order(SplitProfile, profile_id=ann, track_ids=("c:1:1:0", "c:1:0:0"))
+    codes = [one.error.code if one.error else one.status for one in (unknown, nothing, part, whole)]
+    assert codes == ["not_found", "invalid", "invalid", "applied"]
     await assert_whole(gallery)
 
 

@@ -12,11 +12,13 @@ from castlist.contract.commands import (
     ChangeSettings,
     DeleteVideo,
     ProfileCorrection,
+    SplitProfile,
     UndoChange,
 )
-from castlist.contract.ids import derived, video_of_person
+from castlist.contract.ids import derived, track_key, video_and_epoch, video_of_person
 from castlist.contract.values import DistanceSetting
 from castlist.ports.errors import TooLargeError
+from castlist.store.packed_tracks import tracks_in
 from castlist.store.pending import recluster_id
 from castlist.store.query import with_ids
 from castlist.store.records import (
@@ -273,7 +275,20 @@ class CommitPlanner:
             profile = await store.profiles.get(cached.gallery.redirect(command.profile_id) or command.profile_id)
             if profile is not None and profile.revision > command.if_revision:
                 raise CommandRefusedError("outdated", f"The profile was changed since, by version {profile.revision}.")
-        return Asked.of(await asyncio.to_thread(corrections.decide, command, suggestion, video))
+        tracks = await self._tracks(cached, command.track_ids) if isinstance(command, SplitProfile) else {}
+        return Asked.of(await asyncio.to_thread(corrections.decide, command, suggestion, video, tracks))
+
+    async def _tracks(self, cached: CachedGallery, asked: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Of the persons of the runs that these tracks are of: which tracks each is made of."""
+        runs = {track.rsplit(":", 2)[0] for track in asked}
+        persons = {key for run in runs for key in cached.gallery.persons_of(video_and_epoch(run)[0])}
+        stored = await self._store.persons.find_parts(PersonRun, with_ids(sorted(persons))) if persons else []
+        return {
+            one.id: frozenset(
+                track_key(one.video_id, one.epoch, chunk, track) for chunk, track in tracks_in(one.tracks)
+            )
+            for one in stored
+        }
 
     async def _erasure(self, gallery: str, version: int, asked: Asked, command: Command | None) -> ErasureRecord | None:
         """What is to go besides the persons themselves."""

@@ -85,6 +85,7 @@ class Corrections:
         command: ProfileDecision,
         suggestion: SuggestionRecord | None = None,
         video: VideoRecord | None = None,
+        tracks: Mapping[str, Keys] | None = None,
     ) -> DecidedChange:
         """What the command decides. CommandRefusedError where it is about nobody, or contradicts another decision."""
         match command:
@@ -100,6 +101,10 @@ class Corrections:
             case SplitProfile():
                 profile = self._profile(command.profile_id)
                 leaving = self._in_videos(profile, command.videos)
+                if command.track_ids:
+                    leaving = self._made_of(profile, frozenset(command.track_ids), tracks or {})
+                if not leaving:
+                    raise CommandRefusedError("invalid", "It names nothing to split off.")
                 return self._split(command.event_id, profile, leaving, command.into)
             case RejectAppearance():
                 return self._reject(command)
@@ -405,6 +410,19 @@ class Corrections:
                 raise CommandRefusedError("not_found", f"The profile does not appear in video {video}.")
             found |= here
         return frozenset(found)
+
+    def _made_of(self, profile: str, asked: Keys, tracks: Mapping[str, Keys]) -> Keys:
+        """The profile's persons that these tracks are; `tracks` says which each of them is made of."""
+        own = self._persons(profile)
+        found = frozenset(key for key, there in tracks.items() if key in own and there & asked)
+        named = frozenset[str]().union(*(tracks[key] for key in found))
+        if unknown := sorted(asked - named):
+            raise CommandRefusedError("not_found", f"The profile has no track {unknown[0]}.")
+        if rest := sorted(named - asked):
+            raise CommandRefusedError(
+                "invalid", f"One person was found in {len(named)} tracks together; {rest[0]} is one of them."
+            )
+        return found
 
     def _some(self, profile: str, most: int, without: Keys = frozenset()) -> Keys:
         """So many of a profile's persons, by their ranks, and one of each of its clusters at least."""

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-
 from castlist.contract.ids import crops_prefix
 from castlist.contract.topics import DAY, FACE_ENCODINGS, GALLERY_COMMITS, PROFILE_EVENTS
 from castlist.ports.errors import UnavailableError
 from castlist.ports.objects import Objects
+from castlist.store.packed_tracks import tracks_in
 from castlist.store.query import at_least, below, eq, ne, set_to, with_id, with_ids
 from castlist.store.records import ChangeRecord, ErasedPerson, ErasureRecord, GalleryLogRecord, OutboxRecord
 from castlist.store.store import Store
@@ -76,7 +75,7 @@ class Erasures:
         await self._store.transaction(body)
 
     async def _delete_crops(self, person: ErasedPerson) -> int:
-        tracks = {(int(chunk), int(track)) for chunk, track in np.frombuffer(person.tracks, "<u4").reshape(-1, 2)}
+        tracks = set(tracks_in(person.tracks))
         prefix, gone = crops_prefix(person.video_id, person.epoch), 0
         for info in await self._objects.list(prefix):
             chunk, *_, track = info.key.removeprefix(prefix).removesuffix(".jpg").split("-")
