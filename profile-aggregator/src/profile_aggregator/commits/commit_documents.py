@@ -1,7 +1,7 @@
 """A gallery's diff as what to write and what to say. Pure: records in, records and events out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -40,6 +40,7 @@ from castlist_identity.decisions.decision_set import NAME
 from castlist_identity.galleries.gallery_diff import GalleryDiff
 from castlist_identity.galleries.profile_ids import Profile
 from castlist_identity.videos.appearance import appearance_of
+from profile_aggregator.commits.asked import Asked
 from profile_aggregator.commits.profile_totals import SeenBefore
 from profile_aggregator.videos.conversions import presence_of
 
@@ -47,26 +48,6 @@ Present = PersonRecord | PersonPresence
 PERSONS_OF_A_PART = 1_000
 SEGMENTS_OF_A_PART = 5_000
 """How much of an appearance one event says: some 600 kB at most."""
-
-
-@dataclass(frozen=True)
-class Decided:
-    """What decisions make of a commit, besides who is with whom.
-
-    `cards` are those of profiles that change; `revised` the profiles that a decision is about. `unmatched` persons are
-    in no profile and stay, `returning` were such, `replaced` are such that somebody has come for. `known` says whether
-    a decision names a person, so that where it was seen is still wanted once it is gone. `new_persons` are not stored
-    yet, with `new_places`.
-    """
-
-    cards: Mapping[str, Card] = field(default_factory=dict)
-    revised: frozenset[str] = frozenset()
-    unmatched: frozenset[str] = frozenset()
-    returning: frozenset[str] = frozenset()
-    replaced: frozenset[str] = frozenset()
-    known: Callable[[str], bool] = lambda _: False
-    new_persons: Sequence[PersonRecord] = ()
-    new_places: Sequence[PlacesRecord] = ()
 
 
 @dataclass(frozen=True)
@@ -105,24 +86,24 @@ def documents_of(
     version: int,
     told: int | None,
     now: datetime,
-    inserted: Mapping[str, PersonRecord],
+    asked: Asked,
+    new_cards: Mapping[str, Card],
     stored: Mapping[str, PersonPresence],
     profiles: Mapping[str, Profile],
     made_at: Mapping[str, datetime],
-    decided: Decided,
     before: SeenBefore,
 ) -> CommitDocuments:
     """What the commit that makes `version` of the gallery writes.
 
-    `told` is the last version before it that has events. `inserted` holds the persons that come, `stored` those of
-    `needed_persons`, `profiles` and `before` what was there before, `made_at` when those were made that retire or come
-    back.
+    `told` is the last version before it that has events. `asked` is what it does, `new_cards` are those of profiles
+    that change. `stored` are the `needed_persons`, `profiles` and `before` what was there before, `made_at` when those
+    were made that retire or come back.
     """
     profile_of = dict(diff.appeared)
     created = {profile.id: profile for profile in (*diff.created, *(profiles[id] for id in diff.revived))}
     retired = {merge.retired: merge.into for merge in diff.merged}
     gone = [profile for profile, count in diff.videos.items() if not count]
-    present: dict[str, Present] = {**stored, **inserted}
+    present: dict[str, Present] = {**stored, **asked.inserted}
     appearances = [
         _appearance(gallery, profile, before.videos[video], [present[key] for key in keys], now)
         for (profile, video), keys in diff.appearances.items()
@@ -134,19 +115,21 @@ def documents_of(
         for profile, count in diff.videos.items()
         if count and profile not in created
     }
+    made_or_gone = created.keys() | set(gone)
+
+    def also(profile: str, change: Change) -> None:
+        """A further change of a profile that was there before, and stays."""
+        if profile not in made_or_gone:
+            changed[profile] = changed[profile] & change if profile in changed else change
+
     for profile, name in diff.names.items():
-        if profile not in created and profile not in gone:
-            named = set_to(ProfileRecord.name, name) & set_to(ProfileRecord.folded_name, name and folded(name))
-            changed[profile] = changed[profile] & named if profile in changed else named
-    cards = {profile: card_fields(card) for profile, card in decided.cards.items()}
+        also(profile, set_to(ProfileRecord.name, name) & set_to(ProfileRecord.folded_name, name and folded(name)))
+    cards = {profile: card_fields(card) for profile, card in new_cards.items()}
     for profile, card in cards.items():
-        if profile not in created and profile not in gone:
-            for name, value in card.items():
-                written = set_to(getattr(ProfileRecord, name), value)
-                changed[profile] = changed[profile] & written if profile in changed else written
-    for profile in decided.revised - set(gone) - created.keys():
-        revised = set_to(ProfileRecord.revision, version)
-        changed[profile] = changed[profile] & revised if profile in changed else revised
+        for name, value in card.items():
+            also(profile, set_to(getattr(ProfileRecord, name), value))
+    for profile in asked.subjects:
+        also(profile, set_to(ProfileRecord.revision, version))
     roles = {
         key: set_to(PersonRecord.round, role.round) & set_to(PersonRecord.follows, role.follows)
         for key, role in diff.roles.items()
@@ -154,18 +137,18 @@ def documents_of(
     placed: dict[str, Change] = {}
     for member in diff.change.inserted:
         place = set_to(PersonRecord.profile_id, profile_of[member.key]) & set_to(PersonRecord.name, member.name)
-        if member.key in decided.returning:
+        if member.key in asked.returning:
             place &= set_to(PersonRecord.unmatched, False)
         placed[member.key] = place & roles.pop(member.key) if member.key in roles else place
-    removed = (diff.change.removed - decided.unmatched) | decided.replaced
+    removed = (diff.change.removed - asked.unmatched) | asked.replaced
     return CommitDocuments(
-        new_persons=decided.new_persons,
-        new_places=decided.new_places,
+        new_persons=asked.new_persons,
+        new_places=asked.new_places,
         placed_persons=placed,
         roles=roles,
         removed_persons=sorted(removed),
-        forgotten_places=sorted(key for key in removed if not decided.known(key)),
-        unmatched_persons=sorted(decided.unmatched),
+        forgotten_places=sorted(key for key in removed if not asked.remembers(key)),
+        unmatched_persons=sorted(asked.unmatched),
         moved_persons={move.person: move.new for move in diff.moved},
         named_persons=dict(diff.change.named),
         created_profiles=[
@@ -178,7 +161,7 @@ def documents_of(
                 updated_at=now,
                 founder=diff.founders.get(profile.id, profile.founder),
                 version=profile.created,
-                revision=version if profile.id in decided.revised else 0,
+                revision=version if profile.id in asked.subjects else 0,
                 video_count=diff.videos[profile.id],
                 first_seen=totals[profile.id].first_seen,
                 last_seen=totals[profile.id].last_seen,

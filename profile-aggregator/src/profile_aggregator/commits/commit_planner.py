@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -31,10 +31,9 @@ from castlist.store.records import (
     PersonPresence,
     PersonRecord,
     PersonRun,
-    PlacesRecord,
 )
 from castlist.store.store import Store
-from castlist.tasks.commands import Command
+from castlist.tasks.commands import Command, DecidingCommand
 from castlist_identity.decisions.cards import Cards
 from castlist_identity.decisions.decision import Decision
 from castlist_identity.decisions.decision_set import DecisionSet
@@ -47,11 +46,12 @@ from castlist_identity.galleries.reclustering import (
     ReclusterBacklog,
     ReclusterBatch,
 )
-from castlist_identity.galleries.video_update import VideoUpdate, change_for_updates
+from castlist_identity.galleries.video_update import VideoUpdate, change_for_updates, superseded
 from castlist_identity.matching.auto_distance import distance_for, stages_for
+from profile_aggregator.commits.asked import Asked
 from profile_aggregator.commits.commands import command_of
-from profile_aggregator.commits.commit_documents import CommitDocuments, Decided, documents_of, needed_persons
-from profile_aggregator.commits.corrections import CommandRefusedError, Corrections, DecidedChange, ProfileDecision
+from profile_aggregator.commits.commit_documents import CommitDocuments, documents_of, needed_persons
+from profile_aggregator.commits.corrections import CommandRefusedError, Corrections
 from profile_aggregator.commits.gallery_cache import CachedGallery
 from profile_aggregator.commits.moments_before import seen_before
 from profile_aggregator.commits.skipped_faces import faces_skipped
@@ -135,46 +135,6 @@ def _changes(diff: GalleryDiff) -> int:
     return len(diff.appeared) + len(diff.left) + len(diff.moved) + len(diff.appearances) + len(diff.videos)
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What a batch asks of a gallery. `decisions` are all that hold then, `changed` those that are new or others than
-    before. `inserted` are the stored persons that come; of the others see `Decided`. `remembered`: whether it is kept
-    where people were seen whom decisions name."""
-
-    change: GalleryChange
-    decisions: DecisionSet
-    changed: Sequence[Decision] = ()
-    inserted: Mapping[str, PersonRecord] = field(default_factory=dict)
-    subjects: tuple[str, ...] = ()
-    unmatched: frozenset[str] = frozenset()
-    replaced: frozenset[str] = frozenset()
-    remembered: bool = True
-    detail: Mapping[str, Any] = field(default_factory=dict)
-    undoes: str | None = None
-    erased: frozenset[str] = frozenset()
-    silenced: Sequence[str] = ()
-    new_persons: Sequence[PersonRecord] = ()
-    new_places: Sequence[PlacesRecord] = ()
-
-    @classmethod
-    def of(cls, made: DecidedChange, inserted: Mapping[str, PersonRecord] | None = None) -> "Asked":
-        """What a person decided; `inserted` are stored."""
-        return cls(
-            made.change,
-            made.decisions,
-            made.changed,
-            {**(inserted or {}), **{person.id: person for person in made.new_persons}},
-            made.subjects,
-            made.unmatched,
-            detail=made.detail,
-            undoes=made.undoes,
-            erased=made.erased,
-            silenced=made.silenced,
-            new_persons=made.new_persons,
-            new_places=made.new_places,
-        )
-
-
 class CommitPlanner:
     """Works out commits. Reads MongoDB, writes nothing; clusters outside of the event loop."""
 
@@ -256,7 +216,7 @@ class CommitPlanner:
             case _:
                 return await self._correction(command, cached)
 
-    async def _correction(self, command: ProfileDecision | UndoChange, cached: CachedGallery) -> Asked:
+    async def _correction(self, command: DecidingCommand | UndoChange, cached: CachedGallery) -> Asked:
         store, corrections = self._store, Corrections(cached.gallery, cached.decisions, cached.version + 1)
         if isinstance(command, UndoChange):
             undone = await store.changes.get(command.change_id)
@@ -264,8 +224,7 @@ class CommitPlanner:
             returning = await self._returning(cached, first)
             people = {key: gallery_person(person) for key, person in returning.items()}
             found = await asyncio.to_thread(corrections.undo, command, undone, first, people)
-            inserted = {member.key: returning[member.key] for member in found.change.inserted}
-            return Asked.of(found, inserted)
+            return replace(found, inserted={one.key: returning[one.key] for one in found.change.inserted})
         suggestion, video = None, None
         if isinstance(command, AnswerSuggestion):
             suggestion = await store.suggestions.get(command.suggestion_id)
@@ -276,7 +235,7 @@ class CommitPlanner:
             if profile is not None and profile.revision > command.if_revision:
                 raise CommandRefusedError("outdated", f"The profile was changed since, by version {profile.revision}.")
         tracks = await self._tracks(cached, command.track_ids) if isinstance(command, SplitProfile) else {}
-        return Asked.of(await asyncio.to_thread(corrections.decide, command, suggestion, video, tracks))
+        return await asyncio.to_thread(corrections.decide, command, suggestion, video, tracks)
 
     async def _tracks(self, cached: CachedGallery, asked: Sequence[str]) -> dict[str, frozenset[str]]:
         """Of the persons of the runs that these tracks are of: which tracks each is made of."""
@@ -392,16 +351,6 @@ class CommitPlanner:
             if len(stored) < len(needed):
                 raise StaleGalleryError
         cards = await asyncio.to_thread(self._cards, cached, diff, decisions, asked)
-        decided = Decided(
-            cards=cached.cards.changed(cards),
-            revised=frozenset(asked.subjects),
-            unmatched=asked.unmatched,
-            returning=frozenset(asked.inserted) if asked.subjects else frozenset(),
-            replaced=asked.replaced,
-            known=decisions.__contains__ if asked.remembered else lambda _: False,
-            new_persons=asked.new_persons,
-            new_places=asked.new_places,
-        )
         now = self._clock()
         before = await seen_before(self._store, diff, known, now)
         if before is None:
@@ -412,11 +361,11 @@ class CommitPlanner:
             cached.version + 1,
             cached.told,
             now,
-            asked.inserted,
+            asked,
+            cached.cards.changed(cards),
             {person.id: person for person in stored},
             known.profiles,
             await self._made_at(diff),
-            decided,
             before,
         )
         return documents, cards
@@ -451,8 +400,8 @@ class CommitPlanner:
         run it is, and None where it is deleted."""
         known, decisions = cached.gallery, cached.decisions
         redone = {video for video, epoch in videos.items() if epoch != 1}
-        stays = {video: VideoUpdate(video, deleted=epoch is None).replaces for video, epoch in videos.items()}
-        removed = frozenset(key for video in videos for key in known.persons_of(video) if stays[video](key))
+        deleted = None in videos.values()
+        removed = frozenset(key for video in videos for key in superseded(known, video, deleted))
         absent: dict[str, set[str]] = {video: set() for video in videos}
         for key in decisions.persons if redone else ():
             if key not in known.members and (video := video_of_person(key)) in redone:
@@ -466,11 +415,10 @@ class CommitPlanner:
         for person in inserted.values():
             members[person.video_id].append(gallery_person(person))
         updates = [
-            VideoUpdate(video, tuple(persons), frozenset(absent[video]), places, videos[video] is None)
+            VideoUpdate(video, tuple(persons), frozenset(absent[video]), places, deleted)
             for video, persons in members.items()
         ]
         found = await asyncio.to_thread(change_for_updates, known, decisions, updates)
-        deleted = None in videos.values()
         erased = frozenset(key for key in found.unmatched if found.decisions.is_erased(key))
         return Asked(
             found.change,

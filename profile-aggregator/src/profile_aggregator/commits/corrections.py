@@ -1,14 +1,13 @@
 """What a correction asks of a gallery: a decision about its persons, and the change that follows. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from castlist.contract.commands import (
     AddPresence,
     AnswerSuggestion,
     ChangeCard,
-    Correction,
     DeleteProfile,
     MergeProfiles,
     RejectAppearance,
@@ -17,13 +16,15 @@ from castlist.contract.commands import (
     UndoChange,
 )
 from castlist.contract.ids import BY_HAND, presence_key
-from castlist.store.records import ChangeRecord, PersonRecord, PlacesRecord, SuggestionRecord, VideoRecord
+from castlist.store.records import ChangeRecord, PersonRecord, SuggestionRecord, VideoRecord
+from castlist.tasks.commands import DecidingCommand
 from castlist_identity.decisions.decision import Decision, Keys
 from castlist_identity.decisions.decision_set import NAME, DecisionSet
 from castlist_identity.domain import GalleryPerson, SightedAt
 from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.galleries.gallery_diff import GalleryChange
 from castlist_identity.matching.crowd_sample import rank
+from profile_aggregator.commits.asked import Asked
 from profile_aggregator.videos.conversions import gallery_person, places_record
 
 WHOLE_GROUP = 500
@@ -31,16 +32,6 @@ WHOLE_GROUP = 500
 least. Whom a decision names is in the sample, so this is what a commit may have to cluster."""
 CORE = 64
 """Persons that stand for a profile where others are not to come to it."""
-ProfileDecision = (
-    ChangeCard
-    | RenameProfile
-    | MergeProfiles
-    | SplitProfile
-    | RejectAppearance
-    | AddPresence
-    | DeleteProfile
-    | AnswerSuggestion
-)
 
 
 class CommandRefusedError(Exception):
@@ -50,26 +41,6 @@ class CommandRefusedError(Exception):
     def __init__(self, code: str, message: str, changes: Iterable[str] = ()) -> None:
         super().__init__(message)
         self.code, self.changes = code, tuple(changes)
-
-
-@dataclass(frozen=True)
-class DecidedChange:
-    """A change of a gallery by hand. `decisions` are all that hold then, `changed` those of them that are new or
-    others than before; `unmatched` persons leave all profiles and stay known. `new_persons` are there by it, at
-    `new_places`. Of `erased` ones nothing stays known; what the changes `silenced` say of them is to go. `detail` and
-    `undoes` are for the record."""
-
-    change: GalleryChange
-    decisions: DecisionSet
-    changed: tuple[Decision, ...]
-    subjects: tuple[str, ...] = ()
-    unmatched: Keys = frozenset()
-    detail: Mapping[str, Any] = field(default_factory=dict)
-    undoes: str | None = None
-    erased: Keys = frozenset()
-    silenced: tuple[str, ...] = ()
-    new_persons: tuple[PersonRecord, ...] = ()
-    new_places: tuple[PlacesRecord, ...] = ()
 
 
 class Corrections:
@@ -82,11 +53,11 @@ class Corrections:
 
     def decide(
         self,
-        command: ProfileDecision,
+        command: DecidingCommand,
         suggestion: SuggestionRecord | None = None,
         video: VideoRecord | None = None,
         tracks: Mapping[str, Keys] | None = None,
-    ) -> DecidedChange:
+    ) -> Asked:
         """What the command decides. CommandRefusedError where it is about nobody, or contradicts another decision."""
         match command:
             case ChangeCard():
@@ -125,7 +96,7 @@ class Corrections:
         about = self._persons(profile) if NAME in card else self._some(profile, WHOLE_GROUP)
         return Decision(id, self._version, (profile,), about=about, card=card)
 
-    def _merge(self, id: str, into: str, others: Iterable[str]) -> DecidedChange:
+    def _merge(self, id: str, into: str, others: Iterable[str]) -> Asked:
         profiles = [self._profile(into)]
         for other in others:
             if (known := self._profile(other)) not in profiles:
@@ -142,7 +113,7 @@ class Corrections:
         claims = {key: profiles[0] for profile in profiles[1:] for key in origins[profile]}
         return self._taken(decision, {"into": profiles[0], "names": names}, claims)
 
-    def _split(self, id: str, profile: str, leaving: Keys, into: str | None) -> DecidedChange:
+    def _split(self, id: str, profile: str, leaving: Keys, into: str | None) -> Asked:
         rest = self._persons(profile) - leaving
         if not rest:
             raise CommandRefusedError("invalid", "That is everything the profile has: nothing of it would be left.")
@@ -163,7 +134,7 @@ class Corrections:
         )
         return self._taken(decision, {}, dict.fromkeys(leaving, target))
 
-    def _reject(self, command: RejectAppearance) -> DecidedChange:
+    def _reject(self, command: RejectAppearance) -> Asked:
         profile = self._profile(command.profile_id)
         leaving = self._in_videos(profile, [command.video_id])
         if command.reason == "not_a_face":
@@ -183,7 +154,7 @@ class Corrections:
         )
         return self._taken(decision, {"video_id": command.video_id}, dict.fromkeys(leaving))
 
-    def _presence(self, command: AddPresence, video: VideoRecord | None) -> DecidedChange:
+    def _presence(self, command: AddPresence, video: VideoRecord | None) -> Asked:
         """Somebody whom no run has found, who is one with the profile and near to nobody."""
         profile = self._profile(command.profile_id)
         if video is None or video.gallery != command.gallery:
@@ -222,12 +193,11 @@ class Corrections:
         )
         detail = {"video_id": video.id, "start": start, "end": end}
         seen = (SightedAt(start, command.box),) if command.box is not None else ()
-        made = self._change(
-            decision, claims={}, subjects=decision.subjects, detail=detail, returning={key: gallery_person(person)}
-        )
-        return replace(made, new_persons=(person,), new_places=(places_record(seen, key),))
+        made = self._change(decision, claims={}, detail=detail, returning={key: gallery_person(person)})
+        places = places_record(seen, key)
+        return replace(made, inserted={key: person}, new_persons=(person,), new_places=(places,))
 
-    def _unmatched(self, id: str, profile: str, persons: Keys, erase: bool = False) -> DecidedChange:
+    def _unmatched(self, id: str, profile: str, persons: Keys, erase: bool = False) -> Asked:
         decision = Decision(id, self._version, (profile,), unmatched=persons, origins={profile: persons}, erased=erase)
         made = self._taken(decision, {})
         if not erase:
@@ -241,7 +211,7 @@ class Corrections:
             decisions=known,
             changed=(*made.changed, *silent),
             unmatched=frozenset(),
-            erased=frozenset(persons),
+            erased=persons,
             silenced=tuple(one.id for one in spoke),
         )
 
@@ -251,7 +221,7 @@ class Corrections:
         known_by_it = any(members[key].name == left.card.get(NAME) for key in left.about if key in members)
         return left if known_by_it else left.without(left.about)
 
-    def _answer(self, command: AnswerSuggestion, suggestion: SuggestionRecord) -> DecidedChange:
+    def _answer(self, command: AnswerSuggestion, suggestion: SuggestionRecord) -> Asked:
         profiles = [self._profile(profile) for profile in suggestion.profiles]
         id, same = command.event_id, command.answer == "same"
         if suggestion.kind == "two":
@@ -279,7 +249,7 @@ class Corrections:
 
     def _taken(
         self, decision: Decision, detail: Mapping[str, Any], claims: Mapping[str, str | None] | None = None
-    ) -> DecidedChange:
+    ) -> Asked:
         if against := self._decisions.contradicted(decision):
             named = ", ".join(one.id for one in against)
             raise CommandRefusedError(
@@ -287,13 +257,13 @@ class Corrections:
                 f"It contradicts what was decided before: take back {named}.",
                 [one.id for one in against],
             )
-        return self._change(decision, detail=detail, claims=claims or {}, subjects=decision.subjects)
+        return self._change(decision, detail=detail, claims=claims or {})
 
     # --- and taking one back ------------------------------------------------------------------------------------------
 
     def undo(
         self, command: UndoChange, undone: ChangeRecord | None, first: str, returning: Mapping[str, GalleryPerson]
-    ) -> DecidedChange:
+    ) -> Asked:
         """Take a change back, or take back that it was taken back.
 
         `first` is the change that it all began with, `returning` are persons that are in no profile by it.
@@ -320,7 +290,7 @@ class Corrections:
                 raise CommandRefusedError(
                     "conflict", f"Change {against[-1].id} stands in the way.", [one.id for one in against]
                 )
-        return self._change(taken, claims=claims, subjects=decision.subjects, returning=returning, undoes=undone.id)
+        return self._change(taken, claims=claims, returning=returning, undoes=undone.id)
 
     def _back(self, decision: Decision) -> dict[str, str | None]:
         """Which ids its persons stand for again."""
@@ -349,11 +319,10 @@ class Corrections:
         decision: Decision,
         *,
         claims: Mapping[str, str | None],
-        subjects: tuple[str, ...],
         detail: Mapping[str, Any] | None = None,
         returning: Mapping[str, GalleryPerson] | None = None,
         undoes: str | None = None,
-    ) -> DecidedChange:
+    ) -> Asked:
         gallery, before = self._gallery, self._decisions
         keys = decision.keys
         out = decision.unmatched if decision.active else decision.manual
@@ -367,7 +336,7 @@ class Corrections:
         coming = {key: one for key, one in coming.items() if after.is_matched(key)}
         here = [key for key in keys if key in gallery.members and key not in leaving]
         names = {key: after.name_of(key) for key in here}
-        return DecidedChange(
+        return Asked(
             GalleryChange(
                 removed=leaving,
                 inserted=tuple(replace(coming[key], name=after.name_of(key)) for key in sorted(coming)),
@@ -377,10 +346,10 @@ class Corrections:
             ),
             after,
             (decision,),
-            subjects,
-            leaving,
-            detail or {},
-            undoes,
+            decision.subjects,
+            unmatched=leaving,
+            detail=detail or {},
+            undoes=undoes,
         )
 
     def _profile(self, id: str) -> str:
@@ -435,8 +404,3 @@ class Corrections:
             if (cluster := self._gallery.cluster_of.get(key)) is not None:
                 clusters.setdefault(cluster, key)
         return frozenset([*clusters.values(), *ranked[:most]])
-
-
-def is_correction(command: object) -> bool:
-    """Whether the command leaves a decision behind."""
-    return isinstance(command, Correction | RenameProfile)

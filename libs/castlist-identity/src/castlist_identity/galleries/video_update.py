@@ -26,10 +26,6 @@ class VideoUpdate:
     places: Mapping[str, Sequence[SightedAt]] = field(default_factory=dict)
     deleted: bool = False
 
-    def replaces(self, key: str) -> bool:
-        """Whether somebody who was there is superseded."""
-        return self.deleted or not is_by_hand(key)
-
 
 @dataclass(frozen=True, slots=True)
 class UpdateChange:
@@ -56,7 +52,7 @@ def change_for_updates(gallery: Gallery, decisions: DecisionSet, arrivals: Itera
     successor_of: dict[str, str] = {}
     absent: set[str] = set()
     for arrival in arrivals:
-        old = {key for key in gallery.persons_of(arrival.video) if arrival.replaces(key)}
+        old = superseded(gallery, arrival.video, arrival.deleted)
         new = {member.key: member for member in arrival.members}
         found = lineage(
             {key: arrival.places.get(key, ()) for key in (*old, *arrival.absent)},
@@ -90,6 +86,11 @@ def change_for_updates(gallery: Gallery, decisions: DecisionSet, arrivals: Itera
         frozenset(unmatched),
         frozenset(absent & standing.keys()),
     )
+
+
+def superseded(gallery: Gallery, video: str, deleted: bool) -> frozenset[str]:
+    """Who of a video goes with what comes of it: whom a person put there by hand, only with the video."""
+    return frozenset(key for key in gallery.persons_of(video) if deleted or not is_by_hand(key))
 
 
 def standing_for(predecessor_of: Mapping[str, str], successor_of: Mapping[str, str]) -> dict[str, set[str]]:

@@ -33,19 +33,18 @@ from castlist.store.records import ChangeRecord, CommandError, PendingCommand
 from castlist.store.store import Store
 from castlist.tasks.registration import ensure_gallery
 
-Command = (
+DecidingCommand = (
     ChangeCard
+    | RenameProfile
     | MergeProfiles
     | SplitProfile
     | RejectAppearance
     | AddPresence
     | DeleteProfile
     | AnswerSuggestion
-    | UndoChange
-    | RenameProfile
-    | DeleteVideo
-    | ChangeSettings
 )
+"""Each leaves a decision behind."""
+Command = DecidingCommand | UndoChange | DeleteVideo | ChangeSettings
 KINDS: dict[type[Command], str] = {
     ChangeCard: "card",
     MergeProfiles: "merge",
