@@ -69,16 +69,24 @@ class CommandOutbox:
     async def accept(self, command: Command, request: Request) -> Response:
         """Journal the command, so that whatever becomes of Kafka it will have an outcome, and wait for that a while.
 
-        Not so where the request prefers `respond-async` (RFC 7240). Problem if it failed.
+        Problem if it failed.
         """
-        id = command.event_id
+        await self.journal(command)
+        return await self.answer(command.event_id, request)
+
+    async def journal(self, command: Command) -> None:
+        """Accept the command. Problem 422 where its id is that of another one."""
+        try:
+            await stage(self._store, command, now_utc(), announce=True)
+        except PermanentError:
+            raise Problem(422, "This Idempotency-Key was used for another request.") from None
+        self._relay.wake()
+
+    async def answer(self, id: str, request: Request) -> Response:
+        """What became of a command that was accepted, or that it is pending still: at once where the request prefers
+        `respond-async` (RFC 7240)."""
         patience = 0.0 if "respond-async" in request.headers.get("prefer", "") else self._patience
         with self._changes.followed(id) as changed:
-            try:
-                await stage(self._store, command, now_utc(), announce=True)
-            except PermanentError:
-                raise Problem(422, "This Idempotency-Key was used for another request.") from None
-            self._relay.wake()
             change = await self._settled(id, changed, patience)
         answer = json_response(change_view(change), 200 if _is_done(change) else 202)
         if change.error is not None:

@@ -37,10 +37,16 @@ def objects() -> MemoryObjects:
 
 
 @pytest.fixture
-def commands(store: Store) -> CommandOutbox:
+def patience() -> float:
+    """How long an answer waits for what nobody does."""
+    return 0.0
+
+
+@pytest.fixture
+def commands(store: Store, patience: float) -> CommandOutbox:
     """Where commands are left; nothing publishes them, and nobody carries them out."""
     relay = OutboxRelay(store, MemoryLog().publisher(), now_utc, [GALLERY_COMMITS])
-    return CommandOutbox(store, relay, RecordChanges(store.changes), patience=0.0)
+    return CommandOutbox(store, relay, RecordChanges(store.changes), patience)
 
 
 @pytest.fixture

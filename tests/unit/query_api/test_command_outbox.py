@@ -1,5 +1,6 @@
 """Commands that are accepted: none can be lost, each has an outcome."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -19,6 +20,7 @@ from castlist.ports.errors import UnavailableError
 from castlist.store.records import CommandError
 from castlist.store.store import Store
 from castlist.tasks.commands import fail_in, stage
+from castlist.tasks.registration import ensure_gallery
 from query_api.command_outbox import CommandOutbox
 from query_api.record_changes import RecordChanges
 from testkit.stored import Stored
@@ -96,3 +98,21 @@ async def test_a_deletion_that_failed_can_be_ordered_again(client: httpx2.AsyncC
     third = (await client.delete(f"/videos/{video}")).json()["id"]
     assert third != first
     assert len(await store.pending.ids()) == 2
+
+
+@pytest.mark.parametrize("patience", [60.0])
+async def test_who_waits_for_settings_to_take_effect_keeps_nobody_else_waiting(
+    client: httpx2.AsyncClient, store: Store
+) -> None:
+    """A command holds all settings, so they are made one after the other; their outcomes come when they come."""
+    for gallery in ("g", "h"):
+        await ensure_gallery(store, gallery, now_utc())
+    body = {"smallest_face": 80}
+    first = asyncio.create_task(client.patch("/galleries/g/settings", json=body))
+    await asyncio.wait([first], timeout=1.0)
+    assert await store.changes.count() == 1
+    async with asyncio.timeout(20):
+        second = await client.patch("/galleries/h/settings", json=body, headers={"Prefer": "respond-async"})
+    assert second.status_code == 202
+    assert not first.done()
+    first.cancel()

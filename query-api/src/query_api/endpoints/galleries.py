@@ -112,7 +112,8 @@ class Galleries:
                 settings=settings.analysis,
                 across_video_distance=settings.across_video_distance,
             )
-            return await self._commands.accept(command, request)
+            await self._commands.journal(command)
+        return await self._commands.answer(command.event_id, request)
 
     async def _latest_settings(self, request: Request) -> GallerySettings:
         """Those that hold once all accepted commands are carried out."""
