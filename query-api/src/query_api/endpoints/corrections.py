@@ -1,7 +1,9 @@
 """Putting right what the machine got wrong: every answer is a change, which can be taken back."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -29,6 +31,7 @@ from query_api.endpoints.replies import MOVED, none
 from query_api.http.parameters import DeletionQuery
 from query_api.read_model import ReadModel
 
+B = TypeVar("B", bound=BaseModel)
 _REPLIES = {**COMMANDED, **none("profile"), **MOVED}
 
 
@@ -48,19 +51,7 @@ class Corrections:
     )
     async def change_profile(self, request: Request, _: NoQuery) -> Response:
         """Give a person a name, notes, tags …, hide them, choose their picture; null clears a field."""
-        found = await find_profile(self._model, request)
-        if isinstance(found, Response):
-            return found
-        change = await parse_body(resources.ProfileChange, request)
-        if not change.model_fields_set:
-            raise Problem(422, "The body names nothing to change.")
-        card: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
-        if change.birth_date is not None:
-            card["birth_date"] = change.birth_date.isoformat()
-        if change.cover is not None:
-            card["cover"] = change.cover.video_id
-        known = {name: value for name, value in card.items() if value is not None}
-        return await self._decide(request, found, ChangeCard, card=Card(**known), changed=tuple(sorted(card)))
+        return await self._correct(request, ChangeCard, resources.ProfileChange, _card)
 
     @operation(
         "POST",
@@ -72,11 +63,7 @@ class Corrections:
     )
     async def merge_profiles(self, request: Request, _: NoQuery) -> Response:
         """Make other profiles part of this one, for good."""
-        found = await find_profile(self._model, request)
-        if isinstance(found, Response):
-            return found
-        asked = await parse_body(resources.ProfilesToMerge, request)
-        return await self._decide(request, found, MergeProfiles, profiles=tuple(asked.profiles))
+        return await self._correct(request, MergeProfiles, resources.ProfilesToMerge, BaseModel.model_dump)
 
     @operation(
         "POST",
@@ -88,15 +75,7 @@ class Corrections:
     )
     async def split_profile(self, request: Request, _: NoQuery) -> Response:
         """Move appearances, or tracks, to a new profile or to another one, for good; `detail.into` says which."""
-        found = await find_profile(self._model, request)
-        if isinstance(found, Response):
-            return found
-        asked = await parse_body(resources.ProfileSplit, request)
-        if bool(asked.videos) == bool(asked.tracks):
-            raise Problem(422, "Name either videos or tracks.")
-        return await self._decide(
-            request, found, SplitProfile, videos=tuple(asked.videos), track_ids=tuple(asked.tracks), into=asked.into
-        )
+        return await self._correct(request, SplitProfile, resources.ProfileSplit, _split)
 
     @operation(
         "POST",
@@ -108,11 +87,7 @@ class Corrections:
     )
     async def reject_appearance(self, request: Request, _: NoQuery) -> Response:
         """Take an appearance out of a profile for good: it is somebody else, or no face at all."""
-        found = await find_profile(self._model, request)
-        if isinstance(found, Response):
-            return found
-        asked = await parse_body(resources.Rejection, request)
-        return await self._decide(request, found, RejectAppearance, video_id=asked.video_id, reason=asked.reason)
+        return await self._correct(request, RejectAppearance, resources.Rejection, BaseModel.model_dump)
 
     @operation(
         "POST",
@@ -124,19 +99,7 @@ class Corrections:
     )
     async def add_presence(self, request: Request, _: NoQuery) -> Response:
         """Say that a person is in a video, or in a span of it, where no face was found: an appearance that stays."""
-        found = await find_profile(self._model, request)
-        if isinstance(found, Response):
-            return found
-        asked = await parse_body(resources.ManualPresence, request)
-        return await self._decide(
-            request,
-            found,
-            AddPresence,
-            video_id=asked.video_id,
-            start=asked.start,
-            end=asked.end,
-            box=asked.box,
-        )
+        return await self._correct(request, AddPresence, resources.ManualPresence, BaseModel.model_dump)
 
     @operation(
         "DELETE",
@@ -152,7 +115,7 @@ class Corrections:
         found = await find_profile(self._model, request)
         if isinstance(found, Response):
             return found
-        return await self._decide(request, found, DeleteProfile, erase=query.erase)
+        return await self._decide(request, found, DeleteProfile, {"erase": query.erase})
 
     @operation(
         "POST",
@@ -178,7 +141,37 @@ class Corrections:
         )
         return await self._commands.accept(command, request)
 
-    async def _decide(self, request: Request, profile: ProfileRecord, kind: type[Command], **said: Any) -> Response:
+    async def _correct(
+        self, request: Request, kind: type[Command], body: type[B], said: Callable[[B], Mapping[str, Any]]
+    ) -> Response:
+        """Have a decision about the profile carried out: `said` makes of the body what the command says."""
+        found = await find_profile(self._model, request)
+        if isinstance(found, Response):
+            return found
+        return await self._decide(request, found, kind, said(await parse_body(body, request)))
+
+    async def _decide(
+        self, request: Request, profile: ProfileRecord, kind: type[Command], said: Mapping[str, Any]
+    ) -> Response:
         about = {"gallery": profile.gallery, "profile_id": profile.id, "if_revision": asked_revision(request)}
         command = kind(event_id=command_key(request), occurred_at=now_utc(), **about, **said)
         return await self._commands.accept(command, request)
+
+
+def _card(asked: resources.ProfileChange) -> dict[str, Any]:
+    """The fields that are named; null clears one."""
+    if not asked.model_fields_set:
+        raise Problem(422, "The body names nothing to change.")
+    card: dict[str, Any] = {name: getattr(asked, name) for name in asked.model_fields_set}
+    if asked.birth_date is not None:
+        card["birth_date"] = asked.birth_date.isoformat()
+    if asked.cover is not None:
+        card["cover"] = asked.cover.video_id
+    known = {name: value for name, value in card.items() if value is not None}
+    return {"card": Card(**known), "changed": tuple(sorted(card))}
+
+
+def _split(asked: resources.ProfileSplit) -> dict[str, Any]:
+    if bool(asked.videos) == bool(asked.tracks):
+        raise Problem(422, "Name either videos or tracks.")
+    return {"videos": asked.videos, "track_ids": asked.tracks, "into": asked.into}
