@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from castlist.contract.commands import AnswerSuggestion, Card, ChangeCard, SplitProfile
 from castlist.store.query import set_to, with_id
-from castlist.store.records import ChangeRecord, PersonRecord, SuggestionRecord
+from castlist.store.records import ChangeRecord, OutboxRecord, PersonRecord, SuggestionRecord
 from docs.examples.gallery_reader import GalleryCopy, GalleryReader
 from testkit.corrected_gallery import CorrectedGallery
 from testkit.faults import Faults, at_every_moment
@@ -249,6 +249,27 @@ async def test_of_an_erased_person_nothing_is_left_that_could_find_them(gallery:
     assert again.error is not None
     assert again.error.code == "conflict"
     await assert_whole(gallery)
+
+
+async def test_an_erasure_waits_for_what_is_still_to_be_said(gallery: CorrectedGallery) -> None:
+    """A command with the name that Kafka has not got yet: nothing goes before it, and the receipt counts it all."""
+    ann = await gallery.of("a")
+    named = await gallery.card(ann, name="Ann")
+    stored = gallery.servers.stored
+    waiting = OutboxRecord(id=named.id, topic="gallery.commits", key="g", value="Ann", created_at=named.at, order=0)
+    await stored.outbox.insert(waiting)
+    erased = await gallery.delete(ann, erase=True)
+    await gallery.settle()
+    change = await stored.changes.get(erased.id)
+    assert change is not None
+    assert change.receipt is None
+    await stored.outbox.update(with_id(named.id), set_to(OutboxRecord.published_at, named.at))
+    await gallery.settle()
+    change = await stored.changes.get(erased.id)
+    assert change is not None
+    assert change.receipt is not None
+    assert change.receipt["crops"] == 3
+    assert await stored.outbox.ids() == []
 
 
 async def test_a_video_without_the_person_keeps_the_decision_until_a_later_run_finds_them(

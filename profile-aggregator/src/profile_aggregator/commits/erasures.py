@@ -8,12 +8,12 @@ from typing import Any
 
 from castlist.contract.ids import crops_prefix
 from castlist.contract.topics import DAY, FACE_ENCODINGS, GALLERY_COMMITS, PROFILE_EVENTS
-from castlist.ports.errors import UnavailableError
 from castlist.ports.objects import Objects
 from castlist.store.packed_tracks import tracks_in
 from castlist.store.query import at_least, below, eq, ne, set_to, with_id, with_ids
 from castlist.store.records import ChangeRecord, ErasedPerson, ErasureRecord, GalleryLogRecord, OutboxRecord
 from castlist.store.store import Store
+from profile_aggregator.commits.leftovers import carry_out_each
 
 log = logging.getLogger(__name__)
 ERASE_EVERY = 0.5
@@ -32,31 +32,23 @@ class Erasures:
         self._store, self._objects, self._clock = store, objects, clock
 
     async def round(self) -> None:
-        """All there are; one that fails holds up no other. UnavailableError if S3 is away."""
-        away: UnavailableError | None = None
-        for erasure in await self._store.erasures.find(at_least(ErasureRecord.id, "")):
-            try:
-                await self._carry_out(erasure)
-            except UnavailableError as error:
-                away = error
-            except Exception:
-                log.exception("erasure_failed", extra={"gallery": erasure.gallery, "change": erasure.change})
-        if away is not None:
-            raise away
+        """All there are. UnavailableError if S3 is away."""
+        left = await self._store.erasures.find(at_least(ErasureRecord.id, ""))
+        await carry_out_each(left, self._carry_out, _failed)
 
     async def _carry_out(self, erasure: ErasureRecord) -> None:
         said = eq(GalleryLogRecord.gallery, erasure.gallery) & below(GalleryLogRecord.version, erasure.version + 1)
         if await self._store.gallery_log.count(said & eq(GalleryLogRecord.published_at, None)):
             return  # it is said first
+        orders = with_ids(erasure.changes)
+        if erasure.changes and await self._store.outbox.count(orders & eq(OutboxRecord.published_at, None)):
+            return
         crops = 0
         for person in erasure.persons:
             crops += await self._delete_crops(person)
         await self._store.gallery_log.delete(said & ne(GalleryLogRecord.published_at, None))
         if erasure.changes:
-            published = ne(OutboxRecord.published_at, None)
-            await self._store.outbox.delete(with_ids(erasure.changes) & published)
-            if await self._store.outbox.count(with_ids(erasure.changes)):
-                return
+            await self._store.outbox.delete(orders)
         receipt: dict[str, Any] = {
             "at": self._clock().isoformat(),
             "persons": len(erasure.persons),
@@ -83,3 +75,7 @@ class Erasures:
                 await self._objects.delete(info.key)
                 gone += 1
         return gone
+
+
+def _failed(erasure: ErasureRecord) -> None:
+    log.exception("erasure_failed", extra={"gallery": erasure.gallery, "change": erasure.change})

@@ -9,7 +9,6 @@ from datetime import datetime
 
 from castlist.contract.ids import crops_prefix, run_key
 from castlist.contract.values import StoredObject
-from castlist.ports.errors import UnavailableError
 from castlist.ports.objects import Objects
 from castlist.store.query import above, ascending, at_least, below, eq, one_of, with_id, with_ids, within
 from castlist.store.records import (
@@ -25,6 +24,7 @@ from castlist.store.records import (
 )
 from castlist.store.store import Store
 from castlist.tasks.video_objects import remove_upload
+from profile_aggregator.commits.leftovers import carry_out_each
 from profile_aggregator.videos.found_people import drop_people
 from profile_aggregator.videos.found_tracks import drop_tracks
 
@@ -47,22 +47,14 @@ class Removals:
         self._store, self._objects = store, objects
 
     async def round(self) -> None:
-        """All there are; one that fails holds up no other. UnavailableError if S3 is away."""
-        away: UnavailableError | None = None
-        for id in await self._store.removals.ids(at_least(RemovalRecord.id, "")):
-            removal = await self._store.removals.get(id)
-            if removal is None:  # another process was faster
-                continue
-            try:
-                await self._carry_out(removal)
-            except UnavailableError as error:
-                away = error
-            except Exception:
-                log.exception("removal_failed", extra={"video": removal.video_id, "epoch": removal.last})
-        if away is not None:
-            raise away
+        """All there are. UnavailableError if S3 is away."""
+        left = await self._store.removals.ids(at_least(RemovalRecord.id, ""))
+        await carry_out_each(left, self._carry_out, _failed)
 
-    async def _carry_out(self, removal: RemovalRecord) -> None:
+    async def _carry_out(self, id: str) -> None:
+        removal = await self._store.removals.get(id)
+        if removal is None:  # another process was faster
+            return
         video, prefix = removal.video_id, f"crops/{removal.video_id}/"
         keys = [info.key.removeprefix(prefix) for info in await self._objects.list(prefix)]
         for epoch in _epochs(removal, (key.partition("/")[0] for key in keys)):
@@ -100,6 +92,11 @@ class Removals:
         await store.plans.delete(with_ids(gone))
         await store.cancels.delete(with_ids(gone))
         await store.pending.delete(with_ids(gone))
+
+
+def _failed(id: str) -> None:
+    video, last, *_ = id.split(":")
+    log.exception("removal_failed", extra={"video": video, "epoch": int(last)})
 
 
 def _meant(removal: RemovalRecord, runs: Iterable[str]) -> list[str]:
