@@ -5,15 +5,14 @@ Loaded again when another process has committed.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from castlist.contract.values import DistanceSetting, GallerySettings
-from castlist.store.query import above, ascending, eq, ne
+from castlist.store.committed_persons import pages_of_persons
+from castlist.store.query import eq
 from castlist.store.records import (
     DecisionRecord,
     PersonEncoding,
-    PersonRecord,
     ProfileFounder,
     ProfileRecord,
     RedirectRecord,
@@ -32,7 +31,7 @@ from profile_aggregator.videos.conversions import gallery_person
 ROOM = 512_000_000
 """Bytes of galleries that are held beside the one in use."""
 PAGE = 5_000
-"""Persons read at a time: what MongoDB sends of them is several times what is kept."""
+"""Persons read at a time."""
 
 
 @dataclass
@@ -87,30 +86,15 @@ class GalleryCache:
         """Load it again next time."""
         self._cached.pop(gallery, None)
 
-    async def _persons(self, gallery: str) -> AsyncIterator[PersonEncoding]:
-        """All that are committed, in the order of their ids."""
-        committed = eq(PersonRecord.gallery, gallery) & ne(PersonRecord.profile_id, None)
-        last = ""
-        while True:
-            further = committed & above(PersonRecord.id, last)
-            found = await self._store.persons.find_parts(
-                PersonEncoding, further, sort=[ascending(PersonRecord.id)], limit=PAGE
-            )
-            for person in found:
-                yield person
-            if len(found) < PAGE:
-                return
-            last = found[-1].id
-
     async def _load(self, gallery: str) -> CachedGallery:
         while True:
             before = await self._store.galleries.get(gallery)
             members: list[tuple[GalleryPerson, str]] = []
             roles: dict[str, SampleRole] = {}
-            async for person in self._persons(gallery):
-                members.append((gallery_person(person), str(person.profile_id)))
-                if person.round or person.follows:
-                    roles[person.id] = SampleRole(person.round, person.follows)
+            async for page in pages_of_persons(self._store, gallery, PersonEncoding, PAGE):
+                members += [(gallery_person(person), str(person.profile_id)) for person in page]
+                elsewhere = (person for person in page if person.round or person.follows)
+                roles |= {person.id: SampleRole(person.round, person.follows) for person in elsewhere}
             living = await self._store.profiles.find_parts(ProfileFounder, eq(ProfileRecord.gallery, gallery))
             retired = await self._store.redirects.find_parts(ProfileFounder, eq(RedirectRecord.gallery, gallery))
             decided = await self._store.decisions.find(eq(DecisionRecord.gallery, gallery))

@@ -17,8 +17,9 @@ import numpy as np
 
 from castlist.contract.values import ENCODING_SIZE
 from castlist.ports.errors import UnavailableError
-from castlist.store.query import above, ascending, eq, ne, with_ids
-from castlist.store.records import GalleryLogRecord, GalleryRecord, PersonFace, PersonRecord
+from castlist.store.committed_persons import pages_of_persons
+from castlist.store.query import above, ascending, eq, with_ids
+from castlist.store.records import GalleryLogRecord, GalleryRecord, PersonFace
 from castlist.store.store import Store
 from castlist_identity.search.face_index import FaceIndex, Person
 
@@ -92,17 +93,8 @@ class GalleryIndexes:
         """
         before = await self._store.galleries.get(gallery)
         held.index = FaceIndex()
-        committed = eq(PersonRecord.gallery, gallery) & ne(PersonRecord.profile_id, None)
-        last = ""
-        while True:
-            further = committed & above(PersonRecord.id, last)
-            found = await self._store.persons.find_parts(
-                PersonFace, further, sort=[ascending(PersonRecord.id)], limit=PAGE
-            )
-            await asyncio.to_thread(held.index.change, {one.id: one.profile_id for one in found}, _persons(found))
-            if len(found) < PAGE:
-                break
-            last = found[-1].id
+        async for page in pages_of_persons(self._store, gallery, PersonFace, PAGE):
+            await asyncio.to_thread(held.index.change, {one.id: one.profile_id for one in page}, _persons(page))
         held.version = before.version if before else 0
         held.told = before.told if before and before.version else 0
         return await self._store.galleries.get(gallery)
