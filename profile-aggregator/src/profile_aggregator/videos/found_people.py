@@ -22,17 +22,18 @@ _BATCH = 500
 async def keep_people(store: Store, people: Sequence[VideoPerson], gallery: str, video_id: str, epoch: int) -> None:
     """Store the people that a run has found, or the rest of them where that was begun before."""
     for some in _slices(people):
-        await _insert_missing(
+        await insert_missing(
             store.places, [places_record(person.places, person_key(video_id, epoch, person.n)) for person in some]
         )
-        await _insert_missing(store.persons, [person_record(person, gallery, video_id, epoch) for person in some])
+        await insert_missing(store.persons, [person_record(person, gallery, video_id, epoch) for person in some])
 
 
 def _slices(things: Sequence[T]) -> Iterator[Sequence[T]]:
     return (things[start : start + _BATCH] for start in range(0, len(things), _BATCH))
 
 
-async def _insert_missing(table: Table[R], records: Sequence[R]) -> None:
+async def insert_missing(table: Table[R], records: Sequence[R]) -> None:
+    """Store these, or those of them that are not there."""
     missing = list(records)
     while missing:
         try:

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 
 from castlist.contract.ids import run_key
-from castlist.ports.errors import AlreadyExistsError
 from castlist.store.packed_tracks import PackedTracks, kept, packed
 from castlist.store.query import Where, within
 from castlist.store.records import TracksRecord
 from castlist.store.store import Store
 from castlist_identity.domain import Track, VideoPerson
+from profile_aggregator.videos.found_people import insert_missing
 
 
 def tracks_of_people(tracks: Iterable[Track], people: Iterable[VideoPerson]) -> list[PackedTracks]:
@@ -24,10 +24,8 @@ async def keep_tracks(store: Store, parts: Sequence[PackedTracks], run: str) -> 
     for number, part in enumerate(parts):
         id = f"{run}:{number:05}"
         if id not in there:
-            try:
-                await store.tracks.insert(TracksRecord(id=id, start=part.start, end=part.end, tracks=part.tracks))
-            except AlreadyExistsError:  # another process finds the same people
-                continue
+            record = TracksRecord(id=id, start=part.start, end=part.end, tracks=part.tracks)
+            await insert_missing(store.tracks, [record])  # another process may find the same people
 
 
 def of_run(run: str) -> Where:
