@@ -17,12 +17,12 @@ def at_rest() -> str:
 
 
 @contextmanager
-def watched(look: Callable[[], None]) -> Iterator[None]:
-    """Call `look` four times a second while inside, on a thread of its own."""
+def watched(look: Callable[[], None], pause: float = 0.25) -> Iterator[None]:
+    """Call `look` again and again while inside, so many seconds apart, on a thread of its own."""
     over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(0.25):
+        while not over.wait(pause):
             look()
 
     thread = threading.Thread(target=watch)

@@ -17,7 +17,6 @@ import json
 import os
 import statistics
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -27,7 +26,7 @@ import httpx2
 import psutil
 from encodings_of_people import COLLECTIONS, Population
 from filled_gallery import GALLERY, Known, fill, person, profile_id
-from machine import at_rest
+from machine import at_rest, watched
 from own_stack import servers
 from PIL import Image
 from query import query_api
@@ -158,20 +157,13 @@ def reads(url: str) -> list[float]:
 @contextmanager
 def searching(url: str, picture: bytes) -> Iterator[None]:
     """Somebody searches all the while."""
-    over = threading.Event()
+    with httpx2.Client(base_url=url, timeout=120) as client:
 
-    def search() -> None:
-        with httpx2.Client(base_url=url, timeout=120) as client:
-            while not over.is_set():
-                client.post("/search", data={"gallery": GALLERY}, files={"file": picture}).raise_for_status()
+        def search() -> None:
+            client.post("/search", data={"gallery": GALLERY}, files={"file": picture}).raise_for_status()
 
-    thread = threading.Thread(target=search)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+        with watched(search, pause=0.0):
+            yield
 
 
 async def commit(store: Store, population: Population, who: int) -> None:
