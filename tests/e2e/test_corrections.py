@@ -20,7 +20,6 @@ def two(api: Api) -> tuple[str, str, str]:
     assert [person["video_count"] for person in found] == [1, 1, 2]
     *seen_once, other = found
     (one,) = (each for each in seen_once if each["appearances"][0]["video_name"] == "monday.mp4")
-    assert other["appearances"][0]["video_name"] == "tuesday.mp4"
     return gallery, one["id"], other["id"]
 
 
@@ -53,7 +52,8 @@ def test_a_day_of_corrections(api: Api, two: tuple[str, str, str]) -> None:
     assert {id: person["video_count"] for id, person in after.items()} == {
         id: person["video_count"] for id, person in before.items()
     }
-    elsewhere = api.get(f"/profiles/{other}").json()["appearances"][0]["video_id"]
+    both = api.get(f"/profiles/{other}").json()["appearances"]
+    (elsewhere,) = (each["video_id"] for each in both if each["video_name"] == "tuesday.mp4")
     there = change(api, "POST", f"/profiles/{one}/presences", json={"video_id": elsewhere, "start": 0.5, "end": 2.0})
     by_hand = {each["video_id"]: each for each in api.get(f"/profiles/{one}").json()["appearances"]}[elsewhere]
     assert (by_hand["manual"], by_hand["faces"], by_hand["crop"]) == (True, 0, None)
