@@ -7,22 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from castlist.contract.commands import (
-    AddPresence,
-    AnswerSuggestion,
     ChangeSettings,
     DeleteVideo,
-    ProfileCorrection,
-    SplitProfile,
-    UndoChange,
 )
-from castlist.contract.ids import derived, track_key, video_and_epoch, video_of_person
+from castlist.contract.ids import derived, video_of_person
 from castlist.contract.values import DistanceSetting
 from castlist.ports.errors import TooLargeError
-from castlist.store.packed_tracks import tracks_in
 from castlist.store.pending import recluster_id
 from castlist.store.query import with_ids
 from castlist.store.records import (
-    ChangeRecord,
     ErasedPerson,
     ErasureRecord,
     PendingRecluster,
@@ -33,7 +26,7 @@ from castlist.store.records import (
     PersonRun,
 )
 from castlist.store.store import Store
-from castlist.tasks.commands import Command, DecidingCommand
+from castlist.tasks.commands import Command
 from castlist_identity.decisions.cards import Cards
 from castlist_identity.decisions.decision import Decision
 from castlist_identity.decisions.decision_set import DecisionSet
@@ -51,7 +44,7 @@ from castlist_identity.matching.auto_distance import distance_for, stages_for
 from profile_aggregator.commits.asked import Asked
 from profile_aggregator.commits.commands import command_of
 from profile_aggregator.commits.commit_documents import CommitDocuments, documents_of, needed_persons
-from profile_aggregator.commits.corrections import CommandRefusedError, Corrections
+from profile_aggregator.commits.correction_reader import CorrectionReader
 from profile_aggregator.commits.gallery_cache import CachedGallery
 from profile_aggregator.commits.moments_before import seen_before
 from profile_aggregator.commits.skipped_faces import faces_skipped
@@ -140,6 +133,7 @@ class CommitPlanner:
 
     def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
         self._store, self._clock = store, clock
+        self._corrections = CorrectionReader(store)
 
     async def for_batch(self, gallery: str, batch: Sequence[PendingRecord], cached: CachedGallery) -> CommitPlan:
         """The commit of these videos' people, or of one command.
@@ -214,40 +208,7 @@ class CommitPlanner:
             case ChangeSettings():
                 return Asked(GalleryChange(), cached.decisions)
             case _:
-                return await self._correction(command, cached)
-
-    async def _correction(self, command: DecidingCommand | UndoChange, cached: CachedGallery) -> Asked:
-        store, corrections = self._store, Corrections(cached.gallery, cached.decisions, cached.version + 1)
-        if isinstance(command, UndoChange):
-            undone = await store.changes.get(command.change_id)
-            first = await self._first(undone)
-            returning = await self._returning(cached, first)
-            people = {key: gallery_person(person) for key, person in returning.items()}
-            found = await asyncio.to_thread(corrections.undo, command, undone, first, people)
-            return replace(found, inserted={one.key: returning[one.key] for one in found.change.inserted})
-        suggestion, video = None, None
-        if isinstance(command, AnswerSuggestion):
-            suggestion = await store.suggestions.get(command.suggestion_id)
-        if isinstance(command, AddPresence):
-            video = await store.videos.get(command.video_id)
-        if isinstance(command, ProfileCorrection) and command.if_revision is not None:
-            profile = await store.profiles.get(cached.gallery.redirect(command.profile_id) or command.profile_id)
-            if profile is not None and profile.revision > command.if_revision:
-                raise CommandRefusedError("outdated", f"The profile was changed since, by version {profile.revision}.")
-        tracks = await self._tracks(cached, command.track_ids) if isinstance(command, SplitProfile) else {}
-        return await asyncio.to_thread(corrections.decide, command, suggestion, video, tracks)
-
-    async def _tracks(self, cached: CachedGallery, asked: Sequence[str]) -> dict[str, frozenset[str]]:
-        """Of the persons of the runs that these tracks are of: which tracks each is made of."""
-        runs = {track.rsplit(":", 2)[0] for track in asked}
-        persons = {key for run in runs for key in cached.gallery.persons_of(video_and_epoch(run)[0])}
-        stored = await self._store.persons.find_parts(PersonRun, with_ids(sorted(persons))) if persons else []
-        return {
-            one.id: frozenset(
-                track_key(one.video_id, one.epoch, chunk, track) for chunk, track in tracks_in(one.tracks)
-            )
-            for one in stored
-        }
+                return await self._corrections.asked(command, cached)
 
     async def _erasure(self, gallery: str, version: int, asked: Asked, command: Command | None) -> ErasureRecord | None:
         """What is to go besides the persons themselves."""
@@ -263,21 +224,6 @@ class CommitPlanner:
             persons=tuple(ErasedPerson(one.video_id, one.epoch, one.tracks) for one in stored),
             at=self._clock(),
         )
-
-    async def _first(self, change: ChangeRecord | None) -> str:
-        """The change that it all began with: what this one, or what that took back, or what that did."""
-        while change is not None and change.undoes is not None:
-            change = await self._store.changes.get(change.undoes)
-        return "" if change is None else change.id
-
-    async def _returning(self, cached: CachedGallery, change: str) -> dict[str, PersonRecord]:
-        """Those persons of the decision that are in no profile."""
-        decision = cached.decisions.get(change)
-        absent: list[str] = []
-        if decision is not None:
-            absent = sorted((decision.unmatched | decision.manual) - cached.gallery.members.keys())
-        found = await self._store.persons.find(with_ids(absent)) if absent else []
-        return {person.id: person for person in found}
 
     async def for_recluster(
         self,
