@@ -15,7 +15,7 @@ from castlist.store.records import AppearanceProfile, AppearanceRecord, ProfileR
 from castlist.store.store import Store
 from query_api.companions import FEW_VIDEOS, Companions
 from query_api.http.cursors import Order
-from query_api.http.parameters import ProfileQuery
+from query_api.http.parameters import ProfileQuery, wanted_hidden
 
 EXAMINED = 1_000
 FEW = 500
@@ -184,12 +184,11 @@ class ProfileList:
 def _here(query: ProfileQuery) -> list[Where]:
     """In the gallery, and hidden or not, as asked: each a place in an index. Of both at once MongoDB sorts some."""
     gallery = ANY if query.gallery is None else eq(ProfileRecord.gallery, query.gallery)
-    wanted = [False, True] if query.hidden == "any" else [query.hidden == "true"]
-    return [gallery & eq(ProfileRecord.hidden, hidden) for hidden in wanted]
+    return [gallery & eq(ProfileRecord.hidden, hidden) for hidden in wanted_hidden(query.hidden)]
 
 
 def _is_here(query: ProfileQuery, one: ProfileRecord) -> bool:
-    return query.gallery in (None, one.gallery) and query.hidden in ("any", str(one.hidden).lower())
+    return query.gallery in (None, one.gallery) and one.hidden in wanted_hidden(query.hidden)
 
 
 def _between(query: ProfileQuery) -> bool:

@@ -13,7 +13,7 @@ from query_api.endpoints.in_path import video_in_path
 from query_api.endpoints.profiles import find_profile
 from query_api.endpoints.replies import INVALID, MOVED, none, one, page
 from query_api.http.cursors import Order
-from query_api.http.parameters import OnScreenQuery, TimelineQuery
+from query_api.http.parameters import OnScreenQuery, TimelineQuery, wanted_hidden
 from query_api.http.rendering import Json, json_page, json_response
 from query_api.http.webvtt import Cue, webvtt
 from query_api.read_model import ReadModel
@@ -90,7 +90,7 @@ class Timelines:
         found = await store.appearances.find_parts(ScreenTime, eq(AppearanceRecord.video_id, video_id))
         found.sort(key=lambda one: (one.first_seen, one.id))
         profiles = await store.profiles.find_parts(ProfileName, with_ids(one.profile_id for one in found))
-        shown = {one.id: one for one in profiles if hidden in ("any", str(one.hidden).lower())}
+        shown = {one.id: one for one in profiles if one.hidden in wanted_hidden(hidden)}
         labels = _labels(shown.values())
         return [
             {

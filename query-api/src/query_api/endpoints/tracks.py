@@ -16,7 +16,7 @@ from castlist.store.query import at_least, eq, with_ids, within
 from castlist.store.records import PersonRecord, PersonTracks, ProfileName, ProfileRecord, TracksRecord, VideoRecord
 from query_api.endpoints.in_path import video_in_path
 from query_api.endpoints.replies import INVALID, one
-from query_api.http.parameters import TracksQuery
+from query_api.http.parameters import TracksQuery, wanted_hidden
 from query_api.http.rendering import Json, dumped
 from query_api.read_model import ReadModel
 
@@ -91,7 +91,7 @@ class Tracks:
         return {
             index: one.profile_id
             for one in persons
-            if hidden == "any" or (one.profile_id in secret) == (hidden == "true")
+            if (one.profile_id in secret) in wanted_hidden(hidden)
             for index in tracks_in(one.tracks)
         }
 

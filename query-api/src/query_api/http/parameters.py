@@ -22,6 +22,11 @@ Hidden = Annotated[
 ]
 
 
+def wanted_hidden(asked: str) -> tuple[bool, ...]:
+    """What `hidden` may be of those who are shown, by what was asked for."""
+    return {"true": (True,), "false": (False,)}.get(asked, (False, True))
+
+
 class Paged(Query):
     """A list in pages."""
 
