@@ -50,12 +50,13 @@ class GalleryReader:
 
 
 class GalleryCopy:
-    """Profiles with their names and cards, and who is where when: what query-api shows."""
+    """Profiles with their names, cards and pictures, and who is where when: what query-api shows."""
 
     def __init__(self) -> None:
         self.profiles: dict[str, str | None] = {}
         self.cards: dict[str, Event] = {}
         self.appearances: dict[tuple[str, str], Event] = {}
+        self.pictures: dict[tuple[str, str], Event] = {}
 
     def apply(self, event: Event) -> None:
         """The next event in order."""
@@ -78,6 +79,10 @@ class GalleryCopy:
                 self.appearances[place] = event
             case "AppearanceRemoved":
                 del self.appearances[event["profile_id"], event["video_id"]]
+            case "PicturesAdded":
+                self.pictures[event["profile_id"], event["enrolment_id"]] = event
+            case "PicturesRemoved":
+                del self.pictures[event["profile_id"], event["enrolment_id"]]
 
     def _end(self, profile_id: str) -> None:
         del self.profiles[profile_id]

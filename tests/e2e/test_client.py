@@ -95,6 +95,9 @@ def test_people_are_put_right_and_found_from_the_command_line(stack: RunningStac
         change["id"] for change in (erased, rejected, undone, merged, named)
     ]
     assert castlist(stack, "undo", erased["id"])[0] == 1
+    code, told = castlist(stack, "enrol", "Ada", str(tmp_path / "face.jpg"), "-g", gallery)
+    assert (code, told["changes"][0]["status"], len(told["changes"][0]["profiles"])) == (0, "applied", 1)
+    assert castlist(stack, "enrol", "Ada", str(clips.sample("monday")), "-g", gallery)[0] == 1
     assert castlist(stack, "name", "nobody", "No")[0] == 2
 
 

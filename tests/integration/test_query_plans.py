@@ -19,7 +19,7 @@ from castlist.contract.box import Box
 from castlist.contract.commands import CancelVideo
 from castlist.contract.events import ChunkFailed, ChunkPlanned, ChunkProgressed, Event, VideoUploaded
 from castlist.contract.ids import task_id
-from castlist.contract.values import EncodedFace
+from castlist.contract.values import EncodedFace, FrameSize
 from castlist.contract.vectors import encode_vector
 from castlist.ports.documents import Documents
 from castlist.ports.errors import UnavailableError
@@ -124,7 +124,7 @@ class OneFace(JobRunner):
 
     async def run(self, order: JobMessage, bounds: Bounds, progress: Callable[[float], None]) -> JobMessage:
         face = EncodedFace(0.0, Box(0, 0, 80, 80), 1.0, 0.9, encode_vector(face_of(1, 0)))
-        return PictureResult(faces=(SeenFace(face=face, jpeg=""),)).message()
+        return PictureResult(faces=(SeenFace(face=face, jpeg=""),), frame=FrameSize(640, 480)).message()
 
     async def kill(self) -> None:
         return None
@@ -284,7 +284,7 @@ async def people_come_and_go(services: Services) -> None:
     await store.pending.insert(PendingVideo(id="a:1", gallery="g", created_at=START, video_id="a", epoch=1, people=0))
     await store.ledger.delete(with_id(f"g:a:{late.epoch}"))
     await store.pending.insert(PendingVideo(id="b:1", gallery="g", created_at=START, video_id="b", epoch=1, people=0))
-    broken = PendingCommand(id="command:x", gallery="g", created_at=START, name="RenameProfile", command={})
+    broken = PendingCommand(id="command:x", gallery="g", created_at=START, name="EnrolPerson", command={})
     await store.pending.insert(broken)
     await services.reconcile()
     (profile, *_) = await store.profiles.find(eq(ProfileRecord.gallery, "g"))

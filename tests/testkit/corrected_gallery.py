@@ -13,15 +13,27 @@ from castlist.contract.commands import (
     ChangeCard,
     DeleteProfile,
     DeleteVideo,
+    EnrolledPicture,
+    EnrolPerson,
     MergeProfiles,
     RejectAppearance,
     SplitProfile,
     UndoChange,
 )
 from castlist.contract.events import VideoUploaded
-from castlist.contract.ids import BY_HAND, crop_key, run_key, task_id
+from castlist.contract.ids import (
+    BY_HAND,
+    appearance_key,
+    crop_key,
+    is_enrolment,
+    picture_key,
+    run_key,
+    task_id,
+    video_of_person,
+)
 from castlist.contract.topics import PROFILE_EVENTS
-from castlist.contract.values import Crop, FrameSize, Segment, StoredObject
+from castlist.contract.values import Crop, EncodedFace, FrameSize, Segment, StoredObject
+from castlist.contract.vectors import encode_vector
 from castlist.ports.errors import AlreadyExistsError
 from castlist.store.query import eq, ne
 from castlist.store.records import (
@@ -170,6 +182,17 @@ class CorrectedGallery:
     ) -> ChangeRecord:
         return await self.order(AddPresence, profile_id=profile, video_id=video, start=start, end=end)
 
+    async def enrol(self, name: str, *values: float) -> ChangeRecord:
+        """Somebody is known by a picture at each of these values."""
+        box, pictures = Box(10, 10, 80, 80), []
+        for n, value in enumerate(values):
+            mean = np.zeros(128, dtype=np.float32)
+            mean[0] = value
+            face = EncodedFace(0.0, box, 1.0, 0.9, encode_vector(mean))
+            pictures.append(EnrolledPicture(face=face, frame=FrameSize(200, 200)))
+            self.servers.bucket.store(picture_key(f"change-{self._orders + 1}", n), b"jpeg", "image/jpeg")
+        return await self.order(EnrolPerson, name=name, pictures=tuple(pictures), cropped=True)
+
     async def delete(self, profile: str, *, erase: bool = False) -> ChangeRecord:
         return await self.order(DeleteProfile, profile_id=profile, erase=erase)
 
@@ -215,10 +238,13 @@ class CorrectedGallery:
         profiles = {one.id: one for one in await stored.profiles.find()}
         assert profiles.keys() == persons.keys()
         appearances = {one.id: one for one in await stored.appearances.find()}
-        wanted = {f"{id}:{key.split(':')[0]}" for id, keys in persons.items() for key in keys}
-        assert appearances.keys() == wanted
+        videos = {id: {video_of_person(key) for key in keys} for id, keys in persons.items()}
+        shown = {id: {video for video in there if not is_enrolment(video)} for id, there in videos.items()}
+        assert appearances.keys() == {appearance_key(id, video) for id, there in shown.items() for video in there}
         for id, profile in profiles.items():
-            assert profile.video_count == len({key.split(":")[0] for key in persons[id]})
+            assert profile.video_count == len(shown[id])
+            pictures = [key for key in sorted(persons[id]) if is_enrolment(video_of_person(key))]
+            assert [one.person for one in profile.pictures] == pictures
         return {tuple(sorted(persons[id])): _known(one) for id, one in profiles.items()}
 
     async def at_once(self) -> dict[tuple[str, ...], dict[str, Any]]:

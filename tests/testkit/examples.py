@@ -7,7 +7,8 @@ import numpy as np
 
 from castlist.contract import events as e
 from castlist.contract.box import Box
-from castlist.contract.commands import Card
+from castlist.contract.commands import Card, EnrolledPicture
+from castlist.contract.ids import enrolment_id
 from castlist.contract.values import (
     AnalysisSettings,
     Crop,
@@ -120,6 +121,10 @@ _VALUES: dict[str, Any] = {
     "change_id": "e5c9c1d3",
     "box": BOX,
     "manual": False,
+    "enrolment_id": enrolment_id("e5c9c1d3"),
+    "crops": (CROP,),
+    "pictures": (EnrolledPicture(face=TRACK.faces[0], frame=FrameSize(640, 480)),),
+    "cropped": True,
 }
 
 

@@ -20,7 +20,8 @@ from castlist.store.records import TaskRecord, VideoRecord
 from castlist.store.store import Store
 from castlist.tasks import cancels, lifecycle
 from castlist.tasks.registration import Keep, VideoConflictError, announcement, register
-from ingest.upload_stream import Received, keep_upload
+from castlist.tasks.uploads import keep_upload
+from ingest.upload_stream import Received
 from ingest.video_details import Details
 
 _LOST = ("object_missing", "object_changed", "object_not_allowed")

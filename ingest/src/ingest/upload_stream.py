@@ -18,9 +18,9 @@ from castlist.service.problems import Problem
 from castlist.store.query import eq, set_to, with_id
 from castlist.store.records import UploadRecord
 from castlist.store.store import Store
+from castlist.tasks.uploads import GIVEN_UP
 
 TOUCH_EVERY = 30.0
-_GIVEN_UP = "the upload took so long that it was given up"
 # Most videos are known by so many bytes.
 _OFTEN_ENOUGH = 4096
 
@@ -73,20 +73,13 @@ class Uploads:
     async def _touch(self, key: str) -> None:
         alive = with_id(key) & eq(UploadRecord.condemned, False)
         if await self._store.uploads.update(alive, set_to(UploadRecord.touched_at, self._clock())) is None:
-            raise UnavailableError(_GIVEN_UP)
+            raise UnavailableError(GIVEN_UP)
 
     async def discard(self, key: str) -> None:
         """No video will refer to the object. What cannot be done now, the sweep does."""
         with contextlib.suppress(UnavailableError):
             await self._objects.delete(key)
             await self._store.uploads.delete(with_id(key))
-
-
-async def keep_upload(transaction: Store, key: str) -> None:
-    """The object is a video's once the transaction is committed, and no upload any more. UnavailableError if it was
-    given up: the sweep is taking it away."""
-    if not await transaction.uploads.delete(with_id(key) & eq(UploadRecord.condemned, False)):
-        raise UnavailableError(_GIVEN_UP)
 
 
 async def _head(chunks: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[bytes]]:

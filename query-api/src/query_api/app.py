@@ -25,6 +25,7 @@ from query_api.endpoints.corrections import Corrections
 from query_api.endpoints.crops import Crops
 from query_api.endpoints.galleries import Galleries
 from query_api.endpoints.gallery_stats import StatsOfGalleries
+from query_api.endpoints.known_people import KnownPeople
 from query_api.endpoints.profiles import Profiles
 from query_api.endpoints.search import Search
 from query_api.endpoints.tasks import Tasks
@@ -51,7 +52,7 @@ API = Api(
         "galleries": "Namespaces of people: how far each is, its settings, and what a person should look at.",
     },
     endpoints=(
-        *(Tasks, Profiles, Search, Corrections, Changes, Videos, Galleries, Crops),
+        *(Tasks, Profiles, KnownPeople, Search, Corrections, Changes, Videos, Galleries, Crops),
         *(Timelines, Tracks, StatsOfGalleries),
     ),
 )
@@ -71,6 +72,7 @@ def endpoints(
     return (
         Tasks(model, tasks),
         Profiles(model),
+        KnownPeople(model, objects, commands, search, largest_picture),
         Search(model, search, largest_picture),
         Corrections(model, commands),
         Changes(model, commands),

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from starlette.requests import Request
@@ -74,13 +75,18 @@ class CommandOutbox:
         await self.journal(command)
         return await self.answer(command.event_id, request)
 
-    async def journal(self, command: Command) -> None:
-        """Accept the command. Problem 422 where its id is that of another one."""
+    async def journal(self, command: Command, uploads: Iterable[str] = ()) -> None:
+        """Accept the command, and with it objects that were written for it. Problem 422 where its id is that of another
+        one."""
         try:
-            await stage(self._store, command, now_utc(), announce=True)
+            await stage(self._store, command, now_utc(), announce=True, uploads=uploads)
         except PermanentError:
             raise Problem(422, "This Idempotency-Key was used for another request.") from None
         self._relay.wake()
+
+    async def knows(self, id: str) -> bool:
+        """Whether a command of this id was accepted."""
+        return await self._store.changes.get(id) is not None
 
     async def answer(self, id: str, request: Request) -> Response:
         """What became of a command that was accepted, or that it is pending still: at once where the request prefers

@@ -14,7 +14,7 @@ from castlist.api import resources
 from castlist.contract.ids import appearance_key
 from castlist.contract.values import VideoWarning
 from castlist.contract.video_warnings import as_warning
-from castlist.store.appearance_json import appearance_json
+from castlist.store.appearance_json import appearance_json, crop_document
 from castlist.store.query import Where, eq, one_of, with_id, with_ids
 from castlist.store.records import (
     AppearanceRecord,
@@ -38,7 +38,7 @@ NEWEST = 100
 NEWEST_FIRST = Order(AppearanceRecord.created_at, -1)
 
 _task = renderer(resources.Task, "people", "error", "eta_seconds", "warnings")
-_profile = renderer(resources.Profile, "cover", "seconds", "appearances")
+_profile = renderer(resources.Profile, "cover", "seconds", "pictures", "appearances")
 _video = renderer(resources.Video)
 
 
@@ -91,11 +91,13 @@ class ReadModel:
     async def profiles(self, records: Sequence[ProfileRecord], video_id: str | None = None) -> list[Json]:
         """Profiles as shown, with their newest appearances, or only with that in one video.
 
-        No profile is without an appearance: those that were merged away since `records` was read are left out.
+        No profile is without an appearance or a picture: those that were merged away since `records` was read are left
+        out.
         """
         if video_id is not None:
             ids = with_ids(appearance_key(profile.id, video_id) for profile in records)
-            return await self._with(records, await self.store.appearances.find_parts(ShownAppearance, ids))
+            found = await self.store.appearances.find_parts(ShownAppearance, ids)
+            return await self._with(records, found, in_video=True)
         return await self._with(records, await self._newest(records))
 
     async def profile(self, profile_id: str) -> tuple[ProfileRecord | None, Json | None]:
@@ -106,7 +108,9 @@ class ReadModel:
         views = await self._with([record], found)
         return record, views[0] if views else None
 
-    async def _with(self, records: Sequence[ProfileRecord], found: Sequence[ShownAppearance]) -> list[Json]:
+    async def _with(
+        self, records: Sequence[ProfileRecord], found: Sequence[ShownAppearance], *, in_video: bool = False
+    ) -> list[Json]:
         of: dict[str, list[tuple[datetime, str, bytes]]] = defaultdict(list)
         for one in await self._complete(found):
             of[one.profile_id].append((one.created_at, one.id, one.shown))
@@ -115,10 +119,11 @@ class ReadModel:
                 profile,
                 profile.cover and {"video_id": profile.cover},
                 profile.milliseconds / 1000,
+                [crop_document(one.crop) for one in profile.pictures if one.crop is not None],
                 _listed(shown for _, _, shown in sorted(of[profile.id], reverse=True)[:NEWEST]),
             )
             for profile in records
-            if profile.id in of
+            if profile.id in of or (profile.pictures and not in_video)
         ]
 
     async def _newest(self, records: Sequence[ProfileRecord]) -> list[ShownAppearance]:

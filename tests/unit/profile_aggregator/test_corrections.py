@@ -37,6 +37,11 @@ async def assert_whole(gallery: CorrectedGallery) -> None:
     assert reader.missing is None
     profiles = {one.id: one for one in await gallery.servers.stored.profiles.find()}
     assert copy.profiles == {id: one.name for id, one in profiles.items()}
+    pictures = {id: [one.person for one in profile.pictures] for id, profile in profiles.items() if profile.pictures}
+    said_pictures: dict[str, list[str]] = {}
+    for (id, _), event in copy.pictures.items():
+        said_pictures[id] = sorted([*said_pictures.get(id, ()), *event["persons"]])
+    assert said_pictures == pictures
     cards = {id: card for id, card in copy.cards.items() if any(card.values())}
     said = {id: _plain(one) for id, one in profiles.items()}
     assert cards == {id: card for id, card in said.items() if any(card.values())}
@@ -444,6 +449,67 @@ async def test_somebody_who_was_slower_is_told(gallery: CorrectedGallery) -> Non
     assert (slower.error.code, (await gallery.profile(ann)).name) == ("outdated", "Anna")
 
 
+async def test_somebody_who_is_enrolled_is_found_from_then_on(gallery: CorrectedGallery) -> None:
+    """A profile of its own without a video, by pictures that are far apart; whoever is like one of them joins it."""
+    change = await gallery.enrol("Cleo", 9.0, 9.6)
+    assert (change.kind, change.status) == ("enrol", "applied")
+    (cleo,) = change.profiles
+    found = await gallery.profile(cleo)
+    assert (found.name, found.video_count, found.last_seen, len(found.pictures)) == ("Cleo", 0, None, 2)
+    await assert_whole(gallery)
+    await gallery.video("d", {0: 9.05})
+    await gallery.video("e", {0: 9.65})
+    assert await gallery.videos_of(cleo) == ["d", "e"]
+    found = await gallery.profile(cleo)
+    assert (found.video_count, found.last_seen is None, len(found.pictures)) == (2, False, 2)
+    await assert_whole(gallery)
+    await gallery.delete_video("d")
+    await gallery.delete_video("e")
+    assert (await gallery.profile(cleo)).name == "Cleo"
+    await assert_whole(gallery)
+
+
+async def test_whoever_is_there_already_gets_the_name_and_the_pictures(gallery: CorrectedGallery) -> None:
+    """The nameless profile of who is enrolled keeps its id; taken back, it has no name and no picture."""
+    ann = await gallery.of("a")
+    change = await gallery.enrol("Ann", 0.03)
+    assert change.profiles == (ann,)
+    found = await gallery.profile(ann)
+    assert (found.name, found.video_count, len(found.pictures)) == ("Ann", 3, 1)
+    assert found.revision == change.gallery_version
+    await assert_whole(gallery)
+    await gallery.undo(change)
+    found = await gallery.profile(ann)
+    assert (found.name, found.video_count, found.pictures) == (None, 3, ())
+    await assert_whole(gallery)
+
+
+async def test_an_enrolment_is_taken_back_and_put_again(gallery: CorrectedGallery) -> None:
+    """The profile goes, and comes back under its id, with its name; where somebody has joined meanwhile, they stay."""
+    change = await gallery.enrol("Cleo", 9.0)
+    (cleo,) = change.profiles
+    back = await gallery.undo(change)
+    assert back.status == "applied"
+    assert cleo not in await gallery.servers.stored.profiles.ids()
+    await assert_whole(gallery)
+    await gallery.undo(back)
+    assert ((await gallery.profile(cleo)).name, len((await gallery.profile(cleo)).pictures)) == ("Cleo", 1)
+    await gallery.video("d", {0: 9.05})
+    await gallery.undo(change)
+    assert await gallery.videos_of(cleo) == ["d"]
+    await assert_whole(gallery)
+
+
+async def test_of_an_erased_known_person_the_pictures_go_too(gallery: CorrectedGallery) -> None:
+    """Crops and encodings; the receipt counts them."""
+    (cleo,) = (await gallery.enrol("Cleo", 9.0, 9.1)).profiles
+    await gallery.delete(cleo, erase=True)
+    await gallery.settle()
+    assert not [info.key for info in await gallery.servers.bucket.list("crops/enrolled")]
+    assert not [id for id in await gallery.servers.stored.persons.ids() if "enrolled" in id]
+    await assert_whole(gallery)
+
+
 # --- any sequence -----------------------------------------------------------------------------------------------------
 
 VALUES = (0.0, 0.1, 0.3, 0.5, 0.7, 5.0, 5.1, 9.0)
@@ -451,7 +517,7 @@ STEPS = st.lists(
     st.tuples(
         st.sampled_from(
             ["video", "video", "redo", "name", "card", "merge", "split", "move", "reject", "no face", "delete", "there",
-             "undo", "undo", "delete video", "restart"]
+             "enrol", "undo", "undo", "delete video", "restart"]
         ),
         st.integers(0, 1_000),
         st.integers(0, 1_000),
@@ -499,8 +565,10 @@ class Hands:
 
     async def _correct(self, step: str, profiles: list[str], one: int, other: int) -> ChangeRecord:
         gallery = self.gallery
+        if step == "enrol":
+            return await gallery.enrol(f"name {other % 3}", *(VALUES[n % len(VALUES)] for n in (one, other)))
         profile, second = profiles[one % len(profiles)], profiles[other % len(profiles)]
-        videos = await gallery.videos_of(profile)
+        videos = await gallery.videos_of(profile) or ["none"]  # who is known by a picture may be in none
         match step:
             case "name":
                 return await gallery.card(profile, name=f"name {other % 3}")
@@ -515,7 +583,8 @@ class Hands:
             case "delete":
                 return await gallery.delete(profile, erase=other % 3 == 0)
             case "there":
-                return await gallery.presence(profile, sorted(self.epochs)[other % len(self.epochs)], 1.0, 2.0)
+                there = sorted(self.epochs) or ["none"]
+                return await gallery.presence(profile, there[other % len(there)], 1.0, 2.0)
             case _:
                 reason = "not_a_face" if step == "no face" else "not_this_person"
                 return await gallery.reject(profile, videos[other % len(videos)], reason)
@@ -555,6 +624,8 @@ async def test_a_correction_is_done_once_wherever_a_process_dies() -> None:
         split = await gallery.split(ann, "b")
         await gallery.delete(split.detail["into"])
         await gallery.delete(bea, erase=True)
+        enrolled = await gallery.enrol("Cleo", 9.0)
+        await gallery.undo(enrolled)
         for _ in range(2):
             await gallery.settle()
         await assert_whole(gallery)

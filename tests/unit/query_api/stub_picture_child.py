@@ -14,7 +14,7 @@ def job(order: JobMessage, _: Progress) -> JobMessage:
     kept: list[bytes] = []
     match Path(order["path"]).read_bytes().strip():
         case b"empty":
-            return {"faces": []}
+            return {"faces": [], "frame": {"width": 8, "height": 8}}
         case b"crash":
             os.kill(os.getpid(), signal.SIGSEGV)
         case b"grow":
@@ -25,7 +25,7 @@ def job(order: JobMessage, _: Progress) -> JobMessage:
             time.sleep(600)
         case b"slow":
             time.sleep(0.3)
-            return {"faces": []}
+            return {"faces": [], "frame": {"width": 8, "height": 8}}
         case b"bug":
             raise ZeroDivisionError("what nobody foresaw")
         case b"nonsense":

@@ -38,7 +38,7 @@ async def look(children: PictureChildren, says: str) -> int:
     """How many faces a picture has that says so, in a file without a name, as an upload's."""
     with tempfile.TemporaryFile() as file:
         file.write(says.encode())
-        return len(await children.faces(file, SETTINGS))
+        return len((await children.look(file, SETTINGS)).faces)
 
 
 async def test_a_child_reads_a_file_that_has_no_name(start: Start) -> None:

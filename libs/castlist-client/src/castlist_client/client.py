@@ -251,6 +251,15 @@ class Client:
         )
         return SearchResult.model_validate_json(response.content)
 
+    async def enrol(self, name: str, *pictures: Path, gallery: str = "default") -> Change:
+        """Somebody is known by these pictures, alone in each: `profiles` of the change names the profile.
+
+        OSError if one cannot be read, RequestRefusedError where one shows nobody or more than one.
+        """
+        contents = [await asyncio.to_thread(picture.read_bytes) for picture in pictures]
+        files = [("file", ("picture", content, "application/octet-stream")) for content in contents]
+        return await self._correct("POST", "/profiles", data={"gallery": gallery, "name": name}, files=files)
+
     # --- putting right ------------------------------------------------------------------------------------------------
 
     async def edit(self, profile_id: str, **card: Any) -> Change:

@@ -42,6 +42,25 @@ async def name(session: Session, profile: str, name: str | None) -> int:
 
 
 @command
+@click.argument("name", metavar="NAME")
+@click.argument(
+    "pictures",
+    metavar="PICTURE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@gallery_option
+async def enrol(session: Session, name: str, pictures: tuple[Path, ...], gallery: str) -> int:
+    """Make somebody known by pictures in which nobody else is: JPEG, PNG, WebP or HEIC."""
+    async with session.client() as client:
+        change = await client.enrol(name, *pictures, gallery=gallery)
+    lines = f"{change.id}  {change.kind}  {change.status}, as {', '.join(change.profiles)}"
+    session.show({"changes": [change.model_dump(mode="json")]}, lines)
+    return OK
+
+
+@command
 @profile_argument
 @click.argument("others", metavar="OTHER...", nargs=-1, required=True)
 async def merge(session: Session, profile: str, others: tuple[str, ...]) -> int:
@@ -145,4 +164,4 @@ def _matches_table(found: SearchResult) -> Table:
     return table
 
 
-COMMANDS = (name, merge, split, not_, undo, history, erase, find)
+COMMANDS = (name, enrol, merge, split, not_, undo, history, erase, find)

@@ -40,7 +40,7 @@ class Asked:
     @property
     def returning(self) -> Keys:
         """Who comes because somebody decided so: they may have been unmatched."""
-        return frozenset(self.inserted) if self.subjects else frozenset()
+        return frozenset(self.inserted) if self.subjects or self.undoes else frozenset()
 
     def remembers(self, key: str) -> bool:
         """Whether it is kept where this person was seen, though it goes."""

@@ -13,6 +13,8 @@ from castlist.contract.events import (
     Event,
     PersonAppeared,
     PersonMoved,
+    PicturesAdded,
+    PicturesRemoved,
     ProfileCardChanged,
     ProfileCreated,
     ProfileRemoved,
@@ -20,7 +22,7 @@ from castlist.contract.events import (
     ProfilesMerged,
     ProfileSplit,
 )
-from castlist.contract.ids import appearance_key, event_id, is_by_hand
+from castlist.contract.ids import appearance_key, event_id, is_by_hand, is_enrolment
 from castlist.contract.text import folded
 from castlist.contract.values import Segment
 from castlist.store.appearance_json import appearance_json
@@ -29,6 +31,7 @@ from castlist.store.records import (
     AppearanceRecord,
     PersonPresence,
     PersonRecord,
+    Picture,
     PlacesRecord,
     ProfileRecord,
     ProfileTotals,
@@ -107,11 +110,16 @@ def documents_of(
     appearances = [
         _appearance(gallery, profile, before.videos[video], [present[key] for key in keys], now)
         for (profile, video), keys in diff.appearances.items()
-        if keys
+        if keys and not is_enrolment(video)
     ]
-    totals = before.totals(appearances)
+    pictures = {
+        pair: [Picture(key, present[key].crop) for key in keys]
+        for pair, keys in diff.appearances.items()
+        if is_enrolment(pair[1])
+    }
+    totals = before.totals(appearances, pictures)
     changed = {
-        profile: set_to(ProfileRecord.video_count, count) & _totals(totals[profile])
+        profile: _totals(totals[profile], count)
         for profile, count in diff.videos.items()
         if count and profile not in created
     }
@@ -162,10 +170,11 @@ def documents_of(
                 founder=diff.founders.get(profile.id, profile.founder),
                 version=profile.created,
                 revision=version if profile.id in asked.subjects else 0,
-                video_count=diff.videos[profile.id],
+                video_count=diff.videos[profile.id] - totals[profile.id].enrolments,
                 first_seen=totals[profile.id].first_seen,
                 last_seen=totals[profile.id].last_seen,
                 milliseconds=totals[profile.id].milliseconds,
+                pictures=totals[profile.id].pictures,
                 **cards.get(profile.id, {}),
             )
             for profile in created.values()
@@ -189,8 +198,10 @@ def documents_of(
         revived_profiles=list(diff.revived),
         founders=dict(diff.founders),
         appearances=appearances,
-        removed_appearances=[appearance_key(*pair) for pair, keys in diff.appearances.items() if not keys],
-        events=_events(diff, gallery, version, told, now, appearances, cards),
+        removed_appearances=[
+            appearance_key(*pair) for pair, keys in diff.appearances.items() if not keys and pair not in pictures
+        ],
+        events=_events(diff, gallery, version, told, now, appearances, pictures, cards),
     )
 
 
@@ -200,9 +211,12 @@ def card_fields(card: Card) -> dict[str, Any]:
     return nothing | {name: tuple(value) if isinstance(value, list) else value for name, value in card.items()}
 
 
-def _totals(after: ProfileTotals) -> Change:
+def _totals(after: ProfileTotals, videos: int) -> Change:
+    """What a profile comes to; `videos` counts its enrolments, too."""
     return (
-        set_to(ProfileRecord.first_seen, after.first_seen)
+        set_to(ProfileRecord.video_count, videos - after.enrolments)
+        & set_to(ProfileRecord.pictures, after.pictures)
+        & set_to(ProfileRecord.first_seen, after.first_seen)
         & set_to(ProfileRecord.last_seen, after.last_seen)
         & set_to(ProfileRecord.milliseconds, after.milliseconds)
     )
@@ -239,6 +253,7 @@ def _events(
     told: int | None,
     now: datetime,
     appearances: Sequence[AppearanceRecord],
+    pictures: Mapping[tuple[str, str], Sequence[Picture]],
     cards: Mapping[str, Mapping[str, Any]],
 ) -> list[Event]:
     said: list[tuple[Callable[..., Event], dict[str, Any]]] = []
@@ -268,8 +283,14 @@ def _events(
                 part=part,
                 parts=len(parts),
             )
+    for (profile_id, enrolment), shown in pictures.items():
+        persons, crops = tuple(one.person for one in shown), tuple(one.crop for one in shown)
+        if shown:
+            add(PicturesAdded, profile_id=profile_id, enrolment_id=enrolment, persons=persons, crops=crops)
+        else:
+            add(PicturesRemoved, profile_id=profile_id, enrolment_id=enrolment)
     for (profile_id, video), keys in diff.appearances.items():
-        if not keys:
+        if not keys and (profile_id, video) not in pictures:
             add(AppearanceRemoved, profile_id=profile_id, video_id=video)
     for split in diff.split:
         for into in split.created:

@@ -9,6 +9,7 @@ from typing import Any
 from castlist.contract.commands import (
     ChangeSettings,
     DeleteVideo,
+    EnrolPerson,
 )
 from castlist.contract.ids import derived, video_of_person
 from castlist.contract.values import DistanceSetting
@@ -166,6 +167,8 @@ class CommitPlanner:
         elif diff.clusters.unsettled:
             so_far = backlog_of(await self._store.pending.get(recluster_id(gallery)))
             backlog = ReclusterBacklog(so_far.after, so_far.keys | diff.clusters.unsettled)
+        if isinstance(command, EnrolPerson):  # whom it has become is known only now
+            asked = replace(asked, subjects=tuple(sorted(set(dict(diff.appeared).values()))))
         new = tuple(sorted([*(profile.id for profile in diff.created), *diff.revived]))
         decided = [
             replace(one, created=new) if one.version > cached.version and one.active else one for one in asked.changed

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from castlist.contract.commands import EnrolPerson
+from castlist.contract.ids import BY_HAND, enrolment_id
 from castlist.ports.errors import AlreadyExistsError, TooLargeError, TooLongError, UnavailableError
 from castlist.service.metrics import COMMIT_SECONDS, COMMITS, COMMITTED_VIDEOS
 from castlist.store.pending import command_id, event_of, ledger_id, recluster_id
@@ -35,6 +37,7 @@ from profile_aggregator.commits.commit_transaction import TaskEndedError, end_un
 from profile_aggregator.commits.corrections import CommandRefusedError
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
+from profile_aggregator.commits.removals import removal
 from profile_aggregator.videos.found_people import drop_people
 
 log = logging.getLogger(__name__)
@@ -249,6 +252,8 @@ class Committer:
         async def body(transaction: Store) -> None:
             await transaction.ledger.insert(LedgerRecord(id=ledger_id(one), at=now, failed=True))
             await fail_in(transaction, event_of(one), now, error)
+            if isinstance(one, PendingCommand) and one.name == EnrolPerson.__name__:
+                await transaction.removals.replace(removal(enrolment_id(event_of(one)), BY_HAND, BY_HAND, now))
             await transaction.pending.delete(with_id(one.id))
 
         with contextlib.suppress(AlreadyExistsError):  # another process was first

@@ -9,6 +9,7 @@ from castlist.contract.commands import (
     AnswerSuggestion,
     ChangeCard,
     DeleteProfile,
+    EnrolPerson,
     MergeProfiles,
     RejectAppearance,
     RenameProfile,
@@ -25,7 +26,7 @@ from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.galleries.gallery_diff import GalleryChange
 from castlist_identity.matching.crowd_sample import rank
 from profile_aggregator.commits.asked import Asked
-from profile_aggregator.videos.conversions import gallery_person, places_record
+from profile_aggregator.videos.conversions import enrolled_persons, gallery_person, places_record
 
 WHOLE_GROUP = 500
 """Persons of a profile up to which a decision about it names each; of more it names as many, of each cluster one at
@@ -81,6 +82,8 @@ class Corrections:
                 return self._reject(command)
             case AddPresence():
                 return self._presence(command, video)
+            case EnrolPerson():
+                return self._enrolled(command)
             case DeleteProfile():
                 profile = self._profile(command.profile_id)
                 return self._unmatched(command.event_id, profile, self._persons(profile), command.erase)
@@ -197,6 +200,26 @@ class Corrections:
         places = places_record(seen, key)
         return replace(made, inserted={key: person}, new_persons=(person,), new_places=(places,))
 
+    def _enrolled(self, command: EnrolPerson) -> Asked:
+        """Somebody for each picture, who are all one: a mean over faces that are years apart would be near to none."""
+        persons = {one.id: one for one in enrolled_persons(command)}
+        if not persons:
+            raise CommandRefusedError("invalid", "It shows no picture of the person.")
+        keys = frozenset(persons)
+        decision = Decision(
+            command.event_id,
+            self._version,
+            (),
+            groups=tuple(frozenset([key]) for key in sorted(keys)),
+            manual=keys,
+            about=keys,
+            card={NAME: command.name},
+        )
+        detail = {"name": command.name, "pictures": len(persons)}
+        coming = {key: gallery_person(one) for key, one in persons.items()}
+        made = self._change(decision, claims={}, detail=detail, returning=coming)
+        return replace(made, inserted=persons, new_persons=tuple(persons.values()))
+
     def _unmatched(self, id: str, profile: str, persons: Keys, erase: bool = False) -> Asked:
         decision = Decision(id, self._version, (profile,), unmatched=persons, origins={profile: persons}, erased=erase)
         made = self._taken(decision, {})
@@ -310,7 +333,11 @@ class Corrections:
         """Which ids its persons come to once more."""
         if decision.into is not None:
             return dict.fromkeys(decision.brought, self._target(decision.into))
-        return dict.fromkeys(decision.leaving, next(iter(decision.created), None))
+        made = next(iter(decision.created), None)
+        claims: dict[str, str | None] = dict.fromkeys(decision.leaving, made)
+        if made is not None:
+            claims |= dict.fromkeys(decision.manual, made)
+        return claims
 
     # --- what both have in common -------------------------------------------------------------------------------------
 

@@ -19,7 +19,11 @@ log = logging.getLogger(__name__)
 ERASE_EVERY = 0.5
 STAYS = (
     (FACE_ENCODINGS.name, "encodings of the videos in which the person was found", FACE_ENCODINGS.retention // DAY),
-    (GALLERY_COMMITS.name, "names, in commands", GALLERY_COMMITS.retention // DAY),
+    (
+        GALLERY_COMMITS.name,
+        "names and encodings of pictures, in commands",
+        GALLERY_COMMITS.retention // DAY,
+    ),
     (PROFILE_EVENTS.name, "names", PROFILE_EVENTS.retention // DAY),
 )
 """What Kafka keeps, and for how many days at most."""

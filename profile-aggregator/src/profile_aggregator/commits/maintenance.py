@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from castlist.contract.bounds import MOST_LINK_VIDEOS
-from castlist.contract.ids import derived
+from castlist.contract.ids import derived, is_enrolment
 from castlist.ports.errors import UnavailableError
 from castlist.store.pending import ALL_RECLUSTERS
 from castlist.store.query import eq, set_to, with_id, with_ids
@@ -84,6 +84,8 @@ class GalleryMaintenance:
                 for profile, keys in known.persons.items()
             }
         pairs, links = await asyncio.to_thread(suggestions, clusters, known.links, followers)
+        # That a picture is of somebody is what a person said.
+        links = [one for one in links if not any(map(is_enrolment, one.videos))]
         found = [*(_pair(gallery, one) for one in pairs), *(_link(gallery, one) for one in links)]
         await self._store.transaction(lambda transaction: _replace(transaction, gallery, version, found))
         self._resting[gallery] = time.monotonic() + _REST * (time.monotonic() - started)

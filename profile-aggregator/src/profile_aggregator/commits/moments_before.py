@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from castlist.contract.ids import appearance_key
+from castlist.contract.ids import appearance_key, is_enrolment
 from castlist.store.query import ascending, descending, eq, one_of, with_ids
 from castlist.store.records import AppearanceRecord, AppearanceTotals, ProfileTotals, Record, VideoMoment
 from castlist.store.store import Store, Table
@@ -27,10 +27,11 @@ _NEWEST_FIRST = [descending(AppearanceRecord.video_at), descending(AppearanceRec
 
 async def seen_before(store: Store, diff: GalleryDiff, known: Gallery, now: datetime) -> SeenBefore | None:
     """What of MongoDB `diff` needs; None where MongoDB is not where `known` is."""
-    videos = sorted({video for (_, video), keys in diff.appearances.items() if keys})
+    appearances_changed = {pair: keys for pair, keys in diff.appearances.items() if not is_enrolment(pair[1])}
+    videos = sorted({video for (_, video), keys in appearances_changed.items() if keys})
     changed = [
         appearance_key(profile, video)
-        for profile, video in diff.appearances
+        for profile, video in appearances_changed
         if any(known.profile_of[key] == profile for key in known.persons_of(video))
     ]
     staying = sorted({profile for profile, _ in diff.appearances if known.videos.get(profile) and diff.videos[profile]})
@@ -41,7 +42,7 @@ async def seen_before(store: Store, diff: GalleryDiff, known: Gallery, now: date
     )
     if len(appearances) < len(changed) or len(profiles) < len(staying):
         return None
-    gone = {appearance_key(*pair) for pair, keys in diff.appearances.items() if not keys} & appearances.keys()
+    gone = {appearance_key(*pair) for pair, keys in appearances_changed.items() if not keys} & appearances.keys()
     return SeenBefore(
         # A video that goes at this moment has a commit of its own that removes whoever is in it.
         {

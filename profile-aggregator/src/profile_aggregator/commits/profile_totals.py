@@ -5,9 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from castlist.contract.ids import video_of_person
 from castlist.store.records import (
     AppearanceRecord,
     AppearanceTotals,
+    Picture,
     ProfileTotals,
     VideoMoment,
     in_milliseconds,
@@ -26,8 +28,11 @@ class SeenBefore:
     profiles: Mapping[str, ProfileTotals]
     staying: Mapping[str, Sequence[datetime]]
 
-    def totals(self, now: Iterable[AppearanceRecord]) -> dict[str, ProfileTotals]:
-        """Those of each profile of which an appearance changed; `now` are the changed ones that are there."""
+    def totals(
+        self, now: Iterable[AppearanceRecord], pictures: Mapping[tuple[str, str], Sequence[Picture]]
+    ) -> dict[str, ProfileTotals]:
+        """Those of each profile of which an appearance or a picture changed. `now` are the changed appearances that are
+        there, `pictures` are those of profiles (by profile and enrolment) that changed, as they are now."""
         milliseconds: dict[str, int] = defaultdict(int)
         moments: dict[str, list[datetime]] = defaultdict(list)
         for one in self.appearances.values():
@@ -39,14 +44,20 @@ class SeenBefore:
             milliseconds[there.profile_id] += in_milliseconds(there.seconds)
             if there.video_at is not None:
                 moments[there.profile_id].append(there.video_at)
+        shown: dict[str, list[Picture]] = defaultdict(list)
+        for profile, totals in self.profiles.items():
+            shown[profile] += [one for one in totals.pictures if (profile, video_of_person(one.person)) not in pictures]
+        for (profile, _), placed in pictures.items():
+            shown[profile] += placed
         return {
             profile: ProfileTotals(
                 id=profile,
                 first_seen=min(moments[profile], default=None),
                 last_seen=max(moments[profile], default=None),
-                milliseconds=total,
+                milliseconds=milliseconds[profile],
+                pictures=tuple(sorted(shown[profile], key=lambda one: one.person)),
             )
-            for profile, total in milliseconds.items()
+            for profile in milliseconds.keys() | shown.keys()
         }
 
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from castlist.contract.box import Box
+from castlist.contract.commands import EnrolPerson
 from castlist.contract.events import FacesEncoded
-from castlist.contract.ids import crop_key, person_key
-from castlist.contract.values import Segment
+from castlist.contract.ids import BY_HAND, crop_key, enrolment_id, person_key, picture_key
+from castlist.contract.values import Crop, Segment
 from castlist.contract.vectors import Vector, VectorFace
 from castlist.store.records import PersonEncoding, PersonPresence, PersonRecord, PlacesRecord
 from castlist_identity.domain import GalleryPerson, SightedAt, Track, VideoPerson
@@ -52,6 +53,33 @@ def person_record(person: VideoPerson, gallery: str, video_id: str, epoch: int) 
         apart=person.apart,
         tracks=np.array(person.tracks, "<u4").tobytes(),
     )
+
+
+def enrolled_persons(command: EnrolPerson) -> list[PersonRecord]:
+    """One for each picture that somebody is enrolled with, as they are stored."""
+    enrolment = enrolment_id(command.event_id)
+    return [
+        PersonRecord(
+            id=person_key(enrolment, BY_HAND, n),
+            gallery=command.gallery,
+            video_id=enrolment,
+            epoch=BY_HAND,
+            n=n,
+            mean=np.asarray(VectorFace.decoded(one.face).encoding, "<f4").tobytes(),
+            variance=0.0,
+            faces=1,
+            segments=(),
+            seconds=0.0,
+            first_seen=0.0,
+            last_seen=0.0,
+            crop=Crop(picture_key(command.event_id, n), 0.0, one.face.box, one.frame, one.face.quality)
+            if command.cropped
+            else None,
+            apart=(),
+            tracks=np.array([(0, n)], "<u4").tobytes(),
+        )
+        for n, one in enumerate(command.pictures)
+    ]
 
 
 def mean_of(stored: bytes) -> Vector:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from itertools import chain
 from typing import IO
 
-from castlist.contract.values import GallerySettings
+from castlist.contract.values import AnalysisSettings, GallerySettings
 from castlist.contract.vectors import VectorFace
 from castlist.store.query import with_ids
 from castlist.store.records import GalleryRecord, ProfileHidden, ProfileRecord
@@ -15,7 +15,7 @@ from query_api.http.rendering import Json
 from query_api.read_model import ReadModel
 from query_api.search.gallery_indexes import GalleryIndexes
 from query_api.search.picture_children import PictureChildren
-from query_api.search.protocol import SeenFace
+from query_api.search.protocol import PictureResult, SeenFace
 
 _BESIDE = 20
 """Profiles that are looked up beside those asked for, as some of them may be hidden."""
@@ -34,10 +34,14 @@ class FaceSearch:
         """Problem 503 where so many pictures wait that another one had better come later."""
         self._children.ensure_room()
 
+    async def look(self, picture: IO[bytes], settings: AnalysisSettings) -> PictureResult:
+        """What is in a picture. Raises as `PictureChildren.look`."""
+        return await self._children.look(picture, settings)
+
     async def faces(self, picture: IO[bytes], gallery: GalleryRecord, limit: int, within: float) -> list[Json]:
-        """Each face of a picture, with the profiles nearest to it. Raises as `PictureChildren.faces`."""
+        """Each face of a picture, with the profiles nearest to it. Raises as `PictureChildren.look`."""
         settings = gallery.settings or GallerySettings()
-        seen = await self._children.faces(picture, settings.analysis)
+        seen = (await self._children.look(picture, settings.analysis)).faces
         encodings = [VectorFace.decoded(one.face).encoding for one in seen]
         async with self._indexes.current(gallery.id) as index:
             found = await self._visible(lambda n: [index.nearest(one, n, within) for one in encodings], limit)

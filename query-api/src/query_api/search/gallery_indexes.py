@@ -170,6 +170,11 @@ def placements(index: FaceIndex, events: Iterable[Event]) -> dict[str, str | Non
                     placed |= dict.fromkeys(whole[place], None)
             case "AppearanceRemoved":
                 placed |= dict.fromkeys(there(event["profile_id"], event["video_id"]), None)
+            case "PicturesAdded":
+                placed |= dict.fromkeys(there(event["profile_id"], event["enrolment_id"]), None)
+                placed |= dict.fromkeys(event["persons"], event["profile_id"])
+            case "PicturesRemoved":
+                placed |= dict.fromkeys(there(event["profile_id"], event["enrolment_id"]), None)
     return placed
 
 

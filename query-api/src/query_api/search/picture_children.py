@@ -14,7 +14,7 @@ from castlist.children.child import Bounds, ChildLostError, JobError, JobRunner,
 from castlist.children.messages import JobRejectedError
 from castlist.contract.values import AnalysisSettings
 from castlist.service.problems import Problem
-from query_api.search.protocol import PictureJob, PictureResult, SeenFace
+from query_api.search.protocol import PictureJob, PictureResult
 
 WAITING = 16
 """Pictures that may wait for a child."""
@@ -35,8 +35,8 @@ class PictureChildren:
         if self._room <= 0:
             raise Problem(503, "Too many pictures are being looked at.", headers={"Retry-After": "2"})
 
-    async def faces(self, picture: IO[bytes], settings: AnalysisSettings) -> Sequence[SeenFace]:
-        """The faces of a picture, in a file that stays open. A Problem where it cannot be looked at, or where too many
+    async def look(self, picture: IO[bytes], settings: AnalysisSettings) -> PictureResult:
+        """What is in a picture, in a file that stays open. A Problem where it cannot be looked at, or where too many
         wait; UnavailableError where no child can be started."""
         self.ensure_room()
         self._room -= 1
@@ -51,7 +51,7 @@ class PictureChildren:
             self._room += 1
 
 
-async def _looked_at(child: JobRunner, picture: IO[bytes], settings: AnalysisSettings) -> Sequence[SeenFace]:
+async def _looked_at(child: JobRunner, picture: IO[bytes], settings: AnalysisSettings) -> PictureResult:
     picture.flush()
     # A file without a name goes with us, whatever happens: the child gets at it while we hold it.
     job = PictureJob(path=f"/proc/{os.getpid()}/fd/{picture.fileno()}", settings=settings)
@@ -59,7 +59,7 @@ async def _looked_at(child: JobRunner, picture: IO[bytes], settings: AnalysisSet
     if settings.detector == "cnn":
         bounds = replace(bounds, cpu_seconds=10 * bounds.cpu_seconds, seconds=10 * bounds.seconds)
     try:
-        return (await run_job(child, job, PictureResult, bounds, lambda _: None)).faces
+        return await run_job(child, job, PictureResult, bounds, lambda _: None)
     except JobRejectedError as error:
         match error.code:
             case "not_a_picture":

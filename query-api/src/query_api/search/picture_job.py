@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 
 from castlist.children.messages import Job, JobMessage, JobRejectedError, Progress
+from castlist.contract.values import FrameSize
 from castlist_vision.faces.centerface import CenterFace, ModelUnavailableError, make_centerface
 from castlist_vision.faces.encoder import make_encoder
 from castlist_vision.pictures.decode_picture import decode_picture
@@ -29,11 +30,12 @@ def picture(options: dict[str, Any]) -> tuple[JobMessage, Job]:
             settings = replace(settings, detector="hog")
         try:
             with open(asked.path, "rb") as file:
-                found = faces_in(decode_picture(file), settings, encoder, centerface)[:MOST_FACES]
+                picture = decode_picture(file)
+                found = faces_in(picture, settings, encoder, centerface)[:MOST_FACES]
         except PictureError as error:
             raise JobRejectedError(error.code, str(error)) from error
         faces = [SeenFace(face=one.face.encoded(), jpeg=base64.b64encode(one.jpeg).decode("ascii")) for one in found]
-        return PictureResult(faces=tuple(faces)).message()
+        return PictureResult(faces=tuple(faces), frame=FrameSize(picture.width, picture.height)).message()
 
     return {"encoder": encoder.name}, job
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from castlist.children.messages import JobModel
-from castlist.contract.values import AnalysisSettings, EncodedFace
+from castlist.contract.values import AnalysisSettings, EncodedFace, FrameSize
 
 MOST_FACES = 100
 """Of a picture with more the largest are taken."""
@@ -28,6 +28,7 @@ class SeenFace(JobModel):
 
 
 class PictureResult(JobModel):
-    """The faces of a picture, the largest first."""
+    """The faces of a picture, the largest first, and its size."""
 
     faces: Annotated[tuple[SeenFace, ...], Field(max_length=MOST_FACES)]
+    frame: FrameSize

@@ -305,7 +305,8 @@ class Profile(Resource):
                 "id": _PROFILE, "gallery": "newsroom", "name": "Ada Lovelace", "external_id": "staff-17",
                 "birth_date": "1815-12-10", "notes": "Speaks at the opening.", "tags": ["guest"], "favourite": True,
                 "hidden": False, "cover": {"video_id": _VIDEO}, "created_at": _MADE, "updated_at": _ENDED,
-                "first_seen": _MADE, "last_seen": _MADE, "seconds": 11.9, "video_count": 1, "appearances": [],
+                "first_seen": _MADE, "last_seen": _MADE, "seconds": 11.9, "video_count": 1, "pictures": [],
+                "appearances": [],
             }
         }
     )  # fmt: skip
@@ -326,6 +327,9 @@ class Profile(Resource):
     last_seen: AwareDatetime | None = None
     seconds: TotalSeconds = 0
     video_count: Tally
+    pictures: Annotated[
+        list[CropPicture], Field(max_length=MOST_CHANGED, description="by which the person was enrolled")
+    ] = []
     appearances: Annotated[list[Appearance], Field(max_length=100)]
 
 

@@ -53,5 +53,7 @@ ENCODING_LIMIT = 100.0
 """No number of an encoding is further from 0. The encoder's are below 1."""
 MOST_TAGS = 50
 """Of a profile."""
+MOST_PICTURES = 20
+"""That somebody is enrolled with at once."""
 MOST_NAMED = 2_000
 """Profiles, videos or tracks that one command names."""

@@ -4,15 +4,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from castlist.contract.bounds import MOST_NAMED, MOST_TAGS
+from castlist.contract.bounds import MOST_NAMED, MOST_PICTURES, MOST_TAGS
 from castlist.contract.box import Box
 from castlist.contract.events import Event, EventId
 from castlist.contract.values import (
     AnalysisSettings,
     BirthDate,
     DistanceSetting,
+    EncodedFace,
     Epoch,
     ExternalId,
+    FrameSize,
     GalleryId,
     KeyName,
     Notes,
@@ -106,6 +108,26 @@ class AddPresence(ProfileCorrection):
     start: Seconds | None
     end: Seconds | None
     box: Box | None = None
+
+
+class EnrolledPicture(BaseModel):
+    """The face of a person in a picture of so many pixels."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    face: EncodedFace
+    frame: FrameSize
+
+
+class EnrolPerson(Correction):
+    """Somebody is known by these pictures, in which nobody else is. `cropped`: whether their crops lie where
+    `picture_key` says."""
+
+    event: Literal["EnrolPerson"] = "EnrolPerson"
+    version: Literal[1] = 1
+    name: PersonName
+    pictures: Annotated[tuple[EnrolledPicture, ...], Field(max_length=MOST_PICTURES)]
+    cropped: bool = False
 
 
 class DeleteProfile(ProfileCorrection):

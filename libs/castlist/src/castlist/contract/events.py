@@ -7,11 +7,12 @@ brought up to the present one in codec.py.
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from castlist.contract.bounds import (
     MOST_LEFT_OUT,
     MOST_PERSONS,
+    MOST_PICTURES,
     MOST_REASONS,
     MOST_SEGMENTS,
     MOST_TAGS,
@@ -19,6 +20,7 @@ from castlist.contract.bounds import (
     MOST_WARNINGS,
 )
 from castlist.contract.box import Pixels
+from castlist.contract.ids import is_enrolment
 from castlist.contract.text import printable
 from castlist.contract.values import (
     AnalysisSettings,
@@ -86,6 +88,13 @@ class VideoUploaded(Event):
     sha256: Sha256 | None = None
     recorded_at: Moment | None = None
     external_id: ExternalId | None = None
+
+    @field_validator("video_id")
+    @classmethod
+    def _is_a_video(cls, video_id: str) -> str:
+        if is_enrolment(video_id):
+            raise ValueError("ids of this form stand for pictures of known people")
+        return video_id
 
     @property
     def shown_name(self) -> str:
@@ -242,7 +251,7 @@ class PersonAppeared(GalleryEvent):
 
 
 class PersonMoved(GalleryEvent):
-    """A video person belongs to another profile now."""
+    """A video person belongs to another profile now. `video_id` is that of an enrolment where it is a picture."""
 
     event: Literal["PersonMoved"] = "PersonMoved"
     version: Literal[1] = 1
@@ -257,6 +266,27 @@ class AppearanceRemoved(GalleryEvent):
     version: Literal[1] = 1
     profile_id: ProfileId
     video_id: VideoId
+
+
+class PicturesAdded(GalleryEvent):
+    """A profile is known by the pictures of an enrolment, by these from this version on (they replace earlier ones).
+    Each is a person, and has a crop where there is one."""
+
+    event: Literal["PicturesAdded"] = "PicturesAdded"
+    version: Literal[1] = 1
+    profile_id: ProfileId
+    enrolment_id: VideoId
+    persons: Annotated[tuple[PersonKey, ...], Field(max_length=MOST_PICTURES)]
+    crops: Annotated[tuple[Crop | None, ...], Field(max_length=MOST_PICTURES)]
+
+
+class PicturesRemoved(GalleryEvent):
+    """A profile is known by none of the pictures of an enrolment any more."""
+
+    event: Literal["PicturesRemoved"] = "PicturesRemoved"
+    version: Literal[1] = 1
+    profile_id: ProfileId
+    enrolment_id: VideoId
 
 
 class ProfilesMerged(GalleryEvent):

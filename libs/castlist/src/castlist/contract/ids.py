@@ -1,5 +1,6 @@
 """Ids, all derived: a redo of any step draws the same ones, so that doing a thing twice changes nothing."""
 
+import re
 import uuid
 
 # The root of every derived id. Changing it would orphan everything that was ever stored.
@@ -84,6 +85,19 @@ def presence_key(video_id: str, change: str) -> str:
     return person_key(video_id, BY_HAND, uuid.uuid5(_NAMESPACE, change).int % 10**15)
 
 
+_ENROLMENT = re.compile(r"enrolled-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def enrolment_id(change: str) -> str:
+    """`enrolled-…`: what stands in the place of a video for the pictures with which a change has enrolled somebody."""
+    return f"enrolled-{derived('enrolment', change)}"
+
+
+def is_enrolment(video_id: str) -> bool:
+    """Whether this stands for pictures, and is no video: no video may be called so."""
+    return _ENROLMENT.fullmatch(video_id) is not None
+
+
 def is_by_hand(person: str) -> bool:
     """Whether no run has found this person."""
     return person.rsplit(":", 2)[1] == str(BY_HAND)
@@ -134,3 +148,8 @@ def crop_key(video_id: str, epoch: int, chunk: int, track: int, digest: str = ""
     digest: where earlier versions put it."""
     result = f"{chunk}-{digest}" if digest else f"{chunk}"
     return f"{crops_prefix(video_id, epoch)}{result}-{track}.jpg"
+
+
+def picture_key(change: str, n: int) -> str:
+    """Where the crop of the n-th picture lies with which a change has enrolled somebody."""
+    return crop_key(enrolment_id(change), BY_HAND, 0, n)

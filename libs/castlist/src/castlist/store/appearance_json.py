@@ -1,19 +1,26 @@
 """An appearance as clients see it: the JSON of `resources.Appearance`, written once and passed on from then."""
 
+from typing import Any
+
 import orjson
 
+from castlist.contract.values import Crop
 from castlist.store.records import AppearanceRecord
+
+
+def crop_document(crop: Crop) -> dict[str, Any]:
+    """Where to get the picture of a face, and where it is in which frame."""
+    return {
+        "url": f"/{crop.key}",
+        "time": crop.time,
+        "box": crop.box,
+        "frame": crop.frame,
+        "quality": crop.quality,
+    }
 
 
 def appearance_json(one: AppearanceRecord, video_name: str) -> bytes:
     """Its document, as text."""
-    crop = one.crop and {
-        "url": f"/{one.crop.key}",
-        "time": one.crop.time,
-        "box": one.crop.box,
-        "frame": one.crop.frame,
-        "quality": one.crop.quality,
-    }
     return orjson.dumps(
         {
             "video_id": one.video_id,
@@ -23,7 +30,7 @@ def appearance_json(one: AppearanceRecord, video_name: str) -> bytes:
             "seconds": one.seconds,
             "faces": one.faces,
             "segments": one.segments,
-            "crop": crop,
+            "crop": one.crop and crop_document(one.crop),
             "manual": one.manual,
         }
     )

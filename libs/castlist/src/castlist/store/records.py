@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from castlist.contract.ids import video_of_person
 from castlist.contract.values import (
     AnalysisSettings,
     Crop,
@@ -365,6 +366,13 @@ class PersonProfile(Record, frozen=True, kw_only=True):
     profile_id: str | None = None
 
 
+class Picture(msgspec.Struct, frozen=True):
+    """By which a profile is known: the person that it is in the gallery, and its crop."""
+
+    person: str
+    crop: Crop | None = None
+
+
 class ProfileRecord(Record, frozen=True, kw_only=True):
     """One person in a gallery. `founder` is the video person it was made for, `version` the commit that made it.
 
@@ -393,14 +401,22 @@ class ProfileRecord(Record, frozen=True, kw_only=True):
     first_seen: datetime | None = None
     last_seen: datetime | None = None
     milliseconds: int = 0
+    pictures: tuple[Picture, ...] = ()
+    """by which it is known besides the videos that it was seen in"""
 
 
 class ProfileTotals(Record, frozen=True, kw_only=True):
-    """Of a profile: what its appearances add up to."""
+    """Of a profile: what its appearances and its pictures add up to."""
 
     first_seen: datetime | None = None
     last_seen: datetime | None = None
     milliseconds: int = 0
+    pictures: tuple[Picture, ...] = ()
+
+    @property
+    def enrolments(self) -> int:
+        """How many pseudo-videos its pictures are of."""
+        return len({video_of_person(one.person) for one in self.pictures})
 
 
 class ProfileName(Record, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from castlist.contract.commands import (
     Correction,
     DeleteProfile,
     DeleteVideo,
+    EnrolPerson,
     MergeProfiles,
     RejectAppearance,
     RenameProfile,
@@ -32,6 +33,7 @@ from castlist.store.query import eq, set_to, with_id
 from castlist.store.records import ChangeRecord, CommandError, PendingCommand
 from castlist.store.store import Store
 from castlist.tasks.registration import ensure_gallery
+from castlist.tasks.uploads import keep_upload
 
 DecidingCommand = (
     ChangeCard
@@ -40,6 +42,7 @@ DecidingCommand = (
     | SplitProfile
     | RejectAppearance
     | AddPresence
+    | EnrolPerson
     | DeleteProfile
     | AnswerSuggestion
 )
@@ -51,6 +54,7 @@ KINDS: dict[type[Command], str] = {
     SplitProfile: "split",
     RejectAppearance: "reject",
     AddPresence: "presence",
+    EnrolPerson: "enrol",
     DeleteProfile: "delete",
     AnswerSuggestion: "answer",
     UndoChange: "undo",
@@ -88,17 +92,19 @@ def digest_of(command: Command) -> str:
     return hashlib.sha256(asked.encode()).hexdigest()
 
 
-async def stage(store: Store, command: Command, now: datetime, *, announce: bool = False) -> bool:
+async def stage(
+    store: Store, command: Command, now: datetime, *, announce: bool = False, uploads: Iterable[str] = ()
+) -> bool:
     """Remember a command until it is carried out; False if it is known already, with whatever outcome.
 
-    With `announce` it is put into the outbox in the same transaction, to wake the aggregator. PermanentError if its
-    `event_id` is that of another command.
+    With `announce` it is put into the outbox in the same transaction, to wake the aggregator; `uploads` are objects
+    that are the command's from then on. PermanentError if its `event_id` is that of another command.
     """
     await ensure_gallery(store, command.gallery, now)
     known = await store.changes.get(command.event_id)
     if known is None:
         try:
-            await store.transaction(lambda transaction: _stage_in(transaction, command, now, announce))
+            await store.transaction(lambda transaction: _stage_in(transaction, command, now, announce, uploads))
             return True
         except AlreadyExistsError:  # it came twice at once
             known = await store.changes.get(command.event_id)
@@ -111,7 +117,9 @@ async def stage(store: Store, command: Command, now: datetime, *, announce: bool
     return False
 
 
-async def _stage_in(transaction: Store, command: Command, now: datetime, announce: bool) -> None:
+async def _stage_in(
+    transaction: Store, command: Command, now: datetime, announce: bool, uploads: Iterable[str]
+) -> None:
     id, gallery, name = command.event_id, command.gallery, type(command).__name__
     by = command.by if isinstance(command, Correction) else None
     await transaction.changes.insert(
@@ -121,6 +129,8 @@ async def _stage_in(transaction: Store, command: Command, now: datetime, announc
     await transaction.pending.insert(
         PendingCommand(id=command_id(id), gallery=gallery, created_at=now, name=name, command=body)
     )
+    for key in uploads:
+        await keep_upload(transaction, key)
     if announce:
         await outbox.add(transaction, command, now)
 

@@ -1,0 +1,143 @@
+"""Known people: who is to be found, by pictures of them."""
+
+import base64
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import Response
+
+from castlist.clock import now_utc
+from castlist.contract.bounds import MOST_PICTURES
+from castlist.contract.commands import EnrolledPicture, EnrolPerson
+from castlist.contract.ids import picture_key
+from castlist.contract.values import NEW_GALLERY, AnalysisSettings, GalleryId, GallerySettings, PersonName
+from castlist.ports.objects import Objects
+from castlist.service.operations import operation, problem
+from castlist.service.problems import Problem
+from castlist.service.request_parsing import NoQuery, drain, parsed_form
+from castlist.store.records import UploadRecord
+from query_api.command_outbox import COMMANDED, CommandOutbox, command_key
+from query_api.read_model import ReadModel
+
+if TYPE_CHECKING:  # it is there where the extra `search` is installed
+    from query_api.search.face_search import FaceSearch
+    from query_api.search.protocol import SeenFace
+
+_AROUND_FILES = 64 * 1024
+_LARGEST_TOGETHER = 4
+"""All pictures of a form together have at most so many times the bytes that one may have."""
+
+
+class EnrolForm(BaseModel):
+    """What is said with the pictures."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: PersonName
+    gallery: Annotated[GalleryId, Field(description="where the person is to be known; created when new")] = "default"
+
+
+def _form_schema() -> dict[str, Any]:
+    schema = EnrolForm.model_json_schema()
+    file = {"type": "string", "format": "binary"}
+    return {
+        "type": "object",
+        "required": ["file", "name"],
+        "properties": {
+            "file": {"type": "array", "items": file, "minItems": 1, "maxItems": MOST_PICTURES},
+            **schema["properties"],
+        },
+        "additionalProperties": False,
+        "example": {"file": ["(the bytes of ada.jpg)"], "name": "Ada Lovelace", "gallery": "newsroom"},
+    }
+
+
+class KnownPeople:
+    """POST /profiles"""
+
+    def __init__(
+        self, model: ReadModel, objects: Objects, commands: CommandOutbox, search: "FaceSearch | None", largest: int
+    ) -> None:
+        self._store, self._objects, self._commands = model.store, objects, commands
+        self._search, self._largest = search, largest
+
+    @operation(
+        "POST",
+        "/profiles",
+        tag="people",
+        summary="Enrol a known person",
+        replies={
+            **COMMANDED,
+            400: problem("The form cannot be read."),
+            408: problem("The form paused for too long."),
+            413: problem("A picture, or all of them, are larger than this installation takes, in bytes or in pixels."),
+            415: problem("A file is no JPEG, PNG, WebP or HEIC."),
+            501: problem("Looking at pictures is not installed here."),
+            503: problem("Too many pictures are being looked at; try again after Retry-After."),
+        },
+        body={"multipart/form-data": _form_schema()},
+    )
+    async def enrol(self, request: Request, _: NoQuery) -> Response:
+        """Make a person known by a name and by pictures, in each of which the person is alone: JPEG, PNG, WebP or HEIC.
+
+        The change's `profiles` names the profile: a new one, or the nameless one of whoever is like that already. From
+        then on the person is found in videos. Of each picture a crop and an encoding are kept, and nothing else.
+        """
+        try:
+            if self._search is None:
+                raise Problem(501, "Looking at pictures is not installed here: query-api lacks its extra `search`.")
+            self._search.ensure_room()
+        except Problem:
+            await drain(request)
+            raise
+        most = _LARGEST_TOGETHER * self._largest + _AROUND_FILES
+        async with parsed_form(EnrolForm, request, most, MOST_PICTURES) as (asked, files):
+            gallery = await self._store.galleries.get(asked.gallery)
+            settings = NEW_GALLERY if gallery is None else gallery.settings or GallerySettings()
+            seen = [
+                await self._only_face(self._search, file, f"Picture {n} of {len(files)}", settings.analysis)
+                for n, file in enumerate(files, 1)
+            ]
+        id = command_key(request)
+        command = EnrolPerson(
+            event_id=id,
+            occurred_at=now_utc(),
+            gallery=asked.gallery,
+            name=asked.name,
+            pictures=tuple(picture for picture, _ in seen),
+            cropped=True,
+        )
+        keys: list[str] = []
+        if not await self._commands.knows(id):
+            keys = await self._put(id, [base64.b64decode(face.jpeg) for _, face in seen])
+        await self._commands.journal(command, keys)
+        return await self._commands.answer(id, request)
+
+    async def _only_face(
+        self, search: "FaceSearch", file: UploadFile, called: str, settings: AnalysisSettings
+    ) -> tuple[EnrolledPicture, "SeenFace"]:
+        """The face of a picture; a Problem where there is none, or more than one: whose would it be?"""
+        if (file.size or 0) > self._largest:
+            raise Problem(413, f"{called} is larger than {self._largest} bytes.", kind="limits-exceeded")
+        try:
+            found = await search.look(file.file, settings)
+        except Problem as error:
+            error.detail = f"{called}: {error.detail}"
+            raise
+        if len(found.faces) != 1:
+            count = len(found.faces) or "no"
+            what = "cut it to one face" if found.faces else f"a face has to be {settings.smallest_face} pixels wide"
+            raise Problem(422, f"{called} shows {count} face{'s' if len(found.faces) != 1 else ''}: {what}.")
+        return EnrolledPicture(face=found.faces[0].face, frame=found.frame), found.faces[0]
+
+    async def _put(self, id: str, crops: Sequence[bytes]) -> list[str]:
+        """Write the crops, so that the sweep of uploads finds them should nothing come of it."""
+        keys = [picture_key(id, n) for n in range(len(crops))]
+        now = now_utc()
+        for key, jpeg in zip(keys, crops, strict=True):
+            await self._store.uploads.replace(UploadRecord(id=key, started_at=now, touched_at=now))
+            await self._objects.put(key, jpeg, "image/jpeg")
+        return keys
