@@ -31,9 +31,9 @@ class Api:
             files = {"file": (name or path.name, file)}
             return self.http.post(f"{self.ingest}/videos", data={"gallery": gallery, **fields}, files=files)
 
-    def submit(self, path: Path, gallery: str) -> dict[str, Any]:
+    def submit(self, path: Path, gallery: str, **fields: str) -> dict[str, Any]:
         """Upload what must be accepted; the answer."""
-        answer = self.upload(path, gallery)
+        answer = self.upload(path, gallery, **fields)
         assert answer.status_code in (200, 202), answer.text
         return dict(answer.json())
 

@@ -100,7 +100,7 @@ class CorrectedGallery:
 
     # --- what happens -------------------------------------------------------------------------------------------------
 
-    async def video(self, id: str, people: Mapping[int, float], epoch: int = 1) -> None:
+    async def video(self, id: str, people: Mapping[int, float], epoch: int = 1, *, identified: bool = True) -> None:
         """A run over a video has found somebody at each of these places of its picture."""
         stored, now = self.servers.stored, self.servers.clock()
         uploaded = VideoUploaded(
@@ -111,7 +111,7 @@ class CorrectedGallery:
         for n in range(len(people)):
             self.servers.bucket.store(crop_key(id, epoch, 0, n, "d1"), b"jpeg", "image/jpeg")
         found = [person(n, value, place, id, epoch) for n, (place, value) in enumerate(sorted(people.items()))]
-        await keep_people(stored, found, G, id, epoch)
+        await keep_people(stored, found, G, id, epoch, identified=identified)
         try:
             await stored.pending.insert(
                 PendingVideo(

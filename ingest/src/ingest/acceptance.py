@@ -73,6 +73,7 @@ class Acceptance:
                 sha256=sha256,
                 recorded_at=details.recorded_at,
                 external_id=details.external_id,
+                identify=details.identify,
             )
             try:
                 made = await register(self._store, uploaded, self._clock(), announce=True, keep=keep)

@@ -41,6 +41,7 @@ class Details(BaseModel):
     recorded_at: Moment | None = None
     external_id: Annotated[ExternalId, Field(min_length=1)] | None = None
     again: bool = False
+    identify: Annotated[bool, Field(description="false: people are counted, and not matched with other videos")] = True
 
 
 class ObjectReference(BaseModel):

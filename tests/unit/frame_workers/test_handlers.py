@@ -454,6 +454,22 @@ async def test_a_plan_keeps_the_settings_of_its_gallery(tmp_path: Path) -> None:
     assert {event.settings for event in workers.chunks() if isinstance(event, ChunkPlanned)} == {settings.analysis}
 
 
+async def test_people_are_identified_where_neither_the_gallery_nor_the_upload_says_no(tmp_path: Path) -> None:
+    """Either is enough; every chunk is told."""
+    workers = Workers(tmp_path)
+    store = workers.servers.stored
+    for gallery in ("yes", "no"):
+        settings = values.GallerySettings(identify=gallery == "yes")
+        await store.galleries.insert(
+            GalleryRecord(id=gallery, version=0, created_at=workers.servers.clock(), settings=settings)
+        )
+        for upload in (True, False):
+            asked = {"video_id": f"{gallery}-{upload}", "gallery": gallery, "identify": upload}
+            await workers.deliver(workers.uploaded.model_copy(update=asked))
+    plans = {plan.id: plan.settings.identify for plan in await store.plans.find()}
+    assert plans == {"yes-True:1": True, "yes-False:1": False, "no-True:1": False, "no-False:1": False}
+
+
 async def test_a_gallery_begins_with_what_finds_most_and_those_of_before_keep_theirs(tmp_path: Path) -> None:
     """One that was made before there was `auto`, and never got settings, has none stored."""
     workers = Workers(tmp_path)

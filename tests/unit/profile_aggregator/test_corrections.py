@@ -510,6 +510,23 @@ async def test_of_an_erased_known_person_the_pictures_go_too(gallery: CorrectedG
     await assert_whole(gallery)
 
 
+async def test_who_is_only_counted_is_never_matched(gallery: CorrectedGallery) -> None:
+    """Each is somebody of their own, whoever they look like, and nothing is kept that could match them; others are
+    matched as ever, and what people say by hand holds."""
+    for n in range(40):
+        await gallery.video(f"counted{n}", {0: 0.0, 1: 5.0}, identified=False)
+    await gallery.video("d", {0: 0.02})
+    counted = [await gallery.of(f"counted{n}", place) for n in range(40) for place in (0, 1)]
+    assert len(set(counted)) == 80
+    assert await gallery.videos_of(await gallery.of("a")) == ["a", "b", "c", "d"]
+    people = await gallery.servers.stored.persons.find()
+    assert {one.video_id.startswith("counted"): bool(one.mean) for one in people} == {True: False, False: True}
+    merged = await gallery.merge(counted[0], counted[2])
+    assert merged.status == "applied"
+    assert await gallery.videos_of(counted[0]) == ["counted0", "counted1"]
+    await assert_whole(gallery)
+
+
 # --- any sequence -----------------------------------------------------------------------------------------------------
 
 VALUES = (0.0, 0.1, 0.3, 0.5, 0.7, 5.0, 5.1, 9.0)

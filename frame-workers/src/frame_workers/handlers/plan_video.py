@@ -94,6 +94,7 @@ class PlanVideo:
         found = await self._probe(uploaded, stored)
         gallery = await store.galleries.get(uploaded.gallery)
         asked = gallery.settings.analysis if gallery and gallery.settings else AnalysisSettings()
+        asked = replace(asked, identify=asked.identify and uploaded.identify)
         settings, replaced = self._that_can_be_had(asked, found.without_auto)
         plan = PlanRecord(
             id=run,

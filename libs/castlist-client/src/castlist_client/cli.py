@@ -55,9 +55,16 @@ _LEFT_OUT_SHOWN = 20
 @gallery_option
 @click.option("--watch", is_flag=True, help="Wait until all of them are done.")
 @click.option("--again", is_flag=True, help="Look through videos that are there already once more.")
+@click.option("--count-only", is_flag=True, help="Count people; match nobody with other videos, keep no encodings.")
 @click.option("--cancel-on-interrupt", is_flag=True, help="On Ctrl-C, cancel what was begun here.")
 async def submit(
-    session: Session, named: tuple[str, ...], gallery: str, watch: bool, again: bool, cancel_on_interrupt: bool
+    session: Session,
+    named: tuple[str, ...],
+    gallery: str,
+    watch: bool,
+    again: bool,
+    count_only: bool,
+    cancel_on_interrupt: bool,
 ) -> int:
     """Put videos in: files, folders or globs. What is in the gallery already is not uploaded again."""
     try:
@@ -69,7 +76,7 @@ async def submit(
         raise FileNotFoundError("no videos in " + ", ".join(named))
     async with session.client() as client:
         with ProgressDisplay(session.progress) as board:
-            submitter = Submitter(client, board, gallery, again, watch, cancel_on_interrupt)
+            submitter = Submitter(client, board, gallery, again, not count_only, watch, cancel_on_interrupt)
             submissions = await submitter.run(found.files)
         statuses = [one.status for one in submissions]
         lost = next((one.error for one in submissions if isinstance(one.error, UnreachableError)), None)

@@ -101,18 +101,20 @@ class Client:
         gallery: str = "default",
         name: str | None = None,
         again: bool = False,
+        identify: bool = True,
         on_hash: Progress | None = None,
         on_upload: Progress | None = None,
     ) -> Submitted:
         """Put the file in, unless its bytes are in the gallery already and have not failed there.
 
-        `again` starts a new task on what is there. OSError if the file cannot be read.
+        `again` starts a new task on what is there. Without `identify` people are counted, and not matched with those
+        of other videos. OSError if the file cannot be read.
         """
         if not again:
             known = await self.known(gallery, await sha256_of(path, on_hash))
             if known is not None:
                 return known
-        return await self.upload(path, gallery=gallery, name=name, again=again, progress=on_upload)
+        return await self.upload(path, gallery=gallery, name=name, again=again, identify=identify, progress=on_upload)
 
     async def known(self, gallery: str, sha256: str) -> Submitted | None:
         """The video with these bytes and its latest task; None if uploading it would begin something new."""
@@ -145,11 +147,12 @@ class Client:
         gallery: str = "default",
         name: str | None = None,
         again: bool = False,
+        identify: bool = True,
         progress: Progress | None = None,
     ) -> Submitted:
         """Stream the file to ingest. Cancelled while it runs, the connection is closed and nothing of it remains."""
         label = name or os.fsencode(path.name).decode("utf-8", "replace")
-        fields = {"gallery": gallery, "name": label, **({"again": "true"} if again else {})}
+        fields = {"gallery": gallery, "name": label, "again": str(again).lower(), "identify": str(identify).lower()}
         with CountingReader(path, progress) as file:
             response = await self._call(
                 "POST",

@@ -70,6 +70,7 @@ class Submitter:
     board: ProgressDisplay
     gallery: str
     again: bool = False
+    identify: bool = True
     watch: bool = False
     cancel_on_interrupt: bool = False
     interrupted: bool = False
@@ -137,7 +138,12 @@ class Submitter:
             row.move("uploading" if done < one.size else "storing", done, one.size)
 
         one.accepted = await self.client.submit(
-            one.path, gallery=self.gallery, again=self.again, on_hash=hashed, on_upload=uploaded
+            one.path,
+            gallery=self.gallery,
+            again=self.again,
+            identify=self.identify,
+            on_hash=hashed,
+            on_upload=uploaded,
         )
 
     async def _cancel(self, begun: Sequence[Submission]) -> None:

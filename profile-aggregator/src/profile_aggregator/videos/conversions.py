@@ -9,12 +9,15 @@ from castlist.contract.box import Box
 from castlist.contract.commands import EnrolPerson
 from castlist.contract.events import FacesEncoded
 from castlist.contract.ids import BY_HAND, crop_key, enrolment_id, person_key, picture_key
-from castlist.contract.values import Crop, Segment
+from castlist.contract.values import ENCODING_SIZE, Crop, Segment
 from castlist.contract.vectors import Vector, VectorFace
 from castlist.store.records import PersonEncoding, PersonPresence, PersonRecord, PlacesRecord
 from castlist_identity.domain import GalleryPerson, SightedAt, Track, VideoPerson
 from castlist_identity.matching.crowd_sample import rank
 from castlist_identity.videos.appearance import Presence
+
+_NOWHERE = 100.0
+"""So far from all encodings, which lie around 1."""
 
 
 def tracks_of(found: FacesEncoded) -> list[Track]:
@@ -88,9 +91,12 @@ def mean_of(stored: bytes) -> Vector:
 
 
 def nowhere(key: str) -> Vector:
-    """For somebody whose face nobody has seen: far from everybody, and from each other."""
-    away = np.zeros(128, dtype=np.float32)
-    away[rank(key) % 128] = 100.0 + rank(key) % 1_000_003
+    """For somebody whose face is not known: far from everybody, and from each other, however many there are.
+
+    In 128 dimensions the directions of no two are alike; a hundred thousand are never nearer than _NOWHERE.
+    """
+    direction = np.random.default_rng(rank(key)).normal(size=ENCODING_SIZE)
+    away: Vector = (2 * _NOWHERE * direction / np.linalg.norm(direction)).astype(np.float32)
     return away
 
 

@@ -6,6 +6,8 @@ However many there are and however long they are seen, no document grows with th
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from castlist.contract.ids import person_key, run_key
 from castlist.ports.errors import AlreadyExistsError
 from castlist.store.query import eq, ne, with_ids, within
@@ -19,13 +21,19 @@ T = TypeVar("T")
 _BATCH = 500
 
 
-async def keep_people(store: Store, people: Sequence[VideoPerson], gallery: str, video_id: str, epoch: int) -> None:
-    """Store the people that a run has found, or the rest of them where that was begun before."""
+async def keep_people(
+    store: Store, people: Sequence[VideoPerson], gallery: str, video_id: str, epoch: int, *, identified: bool = True
+) -> None:
+    """Store the people that a run has found, or the rest of them where that was begun before. Of those who are not
+    `identified` no encoding is kept: nothing can match them."""
     for some in _slices(people):
         await insert_missing(
             store.places, [places_record(person.places, person_key(video_id, epoch, person.n)) for person in some]
         )
-        await insert_missing(store.persons, [person_record(person, gallery, video_id, epoch) for person in some])
+        records = [person_record(person, gallery, video_id, epoch) for person in some]
+        await insert_missing(
+            store.persons, records if identified else [replace(one, mean=b"", apart=()) for one in records]
+        )
 
 
 def _slices(things: Sequence[T]) -> Iterator[Sequence[T]]:

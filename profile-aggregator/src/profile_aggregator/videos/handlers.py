@@ -309,7 +309,8 @@ class VideoHandlers:
         left_out = put_together([*people.left_out, *(face for one in results for face in one.left_out)], OF_A_VIDEO)
         await self._store.left_out.replace(LeftOutRecord(id=plan.id, faces=left_out))
         await keep_tracks(self._store, tracks, plan.id)
-        await keep_people(self._store, people.people, plan.gallery, video_id, epoch)
+        identified = plan.settings.identify
+        await keep_people(self._store, people.people, plan.gallery, video_id, epoch, identified=identified)
         pending = PendingVideo(
             id=plan.id,
             gallery=plan.gallery,

@@ -177,7 +177,7 @@ class Task(Resource):
                 "id": _TASK, "video_id": _VIDEO, "video_name": "lobby.mp4", "gallery": "newsroom", "epoch": 1,
                 "status": "processing", "progress": 0.4125, "chunks_done": 5, "chunks_planned": 12, "people": None,
                 "settings": {"detector": "auto", "samples_per_second": 5.0, "smallest_face": 40,
-                             "in_video_distance": 0.38, "minimum_sightings": 2},
+                             "in_video_distance": 0.38, "minimum_sightings": 2, "identify": True},
                 "faces_skipped": {"too_small": 3},
                 "warnings": [{"code": "truncated", "message": "The file ends early: these are the people of its "
                               "readable part.", "start": 31.2}],

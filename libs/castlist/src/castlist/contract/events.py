@@ -88,6 +88,8 @@ class VideoUploaded(Event):
     sha256: Sha256 | None = None
     recorded_at: Moment | None = None
     external_id: ExternalId | None = None
+    identify: bool = True
+    """whether its people are matched with those of other videos; where the gallery's settings say no, they are not"""
 
     @field_validator("video_id")
     @classmethod

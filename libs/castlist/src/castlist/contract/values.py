@@ -137,6 +137,7 @@ class FrameSize:
 class AnalysisSettings:
     """How faces are looked for in one task; fixed with its plan, so that a redo is the same.
 
+    Without `identify` people are counted in the video: each is somebody of their own, and no encoding of them is kept.
     The defaults stand for what was made before there was `auto`; what is new begins with NEW_GALLERY.
     """
 
@@ -145,6 +146,7 @@ class AnalysisSettings:
     smallest_face: Annotated[int, Field(ge=20, le=400)] = 57
     in_video_distance: Annotated[float, Field(gt=0, lt=1)] = 0.38
     minimum_sightings: Annotated[int, Field(ge=1, le=100)] = 2
+    identify: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,8 @@ class VideoRecord(Record, frozen=True, kw_only=True):
     """the run whose people are in the gallery"""
     uploaded: bool | None = None
     """whether ingest wrote the object for this very video; None before that was noted: its id tells"""
+    identify: bool = True
+    """whether its people may be matched with those of other videos"""
 
 
 class VideoName(Record, frozen=True, kw_only=True):

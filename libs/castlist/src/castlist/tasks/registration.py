@@ -137,6 +137,7 @@ def announcement(video: VideoRecord, epoch: int, now: datetime) -> VideoUploaded
         sha256=video.sha256,
         recorded_at=video.recorded_at,
         external_id=video.external_id,
+        identify=video.identify,
     )
 
 
@@ -157,6 +158,7 @@ def _new_video(uploaded: VideoUploaded, now: datetime, by_ingest: bool) -> Video
         object=uploaded.object,
         recorded_at=uploaded.recorded_at,
         external_id=uploaded.external_id,
+        identify=uploaded.identify,
         created_at=now,
         latest_epoch=uploaded.epoch,
         latest_task_id=task_id(uploaded.video_id, uploaded.epoch),
