@@ -26,7 +26,7 @@ from castlist.service.settings import Settings
 from castlist.store.query import set_to, with_id
 from castlist.store.records import AttemptsRecord, ChunkResultRecord, ChunkSpan, GalleryRecord, PlanRecord
 from castlist.store.store import Store
-from castlist.tasks import cancels, lifecycle, registration
+from castlist.tasks import cancels, galleries, lifecycle, registration
 from castlist_vision.faces.encoder import make_encoder
 from testkit import clips
 from testkit.api import new_gallery
@@ -66,7 +66,7 @@ class World:
 
     async def slow_gallery(self) -> str:
         gallery = new_gallery("slow")
-        await registration.ensure_gallery(self.store, gallery, now_utc())
+        await galleries.ensure_gallery(self.store, gallery, now_utc())
         await self.store.galleries.update(with_id(gallery), set_to(GalleryRecord.settings, SLOW))
         return gallery
 

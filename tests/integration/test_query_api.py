@@ -39,7 +39,7 @@ from castlist.store.records import (
     VideoRecord,
 )
 from castlist.store.store import Store, Table
-from castlist.tasks import lifecycle, registration
+from castlist.tasks import galleries, lifecycle
 from query_api.http.cursors import Order
 from query_api.read_model import NEWEST_FIRST, ReadModel
 from testkit.api import new_gallery
@@ -124,7 +124,7 @@ async def seen(url: str, stack: RunningStack, database_name: str) -> AsyncIterat
     """The service, with a gallery of the test's own."""
     documents = mongo.connect(stack.mongo_url, database_name)
     store, gallery = Store(documents), new_gallery("query")
-    await registration.ensure_gallery(store, gallery, START)
+    await galleries.ensure_gallery(store, gallery, START)
     async with httpx2.AsyncClient(base_url=url, timeout=30) as http, s3.connect(*Settings().s3) as objects:
         described = (await http.get("/openapi.json")).json()
         yield Seen(http, documents, store, objects, Stored(store, gallery), described)

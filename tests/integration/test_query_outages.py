@@ -12,7 +12,7 @@ import pytest
 from castlist.clock import now_utc
 from castlist.contract.ids import task_id
 from castlist.store.store import Store
-from castlist.tasks import lifecycle, registration
+from castlist.tasks import galleries, lifecycle
 from testkit.api import new_gallery
 from testkit.eventually import eventually_async
 from testkit.own_service import TcpProxy, own_service
@@ -119,7 +119,7 @@ async def test_without_s3_all_but_files_is_answered(proxied: Proxied, http: http
 async def test_a_stream_of_events_outlasts_an_outage(proxied: Proxied, http: httpx2.AsyncClient, store: Store) -> None:
     """The client stays connected while MongoDB is away, and hears of what happened meanwhile, up to the end."""
     stored = Stored(store, new_gallery("outage"))
-    await registration.ensure_gallery(store, stored.gallery, START)
+    await galleries.ensure_gallery(store, stored.gallery, START)
     video = await stored.video(status=lifecycle.QUEUED)
     said: list[str] = []
     try:

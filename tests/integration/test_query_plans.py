@@ -58,6 +58,7 @@ from profile_aggregator.commits.erasures import Erasures
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.commits.maintenance import GalleryMaintenance
+from profile_aggregator.commits.previews import Previews
 from profile_aggregator.commits.removals import Removals
 from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.reconciler import Reconciler
@@ -161,7 +162,8 @@ class Services:
             Reconciler(store, log, self.relay, videos, self.turns.ring, clock, after=5.0)
             for log in (publisher, NoKafka())
         )
-        self.aggregator = Dispatch(videos, committer, self.turns).table
+        self.previews = Previews(store, galleries, clock)
+        self.aggregator = Dispatch(videos, committer, self.turns, self.previews.turns).table
         worker, slots = servers.worker(folder), InlineSlots(job)
         self.worker = {
             VideoUploaded: PlanVideo(worker, slots, 4).handle,
@@ -211,7 +213,7 @@ class Services:
 
     async def take_turns(self) -> None:
         """Until nothing waits for a gallery."""
-        while await self.turns.round():
+        while await self.turns.round() or await self.previews.turns.round():
             pass
 
 
@@ -289,6 +291,11 @@ async def people_come_and_go(services: Services) -> None:
     await services.reconcile()
     (profile, *_) = await store.profiles.find(eq(ProfileRecord.gallery, "g"))
     assert (await query.patch(f"/profiles/{profile.id}", json={"name": "Ada"})).status_code == 202
+    tried = await query.patch("/galleries/g/settings", params={"dry_run": True}, json={"across_video_distance": 0.8})
+    await services.work_off()
+    assert (await query.get(tried.headers["location"])).json()["status"] == "applied"
+    await services.previews.round()
+    assert (await query.post("/galleries", json={"id": "g"})).status_code == 409
     await query.patch("/galleries/g/settings", json={"across_video_distance": 0.9})
     await query.patch("/galleries/g/settings", json={"smallest_face": 40})
     await services.work_off()

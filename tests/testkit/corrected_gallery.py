@@ -58,6 +58,7 @@ from profile_aggregator.commits.erasures import Erasures
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.commits.maintenance import GalleryMaintenance
+from profile_aggregator.commits.previews import Previews
 from profile_aggregator.commits.removals import Removals
 from profile_aggregator.commits.stored_decisions import decision_of
 from profile_aggregator.videos.conversions import gallery_person
@@ -97,6 +98,7 @@ class CorrectedGallery:
         self._maintenance = GalleryMaintenance(servers.store, galleries, self.committer, servers.clock)
         self._removals = Removals(servers.store, servers.objects)
         self._erasures = Erasures(servers.store, servers.objects, servers.clock)
+        self._previews = Previews(servers.store, galleries, servers.clock)
 
     # --- what happens -------------------------------------------------------------------------------------------------
 
@@ -140,6 +142,9 @@ class CorrectedGallery:
             await self._removals.round()
             await self._said.round()
             await self._erasures.round()
+            for id in await self.servers.store.previews.ids():
+                self._previews.turns.ring(id)
+            await self._previews.turns.round()
 
         await self._repeat(step)
 

@@ -39,6 +39,7 @@ from profile_aggregator.commits.erasures import ERASE_EVERY, Erasures
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import PUBLISH_EVERY, GalleryLog
 from profile_aggregator.commits.maintenance import PAUSE, GalleryMaintenance
+from profile_aggregator.commits.previews import TAKE_OVER_EVERY, Previews
 from profile_aggregator.commits.removals import REMOVE_EVERY, Removals
 from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.reconciler import RECONCILE_EVERY, Reconciler
@@ -76,7 +77,8 @@ async def main(settings: Settings) -> None:
         await retry_while_unavailable(admin.ensure_topics)(settings, store)
         topics = await retry_while_unavailable(kafka_topics.known)(store)
         app, state = faust_app.make_app(settings, topics.created), AgentState()
-        dispatch = Dispatch(videos, committer, turns)
+        previews = Previews(store, galleries, now_utc)
+        dispatch = Dispatch(videos, committer, turns, previews.turns)
 
         for topic in TOPICS:
             loop = partial(consume, topic=topic, handler=dispatch, publisher=publisher, state=state)
@@ -123,6 +125,8 @@ async def main(settings: Settings) -> None:
             health.serve(),
             every(RECONCILE_EVERY, reconcile, "reconciler"),
             turns.run(),
+            previews.turns.run(),
+            every(TAKE_OVER_EVERY, previews.round, "previews"),
             videos.long_videos.run(),
             every(CLEAR_EVERY, Retention(store, now_utc).round, "retention"),
             every(PAUSE, maintenance.round, "maintenance"),

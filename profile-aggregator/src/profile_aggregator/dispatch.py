@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from castlist.contract.commands import CancelVideo
+from castlist.contract.commands import CancelVideo, PreviewSettings
 from castlist.contract.events import (
     ChunkFailed,
     ChunkProgressed,
@@ -22,10 +22,10 @@ from profile_aggregator.videos.handlers import VideoHandlers
 
 
 class Dispatch(Handler):
-    """The handler of all topics."""
+    """The handler of all topics. `turns` are those of galleries, `previews` those of settings that are tried."""
 
-    def __init__(self, videos: VideoHandlers, committer: Committer, turns: Turns) -> None:
-        self._videos, self._committer, self._turns = videos, committer, turns
+    def __init__(self, videos: VideoHandlers, committer: Committer, turns: Turns, previews: Turns) -> None:
+        self._videos, self._committer, self._turns, self._previews = videos, committer, turns, previews
         self.table: Mapping[type[Event], Callable[[Any], Awaitable[None]]] = {
             VideoUploaded: videos.uploaded,
             VideoPlanned: videos.planned,
@@ -59,4 +59,7 @@ class Dispatch(Handler):
 
     async def _command(self, command: Command) -> None:
         await self._committer.stage(command)
-        self._turns.ring(command.gallery)
+        if isinstance(command, PreviewSettings):
+            self._previews.ring(command.event_id)
+        else:
+            self._turns.ring(command.gallery)

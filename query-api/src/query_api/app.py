@@ -24,6 +24,7 @@ from query_api.endpoints.change_history import Changes
 from query_api.endpoints.corrections import Corrections
 from query_api.endpoints.crops import Crops
 from query_api.endpoints.galleries import Galleries
+from query_api.endpoints.gallery_lifetime import GalleryLifetime
 from query_api.endpoints.gallery_stats import StatsOfGalleries
 from query_api.endpoints.known_people import KnownPeople
 from query_api.endpoints.profiles import Profiles
@@ -53,7 +54,7 @@ API = Api(
     },
     endpoints=(
         *(Tasks, Profiles, KnownPeople, Search, Corrections, Changes, Videos, Galleries, Crops),
-        *(Timelines, Tracks, StatsOfGalleries),
+        *(Timelines, Tracks, StatsOfGalleries, GalleryLifetime),
     ),
 )
 
@@ -82,6 +83,7 @@ def endpoints(
         Timelines(model),
         Tracks(model),
         StatsOfGalleries(store),
+        GalleryLifetime(model),
     )
 
 

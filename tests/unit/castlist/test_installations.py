@@ -18,6 +18,7 @@ from castlist.store.store import Store, Table
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
+from profile_aggregator.commits.previews import Previews
 from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.turns import Turns
 from profile_aggregator.videos.handlers import VideoHandlers
@@ -58,9 +59,11 @@ async def test_work_goes_on_where_it_was(folder: Path) -> None:
     """A video that was half-way is finished, its people join the profiles that are there, names can be given."""
     store, log, objects = Store(await restored(folder)), MemoryLog(), MemoryObjects("castlist")
     said = GalleryLog(store, log.publisher(), now_utc)
-    committer = Committer(store, said, GalleryCache(store), now_utc, 10)
-    turns = Turns(committer.commit)
-    handle = Dispatch(VideoHandlers(store, objects, log.publisher(), now_utc), committer, turns).table
+    galleries = GalleryCache(store)
+    committer = Committer(store, said, galleries, now_utc, 10)
+    turns, previews = Turns(committer.commit), Previews(store, galleries, now_utc)
+    videos = VideoHandlers(store, objects, log.publisher(), now_utc)
+    handle = Dispatch(videos, committer, turns, previews.turns).table
     profiles = set(await store.profiles.ids())
 
     _, last = WAITING.encoded()

@@ -48,6 +48,7 @@ from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.commits.maintenance import GalleryMaintenance
+from profile_aggregator.commits.previews import Previews
 from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.reconciler import Reconciler
 from profile_aggregator.turns import Turns
@@ -109,7 +110,8 @@ class World:
         videos = VideoHandlers(store, objects, publisher, clock)
         self.videos, self.committer = videos, committer
         self._turns = Turns(committer.commit)
-        self._dispatch = Dispatch(videos, committer, self._turns)
+        self._previews = Previews(store, galleries, clock)
+        self._dispatch = Dispatch(videos, committer, self._turns, self._previews.turns)
         self.reconciler = Reconciler(store, publisher, relay, videos, self._turns.ring, clock, after=5.0)
         self._maintenance = GalleryMaintenance(store, galleries, committer, clock)
         self.told: dict[str, Any] = {}
@@ -129,7 +131,7 @@ class World:
             await self._take_turns()
 
     async def _take_turns(self) -> None:
-        while await self._turns.round():
+        while await self._turns.round() or await self._previews.turns.round():
             pass
 
     def _news(self, topic: Topic) -> Sequence[Any]:
@@ -238,6 +240,7 @@ async def test_each_task_comes_to_its_end(sequence: list[Event], place: int, dat
         await world.come_to_an_end()
     assert await world.open_tasks() == []
     assert await world.servers.stored.pending.count() == 0
+    assert await world.servers.stored.previews.count() == 0
     (plain,) = await world.servers.stored.tasks.find(eq(TaskRecord.video_id, PLAIN.video_id))
     assert plain.status == lifecycle.DONE
 

@@ -47,6 +47,7 @@ from castlist.tasks.registration import register
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
+from profile_aggregator.commits.previews import Previews
 from profile_aggregator.commits.removals import Removals
 from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.reconciler import Reconciler
@@ -82,7 +83,7 @@ class Aggregator:
         videos = VideoHandlers(store, objects, publisher, clock)
         self.removals, self.turns = Removals(store, objects), Turns(committer.commit)
         self.reconciler = Reconciler(store, publisher, relay, videos, self.turns.ring, clock, after=5.0)
-        return Dispatch(videos, committer, self.turns).table
+        return Dispatch(videos, committer, self.turns, Previews(store, galleries, clock).turns).table
 
     async def deliver(self, *events: Event) -> None:
         """Each of these events, and what follows from it in `gallery.commits`."""

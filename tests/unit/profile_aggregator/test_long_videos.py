@@ -21,6 +21,7 @@ from castlist.tasks.registration import register
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
+from profile_aggregator.commits.previews import Previews
 from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.turns import Turns
 from profile_aggregator.videos import completion
@@ -40,9 +41,11 @@ class Aggregator:
         servers, store = self.servers, self.servers.store
         self.videos = VideoHandlers(store, servers.objects, servers.publisher, servers.clock)
         said = GalleryLog(store, servers.publisher, servers.clock)
-        committer = Committer(store, said, GalleryCache(store), servers.clock, 50)
+        galleries = GalleryCache(store)
+        committer = Committer(store, said, galleries, servers.clock, 50)
         self.turns = Turns(committer.commit)
-        self.dispatch = Dispatch(self.videos, committer, self.turns)
+        previews = Previews(store, galleries, servers.clock)
+        self.dispatch = Dispatch(self.videos, committer, self.turns, previews.turns)
 
     async def put_in(self, video: str, chunks: int) -> None:
         """A video that is planned."""

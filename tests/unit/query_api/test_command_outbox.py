@@ -20,7 +20,7 @@ from castlist.ports.errors import UnavailableError
 from castlist.store.records import CommandError
 from castlist.store.store import Store
 from castlist.tasks.commands import fail_in, stage
-from castlist.tasks.registration import ensure_gallery
+from castlist.tasks.galleries import ensure_gallery
 from query_api.command_outbox import CommandOutbox
 from query_api.record_changes import RecordChanges
 from testkit.stored import Stored

@@ -30,7 +30,7 @@ from castlist.service.operations import application
 from castlist.store.query import add, set_to, with_id
 from castlist.store.records import GalleryRecord, PersonRecord, ProfileRecord, RedirectRecord
 from castlist.store.store import Store
-from castlist.tasks.registration import ensure_gallery
+from castlist.tasks.galleries import ensure_gallery
 from castlist.tasks.video_objects import AllowedObjects
 from query_api.app import API, endpoints
 from query_api.command_outbox import CommandOutbox

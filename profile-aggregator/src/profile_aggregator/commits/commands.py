@@ -1,10 +1,10 @@
 """Commands as they wait for their gallery."""
 
 from castlist.store.records import PendingCommand, PendingRecord
-from castlist.tasks.commands import BY_NAME, Command
+from castlist.tasks.commands import BY_NAME, CommittedCommand
 
 
-def command_of(pending: PendingRecord) -> Command | None:
+def command_of(pending: PendingRecord) -> CommittedCommand | None:
     """The command that is pending; None for a video's people."""
     if not isinstance(pending, PendingCommand):
         return None

@@ -27,7 +27,7 @@ from castlist.store.records import (
     PersonRun,
 )
 from castlist.store.store import Store
-from castlist.tasks.commands import Command
+from castlist.tasks.commands import CommittedCommand
 from castlist_identity.decisions.cards import Cards
 from castlist_identity.decisions.decision import Decision
 from castlist_identity.decisions.decision_set import DecisionSet
@@ -197,7 +197,7 @@ class CommitPlanner:
 
     async def _asked(
         self,
-        command: Command | None,
+        command: CommittedCommand | None,
         videos: Sequence[PendingVideo],
         cached: CachedGallery,
         inserted: Mapping[str, PersonRecord],
@@ -213,7 +213,9 @@ class CommitPlanner:
             case _:
                 return await self._corrections.asked(command, cached)
 
-    async def _erasure(self, gallery: str, version: int, asked: Asked, command: Command | None) -> ErasureRecord | None:
+    async def _erasure(
+        self, gallery: str, version: int, asked: Asked, command: CommittedCommand | None
+    ) -> ErasureRecord | None:
         """What is to go besides the persons themselves."""
         if not asked.erased:
             return None

@@ -9,7 +9,6 @@ from typing import TypeVar
 from castlist.contract.commands import ChangeSettings, DeleteVideo
 from castlist.contract.events import TaskFinished
 from castlist.contract.ids import task_id
-from castlist.contract.values import GallerySettings
 from castlist.store.pending import ledger_id, recluster_id
 from castlist.store.query import add, eq, one_of, raise_to, set_to, with_id, with_ids
 from castlist.store.records import (
@@ -162,8 +161,8 @@ async def _carry_out(transaction: Store, command: Command, now: datetime) -> lis
     """What a command writes besides the gallery's persons, and which tasks end with it."""
     match command:
         case ChangeSettings():
-            chosen = GallerySettings.of(command.settings, command.across_video_distance)
-            await transaction.galleries.update(with_id(command.gallery), set_to(GalleryRecord.settings, chosen))
+            chosen = set_to(GalleryRecord.settings, command.chosen)
+            await transaction.galleries.update(with_id(command.gallery), chosen)
         case DeleteVideo():
             return await _delete_video(transaction, command, now)
     return []

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from castlist.api import resources
 from castlist.clock import now_utc
-from castlist.contract.commands import ChangeSettings
+from castlist.contract.commands import ChangeSettings, PreviewSettings
 from castlist.contract.values import GallerySettings
 from castlist.service.operations import operation
 from castlist.service.problems import Problem
@@ -20,7 +20,7 @@ from castlist.store.store import Store
 from query_api.command_outbox import COMMANDED, CommandOutbox, command_key
 from query_api.endpoints.replies import none, one, page
 from query_api.http.cursors import Order
-from query_api.http.parameters import Paged
+from query_api.http.parameters import Paged, TrialQuery
 from query_api.http.rendering import json_page, json_response
 from query_api.read_model import ReadModel
 
@@ -96,16 +96,19 @@ class Galleries:
         tag="galleries",
         summary="Change a gallery's settings",
         replies={**COMMANDED, **none("gallery")},
+        query=TrialQuery,
         body={"application/json": resources.GallerySettingsChange},
     )
-    async def change_settings(self, request: Request, _: NoQuery) -> Response:
-        """Change some settings; the next task uses them, and a new distance clusters the gallery again."""
+    async def change_settings(self, request: Request, query: TrialQuery) -> Response:
+        """Change some settings; the next task uses them, and a new distance clusters the gallery again. With `dry_run`
+        nothing changes, and the change's `detail` says what would: which profiles would be one person, which several.
+        """
         change = await parse_body(resources.GallerySettingsChange, request)
         named = {name: getattr(change, name) for name in change.model_fields_set}
         async with self._changing:  # a command holds all settings: the next one builds on it
             settings = GallerySettings(**(asdict(await self._latest_settings(request)) | named))
             gallery = request.path_params["gallery"]
-            command = ChangeSettings(
+            command = (PreviewSettings if query.dry_run else ChangeSettings)(
                 event_id=command_key(request),
                 occurred_at=now_utc(),
                 gallery=gallery,
@@ -123,8 +126,7 @@ class Galleries:
         settings = _settings(await self._gallery(request))  # after: what was carried out meanwhile is in it
         for staged in waiting:
             if isinstance(staged, PendingCommand) and staged.name == ChangeSettings.__name__:
-                command = ChangeSettings.model_validate(staged.command)
-                settings = GallerySettings.of(command.settings, command.across_video_distance)
+                settings = ChangeSettings.model_validate(staged.command).chosen
         return settings
 
     async def _gallery(self, request: Request) -> GalleryRecord:

@@ -113,6 +113,12 @@ class VideoQuery(Paged):
     ] = None
 
 
+class TrialQuery(Query):
+    """Whether it is to be done."""
+
+    dry_run: Annotated[bool, Field(description="whether nothing is done, and only said what it would do")] = False
+
+
 class DeletionQuery(Query):
     """How a person is deleted."""
 

@@ -645,6 +645,17 @@ GallerySettingsChange = create_model(
 )
 
 
+class NewGallery(BaseModel):
+    """A gallery to be made. Settings that are not named are those of any new gallery."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"id": "newsroom", "settings": {"smallest_face": 60}}}
+    )
+
+    id: GalleryId
+    settings: GallerySettingsChange | None = None
+
+
 class Suggestion(Resource):
     """Two profiles that may be one person, for a person to decide.
 

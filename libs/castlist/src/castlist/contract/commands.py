@@ -16,6 +16,7 @@ from castlist.contract.values import (
     ExternalId,
     FrameSize,
     GalleryId,
+    GallerySettings,
     KeyName,
     Notes,
     PersonName,
@@ -175,14 +176,30 @@ class DeleteVideo(Event):
     video_id: VideoId
 
 
-class ChangeSettings(Event):
-    """Replace the matching settings of a gallery. A new distance re-clusters it."""
+class ChosenSettings(Correction):
+    """All settings of a gallery."""
+
+    settings: AnalysisSettings
+    across_video_distance: DistanceSetting = "auto"
+
+    @property
+    def chosen(self) -> GallerySettings:
+        """As a gallery keeps them."""
+        return GallerySettings.of(self.settings, self.across_video_distance)
+
+
+class ChangeSettings(ChosenSettings):
+    """Replace the settings of a gallery. A new distance re-clusters it."""
 
     event: Literal["ChangeSettings"] = "ChangeSettings"
     version: Literal[1] = 1
-    gallery: GalleryId
-    settings: AnalysisSettings
-    across_video_distance: DistanceSetting = "auto"
+
+
+class PreviewSettings(ChosenSettings):
+    """Work out what other settings would make of a gallery. Nothing of it changes."""
+
+    event: Literal["PreviewSettings"] = "PreviewSettings"
+    version: Literal[1] = 1
 
 
 class CancelVideo(Event):

@@ -82,6 +82,7 @@ GALLERY_COMMITS = Topic(
         commands.RenameProfile,
         commands.DeleteVideo,
         commands.ChangeSettings,
+        commands.PreviewSettings,
     ),
     retention=30 * DAY,
     partitions=4,

@@ -353,6 +353,16 @@ PENDING = Collection(
     ),
     several=r.PendingVideo | r.PendingCommand | r.PendingRecluster,
 )
+PREVIEWS = Collection(
+    name="previews",
+    record=r.PreviewRecord,
+    id="change",
+    owner=AGGREGATOR,
+    writers=(QUERY,),
+    readers=(),
+    kept="until it is worked out",
+    growth="previews of settings under way",
+)
 CHANGES = Collection(
     name="changes",
     record=r.ChangeRecord,
@@ -491,6 +501,7 @@ COLLECTIONS: tuple[Collection[Any], ...] = (
     REDIRECTS,
     SUGGESTIONS,
     PENDING,
+    PREVIEWS,
     CHANGES,
     DECISIONS,
     LEDGER,

@@ -19,8 +19,8 @@ from castlist.store.query import eq, of_kind, set_once
 from castlist.store.records import ChangeRecord, MigrationRecord, OutboxRecord, PendingCommand, in_milliseconds
 from castlist.store.store import Store
 from castlist.tasks.commands import BY_NAME, KINDS, Command, stage
+from castlist.tasks.galleries import ensure_gallery
 from castlist.tasks.lifecycle import FINAL
-from castlist.tasks.registration import ensure_gallery
 
 log = logging.getLogger(__name__)
 

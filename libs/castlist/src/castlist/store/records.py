@@ -260,6 +260,8 @@ class GalleryRecord(Record, frozen=True, kw_only=True):
     suggestions_due: bool = False
     faces_skipped: dict[str, int] = {}
     """faces that nobody is made of, by reason, in the runs whose people are in it"""
+    asked_by: str | None = None
+    """by which request it was made; None: by being used"""
 
 
 class PersonRecord(Record, frozen=True, kw_only=True):
@@ -561,6 +563,15 @@ class PendingRecluster(PendingRecord, frozen=True, kw_only=True, tag="recluster"
 
     after: str | None
     keys: tuple[str, ...]
+
+
+class PreviewRecord(Record, frozen=True, kw_only=True):
+    """Settings of which somebody asks (its change) what they would make of the gallery. `touched_at`: when a process
+    was last at work on it, or it was asked."""
+
+    gallery: str
+    settings: GallerySettings
+    touched_at: datetime
 
 
 class CommandError(msgspec.Struct, frozen=True):

@@ -151,6 +151,7 @@ class Store:
         self.redirects = Table(documents, collections.REDIRECTS)
         self.suggestions = Table(documents, collections.SUGGESTIONS)
         self.pending = Table(documents, collections.PENDING)
+        self.previews = Table(documents, collections.PREVIEWS)
         self.changes = Table(documents, collections.CHANGES)
         self.decisions = Table(documents, collections.DECISIONS)
         self.ledger = Table(documents, collections.LEDGER)

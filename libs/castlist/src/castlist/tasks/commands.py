@@ -6,7 +6,7 @@ Wherever a command comes from, it is in `pending` from the moment it is accepted
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from castlist.contract.commands import (
     AddPresence,
@@ -18,6 +18,7 @@ from castlist.contract.commands import (
     DeleteVideo,
     EnrolPerson,
     MergeProfiles,
+    PreviewSettings,
     RejectAppearance,
     RenameProfile,
     SplitProfile,
@@ -30,9 +31,9 @@ from castlist.ports.errors import AlreadyExistsError
 from castlist.store import outbox
 from castlist.store.pending import command_id
 from castlist.store.query import eq, set_to, with_id
-from castlist.store.records import ChangeRecord, CommandError, PendingCommand
+from castlist.store.records import ChangeRecord, CommandError, PendingCommand, PreviewRecord
 from castlist.store.store import Store
-from castlist.tasks.registration import ensure_gallery
+from castlist.tasks.galleries import ensure_gallery
 from castlist.tasks.uploads import keep_upload
 
 DecidingCommand = (
@@ -47,7 +48,9 @@ DecidingCommand = (
     | AnswerSuggestion
 )
 """Each leaves a decision behind."""
-Command = DecidingCommand | UndoChange | DeleteVideo | ChangeSettings
+CommittedCommand = DecidingCommand | UndoChange | DeleteVideo | ChangeSettings
+"""Each changes its gallery, by a commit."""
+Command = CommittedCommand | PreviewSettings
 KINDS: dict[type[Command], str] = {
     ChangeCard: "card",
     MergeProfiles: "merge",
@@ -61,10 +64,11 @@ KINDS: dict[type[Command], str] = {
     RenameProfile: "rename",
     DeleteVideo: "delete_video",
     ChangeSettings: "change_settings",
+    PreviewSettings: "preview_settings",
 }
 """What a command is called where its outcome is told."""
 _OF_ONE_FIELD = {"name": "rename", "hidden": "hide", "cover": "cover"}
-BY_NAME: dict[str, type[Command]] = {kind.__name__: kind for kind in KINDS}
+BY_NAME: dict[str, type[CommittedCommand]] = {kind.__name__: kind for kind in get_args(CommittedCommand)}
 APPLIED, FAILED = "applied", "failed"
 ERROR_STATUS: Mapping[str, int] = {
     "not_found": 404,
@@ -125,10 +129,15 @@ async def _stage_in(
     await transaction.changes.insert(
         ChangeRecord(id=id, gallery=gallery, kind=kind_of(command), at=now, by=by, digest=digest_of(command))
     )
-    body = command.model_dump(mode="json")
-    await transaction.pending.insert(
-        PendingCommand(id=command_id(id), gallery=gallery, created_at=now, name=name, command=body)
-    )
+    if isinstance(command, PreviewSettings):  # it changes nothing, so nothing waits for it
+        await transaction.previews.insert(
+            PreviewRecord(id=id, gallery=gallery, settings=command.chosen, touched_at=now)
+        )
+    else:
+        body = command.model_dump(mode="json")
+        await transaction.pending.insert(
+            PendingCommand(id=command_id(id), gallery=gallery, created_at=now, name=name, command=body)
+        )
     for key in uploads:
         await keep_upload(transaction, key)
     if announce:

@@ -8,12 +8,13 @@ from castlist.contract.bounds import WHOLE
 from castlist.contract.errors import PermanentError
 from castlist.contract.events import VideoUploaded
 from castlist.contract.ids import event_id, task_id
-from castlist.contract.values import NEW_GALLERY, StoredObject
+from castlist.contract.values import StoredObject
 from castlist.store import outbox
-from castlist.store.query import insert_as, set_to, with_id
-from castlist.store.records import GalleryRecord, TaskError, TaskRecord, VideoRecord
+from castlist.store.query import set_to, with_id
+from castlist.store.records import TaskError, TaskRecord, VideoRecord
 from castlist.store.store import Store
 from castlist.tasks.cancels import finish_cancelled, is_cancelled
+from castlist.tasks.galleries import ensure_gallery
 from castlist.tasks.lifecycle import CANCELLED, QUEUED, finished_event
 
 Keep = Callable[[Store], Awaitable[None]]
@@ -32,13 +33,6 @@ class Registered:
     video: VideoRecord
     task: TaskRecord
     created: bool
-
-
-async def ensure_gallery(store: Store, gallery: str, now: datetime) -> None:
-    """Galleries come to be by being used. Outside of transactions: two at once must not conflict over it."""
-    if await store.galleries.get(gallery) is None:
-        new = GalleryRecord(id=gallery, version=0, created_at=now, settings=NEW_GALLERY)
-        await store.galleries.upsert(gallery, insert_as(new))
 
 
 async def register(
