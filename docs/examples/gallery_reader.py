@@ -77,6 +77,9 @@ class GalleryCopy:
                     before = self.appearances[place]
                     event = event | {name: [*before[name], *event[name]] for name in ("persons", "segments")}
                 self.appearances[place] = event
+            case "GalleryDeleted":
+                for known in (self.profiles, self.cards, self.appearances):
+                    known.clear()
             case "AppearanceRemoved":
                 del self.appearances[event["profile_id"], event["video_id"]]
             case "PicturesAdded":

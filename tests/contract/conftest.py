@@ -14,13 +14,14 @@ from pymongo import MongoClient, WriteConcern
 
 from castlist.adapters import mongo, s3
 from castlist.adapters.kafka import subscription
+from castlist.adapters.kafka.eraser import KafkaEraser
 from castlist.adapters.kafka.observer import KafkaObserver
 from castlist.adapters.kafka.publisher import KafkaPublisher
 from castlist.adapters.kafka.topics import TopicSettings
 from castlist.adapters.memory import MemoryDocuments, MemoryLog, MemoryObjects
 from castlist.contract.topics import VIDEO_UPLOADED, Topic
 from castlist.ports.documents import Documents
-from castlist.ports.messages import Listened, LogObserver, Message, Publisher, Subscription
+from castlist.ports.messages import Listened, LogEraser, LogObserver, Message, Publisher, Subscription
 from castlist.ports.objects import Objects
 from castlist.store.collections import COLLECTIONS
 from castlist.store.store import Store
@@ -144,6 +145,7 @@ class Log:
     read: Callable[[str], Awaitable[list[Message]]]
     """All messages of a topic."""
     observer: LogObserver
+    eraser: LogEraser
 
 
 @pytest.fixture(params=BOTH)
@@ -157,7 +159,7 @@ async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
         async def lies(topic: str) -> list[Message]:
             return memory.messages(topic)
 
-        yield Log((first, second), memory.publisher(), memory.subscribe, memory.listen, lies, memory)
+        yield Log((first, second), memory.publisher(), memory.subscribe, memory.listen, lies, memory, memory)
         return
     bootstrap = os.environ["KAFKA_BOOTSTRAP"]
     prefix = f"contract-{mark}-"
@@ -180,7 +182,8 @@ async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
         return subscription.listen(bootstrap, prefix, topic)
 
     observer = KafkaObserver(bootstrap, prefix)
-    yield Log((first, second), publisher, subscribe, listen, lies_there, observer)
+    eraser = KafkaEraser(bootstrap, prefix)
+    yield Log((first, second), publisher, subscribe, listen, lies_there, observer, eraser)
     await observer.close()
     await publisher.close()
     await _administer(bootstrap, prefix, "delete", names)

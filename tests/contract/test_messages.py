@@ -325,6 +325,29 @@ async def test_positions_of_a_listener_are_behind_what_it_has_not_heard(log: Log
         assert (await messages.positions())[topic.name, heard.partition] == ReadPosition(heard.offset + 1)
 
 
+async def test_what_every_group_has_read_can_be_erased(log: Log) -> None:
+    """Up to where the slowest of them is, and where none reads nothing; what comes later is read as ever."""
+    topic, other = log.topics
+    await _publish(log, "one", "two", "three")
+    await log.publisher.publish_raw(other.name, b"k", b"unread")
+    ends = {place: end for place, end in (await log.eraser.ends([topic, other])).items() if end}
+    assert sorted(ends.values()) == [1, 3]
+    of_topic = {place: end for place, end in ends.items() if place[0] == topic.name}
+    async with log.subscribe([topic], "fast") as fast, log.subscribe([topic], "slow") as slow:
+        await _drain(fast, 3)
+        await _drain(slow, 2)
+        assert not await log.eraser.erase_read(ends)
+        assert [message.value for message in await log.read(topic.name)] == [b"three"]
+        await _drain(slow, 1)
+    assert await log.eraser.erase_read(of_topic)
+    assert await log.eraser.erase_read(of_topic)
+    assert not await log.eraser.erase_read(ends)
+    assert [message.value for message in await log.read(other.name)] == [b"unread"]
+    await _publish(log, "four")
+    async with log.subscribe([topic], "slow") as slow:
+        assert [message.value for message in await _drain(slow, 1)] == [b"four"]
+
+
 @pytest.mark.stack
 async def test_a_topic_that_is_missing_is_asked_for_with_pauses(caplog: pytest.LogCaptureFixture) -> None:
     """By default aiokafka asks as fast as the broker answers, and logs each answer."""

@@ -157,7 +157,7 @@ class Services:
         self.turns = Turns(committer.commit)
         self.retention = Retention(store, clock)
         self.maintenance = GalleryMaintenance(store, galleries, committer, clock)
-        self.erasures = Erasures(store, objects, clock)
+        self.erasures = Erasures(store, objects, servers.eraser, clock)
         self.reconciler, self.cut_off = (
             Reconciler(store, log, self.relay, videos, self.turns.ring, clock, after=5.0)
             for log in (publisher, NoKafka())

@@ -11,6 +11,7 @@ from castlist.contract.commands import (
     AddPresence,
     Card,
     ChangeCard,
+    DeleteGallery,
     DeleteProfile,
     DeleteVideo,
     EnrolledPicture,
@@ -97,7 +98,7 @@ class CorrectedGallery:
         self.committer = Committer(servers.store, self._said, galleries, servers.clock, 10)
         self._maintenance = GalleryMaintenance(servers.store, galleries, self.committer, servers.clock)
         self._removals = Removals(servers.store, servers.objects)
-        self._erasures = Erasures(servers.store, servers.objects, servers.clock)
+        self._erasures = Erasures(servers.store, servers.objects, servers.eraser, servers.clock)
         self._previews = Previews(servers.store, galleries, servers.clock)
 
     # --- what happens -------------------------------------------------------------------------------------------------
@@ -201,8 +202,11 @@ class CorrectedGallery:
     async def delete(self, profile: str, *, erase: bool = False) -> ChangeRecord:
         return await self.order(DeleteProfile, profile_id=profile, erase=erase)
 
-    async def delete_video(self, video: str) -> ChangeRecord:
-        return await self.order(DeleteVideo, video_id=video)
+    async def delete_video(self, video: str, *, erase: bool = False) -> ChangeRecord:
+        return await self.order(DeleteVideo, video_id=video, erase=erase)
+
+    async def delete_gallery(self) -> ChangeRecord:
+        return await self.order(DeleteGallery)
 
     async def undo(self, change: ChangeRecord | str) -> ChangeRecord:
         id = change if isinstance(change, str) else change.id

@@ -53,11 +53,11 @@ class InMemory:
         self._documents: Documents = documents or MemoryDocuments()
         self._objects, self._log = MemoryObjects("castlist"), MemoryLog()
         self.documents, self.objects = self.faults.around(self._documents), self.faults.around(self._objects)
-        self.publisher = self.faults.around(self._log.publisher())
+        self.publisher, self.eraser = self.faults.around(self._log.publisher()), self.faults.around(self._log)
         self.store = Store(self.documents)
         self.stored = Store(self._documents)
         """what lies there, without faults: for tests"""
-        self.bucket = self._objects
+        self.bucket, self.log = self._objects, self._log
         self.now = datetime(2026, 1, 2, tzinfo=UTC)
         self._processes = itertools.count()
 

@@ -30,6 +30,7 @@ class ObjectCache:
 
     def __init__(self, folder: Path, capacity: int, objects: Objects) -> None:
         self._folder, self._capacity, self._objects = folder, capacity, objects
+        self._unwanted: set[str] = set()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for part in folder.glob("*.part"):
             _remove_abandoned(part)
@@ -40,15 +41,22 @@ class ObjectCache:
 
         Raises ObjectMissingError, ObjectChangedError, or UnavailableError where S3 or room on the disk is lacking.
         """
-        name = hashlib.sha256(f"{stored.bucket}\n{stored.key}\n{stored.etag}".encode()).hexdigest()[:40]
-        path = self._folder / name
+        path = self._folder / f"{place_of(stored)}-{_digest(str(stored.etag))}"
         held = await self._open(path, stored)
         try:
             os.utime(path)  # the least recently used goes first
             yield path
         finally:
             os.close(held)
+            if path.name in self._unwanted and _remove_unused(path):
+                self._unwanted.discard(path.name)
             self._evict(self._capacity)
+
+    def forget(self, stored: StoredObject) -> None:
+        """Keep no copy of the object, of whatever etag; one that is in use here goes when it is not any more."""
+        for path in self._folder.glob(f"{place_of(stored)}-*"):
+            if not path.suffix and not _remove_unused(path):
+                self._unwanted.add(path.name)
 
     async def _open(self, path: Path, stored: StoredObject) -> int:
         """A descriptor that holds the file's shared lock; fetches it first where it is not there."""
@@ -99,6 +107,15 @@ class ObjectCache:
                 return
             if _remove_unused(path):
                 total -= size
+
+
+def place_of(stored: StoredObject) -> str:
+    """With what the names of all copies of an object begin, whatever its etag."""
+    return _digest(f"{stored.bucket}\n{stored.key}")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _remove_abandoned(part: Path) -> None:

@@ -19,6 +19,7 @@ from castlist.store import outbox
 from castlist.store.records import TaskRecord, VideoRecord
 from castlist.store.store import Store
 from castlist.tasks import cancels, lifecycle
+from castlist.tasks.galleries import GalleryGoingError, ensure_gallery
 from castlist.tasks.registration import Keep, VideoConflictError, announcement, register
 from castlist.tasks.uploads import keep_upload
 from ingest.upload_stream import Received
@@ -77,6 +78,8 @@ class Acceptance:
             )
             try:
                 made = await register(self._store, uploaded, self._clock(), announce=True, keep=keep)
+            except GalleryGoingError as going:
+                raise Problem(409, f"{going}.") from None
             except VideoConflictError as conflict:
                 video = await self._store.videos.get(video_id)  # another upload of the same bytes was first
                 if video is None:
@@ -85,6 +88,7 @@ class Acceptance:
                 return Accepted(made.video, made.task, made.created, duplicate=not made.created)
         if video.gallery != details.gallery or (sha256 is None and not _is(video.object, stored)):
             raise Problem(409, f"Video {video_id} is another object or in another gallery already.")
+        await self._ensure_open(details.gallery)
         latest = await self._latest(video)
         if latest.status in lifecycle.OPEN or (latest.status == lifecycle.DONE and not details.again):
             return Accepted(video, latest, created=False, duplicate=True)
@@ -94,6 +98,13 @@ class Acceptance:
             except VideoConflictError as error:  # another upload of the same bytes was first
                 raise UnavailableError(str(error)) from None
         return await self._next(video, latest.epoch + 1)
+
+    async def _ensure_open(self, gallery: str) -> None:
+        """Problem 409 where the gallery, with this video, is being deleted."""
+        try:
+            await ensure_gallery(self._store, gallery, self._clock())
+        except GalleryGoingError as going:
+            raise Problem(409, f"{going}.") from None
 
     async def _latest(self, video: VideoRecord) -> TaskRecord:
         task = await self._store.tasks.get(video.latest_task_id)
@@ -107,7 +118,10 @@ class Acceptance:
             raise Problem(409, f"There is no epoch after {WHOLE}, which this video has reached.")
         now = self._clock()
         event = announcement(video, epoch, now)
-        made = await register(self._store, event, now, announce=True, instead_of=instead_of, keep=keep)
+        try:
+            made = await register(self._store, event, now, announce=True, instead_of=instead_of, keep=keep)
+        except GalleryGoingError as going:
+            raise Problem(409, f"{going}.") from None
         return Accepted(made.video, made.task, made.created, duplicate=True)
 
     async def retry(self, task: TaskRecord) -> Accepted:

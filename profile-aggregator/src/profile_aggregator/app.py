@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 
 from castlist import admin
 from castlist.adapters import mongo, s3
+from castlist.adapters.kafka.eraser import KafkaEraser
 from castlist.adapters.kafka.observer import KafkaObserver
 from castlist.adapters.kafka.publisher import KafkaPublisher
 from castlist.clock import now_utc
@@ -132,7 +133,7 @@ async def main(settings: Settings) -> None:
             every(PAUSE, maintenance.round, "maintenance"),
             every(PUBLISH_EVERY, said.round, "gallery_log"),
             every(REMOVE_EVERY, removals.round, "removals"),
-            every(ERASE_EVERY, Erasures(store, objects, now_utc).round, "erasures"),
+            every(ERASE_EVERY, Erasures(store, objects, KafkaEraser(*kafka), now_utc).round, "erasures"),
             every(_WATCH_EVERY, ensure_ours, "instance"),
             watchdog.run(),
         )

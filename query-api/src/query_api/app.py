@@ -83,7 +83,7 @@ def endpoints(
         Timelines(model),
         Tracks(model),
         StatsOfGalleries(store),
-        GalleryLifetime(model),
+        GalleryLifetime(model, commands),
     )
 
 

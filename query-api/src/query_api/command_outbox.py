@@ -19,6 +19,7 @@ from castlist.service.problems import Problem, document_of
 from castlist.store.records import ChangeRecord, CommandError
 from castlist.store.store import Store
 from castlist.tasks.commands import ERROR_STATUS, Command, stage
+from castlist.tasks.galleries import GalleryGoingError
 from query_api.http.rendering import Json, json_response, renderer
 from query_api.record_changes import RecordChanges
 
@@ -80,6 +81,8 @@ class CommandOutbox:
         one."""
         try:
             await stage(self._store, command, now_utc(), announce=True, uploads=uploads)
+        except GalleryGoingError as going:
+            raise Problem(409, f"{going}.") from None
         except PermanentError:
             raise Problem(422, "This Idempotency-Key was used for another request.") from None
         self._relay.wake()
@@ -119,7 +122,7 @@ class CommandOutbox:
 
 def _is_done(change: ChangeRecord) -> bool:
     """Whether nothing more becomes of it: an erasure ends with its receipt."""
-    if change.status == "applied" and change.kind == "erase":
+    if change.status == "applied" and change.kind in resources.ERASURES:
         return change.receipt is not None
     return change.status != "pending"
 

@@ -162,3 +162,20 @@ async def test_a_cache_that_starts_leaves_the_fetches_of_others_alone(tmp_path: 
     assert list(tmp_path.glob("*.part"))
     assert await read(second, "a") == await first == b"a"
     assert objects.fetched == ["a"]
+
+
+async def test_what_is_to_be_forgotten_goes_and_in_use_it_goes_afterwards(tmp_path: Path) -> None:
+    """Whichever version of it was fetched; other objects stay."""
+    objects = CountingObjects()
+    cache = cache_on(tmp_path, objects)
+    await read(cache, "a")
+    objects.etag = "e2"
+    await read(cache, "a", etag="e2")
+    await read(cache, "b", etag="e2")
+    cache.forget(StoredObject("bucket", "a"))
+    (kept,) = tmp_path.iterdir()
+    assert kept.read_bytes().strip() == b"b"
+    async with cache.hold(stored("b", "e2")) as path:
+        cache.forget(StoredObject("bucket", "b"))
+        assert path.read_bytes().strip() == b"b"
+    assert list(tmp_path.iterdir()) == []

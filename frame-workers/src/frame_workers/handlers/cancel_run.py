@@ -18,10 +18,12 @@ class CancelRun:
         self._context = context
 
     async def handle(self, cancel: Event) -> None:
-        """Stop the jobs of the run that the cancel is about."""
+        """Stop the jobs of the run that the cancel is about, and forget what it says."""
         assert isinstance(cancel, CancelVideo)
         epoch = await self._epoch(cancel)
         self._context.running.stop(run_key(cancel.video_id, epoch))
+        if cancel.forget is not None:
+            self._context.cache.forget(cancel.forget)
 
     @retry_while_unavailable
     async def _epoch(self, cancel: CancelVideo) -> int:

@@ -231,6 +231,30 @@ class Client:
         """One video."""
         return await self._get(f"/videos/{_segment(video_id)}", Video)
 
+    def galleries(self) -> AsyncIterator[Gallery]:
+        """All galleries, by their names."""
+        return self._all("/galleries", Gallery)
+
+    async def create_gallery(self, gallery: str, **settings: Any) -> Gallery:
+        """Make a gallery; settings that are not named are the usual ones. RequestRefusedError (409) if it is there."""
+        response = await self._call(
+            "POST",
+            f"{self.query_url}/galleries",
+            headers={"Idempotency-Key": str(uuid.uuid4())},
+            json={"id": gallery, "settings": settings},
+        )
+        return Gallery.model_validate_json(response.content)
+
+    async def settings(self, gallery: str) -> dict[str, Any]:
+        """How faces are looked for and matched in a gallery."""
+        path = f"/galleries/{_segment(gallery)}/settings"
+        return dict((await self._call("GET", self.query_url + path)).json())
+
+    async def change_settings(self, gallery: str, *, dry_run: bool = False, **settings: Any) -> Change:
+        """Change some settings, or have said in the change's `detail` what they would change."""
+        path, query = f"/galleries/{_segment(gallery)}/settings", {"dry_run": str(dry_run).lower()}
+        return await self._correct("PATCH", path, json=settings, params=query)
+
     async def gallery(self, gallery: str) -> Gallery:
         """How much is in a gallery, and whether anything in it is still to come."""
         return await self._get(f"/galleries/{_segment(gallery)}", Gallery)
@@ -288,6 +312,14 @@ class Client:
     async def delete(self, profile_id: str, *, erase: bool = False) -> Change:
         """Take a profile away; erased, all that could find the person again goes for good."""
         return await self._correct("DELETE", f"/profiles/{_segment(profile_id)}", params={"erase": str(erase).lower()})
+
+    async def delete_video(self, video_id: str, *, erase: bool = False) -> Change:
+        """Take a video away with its crops and records; erased, names of people who are nowhere else go too."""
+        return await self._correct("DELETE", f"/videos/{_segment(video_id)}", params={"erase": str(erase).lower()})
+
+    async def delete_gallery(self, gallery: str) -> Change:
+        """Erase a gallery with everything in it, for good."""
+        return await self._correct("DELETE", f"/galleries/{_segment(gallery)}")
 
     async def undo(self, change_id: str) -> Change:
         """Take a change back, or take back that it was taken back."""

@@ -17,7 +17,8 @@ gallery_option = click.option("--gallery", "-g", default="default", show_default
 profile_argument = click.argument("profile", metavar="PROFILE")
 
 
-def _show(session: Session, *changes: Change) -> int:
+def show_changes(session: Session, *changes: Change) -> int:
+    """What was changed, a line each."""
     lines = "\n".join(f"{change.id}  {change.kind}  {_about(change)}" for change in changes)
     session.show({"changes": [change.model_dump(mode="json") for change in changes]}, lines)
     return OK
@@ -27,7 +28,9 @@ def _about(change: Change) -> str:
     if change.status == "pending":
         return "under way"
     if change.receipt is not None:
-        return f"{count(change.receipt['persons'], 'appearance')} and {count(change.receipt['crops'], 'crop')} are gone"
+        kinds = (("videos", "video"), ("persons", "appearance"), ("crops", "crop"))
+        gone = [count(change.receipt[what], name) for what, name in kinds if change.receipt[what]]
+        return f"gone: {', '.join(gone) or 'nothing was left'}"
     into = change.detail.get("into")
     return f"{change.status}{f', into {into}' if into else ''}"
 
@@ -38,7 +41,7 @@ def _about(change: Change) -> str:
 async def name(session: Session, profile: str, name: str | None) -> int:
     """Give a person a name; without one, take it away."""
     async with session.client() as client:
-        return _show(session, await client.edit(profile, name=name))
+        return show_changes(session, await client.edit(profile, name=name))
 
 
 @command
@@ -66,7 +69,7 @@ async def enrol(session: Session, name: str, pictures: tuple[Path, ...], gallery
 async def merge(session: Session, profile: str, others: tuple[str, ...]) -> int:
     """Say that other profiles are this person, too."""
     async with session.client() as client:
-        return _show(session, await client.merge(profile, *others))
+        return show_changes(session, await client.merge(profile, *others))
 
 
 @command
@@ -76,7 +79,7 @@ async def merge(session: Session, profile: str, others: tuple[str, ...]) -> int:
 async def split(session: Session, profile: str, videos: tuple[str, ...], into: str | None) -> int:
     """Say that what of a profile is in some videos is somebody else."""
     async with session.client() as client:
-        return _show(session, await client.split(profile, *videos, into=into))
+        return show_changes(session, await client.split(profile, *videos, into=into))
 
 
 @command
@@ -86,7 +89,7 @@ async def split(session: Session, profile: str, videos: tuple[str, ...], into: s
 async def not_(session: Session, profile: str, video: str, no_face: bool) -> int:
     """Say that what of a profile is in a video is not this person."""
     async with session.client() as client:
-        return _show(session, await client.reject(profile, video, face=not no_face))
+        return show_changes(session, await client.reject(profile, video, face=not no_face))
 
 
 @command
@@ -94,7 +97,7 @@ async def not_(session: Session, profile: str, video: str, no_face: bool) -> int
 async def undo(session: Session, changes: tuple[str, ...]) -> int:
     """Take changes back, in this order."""
     async with session.client() as client:
-        return _show(session, *[await client.undo(change) for change in changes])
+        return show_changes(session, *[await client.undo(change) for change in changes])
 
 
 @command
@@ -135,7 +138,7 @@ async def erase(session: Session, profile: str, yes: bool) -> int:
         if not yes:
             seen = count(found.video_count, "video")
             click.confirm(f"Erase {person_label(found)}, who is in {seen}, for good?", abort=True, err=True)
-        return _show(session, await client.delete(profile, erase=True))
+        return show_changes(session, await client.delete(profile, erase=True))
 
 
 @command

@@ -100,7 +100,7 @@ def command_of(group: click.Group | None) -> Callable[[Body], click.Command]:
             sys.exit(_run(session, body(session, **options)))
 
         make = click.command if group is None else group.command
-        return make(body.__name__.rstrip("_"))(connection(environment=False)(run))
+        return make(body.__name__.rstrip("_").replace("_", "-"))(connection(environment=False)(run))
 
     return command
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from castlist.contract.commands import (
     ChangeSettings,
+    DeleteGallery,
     DeleteVideo,
     EnrolPerson,
 )
@@ -49,6 +50,7 @@ from profile_aggregator.commits.correction_reader import CorrectionReader
 from profile_aggregator.commits.gallery_cache import CachedGallery
 from profile_aggregator.commits.moments_before import seen_before
 from profile_aggregator.commits.skipped_faces import faces_skipped
+from profile_aggregator.commits.video_erasure import erasing
 from profile_aggregator.videos.conversions import gallery_person, places_of
 from profile_aggregator.videos.found_people import people_of
 
@@ -207,8 +209,9 @@ class CommitPlanner:
             case None:
                 return await self._replacement({one.video_id: one.epoch for one in videos}, cached, inserted)
             case DeleteVideo():
-                return await self._replacement({command.video_id: None}, cached, {})
-            case ChangeSettings():
+                asked = await self._replacement({command.video_id: None}, cached, {})
+                return erasing(asked, command.video_id, frozenset(cached.gallery.members)) if command.erase else asked
+            case ChangeSettings() | DeleteGallery():
                 return Asked(GalleryChange(), cached.decisions)
             case _:
                 return await self._corrections.asked(command, cached)
@@ -217,17 +220,24 @@ class CommitPlanner:
         self, gallery: str, version: int, asked: Asked, command: CommittedCommand | None
     ) -> ErasureRecord | None:
         """What is to go besides the persons themselves."""
-        if not asked.erased:
+        of_video = isinstance(command, DeleteVideo) and command.erase
+        if not asked.erased and not of_video:
             return None
-        stored = await self._store.persons.find_parts(PersonRun, with_ids(sorted(asked.erased)))
+        stored: list[PersonRun] = []
+        if asked.erased:
+            stored = await self._store.persons.find_parts(PersonRun, with_ids(sorted(asked.erased)))
         return ErasureRecord(
             id=f"{gallery}:{version}",
             gallery=gallery,
             version=version,
+            what="video" if of_video else "people",
             change=None if command is None else command.event_id,
             changes=tuple(asked.silenced),
             persons=tuple(ErasedPerson(one.video_id, one.epoch, one.tracks) for one in stored),
             at=self._clock(),
+            videos=int(of_video),
+            people=len(asked.change.removed) if of_video else len(stored),
+            changed=len(asked.silenced),
         )
 
     async def for_recluster(

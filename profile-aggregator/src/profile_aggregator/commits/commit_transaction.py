@@ -13,7 +13,6 @@ from castlist.store.pending import ledger_id, recluster_id
 from castlist.store.query import add, eq, one_of, raise_to, set_to, with_id, with_ids
 from castlist.store.records import (
     ChangeRecord,
-    DeletedVideoRecord,
     ErasureRecord,
     GalleryRecord,
     LedgerRecord,
@@ -24,7 +23,6 @@ from castlist.store.records import (
     RedirectRecord,
     SuggestionRecord,
     TaskError,
-    TaskRecord,
     VideoRecord,
 )
 from castlist.store.store import Store
@@ -37,9 +35,9 @@ from profile_aggregator.commits.corrections import CommandRefusedError
 from profile_aggregator.commits.gallery_log import log_records
 from profile_aggregator.commits.removals import removal
 from profile_aggregator.commits.stored_decisions import decision_record
+from profile_aggregator.commits.video_deletion import delete_video_in
 
 T = TypeVar("T")
-_DELETED = TaskError("video_deleted", "The video was deleted.")
 
 
 class TaskEndedError(Exception):
@@ -79,7 +77,7 @@ async def write(transaction: Store, plan: CommitPlan, now: datetime) -> None:
     finished = await _finish(transaction, videos, now)
     for one in plan.batch:
         if (command := command_of(one)) is not None:
-            finished += await _carry_out(transaction, command, now)
+            finished += await _carry_out(transaction, command, plan.erasure, now)
             await _settle(transaction, plan, command, now)
     await _apply(transaction, plan.documents)
     await transaction.decisions.replace_many(decision_record(one, plan.gallery) for one in plan.decided)
@@ -157,29 +155,20 @@ async def _remember_backlog(transaction: Store, plan: CommitPlan, now: datetime)
     )
 
 
-async def _carry_out(transaction: Store, command: Command, now: datetime) -> list[TaskFinished]:
+async def _carry_out(
+    transaction: Store, command: Command, erasure: ErasureRecord | None, now: datetime
+) -> list[TaskFinished]:
     """What a command writes besides the gallery's persons, and which tasks end with it."""
     match command:
         case ChangeSettings():
             chosen = set_to(GalleryRecord.settings, command.chosen)
             await transaction.galleries.update(with_id(command.gallery), chosen)
         case DeleteVideo():
-            return await _delete_video(transaction, command, now)
+            video = await transaction.videos.get(command.video_id)
+            if video is None or video.gallery != command.gallery:
+                raise CommandRefusedError("not_found", "There is no such video.")
+            return await delete_video_in(transaction, video, now, None if erasure is None else erasure.id)
     return []
-
-
-async def _delete_video(transaction: Store, command: DeleteVideo, now: datetime) -> list[TaskFinished]:
-    video = await transaction.videos.get(command.video_id)
-    if video is None or video.gallery != command.gallery:
-        raise CommandRefusedError("not_found", "There is no such video.")
-    of_video, last = eq(TaskRecord.video_id, video.id), video.latest_epoch
-    still_open = await transaction.tasks.find(of_video & one_of(TaskRecord.status, lifecycle.OPEN))
-    # Results of any of its epochs that are still on their way find this, and go.
-    await transaction.deleted.replace(DeletedVideoRecord(id=video.id, latest_epoch=last, at=now))
-    await transaction.removals.replace(removal(video.id, 1, last, now, deleted=True, object=video.object))
-    await transaction.videos.delete(with_id(video.id))
-    await transaction.tasks.delete(of_video)
-    return [lifecycle.finished_event(task, lifecycle.CANCELLED, _DELETED, now) for task in still_open]
 
 
 async def _apply(transaction: Store, documents: CommitDocuments) -> None:

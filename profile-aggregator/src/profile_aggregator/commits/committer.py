@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from castlist.contract.commands import EnrolPerson
+from castlist.contract.commands import DeleteGallery, EnrolPerson
 from castlist.contract.ids import BY_HAND, enrolment_id
 from castlist.ports.errors import AlreadyExistsError, TooLargeError, TooLongError, UnavailableError
 from castlist.service.metrics import COMMIT_SECONDS, COMMITS, COMMITTED_VIDEOS
@@ -32,10 +32,12 @@ from castlist.store.store import Store
 from castlist.tasks import lifecycle
 from castlist.tasks.commands import Command, apply_in, fail_in, stage
 from castlist_identity.galleries.reclustering import MOVES, ClusteredComponent, cluster_component, next_batch
+from profile_aggregator.commits.commands import command_of
 from profile_aggregator.commits.commit_planner import CommitPlan, CommitPlanner, StaleGalleryError, backlog_of
 from profile_aggregator.commits.commit_transaction import TaskEndedError, end_uncommitted, write
 from profile_aggregator.commits.corrections import CommandRefusedError
-from profile_aggregator.commits.gallery_cache import GalleryCache
+from profile_aggregator.commits.gallery_cache import GalleryCache, GalleryGoneError
+from profile_aggregator.commits.gallery_deletion import close_in
 from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.commits.removals import removal
 from profile_aggregator.videos.found_people import drop_people
@@ -51,6 +53,8 @@ _TRIES = 3
 _TOO_LARGE_COMMAND = CommandError("limits_exceeded", "It changes more than one commit can.")
 _TOO_LARGE = TaskError("limits_exceeded", "It has more people than one commit can take into a gallery.")
 _NOT_COMMITTED = TaskError("internal", "Its people could not be committed to the gallery; the log says why.")
+_GALLERY_DELETED = TaskError("video_deleted", "Its gallery was deleted.")
+_NO_GALLERY = CommandError("not_found", "The gallery was deleted.")
 _SUPERSEDED = TaskError("superseded", "A newer task on the same video took over.")
 
 
@@ -106,7 +110,10 @@ class Committer:
         server is away; safe to repeat, and to leave off at any time.
         """
         async with self._galleries.lock(gallery):
-            cached = await self._galleries.current(gallery)
+            try:
+                cached = await self._galleries.current(gallery)
+            except GalleryGoneError:
+                return False
             pending = await self._store.pending.get(recluster_id(gallery))
             if pending is None:
                 self._clustered.pop(gallery, None)
@@ -147,6 +154,9 @@ class Committer:
             attempts += 1
             started = time.monotonic()
             try:
+                if isinstance(command_of(batch[0]), DeleteGallery):
+                    await self._close(batch[0])
+                    return
                 cached = await self._galleries.current(gallery)
                 plan = await self._planner.for_batch(gallery, batch, cached)
                 await self._write(plan)
@@ -157,6 +167,14 @@ class Committer:
                 self._galleries.forget(gallery)
                 batch = await self._admissible(batch)
                 continue
+            except GalleryGoneError:
+                COMMITS.labels("refused").inc()
+                for one in batch:
+                    if isinstance(one, PendingVideo):
+                        await self._end_uncommitted(one, lifecycle.CANCELLED, _GALLERY_DELETED)
+                    else:
+                        await self._fail_command(one, _NO_GALLERY)
+                return
             except TaskEndedError as ended:
                 COMMITS.labels("ended").inc()
                 await self._end_uncommitted(ended.pending, lifecycle.CANCELLED, _SUPERSEDED)
@@ -183,6 +201,14 @@ class Committer:
             COMMITTED_VIDEOS.inc(len(batch))
             await self._follow(plan)
             return
+
+    async def _close(self, one: PendingRecord) -> None:
+        """The gallery is deleted, from now on; what is in it goes bit by bit."""
+        await self._store.transaction(lambda transaction: close_in(transaction, one, self._clock()))
+        self._galleries.forget(one.gallery)
+        COMMITS.labels("done").inc()
+        log.info("gallery_deleted", extra={"gallery": one.gallery})
+        self._said.wake(one.gallery)
 
     async def _write(self, plan: CommitPlan) -> None:
         """The transaction, and nothing else. StaleGalleryError, TaskEndedError, AlreadyExistsError undo it."""

@@ -1,84 +1,135 @@
-"""What an erasure leaves to do once its transaction is through: crops, and what was said of the person. Carried out
-until it is through, and then the change has a receipt."""
+"""What an erasure leaves to do once its transaction is through: crops and objects, what was said, and what Kafka has of
+it. Carried out until it is through, and then the change has a receipt."""
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 from castlist.contract.ids import crops_prefix
-from castlist.contract.topics import DAY, FACE_ENCODINGS, GALLERY_COMMITS, PROFILE_EVENTS
+from castlist.contract.topics import DAY, DEAD_RETENTION, PROFILE_EVENTS, TOPICS
+from castlist.ports.messages import LogEraser
 from castlist.ports.objects import Objects
+from castlist.store.collections import REPLAYED_DAYS
 from castlist.store.packed_tracks import tracks_in
-from castlist.store.query import at_least, below, eq, ne, set_to, with_id, with_ids
-from castlist.store.records import ChangeRecord, ErasedPerson, ErasureRecord, GalleryLogRecord, OutboxRecord
+from castlist.store.query import add, at_least, below, eq, ne, set_to, with_id, with_ids
+from castlist.store.records import (
+    ChangeRecord,
+    ErasedPerson,
+    ErasureRecord,
+    GalleryLogRecord,
+    LogEnd,
+    OutboxRecord,
+    RemovalRecord,
+)
 from castlist.store.store import Store
+from profile_aggregator.commits.gallery_deletion import GalleryDeletion, end_in
 from profile_aggregator.commits.leftovers import carry_out_each
 
 log = logging.getLogger(__name__)
 ERASE_EVERY = 0.5
-STAYS = (
-    (FACE_ENCODINGS.name, "encodings of the videos in which the person was found", FACE_ENCODINGS.retention // DAY),
-    (
-        GALLERY_COMMITS.name,
-        "names and encodings of pictures, in commands",
-        GALLERY_COMMITS.retention // DAY,
-    ),
-    (PROFILE_EVENTS.name, "names", PROFILE_EVENTS.retention // DAY),
-)
-"""What Kafka keeps, and for how many days at most."""
+ERASED = tuple(topic for topic in TOPICS if topic.erased)
+"""Topics whose messages go with an erasure, as far as every group has read them."""
+PATIENCE = timedelta(minutes=1)
+"""So long it is waited for groups that have not read them yet."""
+_HELD = {
+    "video.uploaded": "names of videos",
+    "face.encodings": "encodings",
+    "gallery.commits": "names and encodings of pictures, in commands",
+}
 
 
 class Erasures:
     """The worker. One instance a process; two may do the same."""
 
-    def __init__(self, store: Store, objects: Objects, clock: Callable[[], datetime]) -> None:
-        self._store, self._objects, self._clock = store, objects, clock
+    def __init__(self, store: Store, objects: Objects, eraser: LogEraser, clock: Callable[[], datetime]) -> None:
+        self._store, self._objects, self._eraser, self._clock = store, objects, eraser, clock
+        self._deletion = GalleryDeletion(store, objects, clock)
 
     async def round(self) -> None:
-        """All there are. UnavailableError if S3 is away."""
+        """All there are. UnavailableError if S3 or Kafka is away."""
         left = await self._store.erasures.find(at_least(ErasureRecord.id, ""))
         await carry_out_each(left, self._carry_out, _failed)
 
     async def _carry_out(self, erasure: ErasureRecord) -> None:
+        if erasure.what == "gallery":
+            if not await self._deletion.carry_out(erasure):
+                return
+        elif not await self._forget(erasure):
+            return
+        left = await self._left_in_log(erasure)
+        if left is not None:
+            await self._store.transaction(lambda transaction: self._end(transaction, erasure.id, left))
+
+    async def _forget(self, erasure: ErasureRecord) -> bool:
+        """Crops, and copies of what was said; False while something is still to be said, or removed."""
         said = eq(GalleryLogRecord.gallery, erasure.gallery) & below(GalleryLogRecord.version, erasure.version + 1)
         if await self._store.gallery_log.count(said & eq(GalleryLogRecord.published_at, None)):
-            return  # it is said first
+            return False  # it is said first
         orders = with_ids(erasure.changes)
         if erasure.changes and await self._store.outbox.count(orders & eq(OutboxRecord.published_at, None)):
-            return
-        crops = 0
+            return False
+        removals = at_least(RemovalRecord.id, "") & eq(RemovalRecord.erasure, erasure.id)
+        if erasure.what == "video" and await self._store.removals.count(removals):
+            return False
         for person in erasure.persons:
-            crops += await self._delete_crops(person)
+            await self._delete_crops(person, erasure.id)
         await self._store.gallery_log.delete(said & ne(GalleryLogRecord.published_at, None))
         if erasure.changes:
             await self._store.outbox.delete(orders)
-        receipt: dict[str, Any] = {
-            "at": self._clock().isoformat(),
-            "persons": len(erasure.persons),
-            "crops": crops,
-            "changes": len(erasure.changes),
-            "stays": [{"where": where, "what": what, "days": days} for where, what, days in STAYS],
-        }
+        return True
 
-        async def body(transaction: Store) -> None:
-            if erasure.change is not None:
-                # Done twice, the second time finds no crops: the first receipt stands.
-                first = with_id(erasure.change) & eq(ChangeRecord.receipt, None)
-                await transaction.changes.update(first, set_to(ChangeRecord.receipt, receipt))
-            await transaction.erasures.delete(with_id(erasure.id))
-
-        await self._store.transaction(body)
-
-    async def _delete_crops(self, person: ErasedPerson) -> int:
+    async def _delete_crops(self, person: ErasedPerson, erasure: str) -> None:
         tracks = set(tracks_in(person.tracks))
-        prefix, gone = crops_prefix(person.video_id, person.epoch), 0
+        prefix = crops_prefix(person.video_id, person.epoch)
         for info in await self._objects.list(prefix):
             chunk, *_, track = info.key.removeprefix(prefix).removesuffix(".jpg").split("-")
             if chunk.isdecimal() and track.isdecimal() and (int(chunk), int(track)) in tracks:
                 await self._objects.delete(info.key)
-                gone += 1
-        return gone
+                await self._store.erasures.update(with_id(erasure), add(ErasureRecord.crops, 1))
+
+    async def _left_in_log(self, erasure: ErasureRecord) -> list[str] | None:
+        """In which of the `ERASED` topics something is left; None while groups may still read it."""
+        ends = erasure.ends
+        if ends is None:
+            found = await self._eraser.ends(ERASED)
+            ends = tuple(LogEnd(topic, partition, end) for (topic, partition), end in sorted(found.items()))
+            await self._store.erasures.update(with_id(erasure.id), set_to(ErasureRecord.ends, ends))
+        left: list[str] = []
+        for topic, of_topic in groupby(ends, key=lambda end: end.topic):
+            if not await self._eraser.erase_read({(topic, one.partition): one.offset for one in of_topic}):
+                left.append(topic)
+        return None if left and self._clock() < erasure.at + PATIENCE else left
+
+    async def _end(self, transaction: Store, id: str, left: list[str]) -> None:
+        """The change has a receipt, and the erasure is through."""
+        now, erasure = self._clock(), await transaction.erasures.get(id)
+        if erasure is None or (erasure.what == "gallery" and not await end_in(transaction, erasure, now)):
+            return
+        if erasure.change is not None:
+            receipt = set_to(ChangeRecord.receipt, _receipt(erasure, now, left))
+            await transaction.changes.update(with_id(erasure.change) & eq(ChangeRecord.receipt, None), receipt)
+        await transaction.erasures.delete(with_id(id))
+
+
+def _receipt(erasure: ErasureRecord, now: datetime, left: list[str]) -> dict[str, Any]:
+    stays = [
+        *((topic.name, _HELD[topic.name], topic.retention // DAY) for topic in ERASED if topic.name in left),
+        (PROFILE_EVENTS.name, "names", PROFILE_EVENTS.retention // DAY),
+        ("dead letters", "messages that could not be read", DEAD_RETENTION // DAY),
+        ("ledger", "ids", REPLAYED_DAYS),
+        ("oplog, journal and backups", "all of it", None),
+    ]
+    return {
+        "at": now.isoformat(),
+        "videos": erasure.videos,
+        "objects": erasure.objects,
+        "persons": erasure.people,
+        "crops": erasure.crops,
+        "changes": erasure.changed,
+        "stays": [{"where": where, "what": what, "days": days} for where, what, days in stays],
+    }
 
 
 def _failed(erasure: ErasureRecord) -> None:

@@ -18,6 +18,7 @@ from castlist.store.records import (
     RedirectRecord,
 )
 from castlist.store.store import Store
+from castlist.tasks.galleries import is_shown
 from castlist_identity.decisions.cards import Cards
 from castlist_identity.decisions.decision_set import DecisionSet
 from castlist_identity.domain import GalleryPerson
@@ -53,6 +54,10 @@ class CachedGallery:
     seen: set[str] = field(default_factory=set)
 
 
+class GalleryGoneError(Exception):
+    """The gallery was deleted, or is being: nothing comes to it."""
+
+
 class GalleryCache:
     """A small cache; the compare-and-swap on `version` is what guards a commit, not this."""
 
@@ -66,8 +71,11 @@ class GalleryCache:
         return self._locks.setdefault(gallery, asyncio.Lock())
 
     async def current(self, gallery: str) -> CachedGallery:
-        """The gallery at the version stored now."""
+        """The gallery at the version stored now. GalleryGoneError where it was deleted."""
         stored = await self._store.galleries.get(gallery)
+        if stored is not None and not is_shown(stored):
+            self.forget(gallery)
+            raise GalleryGoneError(gallery)
         version = stored.version if stored else 0
         cached = self._cached.get(gallery)
         if cached is None or cached.version != version:

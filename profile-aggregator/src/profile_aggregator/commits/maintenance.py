@@ -18,7 +18,7 @@ from castlist.store.store import Store
 from castlist_identity.domain import GalleryPerson
 from castlist_identity.galleries.suggestions import Suggestion, WeakLink, suggestions
 from profile_aggregator.commits.committer import Committer
-from profile_aggregator.commits.gallery_cache import GalleryCache
+from profile_aggregator.commits.gallery_cache import GalleryCache, GalleryGoneError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -73,7 +73,10 @@ class GalleryMaintenance:
             return
         started = time.monotonic()
         async with self._galleries.lock(gallery):
-            cached = await self._galleries.current(gallery)
+            try:
+                cached = await self._galleries.current(gallery)
+            except GalleryGoneError:
+                return
             known, version = cached.gallery, cached.version
             clusters = defaultdict[str, list[list[GalleryPerson]]](list)
             for keys in known.clusters.values():

@@ -17,7 +17,7 @@ from castlist.tasks.commands import apply_in, fail_in
 from castlist_identity.galleries.gallery_diff import GalleryChange
 from castlist_identity.galleries.settings_trial import Regrouping, SettingsTrial
 from castlist_identity.matching.auto_distance import distance_for, stages_for
-from profile_aggregator.commits.gallery_cache import GalleryCache
+from profile_aggregator.commits.gallery_cache import GalleryCache, GalleryGoneError
 from profile_aggregator.turns import Turns
 
 TAKE_OVER_EVERY = 5.0
@@ -50,7 +50,11 @@ class Previews:
 
     async def _work_out(self, preview: PreviewRecord) -> None:
         async with self._galleries.lock(preview.gallery):
-            cached = await self._galleries.current(preview.gallery)
+            try:
+                cached = await self._galleries.current(preview.gallery)
+            except GalleryGoneError:
+                await self._fail(preview, CommandError("not_found", "The gallery was deleted."))
+                return
             known, version, setting = cached.gallery, cached.version, preview.settings.across_video_distance
             spread = await asyncio.to_thread(known.spread, GalleryChange()) if setting == "auto" else 1.0
             now, then = known.distance, distance_for(setting, len(known.members), spread)
@@ -75,8 +79,11 @@ class Previews:
                 await self._store.previews.update(with_id(preview.id), set_to(PreviewRecord.touched_at, touched))
 
     async def _give_up(self, preview: PreviewRecord, error: Exception) -> None:
+        await self._fail(preview, CommandError("internal", reason_of(error)))
+
+    async def _fail(self, preview: PreviewRecord, error: CommandError) -> None:
         async def body(transaction: Store) -> None:
-            await fail_in(transaction, preview.id, self._clock(), CommandError("internal", reason_of(error)))
+            await fail_in(transaction, preview.id, self._clock(), error)
             await transaction.previews.delete(with_id(preview.id))
 
         await self._store.transaction(body)

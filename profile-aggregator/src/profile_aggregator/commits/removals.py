@@ -10,15 +10,18 @@ from datetime import datetime
 from castlist.contract.ids import crops_prefix, run_key
 from castlist.contract.values import StoredObject
 from castlist.ports.objects import Objects
-from castlist.store.query import above, ascending, at_least, below, eq, one_of, with_id, with_ids, within
+from castlist.store.query import above, add, ascending, at_least, below, eq, one_of, with_id, with_ids, within
 from castlist.store.records import (
+    AttemptsRecord,
     CancelRecord,
     ChunkResultRecord,
+    ErasureRecord,
     LeftOutRecord,
     PendingRecord,
     PersonRecord,
     PlanRecord,
     RemovalRecord,
+    ResolvedCancelRecord,
     ResultRun,
     TracksRecord,
 )
@@ -33,11 +36,20 @@ REMOVE_EVERY = 1.0
 
 
 def removal(
-    video_id: str, first: int, last: int, at: datetime, *, deleted: bool = False, object: StoredObject | None = None
+    video_id: str,
+    first: int,
+    last: int,
+    at: datetime,
+    *,
+    deleted: bool = False,
+    object: StoredObject | None = None,
+    erasure: str | None = None,
 ) -> RemovalRecord:
     """The record of what is to go, for the transaction that makes it so."""
     id = f"{run_key(video_id, last)}:{first}{':deleted' if deleted else ''}"
-    return RemovalRecord(id=id, video_id=video_id, first=first, last=last, deleted=deleted, object=object, at=at)
+    return RemovalRecord(
+        id=id, video_id=video_id, first=first, last=last, deleted=deleted, object=object, at=at, erasure=erasure
+    )
 
 
 class Removals:
@@ -57,8 +69,9 @@ class Removals:
             return
         video, prefix = removal.video_id, f"crops/{removal.video_id}/"
         keys = [info.key.removeprefix(prefix) for info in await self._objects.list(prefix)]
+        crops, uploads = 0, 0
         for epoch in _epochs(removal, (key.partition("/")[0] for key in keys)):
-            await self._objects.delete_prefix(crops_prefix(video, epoch))
+            crops += await self._objects.delete_prefix(crops_prefix(video, epoch))
         nobody = within(PersonRecord.id, f"{video}:", f"{video};") & eq(PersonRecord.profile_id, None)
         for epoch in _epochs(removal, (key.split(":")[1] for key in await self._store.persons.ids(nobody))):
             await drop_people(self._store, video, epoch)
@@ -69,9 +82,9 @@ class Removals:
             await drop_tracks(self._store, video, epoch)
         if removal.deleted:
             if removal.object is not None:
-                await remove_upload(self._store, self._objects, removal.object)
+                uploads = int(await remove_upload(self._store, self._objects, removal.object))
             await self._forget_runs(removal)
-        await self._store.removals.delete(with_id(removal.id))
+        await self._store.transaction(lambda transaction: _done(transaction, removal, crops, uploads))
 
     async def _forget_runs(self, removal: RemovalRecord) -> None:
         """Results, plans and cancels of what runs there were, however large their numbers are."""
@@ -92,6 +105,19 @@ class Removals:
         await store.plans.delete(with_ids(gone))
         await store.cancels.delete(with_ids(gone))
         await store.pending.delete(with_ids(gone))
+        jobs = await store.attempts.ids(within(AttemptsRecord.id, first, end))
+        given_up = set(_meant(removal, (job.rpartition(":")[0] for job in jobs)))
+        await store.attempts.delete(with_ids(job for job in jobs if job.rpartition(":")[0] in given_up))
+        if removal.erasure is not None:
+            await store.resolved_cancels.delete(within(ResolvedCancelRecord.id, first, end))
+
+
+async def _done(transaction: Store, removal: RemovalRecord, crops: int, uploads: int) -> None:
+    """It is through; the erasure that it is part of counts it, once."""
+    there = await transaction.removals.delete(with_id(removal.id))
+    if there and removal.erasure is not None:
+        counted = add(ErasureRecord.crops, crops) & add(ErasureRecord.objects, uploads)
+        await transaction.erasures.update(with_id(removal.erasure), counted)
 
 
 def _failed(id: str) -> None:

@@ -180,7 +180,8 @@ class VideoHandlers:
         """Remembered whatever comes later. What the task has left behind goes, unless it was done first."""
         now = self._clock()
         epoch = await cancels.resolve_cancel(self._store, event, now)
-        await cancels.cancel(self._store, event.video_id, epoch, now)
+        if not await lifecycle.is_deleted(self._store, event.video_id, epoch):
+            await cancels.cancel(self._store, event.video_id, epoch, now)
         task = await self._store.tasks.get(task_id(event.video_id, epoch))
         if task is None or task.status in (lifecycle.FAILED, lifecycle.CANCELLED):
             await self.forget(event.video_id, epoch)

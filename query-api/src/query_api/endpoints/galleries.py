@@ -14,9 +14,10 @@ from castlist.contract.values import GallerySettings
 from castlist.service.operations import operation
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery, parse_body
-from castlist.store.query import ANY, Sort, ascending, descending, eq, of_kind
+from castlist.store.query import Sort, ascending, descending, eq, of_kind
 from castlist.store.records import GalleryRecord, PendingCommand, PendingRecord, SuggestionRecord
 from castlist.store.store import Store
+from castlist.tasks.galleries import SHOWN, is_shown
 from query_api.command_outbox import COMMANDED, CommandOutbox, command_key
 from query_api.endpoints.replies import none, one, page
 from query_api.http.cursors import Order
@@ -43,7 +44,7 @@ class Galleries:
     async def list_galleries(self, request: Request, query: Paged) -> Response:
         """List the namespaces of people there are. A gallery comes to be by being used."""
         table, order = self._model.store.galleries, Order(GalleryRecord.id)
-        records, cursor = await self._model.page(table, ANY, order, query.limit, query.cursor)
+        records, cursor = await self._model.page(table, SHOWN, order, query.limit, query.cursor)
         views = await self._model.galleries([gallery.id for gallery in records])
         return json_page(request, views, cursor)
 
@@ -134,9 +135,9 @@ class Galleries:
 
 
 async def known_gallery(store: Store, gallery: str) -> GalleryRecord:
-    """The gallery; Problem 404 if there is none of that name."""
+    """The gallery; Problem 404 if there is none of that name, or it was deleted."""
     record = await store.galleries.get(gallery)
-    if record is None:
+    if record is None or not is_shown(record):
         raise Problem(404, f"There is no gallery {gallery}.")
     return record
 

@@ -9,13 +9,15 @@ from starlette.responses import Response
 
 from castlist.api import resources
 from castlist.clock import now_utc
+from castlist.contract.commands import DeleteGallery
 from castlist.contract.ids import derived
 from castlist.contract.values import NEW_GALLERY, GallerySettings
 from castlist.service.operations import Reply, operation, problem
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery, parse_body
-from castlist.tasks.galleries import create_gallery
-from query_api.command_outbox import command_key
+from castlist.tasks.galleries import GalleryGoingError, create_gallery
+from query_api.command_outbox import COMMANDED, CommandOutbox, command_key
+from query_api.endpoints.replies import none
 from query_api.http.rendering import json_response
 from query_api.read_model import ReadModel
 
@@ -23,8 +25,8 @@ from query_api.read_model import ReadModel
 class GalleryLifetime:
     """/galleries …"""
 
-    def __init__(self, model: ReadModel) -> None:
-        self._model = model
+    def __init__(self, model: ReadModel, commands: CommandOutbox) -> None:
+        self._model, self._commands = model, commands
 
     @operation(
         "POST",
@@ -33,7 +35,7 @@ class GalleryLifetime:
         summary="Create a gallery",
         replies={
             201: Reply("The gallery that was made.", resources.Gallery),
-            409: problem("There is a gallery of that name."),
+            409: problem("There is a gallery of that name, or it is being deleted."),
             422: problem("The body, or a field of it, is not valid."),
         },
         body={"application/json": resources.NewGallery},
@@ -47,9 +49,31 @@ class GalleryLifetime:
         settings = GallerySettings(**(asdict(NEW_GALLERY) | named))
         digest = hashlib.sha256(asked.model_dump_json().encode()).hexdigest()
         asked_by = derived(command_key(request), digest)
-        if not await create_gallery(self._model.store, asked.id, settings, now_utc(), asked_by):
+        try:
+            made = await create_gallery(self._model.store, asked.id, settings, now_utc(), asked_by)
+        except GalleryGoingError as going:
+            raise Problem(409, f"{going}.") from None
+        if not made:
             raise Problem(409, f"There is a gallery {asked.id} already.")
         (view,) = await self._model.galleries([asked.id])
         answer = json_response(view, 201)
         answer.headers["Location"] = f"/galleries/{asked.id}"
         return answer
+
+    @operation(
+        "DELETE",
+        "/galleries/{gallery}",
+        tag="galleries",
+        summary="Delete a gallery",
+        replies={**COMMANDED, **none("gallery")},
+    )
+    async def delete_gallery(self, request: Request, _: NoQuery) -> Response:
+        """Erase a gallery with everything in it: videos, people, names, what was changed by hand. Open tasks are
+        cancelled, uploads refused until all is gone; then the change has a receipt. It cannot be taken back."""
+        gallery = await self._model.store.galleries.get(request.path_params["gallery"])
+        if gallery is not None and gallery.deletion is not None:
+            return await self._commands.answer(gallery.deletion, request)
+        if gallery is None or gallery.deleted_at is not None:
+            raise Problem(404, f"There is no gallery {request.path_params['gallery']}.")
+        command = DeleteGallery(event_id=command_key(request), occurred_at=now_utc(), gallery=gallery.id)
+        return await self._commands.accept(command, request)

@@ -8,7 +8,6 @@ from starlette.responses import Response, StreamingResponse
 from castlist.api import resources
 from castlist.clock import now_utc
 from castlist.contract.commands import DeleteVideo
-from castlist.contract.ids import event_id
 from castlist.ports.errors import ObjectMissingError
 from castlist.ports.objects import Objects
 from castlist.service.operations import Reply, operation, problem
@@ -16,14 +15,14 @@ from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery
 from castlist.store.query import ANY, eq
 from castlist.store.records import VideoRecord
-from castlist.tasks.commands import FAILED
+from castlist.tasks.commands import unfailed_id
 from castlist.tasks.video_objects import AllowedObjects
 from query_api.command_outbox import COMMANDED, CommandOutbox
 from query_api.endpoints.galleries import ensure_known
 from query_api.endpoints.in_path import video_in_path
 from query_api.endpoints.replies import none, one, page
 from query_api.http.cursors import Order
-from query_api.http.parameters import PeopleOfVideoQuery, ProfileQuery, VideoQuery
+from query_api.http.parameters import DeletionQuery, PeopleOfVideoQuery, ProfileQuery, VideoQuery
 from query_api.http.ranges import asked_part
 from query_api.http.rendering import json_page, json_response
 from query_api.profile_list import ProfileList
@@ -88,24 +87,21 @@ class Videos:
         tag="videos",
         summary="Delete a video",
         replies={**COMMANDED, **none("video")},
+        query=DeletionQuery,
     )
-    async def delete_video(self, request: Request, _: NoQuery) -> Response:
-        """Remove a video, its people from their profiles, its crops and records; its file if it came by ingest."""
+    async def delete_video(self, request: Request, query: DeletionQuery) -> Response:
+        """Remove a video, its people from their profiles, its crops and records; its file if it came by ingest. Erased,
+        names of people who are in no other video are gone too, and the change has a receipt."""
         video = await video_in_path(self._model, request)
+        about = ("EraseVideo" if query.erase else "DeleteVideo", video.id, video.latest_epoch)
         command = DeleteVideo(
-            event_id=await self._deletion(video), occurred_at=now_utc(), gallery=video.gallery, video_id=video.id
+            event_id=await unfailed_id(self._model.store, *about),
+            occurred_at=now_utc(),
+            gallery=video.gallery,
+            video_id=video.id,
+            erase=query.erase,
         )
         return await self._commands.accept(command, request)
-
-    async def _deletion(self, video: VideoRecord) -> str:
-        """The id of the command: the same one however often it is asked for, until it has failed."""
-        failed = 0
-        while True:
-            id = event_id("DeleteVideo", video.id, video.latest_epoch, *([failed] if failed else []))
-            command = await self._model.store.changes.get(id)
-            if command is None or command.status != FAILED:
-                return id
-            failed += 1
 
     @operation(
         "GET",

@@ -120,6 +120,8 @@ class TrialQuery(Query):
 
 
 class DeletionQuery(Query):
-    """How a person is deleted."""
+    """How a person, or a video, is deleted."""
 
-    erase: Annotated[bool, Field(description="whether all goes that could find the person again, for good")] = False
+    erase: Annotated[
+        bool, Field(description="whether all goes that could find those who go again, for good; with a receipt")
+    ] = False

@@ -127,6 +127,8 @@ class GalleryIndexes:
         events = await asyncio.to_thread(_gallery_events, parts)
         if events:
             first = events[0]
+            if first["event"] == "GalleryDeleted":
+                raise _LogMissingError
             if first["count"] != len(events) or first["previous_version"] != held.told:
                 raise _LogMissingError
             placed = await asyncio.to_thread(placements, held.index, events)

@@ -721,6 +721,10 @@ class ProblemDocument(BaseModel):
 # --- changes ----------------------------------------------------------------------------------------------------------
 
 
+ERASURES = frozenset({"erase", "erase_video", "delete_gallery"})
+"""Kinds of changes that are not through before they have a receipt."""
+
+
 class Change(Resource):
     """Something that was changed by hand, and what became of it.
 
@@ -755,7 +759,9 @@ class Change(Resource):
 
     @property
     def final(self) -> bool:
-        """Whether it is applied, or failed."""
+        """Whether it is applied, an erasure with its receipt, or failed."""
+        if self.status == "applied" and self.kind in ERASURES:
+            return self.receipt is not None
         return self.status != "pending"
 
 

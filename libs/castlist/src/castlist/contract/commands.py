@@ -22,6 +22,7 @@ from castlist.contract.values import (
     PersonName,
     ProfileId,
     Seconds,
+    StoredObject,
     Tag,
     TrackId,
     VideoId,
@@ -167,13 +168,21 @@ class RenameProfile(Event):
     name: PersonName | None
 
 
-class DeleteVideo(Event):
-    """Remove a video: its people from their profiles, then its object, crops and records."""
+class DeleteVideo(Correction):
+    """Remove a video: its people from their profiles, then its object, crops and records. With `erase` also what was
+    said of people who are nowhere else."""
 
     event: Literal["DeleteVideo"] = "DeleteVideo"
     version: Literal[1] = 1
-    gallery: GalleryId
     video_id: VideoId
+    erase: bool = False
+
+
+class DeleteGallery(Correction):
+    """Erase a gallery with everything in it. It cannot be taken back."""
+
+    event: Literal["DeleteGallery"] = "DeleteGallery"
+    version: Literal[1] = 1
 
 
 class ChosenSettings(Correction):
@@ -203,9 +212,13 @@ class PreviewSettings(ChosenSettings):
 
 
 class CancelVideo(Event):
-    """Stop the work on a video. Without an epoch: the one current when this is first received, resolved once."""
+    """Stop the work on a video. Without an epoch: the one current when this is first received, resolved once.
+
+    `forget`: its object, of which workers are to keep no copy.
+    """
 
     event: Literal["CancelVideo"] = "CancelVideo"
     version: Literal[1] = 1
     video_id: VideoId
     epoch: Epoch | None = None
+    forget: StoredObject | None = None

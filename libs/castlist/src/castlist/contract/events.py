@@ -339,6 +339,13 @@ class ProfileCardChanged(GalleryEvent):
     cover: VideoId | None
 
 
+class GalleryDeleted(GalleryEvent):
+    """Nothing is left of the gallery: no profile, no appearance. What comes after this begins it anew."""
+
+    event: Literal["GalleryDeleted"] = "GalleryDeleted"
+    version: Literal[1] = 1
+
+
 class CommandFailed(Event):
     """A command on a gallery was not carried out. Not part of a gallery's history: it changes nothing in it."""
 

@@ -14,7 +14,8 @@ DAY = 24 * 3600
 class Topic:
     """`key` gives an event's key; events of one key stay in order. `retention` is in seconds.
 
-    `ordered`: somebody relies on that order, so that the number of partitions must stay.
+    `ordered`: somebody relies on that order, so that the number of partitions must stay. `erased`: with an erasure go
+    all its messages that every group has read; all that the services need of them lies in MongoDB by then.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Topic:
     producers: tuple[str, ...]
     consumers: tuple[str, ...]
     ordered: bool = True
+    erased: bool = False
 
     @property
     def dead(self) -> str:
@@ -42,6 +44,7 @@ VIDEO_UPLOADED = Topic(
     partitions=4,
     producers=("ingest", "profile-aggregator", "other systems"),
     consumers=("frame-workers", "profile-aggregator"),
+    erased=True,
 )
 VIDEO_CHUNKS = Topic(
     name="video.chunks",
@@ -63,6 +66,7 @@ FACE_ENCODINGS = Topic(
     partitions=4,
     producers=("frame-workers",),
     consumers=("profile-aggregator", "other systems"),
+    erased=True,
 )
 GALLERY_COMMITS = Topic(
     name="gallery.commits",
@@ -81,6 +85,7 @@ GALLERY_COMMITS = Topic(
         commands.UndoChange,
         commands.RenameProfile,
         commands.DeleteVideo,
+        commands.DeleteGallery,
         commands.ChangeSettings,
         commands.PreviewSettings,
     ),
@@ -88,6 +93,7 @@ GALLERY_COMMITS = Topic(
     partitions=4,
     producers=("profile-aggregator", "query-api", "other systems"),
     consumers=("profile-aggregator",),
+    erased=True,
 )
 VIDEO_CONTROL = Topic(
     name="video.control",
@@ -115,6 +121,7 @@ PROFILE_EVENTS = Topic(
         e.ProfileSplit,
         e.ProfileRenamed,
         e.ProfileCardChanged,
+        e.GalleryDeleted,
         e.TaskFinished,
         e.CommandFailed,
     ),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from castlist.contract.events import Event
+from castlist.contract.topics import Topic
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,19 @@ class LogObserver(Protocol):
 
     async def has_message(self, partition: Partition, offset: int) -> bool:
         """Whether a message lies at `offset` or behind it: what is there may also be marks of transactions."""
+        ...
+
+
+class LogEraser(Protocol):
+    """Takes messages out of the log before their time."""
+
+    async def ends(self, topics: Sequence[Topic]) -> Mapping[Partition, int]:
+        """Of each partition of these the offset of the message that comes next."""
+        ...
+
+    async def erase_read(self, ends: Mapping[Partition, int]) -> bool:
+        """Take away what lies before these offsets, as far as every group that reads there has read it; whether that
+        was all of it. What nobody has read stays."""
         ...
 
 

@@ -43,6 +43,7 @@ LOG_EVENTS = {
     "chunks_left": "A chunk needs what this process lacks, for the `reason`: it takes no more, and is not ready.",
     # profile-aggregator
     "gallery_committed": "The people of some videos, or a command, are in the gallery now.",
+    "gallery_deleted": "A gallery takes nothing any more; what is in it is being erased.",
     "commit_failed": "A mistake of ours about `pending`, with its traceback; its task fails, or its command.",
     "commit_too_large": "A commit did not fit into a transaction, by size or by time; less is committed at once.",
     "commit_not_followed": "A commit won, and a mistake of ours came after it; `gallery` is read from MongoDB again.",

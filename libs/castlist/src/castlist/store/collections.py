@@ -13,7 +13,8 @@ from castlist.store.query import Sort, ascending, descending, name_of
 R = TypeVar("R", bound=r.Record)
 
 _DAY = 24 * 3600
-_REPLAYED = 90 * _DAY
+REPLAYED_DAYS = 90
+_REPLAYED = REPLAYED_DAYS * _DAY
 """As long as a message can come again: topics that are read here keep theirs for 30 days, dead letters for 90."""
 INGEST, WORKERS, AGGREGATOR, QUERY, ADMIN = "ingest", "frame-workers", "profile-aggregator", "query-api", "admin"
 
@@ -200,7 +201,10 @@ GALLERIES = Collection(
     readers=(QUERY,),
     kept="for ever",
     growth="galleries",
-    indexes=(_index(r.GalleryRecord.suggestions_due, partialFilterExpression={"suggestions_due": True}),),
+    indexes=(
+        _index(r.GalleryRecord.suggestions_due, partialFilterExpression={"suggestions_due": True}),
+        _index(r.GalleryRecord.deleted_at, r.GalleryRecord.deletion, r.GalleryRecord.id),
+    ),
 )
 PERSONS = Collection(
     name="persons",

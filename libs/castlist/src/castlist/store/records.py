@@ -262,6 +262,10 @@ class GalleryRecord(Record, frozen=True, kw_only=True):
     """faces that nobody is made of, by reason, in the runs whose people are in it"""
     asked_by: str | None = None
     """by which request it was made; None: by being used"""
+    deletion: str | None = None
+    """the change that is deleting it: meanwhile nothing comes to it"""
+    deleted_at: datetime | None = None
+    """when it was deleted: it is shown nowhere, and begins anew, with a higher version, where it is used again"""
 
 
 class PersonRecord(Record, frozen=True, kw_only=True):
@@ -646,17 +650,36 @@ class ErasedPerson(msgspec.Struct, frozen=True):
     tracks: bytes
 
 
+class LogEnd(msgspec.Struct, frozen=True):
+    """Of a topic's partition: the offset of the message that comes next."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
 class ErasureRecord(Record, frozen=True, kw_only=True):
-    """What is still to go of people who were erased by the commit that made `version` of the gallery: their crops,
-    and what lies in MongoDB of what was said about them. `change`: what it answers to; None where a later run had
-    found them again. `changes` are those that spoke of them."""
+    """What is still to go of people, of a video, or of a gallery that was erased by the commit that made `version` of
+    the gallery: crops, objects, what lies in MongoDB of what was said about them, and in Kafka.
+
+    `change`: what it answers to; None where a later run had found the people again. `changes` are those that spoke of
+    them, `persons` whose crops are to be found. The numbers are of what has gone so far. `ends`: up to where messages
+    are to go; None before that was noted.
+    """
 
     gallery: str
     version: int
+    what: Literal["people", "video", "gallery"] = "people"
     change: str | None
-    changes: tuple[str, ...]
-    persons: tuple[ErasedPerson, ...]
+    changes: tuple[str, ...] = ()
+    persons: tuple[ErasedPerson, ...] = ()
     at: datetime
+    videos: int = 0
+    objects: int = 0
+    people: int = 0
+    crops: int = 0
+    changed: int = 0
+    ends: tuple[LogEnd, ...] | None = None
 
 
 class LedgerRecord(Record, frozen=True, kw_only=True):
@@ -686,7 +709,7 @@ class LoggedGallery(Record, frozen=True, kw_only=True):
 class RemovalRecord(Record, frozen=True, kw_only=True):
     """What is left behind of a video's runs from epoch `first` to `last`: crops, and people that came to no profile.
 
-    `deleted`: with the video, all that was kept of these runs goes, and its `object`.
+    `deleted`: with the video, all that was kept of these runs goes, and its `object`. `erasure`: what counts it.
     """
 
     video_id: str
@@ -695,6 +718,7 @@ class RemovalRecord(Record, frozen=True, kw_only=True):
     deleted: bool = False
     object: StoredObject | None = None
     at: datetime
+    erasure: str | None = None
 
 
 class OutboxRecord(Record, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from castlist.contract.commands import (
     ChangeCard,
     ChangeSettings,
     Correction,
+    DeleteGallery,
     DeleteProfile,
     DeleteVideo,
     EnrolPerson,
@@ -33,7 +34,7 @@ from castlist.store.pending import command_id
 from castlist.store.query import eq, set_to, with_id
 from castlist.store.records import ChangeRecord, CommandError, PendingCommand, PreviewRecord
 from castlist.store.store import Store
-from castlist.tasks.galleries import ensure_gallery
+from castlist.tasks.galleries import ensure_gallery, ensure_known
 from castlist.tasks.uploads import keep_upload
 
 DecidingCommand = (
@@ -48,7 +49,7 @@ DecidingCommand = (
     | AnswerSuggestion
 )
 """Each leaves a decision behind."""
-CommittedCommand = DecidingCommand | UndoChange | DeleteVideo | ChangeSettings
+CommittedCommand = DecidingCommand | UndoChange | DeleteVideo | DeleteGallery | ChangeSettings
 """Each changes its gallery, by a commit."""
 Command = CommittedCommand | PreviewSettings
 KINDS: dict[type[Command], str] = {
@@ -63,10 +64,12 @@ KINDS: dict[type[Command], str] = {
     UndoChange: "undo",
     RenameProfile: "rename",
     DeleteVideo: "delete_video",
+    DeleteGallery: "delete_gallery",
     ChangeSettings: "change_settings",
     PreviewSettings: "preview_settings",
 }
 """What a command is called where its outcome is told."""
+DELETE_GALLERY = KINDS[DeleteGallery]
 _OF_ONE_FIELD = {"name": "rename", "hidden": "hide", "cover": "cover"}
 BY_NAME: dict[str, type[CommittedCommand]] = {kind.__name__: kind for kind in get_args(CommittedCommand)}
 APPLIED, FAILED = "applied", "failed"
@@ -87,6 +90,8 @@ def kind_of(command: Command) -> str:
         return _OF_ONE_FIELD.get(command.changed[0], KINDS[ChangeCard])
     if isinstance(command, DeleteProfile) and command.erase:
         return "erase"
+    if isinstance(command, DeleteVideo) and command.erase:
+        return "erase_video"
     return KINDS[type(command)]
 
 
@@ -96,15 +101,28 @@ def digest_of(command: Command) -> str:
     return hashlib.sha256(asked.encode()).hexdigest()
 
 
+async def unfailed_id(store: Store, *about: str | int) -> str:
+    """The id of a command about this: the same one however often it is asked for, until it has failed."""
+    failed = 0
+    while True:
+        id = event_id(*map(str, (*about, failed) if failed else about))
+        change = await store.changes.get(id)
+        if change is None or change.status != FAILED:
+            return id
+        failed += 1
+
+
 async def stage(
     store: Store, command: Command, now: datetime, *, announce: bool = False, uploads: Iterable[str] = ()
 ) -> bool:
     """Remember a command until it is carried out; False if it is known already, with whatever outcome.
 
     With `announce` it is put into the outbox in the same transaction, to wake the aggregator; `uploads` are objects
-    that are the command's from then on. PermanentError if its `event_id` is that of another command.
+    that are the command's from then on. PermanentError if its `event_id` is that of another command; GalleryGoingError
+    if it is announced here, and its gallery is being deleted.
     """
-    await ensure_gallery(store, command.gallery, now)
+    # What comes from Kafka may have been there before its gallery was deleted: that must not begin it anew.
+    await (ensure_gallery if announce else ensure_known)(store, command.gallery, now)
     known = await store.changes.get(command.event_id)
     if known is None:
         try:

@@ -14,7 +14,7 @@ from castlist.store.query import set_to, with_id
 from castlist.store.records import TaskError, TaskRecord, VideoRecord
 from castlist.store.store import Store
 from castlist.tasks.cancels import finish_cancelled, is_cancelled
-from castlist.tasks.galleries import ensure_gallery
+from castlist.tasks.galleries import begin_anew, ensure_gallery
 from castlist.tasks.lifecycle import CANCELLED, QUEUED, finished_event
 
 Keep = Callable[[Store], Awaitable[None]]
@@ -49,11 +49,13 @@ async def register(
     With `announce`, the event goes into the outbox in the same transaction; a video that was deleted begins again with
     its next epoch. `instead_of`: with this task the video gets the event's object in the place of that one. `keep`: the
     object was uploaded for this video; called where it becomes its object.
-    VideoConflictError if the video's id stands for something else already, or was deleted.
+    VideoConflictError if the video's id stands for something else already, or was deleted; GalleryGoingError if its
+    gallery is being deleted.
     """
-    await ensure_gallery(store, uploaded.gallery, now)
+    # First: what is announced again of a video that was deleted must not begin its gallery anew.
     if (deleted := await store.deleted.get(uploaded.video_id)) is not None:
         uploaded = _after_deletion(uploaded, deleted.latest_epoch, announce)
+    await ensure_gallery(store, uploaded.gallery, now)
     this_task = task_id(uploaded.video_id, uploaded.epoch)
     video, task = await store.videos.get(uploaded.video_id), await store.tasks.get(this_task)
     if video is not None and task is not None:
@@ -62,6 +64,9 @@ async def register(
     registered = await store.transaction(
         lambda transaction: _register_in(transaction, uploaded, now, announce, instead_of, keep)
     )
+    # Its gallery may have been deleted beside us. Each looks again; the later one sees both.
+    if registered.created:
+        await begin_anew(store, uploaded.gallery, now)
     # A cancel that committed beside us saw no task, and we saw no cancel. Each looks again; the later one sees both.
     if registered.created and await is_cancelled(store, uploaded.video_id, uploaded.epoch):
         await finish_cancelled(store, uploaded.video_id, uploaded.epoch, now)

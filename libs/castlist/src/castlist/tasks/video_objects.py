@@ -64,8 +64,11 @@ async def is_named(store: Store, stored: StoredObject) -> bool:
     return await store.videos.count(same_key & eq_part(VideoRecord.object, "bucket", stored.bucket)) > 0
 
 
-async def remove_upload(store: Store, objects: Objects, stored: StoredObject) -> None:
-    """Remove the object of a video that is gone, if ingest wrote it and no other video names it. Safe to repeat."""
+async def remove_upload(store: Store, objects: Objects, stored: StoredObject) -> bool:
+    """Remove the object of a video that is gone, if ingest wrote it and no other video names it: True. Safe to
+    repeat."""
     by_ingest = stored.bucket == objects.bucket and stored.key.startswith(OWN_UPLOADS)
-    if by_ingest and not await is_named(store, stored):
-        await objects.delete(stored.key)
+    if not by_ingest or await is_named(store, stored):
+        return False
+    await objects.delete(stored.key)
+    return True

@@ -15,6 +15,7 @@ from castlist.ports.held_messages import HeldMessages
 from castlist.ports.messages import (
     AHEAD,
     Listened,
+    LogEraser,
     LogObserver,
     Message,
     Partition,
@@ -24,8 +25,8 @@ from castlist.ports.messages import (
 )
 
 
-class MemoryLog(LogObserver):
-    """The declared topics and their dead letters. Nothing is ever removed from them."""
+class MemoryLog(LogObserver, LogEraser):
+    """The declared topics and their dead letters. Nothing is removed from them but by an erasure."""
 
     def __init__(self, topics: Sequence[Topic] = TOPICS) -> None:
         self._partitions: dict[str, list[list[Message]]] = {}
@@ -33,6 +34,7 @@ class MemoryLog(LogObserver):
             self._partitions[topic.name] = [[] for _ in range(topic.partitions)]
             self._partitions[topic.dead] = [[]]
         self._groups: dict[str, _Group] = {}
+        self._firsts: dict[Partition, int] = {}
         self._news = asyncio.Event()
 
     def publisher(self) -> "MemoryPublisher":
@@ -41,7 +43,8 @@ class MemoryLog(LogObserver):
 
     def messages(self, topic: str) -> list[Message]:
         """Everything that lies in a topic, partition by partition."""
-        return [message for partition in self._partitions[topic] for message in partition]
+        found = enumerate(self._partitions[topic])
+        return [message for number, there in found for message in there[self._firsts.get((topic, number), 0) :]]
 
     @asynccontextmanager
     async def subscribe(
@@ -65,7 +68,24 @@ class MemoryLog(LogObserver):
         yield MemoryListened(self, topic, [len(partition) for partition in self._partitions[topic.name]])
 
     async def bounds(self, partitions: Iterable[Partition]) -> Mapping[Partition, tuple[int, int]]:
-        return {(topic, number): (0, len(self._partitions[topic][number])) for topic, number in partitions}
+        return {place: (self._firsts.get(place, 0), len(self._partitions[place[0]][place[1]])) for place in partitions}
+
+    async def ends(self, topics: Sequence[Topic]) -> Mapping[Partition, int]:
+        named = ((topic.name, self._partitions[topic.name]) for topic in topics)
+        return {(name, number): len(there) for name, partitions in named for number, there in enumerate(partitions)}
+
+    def firsts(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """Where each of these begins."""
+        return {place: self._firsts.get(place, 0) for place in partitions}
+
+    async def erase_read(self, ends: Mapping[Partition, int]) -> bool:
+        whole = True
+        for place, end in ends.items():
+            committed = [group.committed[place] for group in self._groups.values() if place in group.committed]
+            first = self._firsts.get(place, 0)
+            self._firsts[place] = max(first, min([end, *committed]) if committed else first)
+            whole &= self._firsts[place] >= end
+        return whole
 
     async def has_message(self, partition: Partition, offset: int) -> bool:
         return self.at(partition, offset) is not None
@@ -90,9 +110,9 @@ class MemoryLog(LogObserver):
         return self._news
 
     def at(self, place: Partition, offset: int) -> Message | None:
-        """The message at `offset`, or None if it is not written yet."""
+        """The message at `offset`, or None if it is not written yet, or is erased."""
         partition = self._partitions[place[0]][place[1]]
-        return partition[offset] if offset < len(partition) else None
+        return partition[offset] if self._firsts.get(place, 0) <= offset < len(partition) else None
 
     def _rebalance(self, group: "_Group") -> None:
         assigned: dict[int, set[Partition]] = {id(member): set() for member in group.members}
@@ -175,7 +195,8 @@ class MemorySubscription(Subscription):
         """Own these partitions from now on; what is held elsewhere is forgotten."""
         self._assigned = sorted(places)
         self._held = {place: self._held.get(place, HeldMessages()) for place in self._assigned}
-        self._next_offset = {place: self._group.committed.get(place, 0) for place in self._assigned}
+        firsts = self._log.firsts(self._assigned)
+        self._next_offset = {place: max(self._group.committed.get(place, 0), firsts[place]) for place in self._assigned}
 
     async def receive(self, timeout: float) -> Message | None:
         with contextlib.suppress(TimeoutError):
