@@ -78,7 +78,7 @@ class GalleryCopy:
                     event = event | {name: [*before[name], *event[name]] for name in ("persons", "segments")}
                 self.appearances[place] = event
             case "GalleryDeleted":
-                for known in (self.profiles, self.cards, self.appearances):
+                for known in (self.profiles, self.cards, self.appearances, self.pictures):
                     known.clear()
             case "AppearanceRemoved":
                 del self.appearances[event["profile_id"], event["video_id"]]

@@ -52,6 +52,11 @@ async def test_who_would_merge_or_fall_apart_is_named_and_nothing_changes() -> N
         ({"profile": one, "into": 2} for one in (ann, bea)), key=lambda one: str(one["profile"])
     )
     assert (await preview(gallery, 0.46)).detail["profiles"] == {"now": 2, "then": 2}
+    asked = await gallery.order(PreviewSettings, settings=AnalysisSettings(smallest_face=30))
+    await gallery.settle()
+    other = await gallery.servers.stored.changes.get(asked.id)
+    assert other is not None
+    assert (other.status, other.detail["profiles"]) == ("applied", {"now": 2, "then": 2})
     assert await state(gallery) == before
     assert await gallery.servers.stored.previews.ids() == []
 

@@ -51,6 +51,7 @@ class SettingsTrial:
         self._roles: dict[str, SampleRole] = {key: place for key, place in places if place != FIRST}
         self._profiles = list(gallery.profiles.values())
         self._copy = Gallery(gallery.distance, gallery.links, gallery.stages, gallery.sample)
+        self._after: Mapping[str, str] = self._before
         self._backlog = ALL_PERSONS
         self._seen: set[str] = set()
         self._version = 0
@@ -59,6 +60,7 @@ class SettingsTrial:
         """Load the copy, which may take seconds, and have it matched by these from now on."""
         self._copy.load(self._members, self._profiles, self._roles)
         self._copy.set_distance(distance, stages)
+        self._after = self._copy.profile_of
 
     def step(self) -> bool:
         """Match some of its persons again; False once that was done with all."""
@@ -86,5 +88,5 @@ class SettingsTrial:
 
     @property
     def found(self) -> Regrouping:
-        """What it has come to."""
-        return regrouping(self._before, self._copy.profile_of)
+        """What it has come to; nothing has changed where it has not begun."""
+        return regrouping(self._before, self._after)
