@@ -16,8 +16,8 @@ from castlist.contract.values import StoredObject
 from castlist.ports.errors import UnavailableError
 from castlist.service.openapi import openapi
 from castlist.service.operations import application
-from castlist.store.query import ANY, set_to
-from castlist.store.records import DeletedVideoRecord, TaskError, TaskRecord, UploadRecord
+from castlist.store.query import ANY, set_to, with_id
+from castlist.store.records import DeletedVideoRecord, GalleryRecord, TaskError, TaskRecord, UploadRecord
 from castlist.tasks import lifecycle
 from castlist.tasks.registration import register
 from ingest.acceptance import Acceptance
@@ -341,3 +341,26 @@ async def test_an_id_that_was_taken_by_a_forged_announcement_is_given_back() -> 
     (video,) = await store.videos.find()
     assert (accepted["video_id"], accepted["status"], video.uploaded) == (video_id, "queued", True)
     assert await ingest.servers.bucket.get(video.object.key) == VIDEO
+
+
+async def test_what_is_put_into_a_gallery_that_is_being_deleted_is_refused() -> None:
+    """A new video, one that is there, and a retry: 409, and why. Once it is gone, an upload begins it anew."""
+    ingest = Ingest()
+    accepted = await ingest.upload()
+    store = ingest.servers.stored
+    await ingest.answered("POST", f"/tasks/{accepted['task_id']}/cancel")
+    await store.galleries.update(with_id("g"), set_to(GalleryRecord.deletion, "change"))
+    tasks = sorted(await store.tasks.ids())
+    for answer in (
+        await ingest.request("POST", "/videos", data={"gallery": "g"}, files={"file": ("new.mp4", VIDEO + b"new")}),
+        await ingest.request("POST", "/videos", data={"gallery": "g"}, files={"file": ("lobby.mp4", VIDEO)}),
+        await ingest.request("POST", f"/tasks/{accepted['task_id']}/retry"),
+    ):
+        assert (answer.status_code, "being deleted" in answer.json()["detail"]) == (409, True)
+    assert sorted(await store.tasks.ids()) == tasks
+    gone = set_to(GalleryRecord.deletion, None) & set_to(GalleryRecord.deleted_at, ingest.servers.now)
+    await store.galleries.update(with_id("g"), gone)
+    await ingest.upload(VIDEO + b"new")
+    again = await store.galleries.get("g")
+    assert again is not None
+    assert again.deleted_at is None

@@ -111,6 +111,7 @@ async def test_of_an_erased_gallery_nothing_is_left_but_that_it_was_there() -> N
     left = await documents(gallery)
     assert "Unmistakable" not in str(left)
     assert "Unforgettable" not in str(left)
+    assert {one.topic for one in left.pop("outbox")} == {"video.control"}
     assert {name for name, there in left.items() if there} == {"galleries", "deleted", "changes", "ledger"}
     assert sorted(left["changes"]) == [deleted.id]
     assert (await gallery.servers.left())["objects"] == []
@@ -204,7 +205,18 @@ async def test_records_of_runs_go_with_an_erasure() -> None:
     await stored.attempts.insert(AttemptsRecord(id="bb:1:0", owner="w"))
     await receipt(gallery, await gallery.delete_video("b", erase=True))
     assert await stored.attempts.ids() == ["bb:1:0"]
-    assert await stored.outbox.ids() == []
+    assert {one.topic for one in await stored.outbox.find()} == {"video.control"}
+
+
+async def test_who_was_enrolled_goes_with_the_gallery() -> None:
+    """Names, encodings and the crops of the pictures, though these are of no video."""
+    gallery = await people()
+    await gallery.enrol("Cy Unforgettable", 9.0, 9.1)
+    await receipt(gallery, await gallery.delete_gallery())
+    left = await documents(gallery)
+    assert "Unforgettable" not in str(left)
+    assert left["persons"] == {}
+    assert (await gallery.servers.left())["objects"] == []
 
 
 # --- Kafka ------------------------------------------------------------------------------------------------------------

@@ -1,9 +1,16 @@
 """Galleries that are asked for, and settings that are only tried."""
 
-import httpx2
+from typing import Any
 
+import httpx2
+import pytest
+
+from castlist.clock import now_utc
 from castlist.contract.values import NEW_GALLERY
+from castlist.store.query import set_to, with_id
+from castlist.store.records import ChangeRecord, GalleryRecord
 from castlist.store.store import Store
+from castlist.tasks.commands import apply_in
 from testkit.stored import Stored
 
 
@@ -65,3 +72,71 @@ async def test_settings_that_are_tried_change_nothing(client: httpx2.AsyncClient
     (waiting,) = await store.pending.find()
     assert waiting.command["across_video_distance"] == "auto"  # type: ignore[attr-defined]
     assert (await client.get("/galleries/news")).json()["settled"] is False
+
+
+async def going(store: Store, gallery: str, **how: Any) -> None:
+    """A gallery that is being deleted, or was."""
+    await Stored(store, gallery).video()
+    change = set_to(GalleryRecord.deletion, how.get("deletion")) & set_to(GalleryRecord.deleted_at, how.get("at"))
+    await store.galleries.update(with_id(gallery), change)
+
+
+async def test_a_gallery_is_deleted_by_one_change(client: httpx2.AsyncClient, store: Store) -> None:
+    """However often it is asked for while it goes on; one that is not there is unknown."""
+    await Stored(store, "news").video()
+    deleted = await client.delete("/galleries/news")
+    assert (deleted.status_code, deleted.json()["kind"]) == (202, "delete_gallery")
+    await store.galleries.update(with_id("news"), set_to(GalleryRecord.deletion, deleted.json()["id"]))
+    again = await client.delete("/galleries/news")
+    assert (again.status_code, again.json()["id"]) == (202, deleted.json()["id"])
+    assert len(await store.changes.ids()) == 1
+    assert (await client.delete("/galleries/other")).status_code == 404
+
+
+async def test_an_erasure_is_not_done_before_its_receipt(client: httpx2.AsyncClient, store: Store) -> None:
+    """It took effect before that: 202 until then."""
+    video = await Stored(store, "news").video()
+    erased = (await client.delete(f"/videos/{video}", params={"erase": True})).json()
+    assert erased["kind"] == "erase_video"
+    await apply_in(store, erased["id"], now_utc(), 2)
+    assert (await client.delete(f"/videos/{video}", params={"erase": True})).status_code == 202
+    await store.changes.update(with_id(erased["id"]), set_to(ChangeRecord.receipt, {"videos": 1}))
+    done = await client.delete(f"/videos/{video}", params={"erase": True})
+    assert (done.status_code, done.json()["receipt"]) == (200, {"videos": 1})
+
+
+@pytest.mark.parametrize("how", [{"deletion": "c"}, {"at": now_utc()}])
+async def test_what_is_deleted_is_not_shown(client: httpx2.AsyncClient, store: Store, how: dict[str, Any]) -> None:
+    """In no list and by no path, from the moment on it begins to go."""
+    await going(store, "news", **how)
+    await client.post("/galleries", json={"id": "other"})
+    assert [one["id"] for one in (await client.get("/galleries")).json()["items"]] == ["other"]
+    for path in ("", "/settings", "/suggestions", "/changes", "/stats"):
+        assert (await client.get(f"/galleries/news{path}")).status_code == 404
+
+
+async def test_what_is_being_deleted_takes_nothing(client: httpx2.AsyncClient, store: Store) -> None:
+    """No creation, and no correction of what is still there: the answer says why."""
+    stored = Stored(store, "news")
+    profile = await stored.profile([await stored.video()])
+    await store.galleries.update(with_id("news"), set_to(GalleryRecord.deletion, "c"))
+    for answer in (
+        await client.post("/galleries", json={"id": "news"}),
+        await client.patch(f"/profiles/{profile}", json={"name": "Ada"}),
+    ):
+        assert (answer.status_code, "being deleted" in answer.json()["detail"]) == (409, True)
+
+
+async def test_a_gallery_that_was_deleted_can_be_made_anew(client: httpx2.AsyncClient, store: Store) -> None:
+    """With the settings that are asked for then; its version goes on."""
+    await going(store, "news", at=now_utc())
+    before = await store.galleries.get("news")
+    key = {"Idempotency-Key": "k"}
+    for _ in range(2):
+        made = await client.post("/galleries", json={"id": "news", "settings": {"smallest_face": 60}}, headers=key)
+        assert made.status_code == 201
+    after = await store.galleries.get("news")
+    assert before is not None
+    assert after is not None
+    assert (after.version, after.deleted_at) == (before.version, None)
+    assert (await client.get("/galleries/news/settings")).json()["smallest_face"] == 60

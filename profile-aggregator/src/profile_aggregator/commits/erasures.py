@@ -4,7 +4,6 @@ it. Carried out until it is through, and then the change has a receipt."""
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Any
 
 from castlist.contract.ids import crops_prefix
@@ -96,11 +95,10 @@ class Erasures:
             found = await self._eraser.ends(ERASED)
             ends = tuple(LogEnd(topic, partition, end) for (topic, partition), end in sorted(found.items()))
             await self._store.erasures.update(with_id(erasure.id), set_to(ErasureRecord.ends, ends))
-        left: list[str] = []
-        for topic, of_topic in groupby(ends, key=lambda end: end.topic):
-            if not await self._eraser.erase_read({(topic, one.partition): one.offset for one in of_topic}):
-                left.append(topic)
-        return None if left and self._clock() < erasure.at + PATIENCE else left
+        places = await self._eraser.erase_read({(end.topic, end.partition): end.offset for end in ends})
+        if places and self._clock() < erasure.at + PATIENCE:
+            return None
+        return sorted({topic for topic, _ in places})
 
     async def _end(self, transaction: Store, id: str, left: list[str]) -> None:
         """The change has a receipt, and the erasure is through."""

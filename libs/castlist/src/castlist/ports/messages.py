@@ -1,6 +1,6 @@
 """The log of messages: the part of Kafka that a service relies on."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -121,9 +121,9 @@ class LogEraser(Protocol):
         """Of each partition of these the offset of the message that comes next."""
         ...
 
-    async def erase_read(self, ends: Mapping[Partition, int]) -> bool:
-        """Take away what lies before these offsets, as far as every group that reads there has read it; whether that
-        was all of it. What nobody has read stays."""
+    async def erase_read(self, ends: Mapping[Partition, int]) -> Collection[Partition]:
+        """Take away what lies before these offsets, as far as every group that reads there has read it. Returns where
+        something is left of it: what nobody has read stays."""
         ...
 
 

@@ -1,7 +1,7 @@
 """Deleting records of Kafka before their retention ends."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka import TopicPartition
@@ -31,21 +31,22 @@ class KafkaEraser(LogEraser):
         finally:
             await self._observer.close()
 
-    async def erase_read(self, ends: Mapping[Partition, int]) -> bool:
+    async def erase_read(self, ends: Mapping[Partition, int]) -> Collection[Partition]:
         try:
             bounds = await self._observer.bounds(ends)
         finally:
             await self._observer.close()
-        left = {self._placed(place): end for place, end in ends.items() if bounds[place][0] < end}
-        if not left:
-            return True
+        there = {place: end for place, end in ends.items() if bounds[place][0] < end}
+        if not there:
+            return []
         async with self._administration() as admin:
-            read = await _read_by_all(admin, left)
-            erased = {place: min(end, read[place]) for place, end in left.items() if place in read}
-            firsts = {self._placed(place): first for place, (first, _) in bounds.items()}
+            read = await _read_by_all(admin, map(self._placed, there))
+            firsts = {place: bounds[place][0] for place in there}
+            erased = {place: min(end, read.get(self._placed(place), firsts[place])) for place, end in there.items()}
             if asked := {place: end for place, end in erased.items() if end > firsts[place]}:
-                await admin.delete_records({place: RecordsToDelete(before_offset=end) for place, end in asked.items()})
-        return erased == left
+                before = {self._placed(place): RecordsToDelete(before_offset=end) for place, end in asked.items()}
+                await admin.delete_records(before)
+        return [place for place, end in there.items() if erased[place] < end]
 
     def _placed(self, partition: Partition) -> TopicPartition:
         return TopicPartition(self._prefix + partition[0], partition[1])

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import zlib
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from castlist.contract.codec import encode
@@ -78,14 +78,12 @@ class MemoryLog(LogObserver, LogEraser):
         """Where each of these begins."""
         return {place: self._firsts.get(place, 0) for place in partitions}
 
-    async def erase_read(self, ends: Mapping[Partition, int]) -> bool:
-        whole = True
+    async def erase_read(self, ends: Mapping[Partition, int]) -> Collection[Partition]:
         for place, end in ends.items():
             committed = [group.committed[place] for group in self._groups.values() if place in group.committed]
             first = self._firsts.get(place, 0)
             self._firsts[place] = max(first, min([end, *committed]) if committed else first)
-            whole &= self._firsts[place] >= end
-        return whole
+        return [place for place, end in ends.items() if self._firsts[place] < end]
 
     async def has_message(self, partition: Partition, offset: int) -> bool:
         return self.at(partition, offset) is not None
