@@ -101,6 +101,32 @@ def test_people_are_put_right_and_found_from_the_command_line(stack: RunningStac
     assert castlist(stack, "name", "nobody", "No")[0] == 2
 
 
+def test_a_gallery_is_made_tried_out_and_deleted_from_the_command_line(stack: RunningStack, api: Api) -> None:
+    """With its settings, what others would make of it, a video that goes, and what is gone in the end."""
+    gallery = new_gallery("client")
+    assert castlist(stack, "create-gallery", gallery, "smallest_face=50")[1]["id"] == gallery
+    assert castlist(stack, "create-gallery", gallery)[0] == 1
+    assert castlist(stack, "settings", gallery)[1]["smallest_face"] == 50
+    for day in ("monday", "tuesday"):
+        castlist(stack, "submit", str(clips.sample(day)), "-g", gallery, "--watch")
+    (tried,) = castlist(stack, "settings", gallery, "across_video_distance=0.99", "--dry-run")[1]["changes"]
+    assert tried["detail"]["profiles"]["now"] == len(api.profiles(gallery)) > tried["detail"]["profiles"]["then"]
+    assert tried["detail"]["merges"] > 0
+    assert castlist(stack, "settings", gallery)[1]["across_video_distance"] == "auto"
+    (changed,) = castlist(stack, "settings", gallery, 'retention={"videos": 3650}')[1]["changes"]
+    assert (changed["kind"], changed["status"]) == ("change_settings", "applied")
+    assert castlist(stack, "settings", gallery)[1]["retention"] == {"videos": 3650, "people": None}
+    videos = {one["name"]: one["id"] for one in api.get("/videos", gallery=gallery).json()["items"]}
+    (gone,) = castlist(stack, "delete-video", videos["monday.mp4"], "--erase", "--yes")[1]["changes"]
+    assert (gone["receipt"]["videos"], gone["receipt"]["objects"]) == (1, 1)
+    listed = {one["id"]: one for one in castlist(stack, "galleries")[1]["galleries"]}
+    assert (listed[gallery]["videos"], listed[gallery]["settled"]) == (1, True)
+    (deleted,) = castlist(stack, "delete-gallery", gallery, "--yes")[1]["changes"]
+    assert deleted["receipt"]["videos"] == 1
+    assert gallery not in {one["id"] for one in castlist(stack, "galleries")[1]["galleries"]}
+    assert castlist(stack, "delete-gallery", gallery, "--yes")[0] == 2
+
+
 @pytest.mark.parametrize("command", [("people",), ("sheet", "sheet.html")])
 def test_a_gallery_that_does_not_exist_is_said_to_be_unknown(
     stack: RunningStack, tmp_path: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch

@@ -43,6 +43,7 @@ from profile_aggregator.commits.maintenance import PAUSE, GalleryMaintenance
 from profile_aggregator.commits.previews import TAKE_OVER_EVERY, Previews
 from profile_aggregator.commits.removals import REMOVE_EVERY, Removals
 from profile_aggregator.dispatch import Dispatch
+from profile_aggregator.gallery_retention import RETAIN_EVERY, GalleryRetention
 from profile_aggregator.reconciler import RECONCILE_EVERY, Reconciler
 from profile_aggregator.retention import CLEAR_EVERY, Retention
 from profile_aggregator.settings import Settings
@@ -130,6 +131,7 @@ async def main(settings: Settings) -> None:
             every(TAKE_OVER_EVERY, previews.round, "previews"),
             videos.long_videos.run(),
             every(CLEAR_EVERY, Retention(store, now_utc).round, "retention"),
+            every(RETAIN_EVERY, GalleryRetention(store, turns.ring, now_utc).round, "gallery_retention"),
             every(PAUSE, maintenance.round, "maintenance"),
             every(PUBLISH_EVERY, said.round, "gallery_log"),
             every(REMOVE_EVERY, removals.round, "removals"),

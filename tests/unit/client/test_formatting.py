@@ -2,9 +2,9 @@
 
 import pytest
 
-from castlist.api.resources import Task
+from castlist.api.resources import Change, Task
 from castlist.contract.values import Segment
-from castlist_client.formatting import count, length, moment, moments, outcome, printable, span
+from castlist_client.formatting import count, length, moment, moments, outcome, preview_text, printable, span
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,21 @@ def test_nobody_found_because_faces_are_too_small_is_said() -> None:
     assert said(0, too_small=4) == "done · nobody in it, but faces that are too small"
     assert said(0, low_score=4) == "done · nobody in it"
     assert said(2, too_small=4) == "done · 2 people"
+
+
+def test_a_dry_run_is_told_line_by_line() -> None:
+    """Who would be one, who several, what would go; and that there are more of them."""
+    detail = {
+        "distance": {"now": 0.46, "then": 0.6}, "profiles": {"now": 3, "then": 2}, "merges": 2, "merged": [["p", "q"]],
+        "splits": 1, "split": [{"profile": "r", "into": 2}],
+        "retention": {"videos": 2, "video_ids": ["a", "b"], "people": 1, "profile_ids": ["p"]},
+    }  # fmt: skip
+    example = Change.model_config["json_schema_extra"]["example"]  # type: ignore[index]
+    change = Change.model_validate({**example, "detail": detail})  # type: ignore[dict-item]
+    assert preview_text(change).splitlines() == [
+        "3 people would be 2, with a distance of 0.6 in the place of 0.46",
+        "would be one: p q",
+        "would be 2: r",
+        "and 1 more that would merge, 0 more that would split",
+        "older than it would be kept: 2 videos, 1 person",
+    ]

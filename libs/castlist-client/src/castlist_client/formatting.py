@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from castlist.api.resources import Appearance, Profile, Task
+from castlist.api.resources import Appearance, Change, Profile, Task
 from castlist.contract.values import Segment
 
 _FINE_BELOW = 600.0
@@ -85,3 +85,23 @@ def outcome(task: Task) -> str:
 def printable(text: str) -> str:
     """Text that others chose, without what would steer a terminal."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def preview_text(change: Change) -> str:
+    """What a dry run of settings has found, line by line."""
+    detail = change.detail
+    lines = [
+        f"{count(detail['profiles']['now'], 'person', 'people')} would be {detail['profiles']['then']}, "
+        f"with a distance of {detail['distance']['then']:g} in the place of {detail['distance']['now']:g}"
+    ]
+    lines += ["would be one: " + " ".join(profiles) for profiles in detail["merged"]]
+    lines += [f"would be {one['into']}: {one['profile']}" for one in detail["split"]]
+    unnamed = detail["merges"] - len(detail["merged"]), detail["splits"] - len(detail["split"])
+    if any(unnamed):
+        lines.append(f"and {unnamed[0]} more that would merge, {unnamed[1]} more that would split")
+    due = detail["retention"]
+    if due["videos"] or due["people"]:
+        lines.append(
+            f"older than it would be kept: {count(due['videos'], 'video')}, {count(due['people'], 'person', 'people')}"
+        )
+    return "\n".join(lines)

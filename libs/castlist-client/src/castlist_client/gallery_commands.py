@@ -7,9 +7,8 @@ import click
 from rich import box
 from rich.table import Table
 
-from castlist.api.resources import Change
 from castlist_client.correction_commands import show_changes
-from castlist_client.formatting import count
+from castlist_client.formatting import count, preview_text
 from castlist_client.session import OK, Session, command_of
 
 command = command_of(None)
@@ -76,23 +75,8 @@ async def settings(session: Session, gallery: str, changes: dict[str, Any], dry_
         change = await client.change_settings(gallery, dry_run=dry_run, **changes)
         if not dry_run:
             return show_changes(session, change)
-    session.show({"changes": [change.model_dump(mode="json")]}, _would(change))
+    session.show({"changes": [change.model_dump(mode="json")]}, preview_text(change))
     return OK
-
-
-def _would(change: Change) -> str:
-    """What a dry run has found, line by line."""
-    detail = change.detail
-    lines = [
-        f"{count(detail['profiles']['now'], 'person', 'people')} would be {detail['profiles']['then']}, "
-        f"with a distance of {detail['distance']['then']:g} in the place of {detail['distance']['now']:g}"
-    ]
-    lines += ["would be one: " + " ".join(profiles) for profiles in detail["merged"]]
-    lines += [f"would be {one['into']}: {one['profile']}" for one in detail["split"]]
-    unnamed = detail["merges"] - len(detail["merged"]), detail["splits"] - len(detail["split"])
-    if any(unnamed):
-        lines.append(f"and {unnamed[0]} more that would merge, {unnamed[1]} more that would split")
-    return "\n".join(lines)
 
 
 @command

@@ -4,7 +4,7 @@ Which process works it out is who hears of it; another one takes it over once no
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -18,11 +18,11 @@ from castlist_identity.galleries.gallery_diff import GalleryChange
 from castlist_identity.galleries.settings_trial import Regrouping, SettingsTrial
 from castlist_identity.matching.auto_distance import distance_for, stages_for
 from profile_aggregator.commits.gallery_cache import GalleryCache, GalleryGoneError
+from profile_aggregator.gallery_retention import Due
 from profile_aggregator.turns import Turns
 
 TAKE_OVER_EVERY = 5.0
 _ORPHANED = timedelta(seconds=15)
-_TOUCH = timedelta(seconds=5)
 MOST_GROUPS, MOST_OF_A_GROUP = 100, 100
 """How many groups of profiles that would merge are named, and how many of each; and profiles that would fall apart. All
 are counted."""
@@ -62,28 +62,28 @@ class Previews:
             trial = await asyncio.to_thread(SettingsTrial, known)
         if starts_over:
             await asyncio.to_thread(trial.begin, then, stages_for(setting))
-            await self._carry_on(trial, preview)
-        detail = {"distance": {"now": now, "then": then}, **_told(trial.found)}
-
-        async def body(transaction: Store) -> None:
-            await apply_in(transaction, preview.id, self._clock(), version, (), detail)
-            await transaction.previews.delete(with_id(preview.id))
-
-        await self._store.transaction(body)
-
-    async def _carry_on(self, trial: SettingsTrial, preview: PreviewRecord) -> None:
-        touched = self._clock()
-        while await asyncio.to_thread(trial.step):
-            if self._clock() > touched + _TOUCH:
-                touched = self._clock()
-                await self._store.previews.update(with_id(preview.id), set_to(PreviewRecord.touched_at, touched))
+            while await asyncio.to_thread(trial.step):
+                touched = set_to(PreviewRecord.touched_at, self._clock())
+                await self._store.previews.update(with_id(preview.id), touched)
+        due = Due.of(preview.gallery, preview.settings.retention, self._clock())
+        detail = {
+            "distance": {"now": now, "then": then},
+            **_told(trial.found),
+            "retention": await due.told(self._store),
+        }
+        await self._settle(preview, lambda told: apply_in(told, preview.id, self._clock(), version, (), detail))
 
     async def _give_up(self, preview: PreviewRecord, error: Exception) -> None:
         await self._fail(preview, CommandError("internal", reason_of(error)))
 
     async def _fail(self, preview: PreviewRecord, error: CommandError) -> None:
+        await self._settle(preview, lambda told: fail_in(told, preview.id, self._clock(), error))
+
+    async def _settle(self, preview: PreviewRecord, tell: Callable[[Store], Awaitable[None]]) -> None:
+        """It is through, with this outcome."""
+
         async def body(transaction: Store) -> None:
-            await fail_in(transaction, preview.id, self._clock(), error)
+            await tell(transaction)
             await transaction.previews.delete(with_id(preview.id))
 
         await self._store.transaction(body)

@@ -1,7 +1,7 @@
 """Galleries: how far they are, their settings, and what a person should look at."""
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -107,7 +107,7 @@ class Galleries:
         change = await parse_body(resources.GallerySettingsChange, request)
         named = {name: getattr(change, name) for name in change.model_fields_set}
         async with self._changing:  # a command holds all settings: the next one builds on it
-            settings = GallerySettings(**(asdict(await self._latest_settings(request)) | named))
+            settings = replace(await self._latest_settings(request), **named)
             gallery = request.path_params["gallery"]
             command = (PreviewSettings if query.dry_run else ChangeSettings)(
                 event_id=command_key(request),
@@ -115,6 +115,7 @@ class Galleries:
                 gallery=gallery,
                 settings=settings.analysis,
                 across_video_distance=settings.across_video_distance,
+                retention=settings.retention,
             )
             await self._commands.journal(command)
         return await self._commands.answer(command.event_id, request)

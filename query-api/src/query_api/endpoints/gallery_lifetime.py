@@ -1,7 +1,7 @@
 """How galleries come and go."""
 
 import hashlib
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -11,7 +11,7 @@ from castlist.api import resources
 from castlist.clock import now_utc
 from castlist.contract.commands import DeleteGallery
 from castlist.contract.ids import derived
-from castlist.contract.values import NEW_GALLERY, GallerySettings
+from castlist.contract.values import NEW_GALLERY
 from castlist.service.operations import Reply, operation, problem
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery, parse_body
@@ -46,7 +46,7 @@ class GalleryLifetime:
         named: dict[str, Any] = {}
         if asked.settings is not None:
             named = {name: getattr(asked.settings, name) for name in asked.settings.model_fields_set}
-        settings = GallerySettings(**(asdict(NEW_GALLERY) | named))
+        settings = replace(NEW_GALLERY, **named)
         digest = hashlib.sha256(asked.model_dump_json().encode()).hexdigest()
         asked_by = derived(command_key(request), digest)
         try:

@@ -8,6 +8,7 @@ from castlist.contract.bounds import MOST_NAMED, MOST_PICTURES, MOST_TAGS
 from castlist.contract.box import Box
 from castlist.contract.events import Event, EventId
 from castlist.contract.values import (
+    KEPT,
     AnalysisSettings,
     BirthDate,
     DistanceSetting,
@@ -21,6 +22,7 @@ from castlist.contract.values import (
     Notes,
     PersonName,
     ProfileId,
+    Retention,
     Seconds,
     StoredObject,
     Tag,
@@ -190,11 +192,12 @@ class ChosenSettings(Correction):
 
     settings: AnalysisSettings
     across_video_distance: DistanceSetting = "auto"
+    retention: Retention = KEPT
 
     @property
     def chosen(self) -> GallerySettings:
         """As a gallery keeps them."""
-        return GallerySettings.of(self.settings, self.across_video_distance)
+        return GallerySettings.of(self.settings, self.across_video_distance, self.retention)
 
 
 class ChangeSettings(ChosenSettings):

@@ -112,6 +112,7 @@ Encoding = Annotated[
 `castlist.contract.vectors` makes arrays of it."""
 
 
+Days = Annotated[int, Field(ge=1, le=100_000)]
 DistanceSetting = Annotated[float, Field(gt=0, lt=1)] | Literal["auto"]
 """Up to which distance persons of different videos are one; `auto` depends on the size of the gallery."""
 
@@ -150,15 +151,31 @@ class AnalysisSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """After how many days videos are erased, by when they were recorded or else came, and people, by when they were
+    last seen; None: never. Whom somebody has enrolled stays."""
+
+    videos: Days | None = None
+    people: Days | None = None
+
+
+KEPT = Retention()
+"""Nothing is erased by itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class GallerySettings(AnalysisSettings):
-    """How faces are looked for and matched in a gallery."""
+    """How faces are looked for and matched in a gallery, and how long it keeps what."""
 
     across_video_distance: DistanceSetting = "auto"
+    retention: Retention = KEPT
 
     @classmethod
-    def of(cls, analysis: AnalysisSettings, across_video_distance: DistanceSetting) -> "GallerySettings":
-        """Both parts together."""
-        return cls(**asdict(analysis), across_video_distance=across_video_distance)
+    def of(
+        cls, analysis: AnalysisSettings, across_video_distance: DistanceSetting, retention: Retention = KEPT
+    ) -> "GallerySettings":
+        """All parts together."""
+        return cls(**asdict(analysis), across_video_distance=across_video_distance, retention=retention)
 
     @property
     def analysis(self) -> AnalysisSettings:

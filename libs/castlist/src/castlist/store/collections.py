@@ -75,6 +75,7 @@ VIDEOS = Collection(
     indexes=(
         _index(r.VideoRecord.gallery, r.VideoRecord.created_at, r.VideoRecord.id),
         _index(r.VideoRecord.gallery, r.VideoRecord.duration),
+        _index(r.VideoRecord.gallery, r.VideoRecord.recorded_at, r.VideoRecord.created_at),
         _index(r.VideoRecord.sha256, r.VideoRecord.created_at, r.VideoRecord.id, **_texts_only(r.VideoRecord.sha256)),
         _index(
             r.VideoRecord.external_id,

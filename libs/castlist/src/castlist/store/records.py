@@ -84,6 +84,12 @@ class VideoMoment(Record, frozen=True, kw_only=True):
         return self.recorded_at or self.created_at
 
 
+class VideoEpoch(Record, frozen=True, kw_only=True):
+    """Of a video: its latest run."""
+
+    latest_epoch: int
+
+
 class CommittedEpoch(Record, frozen=True, kw_only=True):
     """Of a video: the run whose people are in the gallery."""
 
@@ -438,6 +444,12 @@ class ProfileHidden(Record, frozen=True, kw_only=True):
     """Of a profile: whether it is shown to those alone who ask for hidden ones."""
 
     hidden: bool = False
+
+
+class ProfileSeen(Record, frozen=True, kw_only=True):
+    """Of a profile: when it was seen last."""
+
+    last_seen: datetime | None = None
 
 
 class ProfileFounder(Record, frozen=True, kw_only=True):
