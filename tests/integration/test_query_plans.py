@@ -377,7 +377,7 @@ async def a_gallery_is_deleted(services: Services) -> None:
     """After what it keeps for a day went by itself, and while a video of it is worked on; it begins anew."""
     query, keeps = services.query, {"retention": {"videos": 1, "people": 1}}
     assert (await query.post("/galleries", json={"id": "going", "settings": keeps})).status_code == 201
-    await put_in(services, SyntheticVideo("old", "going", [[42], [42]]))
+    await put_in(services, SyntheticVideo("day-old", "going", [[42], [42]]))
     await services.work_off()
     services.servers.now += timedelta(days=2)
     await query.patch("/galleries/going/settings", params={"dry_run": True}, json=keeps)
@@ -389,7 +389,7 @@ async def a_gallery_is_deleted(services: Services) -> None:
     person = (await query.get("/videos/gone/profiles")).json()["items"][0]["id"]
     assert (await query.patch(f"/profiles/{person}", json={"name": "Ada"})).status_code == 202
     await services.work_off()
-    await register(services.store, SyntheticVideo("open", "going", [[1]]).uploaded(), services.servers.clock())
+    await register(services.store, SyntheticVideo("under-way", "going", [[1]]).uploaded(), services.servers.clock())
     deleted = await query.delete("/galleries/going")
     await services.work_off()
     assert (await query.delete("/galleries/going")).json()["id"] == deleted.json()["id"]

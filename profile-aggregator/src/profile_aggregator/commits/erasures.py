@@ -81,12 +81,13 @@ class Erasures:
 
     async def _delete_crops(self, person: ErasedPerson, erasure: str) -> None:
         tracks = set(tracks_in(person.tracks))
-        prefix = crops_prefix(person.video_id, person.epoch)
+        prefix, gone = crops_prefix(person.video_id, person.epoch), 0
         for info in await self._objects.list(prefix):
             chunk, *_, track = info.key.removeprefix(prefix).removesuffix(".jpg").split("-")
             if chunk.isdecimal() and track.isdecimal() and (int(chunk), int(track)) in tracks:
                 await self._objects.delete(info.key)
-                await self._store.erasures.update(with_id(erasure), add(ErasureRecord.crops, 1))
+                gone += 1
+        await self._store.erasures.update(with_id(erasure), add(ErasureRecord.crops, gone))
 
     async def _left_in_log(self, erasure: ErasureRecord) -> list[str] | None:
         """In which of the `ERASED` topics something is left; None while groups may still read it."""
