@@ -17,9 +17,11 @@ from castlist.contract.commands import (
     EnrolledPicture,
     EnrolPerson,
     MergeProfiles,
+    RaiseObjection,
     RejectAppearance,
     SplitProfile,
     UndoChange,
+    WithdrawObjection,
 )
 from castlist.contract.events import VideoUploaded
 from castlist.contract.ids import (
@@ -80,6 +82,14 @@ def person(n: int, value: float, place: int, video: str, epoch: int, moments: in
     places = tuple(SightedAt(0.2 * i, box) for i in range(moments))
     crop = Crop(crop_key(video, epoch, 0, n), 0.0, box, FrameSize(640, 480), 0.9)
     return VideoPerson(n, mean, 0.0, moments, (Segment(0.0, 1.0),), 1.0, 0.0, 1.0, crop, places, (), ((0, n),))
+
+
+def picture(value: float) -> EnrolledPicture:
+    """Somebody's face at `value`, alone in a picture."""
+    mean = np.zeros(128, dtype=np.float32)
+    mean[0] = value
+    face = EncodedFace(0.0, Box(10, 10, 80, 80), 1.0, 0.9, encode_vector(mean))
+    return EnrolledPicture(face=face, frame=FrameSize(200, 200))
 
 
 class CorrectedGallery:
@@ -190,14 +200,20 @@ class CorrectedGallery:
 
     async def enrol(self, name: str, *values: float) -> ChangeRecord:
         """Somebody is known by a picture at each of these values."""
-        box, pictures = Box(10, 10, 80, 80), []
+        pictures = []
         for n, value in enumerate(values):
-            mean = np.zeros(128, dtype=np.float32)
-            mean[0] = value
-            face = EncodedFace(0.0, box, 1.0, 0.9, encode_vector(mean))
-            pictures.append(EnrolledPicture(face=face, frame=FrameSize(200, 200)))
+            pictures.append(picture(value))
             self.servers.bucket.store(picture_key(f"change-{self._orders + 1}", n), b"jpeg", "image/jpeg")
         return await self.order(EnrolPerson, name=name, pictures=tuple(pictures), cropped=True)
+
+    async def object(self, who: str | float) -> ChangeRecord:
+        """Whom a profile, or a picture at a value, shows objects to being known."""
+        if isinstance(who, str):
+            return await self.order(RaiseObjection, profile_id=who)
+        return await self.order(RaiseObjection, picture=picture(who))
+
+    async def withdraw(self, objection: ChangeRecord) -> ChangeRecord:
+        return await self.order(WithdrawObjection, objection_id=objection.id)
 
     async def delete(self, profile: str, *, erase: bool = False) -> ChangeRecord:
         return await self.order(DeleteProfile, profile_id=profile, erase=erase)

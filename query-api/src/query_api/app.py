@@ -27,6 +27,7 @@ from query_api.endpoints.galleries import Galleries
 from query_api.endpoints.gallery_lifetime import GalleryLifetime
 from query_api.endpoints.gallery_stats import StatsOfGalleries
 from query_api.endpoints.known_people import KnownPeople
+from query_api.endpoints.objections import Objections
 from query_api.endpoints.profiles import Profiles
 from query_api.endpoints.search import Search
 from query_api.endpoints.tasks import Tasks
@@ -54,7 +55,7 @@ API = Api(
     },
     endpoints=(
         *(Tasks, Profiles, KnownPeople, Search, Corrections, Changes, Videos, Galleries, Crops),
-        *(Timelines, Tracks, StatsOfGalleries, GalleryLifetime),
+        *(Objections, Timelines, Tracks, StatsOfGalleries, GalleryLifetime),
     ),
 )
 
@@ -80,6 +81,7 @@ def endpoints(
         Videos(model, objects, allowed, commands),
         Galleries(model, commands),
         Crops(objects),
+        Objections(model, commands, search, largest_picture),
         Timelines(model),
         Tracks(model),
         StatsOfGalleries(store),

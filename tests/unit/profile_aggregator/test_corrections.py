@@ -8,9 +8,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from castlist.contract.commands import AnswerSuggestion, Card, ChangeCard, SplitProfile
-from castlist.store.query import set_to, with_id
-from castlist.store.records import ChangeRecord, OutboxRecord, PersonRecord, SuggestionRecord
+from castlist.contract.box import Box
+from castlist.contract.commands import AnswerSuggestion, Card, ChangeCard, SplitProfile, WithdrawObjection
+from castlist.contract.ids import crop_key
+from castlist.contract.values import Sighting
+from castlist.store.packed_tracks import kept, packed, unpacked
+from castlist.store.query import eq, set_to, with_id
+from castlist.store.records import (
+    AppearanceRecord,
+    ChangeRecord,
+    OutboxRecord,
+    PersonRecord,
+    SuggestionRecord,
+    TracksRecord,
+)
 from docs.examples.gallery_reader import GalleryCopy, GalleryReader
 from testkit.corrected_gallery import CorrectedGallery
 from testkit.faults import Faults, at_every_moment
@@ -529,6 +540,80 @@ async def test_who_is_only_counted_is_never_matched(gallery: CorrectedGallery) -
     await assert_whole(gallery)
 
 
+@pytest.mark.parametrize("by", ["profile", "picture"])
+async def test_who_objects_is_found_and_never_shown(gallery: CorrectedGallery, by: str) -> None:
+    """What is known of them goes but for one encoding; nobody like them comes to a profile, their crops and tracks go,
+    others stay. Withdrawn, they are known again in what comes then."""
+    ann = await gallery.of("a")
+    objection = await gallery.object(ann if by == "profile" else 0.02)
+    assert (objection.kind, objection.status) == ("objection", "applied")
+    await gallery.settle()
+    stored = gallery.servers.stored
+    receipt = (await stored.changes.get(objection.id) or objection).receipt
+    assert receipt is not None
+    assert receipt["persons"] == 3
+    await gallery.video("d", {0: 0.03, 1: 5.02})
+    await gallery.settle()
+    assert await gallery.task_status("d", 1) == "done"
+    assert sorted(await stored.persons.ids()) == ["d:1:1", "x:1:0", "y:1:0"]
+    crops = [info.key for info in await gallery.servers.bucket.list("crops/d/")]
+    assert crops == [crop_key("d", 1, 0, 1, "d1")]
+    assert len(await stored.objections.find()) == 1
+    refused = await gallery.enrol("Ann", 0.05)
+    assert refused.error is not None
+    assert (refused.error.code, refused.error.changes) == ("conflict", (objection.id,))
+    undone = await gallery.undo(objection)
+    assert undone.error is not None
+    assert undone.error.code == "conflict"
+    await assert_whole(gallery)
+    assert (await gallery.withdraw(objection)).status == "applied"
+    assert not await stored.objections.find()
+    await gallery.video("e", {0: 0.03})
+    assert await gallery.videos_of(await gallery.of("e")) == ["e"]
+    await assert_whole(gallery)
+
+
+async def test_an_objection_by_a_picture_of_nobody_who_is_known_holds_for_who_comes(gallery: CorrectedGallery) -> None:
+    """There is a receipt, too; withdrawn twice is refused."""
+    objection = await gallery.object(9.0)
+    await gallery.settle()
+    change = await gallery.servers.stored.changes.get(objection.id)
+    assert change is not None
+    assert change.receipt is not None
+    assert change.receipt["persons"] == 0
+    gallery.start()
+    await gallery.video("d", {0: 9.1})
+    assert not await gallery.servers.stored.appearances.ids(eq(AppearanceRecord.video_id, "d"))
+    await gallery.withdraw(objection)
+    again = await gallery.withdraw(objection)
+    assert again.error is not None
+    assert again.error.code == "not_found"
+    await assert_whole(gallery)
+
+
+async def test_the_tracks_of_who_was_erased_are_forgotten(gallery: CorrectedGallery) -> None:
+    """Where they were in the picture, moment by moment; those of others in the same video stay."""
+    await gallery.video("d", {0: 0.03, 1: 5.02})
+    run = TracksRecord(id="d:1:00000", start=0.0, end=1.0, tracks=two_tracks())
+    stored = gallery.servers.stored
+    await stored.tracks.insert(run)
+    await gallery.delete(await gallery.of("a"), erase=True)
+    await gallery.settle()
+    (left,) = await stored.tracks.find()
+    assert [(one.chunk, one.track) for one in unpacked(left.tracks)] == [(0, 1)]
+    await gallery.delete(await gallery.of("x"), erase=True)
+    await gallery.settle()
+    assert not await stored.tracks.find()
+
+
+def two_tracks() -> bytes:
+    """Those of the two people of a video here."""
+    seen = [Sighting(0.2 * n, Box(0, 0, 80, 80), 1.0) for n in range(3)]
+    both = [one for n in (0, 1) if (one := kept(0, n, seen)) is not None]
+    (part,) = packed(both)
+    return part.tracks
+
+
 # --- any sequence -----------------------------------------------------------------------------------------------------
 
 VALUES = (0.0, 0.1, 0.3, 0.5, 0.7, 5.0, 5.1, 9.0)
@@ -536,7 +621,7 @@ STEPS = st.lists(
     st.tuples(
         st.sampled_from(
             ["video", "video", "redo", "name", "card", "merge", "split", "move", "reject", "no face", "delete", "there",
-             "enrol", "undo", "undo", "delete video", "restart"]
+             "enrol", "object", "withdraw", "undo", "undo", "delete video", "restart"]
         ),
         st.integers(0, 1_000),
         st.integers(0, 1_000),
@@ -599,6 +684,12 @@ class Hands:
                 return await gallery.split(profile, *videos[: 1 + other % 2])
             case "move":
                 return await gallery.split(profile, videos[other % len(videos)], into=second)
+            case "object":
+                return await gallery.object(profile if other % 2 else VALUES[one % len(VALUES)])
+            case "withdraw":
+                found = await gallery.servers.stored.objections.ids()
+                objection = sorted(found)[one % len(found)] if found else "none"
+                return await gallery.order(WithdrawObjection, objection_id=objection)
             case "delete":
                 return await gallery.delete(profile, erase=other % 3 == 0)
             case "there":
@@ -645,6 +736,8 @@ async def test_a_correction_is_done_once_wherever_a_process_dies() -> None:
         await gallery.delete(bea, erase=True)
         enrolled = await gallery.enrol("Cleo", 9.0)
         await gallery.undo(enrolled)
+        await gallery.object(0.02)
+        await gallery.video("late", {0: 0.03})
         for _ in range(2):
             await gallery.settle()
         await assert_whole(gallery)

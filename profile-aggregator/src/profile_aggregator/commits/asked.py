@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from castlist.store.records import PersonRecord, PlacesRecord
+from castlist.store.records import ObjectionRecord, PersonRecord, PlacesRecord
 from castlist_identity.decisions.decision import Decision, Keys
 from castlist_identity.decisions.decision_set import DecisionSet
 from castlist_identity.galleries.gallery_diff import GalleryChange
@@ -18,8 +18,8 @@ class Asked:
     somebody decided about. `inserted` are the records of the persons that come; of these `new_persons` are not stored
     yet, with `new_places`. `unmatched` persons leave all profiles and stay known; in the place of `replaced` ones, who
     were unmatched, somebody has come. Of `erased` ones nothing stays known, and what the changes `silenced` say of them
-    is to go. `remembered`: whether it is kept where people were seen whom decisions name. `detail` and `undoes` are for
-    the record.
+    is to go. `remembered`: whether it is kept where people were seen whom decisions name. `objection` is to be
+    kept. `detail` and `undoes` are for the record.
     """
 
     change: GalleryChange
@@ -34,6 +34,7 @@ class Asked:
     erased: Keys = frozenset()
     silenced: Sequence[str] = ()
     remembered: bool = True
+    objection: ObjectionRecord | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
     undoes: str | None = None
 

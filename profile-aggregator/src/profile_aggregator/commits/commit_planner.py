@@ -11,6 +11,7 @@ from castlist.contract.commands import (
     DeleteGallery,
     DeleteVideo,
     EnrolPerson,
+    WithdrawObjection,
 )
 from castlist.contract.ids import derived, video_of_person
 from castlist.contract.values import DistanceSetting
@@ -20,6 +21,7 @@ from castlist.store.query import with_ids
 from castlist.store.records import (
     ErasedPerson,
     ErasureRecord,
+    ObjectionRecord,
     PendingRecluster,
     PendingRecord,
     PendingVideo,
@@ -43,15 +45,17 @@ from castlist_identity.galleries.reclustering import (
 )
 from castlist_identity.galleries.video_update import VideoUpdate, change_for_updates, superseded
 from castlist_identity.matching.auto_distance import distance_for, stages_for
+from castlist_identity.matching.objections import objecting
 from profile_aggregator.commits.asked import Asked
 from profile_aggregator.commits.commands import command_of
 from profile_aggregator.commits.commit_documents import CommitDocuments, documents_of, needed_persons
 from profile_aggregator.commits.correction_reader import CorrectionReader
+from profile_aggregator.commits.corrections import CommandRefusedError
 from profile_aggregator.commits.gallery_cache import CachedGallery
 from profile_aggregator.commits.moments_before import seen_before
 from profile_aggregator.commits.skipped_faces import faces_skipped
 from profile_aggregator.commits.video_erasure import erasing
-from profile_aggregator.videos.conversions import gallery_person, places_of
+from profile_aggregator.videos.conversions import gallery_person, mean_of, places_of
 from profile_aggregator.videos.found_people import people_of
 
 MOST_CHANGES = 6_000
@@ -85,7 +89,7 @@ class CommitPlan:
     `batch` is what it settles of what is pending. `setting`, `distance`, `stages`, `decisions` and `cards` hold from
     this commit on; `decided` are those of the decisions that are to be written. `backlog` is what is to be reconsidered
     then, `faces_skipped` the gallery's; None where the commit does not change that. `outcome`: what is recorded of a
-    command.
+    command. `objection` is one that is new, `withdrawn` is one that goes.
     """
 
     gallery: str
@@ -104,6 +108,8 @@ class CommitPlan:
     erasure: ErasureRecord | None = None
     seen: frozenset[str] = frozenset()
     faces_skipped: Mapping[str, int] | None = None
+    objection: ObjectionRecord | None = None
+    withdrawn: str | None = None
 
     @property
     def starts_over(self) -> bool:
@@ -118,6 +124,11 @@ class CommitPlan:
         self.cached.version += 1
         self.cached.setting = self.setting
         self.cached.decisions, self.cached.cards = self.decisions, self.cards
+        if self.objection is not None:
+            self.cached.objections = {**self.cached.objections, self.objection.id: mean_of(self.objection.mean)}
+        if self.withdrawn is not None:
+            kept = {id: mean for id, mean in self.cached.objections.items() if id != self.withdrawn}
+            self.cached.objections = kept
         if self.documents.events:
             self.cached.told = self.cached.version
         self.cached.sampled = True
@@ -195,6 +206,8 @@ class CommitPlanner:
             outcome,
             erasure,
             faces_skipped=await faces_skipped(self._store, gallery, batch, command),
+            objection=asked.objection,
+            withdrawn=command.objection_id if isinstance(command, WithdrawObjection) else None,
         )
 
     async def _asked(
@@ -211,6 +224,10 @@ class CommitPlanner:
             case DeleteVideo():
                 asked = await self._replacement({command.video_id: None}, cached, {})
                 return erasing(asked, command.video_id, frozenset(cached.gallery.members)) if command.erase else asked
+            case WithdrawObjection():
+                if command.objection_id not in cached.objections:
+                    raise CommandRefusedError("not_found", "There is no such objection.")
+                return Asked(GalleryChange(), cached.decisions)
             case ChangeSettings() | DeleteGallery():
                 return Asked(GalleryChange(), cached.decisions)
             case _:
@@ -221,7 +238,7 @@ class CommitPlanner:
     ) -> ErasureRecord | None:
         """What is to go besides the persons themselves."""
         of_video = isinstance(command, DeleteVideo) and command.erase
-        if not asked.erased and not of_video:
+        if not asked.erased and not of_video and asked.objection is None:
             return None
         stored: list[PersonRun] = []
         if asked.erased:
@@ -232,7 +249,7 @@ class CommitPlanner:
             version=version,
             what="video" if of_video else "people",
             change=None if command is None else command.event_id,
-            changes=tuple(asked.silenced),
+            changes=(*asked.silenced, *([] if asked.objection is None else [asked.objection.id])),
             persons=tuple(ErasedPerson(one.video_id, one.epoch, one.tracks) for one in stored),
             at=self._clock(),
             videos=int(of_video),
@@ -357,9 +374,13 @@ class CommitPlanner:
     async def _replacement(
         self, videos: Mapping[str, int | None], cached: CachedGallery, inserted: Mapping[str, PersonRecord]
     ) -> Asked:
-        """The persons of these videos instead of those that earlier runs had found in them. `videos` says of each which
-        run it is, and None where it is deleted."""
+        """The persons of these videos instead of those that earlier runs had found in them, without those who object to
+        being known. `videos` says of each which run it is, and None where it is deleted."""
         known, decisions = cached.gallery, cached.decisions
+        coming = {key: gallery_person(person) for key, person in inserted.items()}
+        objected = frozenset[str]()
+        if cached.objections:
+            objected = frozenset(await asyncio.to_thread(objecting, coming.values(), cached.objections, known.distance))
         redone = {video for video, epoch in videos.items() if epoch != 1}
         deleted = None in videos.values()
         removed = frozenset(key for video in videos for key in superseded(known, video, deleted))
@@ -373,19 +394,20 @@ class CommitPlanner:
             stored = await self._store.places.find(with_ids(sorted(old | inserted.keys())))
             places = {one.id: places_of(one) for one in stored}
         members: dict[str, list[GalleryPerson]] = {video: [] for video in videos}
-        for person in inserted.values():
-            members[person.video_id].append(gallery_person(person))
+        for key, person in coming.items():
+            if key not in objected:
+                members[person.video].append(person)
         updates = [
             VideoUpdate(video, tuple(persons), frozenset(absent[video]), places, deleted)
             for video, persons in members.items()
         ]
         found = await asyncio.to_thread(change_for_updates, known, decisions, updates)
-        erased = frozenset(key for key in found.unmatched if found.decisions.is_erased(key))
+        erased = objected | {key for key in found.unmatched if found.decisions.is_erased(key)}
         return Asked(
             found.change,
             found.decisions,
             found.rekeyed,
-            inserted={key: person for key, person in inserted.items() if key not in found.unmatched},
+            inserted={key: one for key, one in inserted.items() if key not in found.unmatched | objected},
             unmatched=found.unmatched - erased,
             replaced=(old - removed if deleted else found.replaced) | erased,
             remembered=not deleted,

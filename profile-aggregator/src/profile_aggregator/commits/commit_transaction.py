@@ -83,6 +83,10 @@ async def write(transaction: Store, plan: CommitPlan, now: datetime) -> None:
     await transaction.decisions.replace_many(decision_record(one, plan.gallery) for one in plan.decided)
     if plan.erasure is not None:
         await _erase(transaction, plan.erasure)
+    if plan.objection is not None:
+        await transaction.objections.insert(plan.objection)
+    if plan.withdrawn is not None:
+        await transaction.objections.delete(with_id(plan.withdrawn))
     if plan.batch:
         await transaction.pending.delete(with_ids(one.id for one in plan.batch))
     if plan.backlog is not None:

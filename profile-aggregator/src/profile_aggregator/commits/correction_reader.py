@@ -25,7 +25,10 @@ class CorrectionReader:
 
     async def asked(self, command: DecidingCommand | UndoChange, cached: CachedGallery) -> Asked:
         """What it asks of the gallery. CommandRefusedError where it cannot be carried out."""
-        store, corrections = self._store, Corrections(cached.gallery, cached.decisions, cached.version + 1)
+        store, corrections = (
+            self._store,
+            Corrections(cached.gallery, cached.decisions, cached.version + 1, cached.objections),
+        )
         if isinstance(command, UndoChange):
             undone = await store.changes.get(command.change_id)
             first = await self._first(undone)

@@ -1,8 +1,10 @@
 """What a correction asks of a gallery: a decision about its persons, and the change that follows. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from castlist.contract.commands import (
     AddPresence,
@@ -11,22 +13,26 @@ from castlist.contract.commands import (
     DeleteProfile,
     EnrolPerson,
     MergeProfiles,
+    RaiseObjection,
     RejectAppearance,
     RenameProfile,
     SplitProfile,
     UndoChange,
 )
 from castlist.contract.ids import BY_HAND, presence_key
-from castlist.store.records import ChangeRecord, PersonRecord, SuggestionRecord, VideoRecord
+from castlist.contract.vectors import Vector, VectorFace
+from castlist.store.records import ChangeRecord, ObjectionRecord, PersonRecord, SuggestionRecord, VideoRecord
 from castlist.tasks.commands import DecidingCommand
+from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.decisions.decision import Decision, Keys
 from castlist_identity.decisions.decision_set import NAME, DecisionSet
 from castlist_identity.domain import GalleryPerson, SightedAt
 from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.galleries.gallery_diff import GalleryChange
 from castlist_identity.matching.crowd_sample import rank
+from castlist_identity.matching.objections import objecting
 from profile_aggregator.commits.asked import Asked
-from profile_aggregator.videos.conversions import enrolled_persons, gallery_person, places_record
+from profile_aggregator.videos.conversions import enrolled_persons, gallery_person, is_face, places_record
 
 WHOLE_GROUP = 500
 """Persons of a profile up to which a decision about it names each; of more it names as many, of each cluster one at
@@ -47,8 +53,11 @@ class CommandRefusedError(Exception):
 class Corrections:
     """What each correction means for a gallery as it is. `version` is the one that the commit makes."""
 
-    def __init__(self, gallery: Gallery, decisions: DecisionSet, version: int) -> None:
+    def __init__(
+        self, gallery: Gallery, decisions: DecisionSet, version: int, objections: Mapping[str, Vector] | None = None
+    ) -> None:
         self._gallery, self._decisions, self._version = gallery, decisions, version
+        self._objections = objections or {}
 
     # --- a decision ---------------------------------------------------------------------------------------------------
 
@@ -86,7 +95,11 @@ class Corrections:
                 return self._enrolled(command)
             case DeleteProfile():
                 profile = self._profile(command.profile_id)
-                return self._unmatched(command.event_id, profile, self._persons(profile), command.erase)
+                if command.erase:
+                    return self._erased(command.event_id, [profile])
+                return self._unmatched(command.event_id, profile, self._persons(profile))
+            case RaiseObjection():
+                return self._objection(command)
             case AnswerSuggestion():
                 if suggestion is None or suggestion.gallery != command.gallery:
                     raise CommandRefusedError("not_found", "There is no such suggestion any more.")
@@ -205,6 +218,9 @@ class Corrections:
         persons = {one.id: one for one in enrolled_persons(command)}
         if not persons:
             raise CommandRefusedError("invalid", "It shows no picture of the person.")
+        coming = {key: gallery_person(one) for key, one in persons.items()}
+        if against := objecting(coming.values(), self._objections, self._gallery.distance):
+            raise CommandRefusedError("conflict", "The person objects to being known.", sorted(set(against.values())))
         keys = frozenset(persons)
         decision = Decision(
             command.event_id,
@@ -216,15 +232,41 @@ class Corrections:
             card={NAME: command.name},
         )
         detail = {"name": command.name, "pictures": len(persons)}
-        coming = {key: gallery_person(one) for key, one in persons.items()}
         made = self._change(decision, claims={}, detail=detail, returning=coming)
         return replace(made, inserted=persons, new_persons=tuple(persons.values()))
 
-    def _unmatched(self, id: str, profile: str, persons: Keys, erase: bool = False) -> Asked:
-        decision = Decision(id, self._version, (profile,), unmatched=persons, origins={profile: persons}, erased=erase)
+    def _unmatched(self, id: str, profile: str, persons: Keys) -> Asked:
+        return self._taken(Decision(id, self._version, (profile,), unmatched=persons, origins={profile: persons}), {})
+
+    def _objection(self, command: RaiseObjection) -> Asked:
+        """Whom a profile holds is known by the mean of those who have a face; whom a picture shows is in the profiles
+        that would take it for one of theirs."""
+        gallery, id = self._gallery, command.event_id
+        if (command.profile_id is None) == (command.picture is None):
+            raise CommandRefusedError("invalid", "Either a profile or a picture says who objects.")
+        if command.profile_id is not None:
+            profiles = [self._profile(command.profile_id)]
+            faces = [gallery.members[key].mean for key in sorted(self._persons(profiles[0]))]
+            known = [face for face in faces if is_face(face)]
+            if not known:
+                raise CommandRefusedError("invalid", "No face of this profile is known: nothing could find the person.")
+            mean = np.mean(known, axis=0, dtype=np.float64).astype(np.float32)
+        elif command.picture is not None:
+            mean = VectorFace.decoded(command.picture.face).encoding
+            clusters = (summary(key, [gallery.members[one] for one in keys]) for key, keys in gallery.clusters.items())
+            here = objecting(clusters, {id: mean}, gallery.distance)
+            profiles = sorted({gallery.profile_of[key] for key in here})
+        made = self._erased(id, profiles) if profiles else Asked(GalleryChange(), self._decisions)
+        stored = np.asarray(mean, "<f4").tobytes()
+        objection = ObjectionRecord(id=id, gallery=command.gallery, mean=stored, at=command.occurred_at, by=command.by)
+        return replace(made, objection=objection)
+
+    def _erased(self, id: str, profiles: Sequence[str]) -> Asked:
+        """Nothing is kept of these but where they were."""
+        origins = {profile: self._persons(profile) for profile in profiles}
+        persons = frozenset().union(*origins.values())
+        decision = Decision(id, self._version, tuple(profiles), unmatched=persons, origins=origins, erased=True)
         made = self._taken(decision, {})
-        if not erase:
-            return made
         spoke = self._decisions.of(persons)
         silent = [self._silent(one, persons) for one in spoke]
         known = made.decisions.replaced(silent, (), lambda key: key in self._gallery.members and key not in persons)

@@ -25,6 +25,7 @@ from castlist.store.records import (
 from castlist.store.store import Store
 from profile_aggregator.commits.gallery_deletion import GalleryDeletion, end_in
 from profile_aggregator.commits.leftovers import carry_out_each
+from profile_aggregator.videos.found_tracks import forget_tracks
 
 log = logging.getLogger(__name__)
 ERASE_EVERY = 0.5
@@ -74,6 +75,7 @@ class Erasures:
             return False
         for person in erasure.persons:
             await self._delete_crops(person, erasure.id)
+            await forget_tracks(self._store, person.video_id, person.epoch, set(tracks_in(person.tracks)))
         await self._store.gallery_log.delete(said & ne(GalleryLogRecord.published_at, None))
         if erasure.changes:
             await self._store.outbox.delete(orders)

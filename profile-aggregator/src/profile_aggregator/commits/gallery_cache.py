@@ -5,13 +5,16 @@ Loaded again when another process has committed.
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from castlist.contract.values import DistanceSetting, GallerySettings
+from castlist.contract.vectors import Vector
 from castlist.store.committed_persons import pages_of_persons
 from castlist.store.query import eq
 from castlist.store.records import (
     DecisionRecord,
+    ObjectionRecord,
     PersonEncoding,
     ProfileFounder,
     ProfileRecord,
@@ -27,7 +30,7 @@ from castlist_identity.galleries.gallery_diff import SampleRole
 from castlist_identity.galleries.profile_ids import Profile
 from castlist_identity.matching.auto_distance import auto_distance, stages_for
 from profile_aggregator.commits.stored_decisions import decision_of
-from profile_aggregator.videos.conversions import gallery_person
+from profile_aggregator.videos.conversions import gallery_person, mean_of
 
 ROOM = 512_000_000
 """Bytes of galleries that are held beside the one in use."""
@@ -40,14 +43,15 @@ class CachedGallery:
     """A gallery as it was at `version`; `setting` is what its settings say about the distance,
     `told` the last version that has events, None where that is not known.
 
-    `sampled`: whether its crowds are known by samples already. `seen`: who was reconsidered since the distance changed,
-    as far as this process knows.
+    `objections` are encodings of who objects to being known. `sampled`: whether its crowds are known by samples
+    already. `seen`: who was reconsidered since the distance changed, as far as this process knows.
     """
 
     version: int
     gallery: Gallery
     decisions: DecisionSet = field(default_factory=DecisionSet)
     cards: Cards = field(default_factory=Cards)
+    objections: Mapping[str, Vector] = field(default_factory=dict)
     setting: DistanceSetting = "auto"
     told: int | None = 0
     sampled: bool = True
@@ -106,6 +110,7 @@ class GalleryCache:
             living = await self._store.profiles.find_parts(ProfileFounder, eq(ProfileRecord.gallery, gallery))
             retired = await self._store.redirects.find_parts(ProfileFounder, eq(RedirectRecord.gallery, gallery))
             decided = await self._store.decisions.find(eq(DecisionRecord.gallery, gallery))
+            objecting = await self._store.objections.find(eq(ObjectionRecord.gallery, gallery))
             after = await self._store.galleries.get(gallery)
             version = before.version if before else 0
             if version == (after.version if after else 0):  # no commit came while we read
@@ -122,4 +127,7 @@ class GalleryCache:
         told = before.told if before and before.version else 0
         sampled = before.sampled if before and before.version else True
         cards = await asyncio.to_thread(Cards, decisions, loaded.profile_of.get)
-        return CachedGallery(version, loaded, decisions, cards, settings.across_video_distance, told, sampled)
+        objections = {one.id: mean_of(one.mean) for one in objecting}
+        return CachedGallery(
+            version, loaded, decisions, cards, objections, settings.across_video_distance, told, sampled
+        )

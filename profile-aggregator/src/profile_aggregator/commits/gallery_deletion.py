@@ -22,6 +22,7 @@ from castlist.store.records import (
     GalleryLogRecord,
     GalleryRecord,
     LedgerRecord,
+    ObjectionRecord,
     PendingRecord,
     PersonRecord,
     PreviewRecord,
@@ -143,6 +144,7 @@ class GalleryDeletion:
             (store.redirects, eq(RedirectRecord.gallery, gallery)),
             (store.suggestions, eq(SuggestionRecord.gallery, gallery)),
             (store.decisions, eq(DecisionRecord.gallery, gallery)),
+            (store.objections, eq(ObjectionRecord.gallery, gallery)),
             (store.previews, at_least(PreviewRecord.id, "") & eq(PreviewRecord.gallery, gallery)),
         )
 

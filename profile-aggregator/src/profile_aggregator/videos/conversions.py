@@ -100,6 +100,11 @@ def nowhere(key: str) -> Vector:
     return away
 
 
+def is_face(mean: Vector) -> bool:
+    """Whether it is of a face, and does not stand for one that is not known."""
+    return float(np.linalg.norm(mean)) < _NOWHERE
+
+
 def gallery_person(person: PersonRecord | PersonEncoding) -> GalleryPerson:
     """What matching needs of a stored person."""
     return GalleryPerson(

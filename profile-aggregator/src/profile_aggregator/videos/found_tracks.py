@@ -1,10 +1,10 @@
 """The tracks that a run's people are made of, kept for who looks at the video: results are cleared soon."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from castlist.contract.ids import run_key
-from castlist.store.packed_tracks import PackedTracks, kept, packed
-from castlist.store.query import Where, within
+from castlist.store.packed_tracks import PackedTracks, TrackIndex, kept, packed, unpacked
+from castlist.store.query import Where, with_id, within
 from castlist.store.records import TracksRecord
 from castlist.store.store import Store
 from castlist_identity.domain import Track, VideoPerson
@@ -31,6 +31,18 @@ async def keep_tracks(store: Store, parts: Sequence[PackedTracks], run: str) -> 
 def of_run(run: str) -> Where:
     """All documents of a run."""
     return within(TracksRecord.id, f"{run}:", f"{run};")
+
+
+async def forget_tracks(store: Store, video_id: str, epoch: int, gone: Collection[TrackIndex]) -> None:
+    """Where these tracks of a run were is known no more. Safe to repeat."""
+    for part in await store.tracks.find(of_run(run_key(video_id, epoch))):
+        there = list(unpacked(part.tracks))
+        left = [track for track in there if (track.chunk, track.track) not in gone]
+        if not left:
+            await store.tracks.delete(with_id(part.id))
+        elif len(left) < len(there):
+            (rest,) = packed(left)
+            await store.tracks.replace(TracksRecord(id=part.id, start=rest.start, end=rest.end, tracks=rest.tracks))
 
 
 async def drop_tracks(store: Store, video_id: str, epoch: int) -> None:

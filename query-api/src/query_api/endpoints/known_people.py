@@ -26,7 +26,15 @@ if TYPE_CHECKING:  # it is there where the extra `search` is installed
     from query_api.search.face_search import FaceSearch
     from query_api.search.protocol import SeenFace
 
-_AROUND_FILES = 64 * 1024
+AROUND_FILES = 64 * 1024
+LOOKED_AT = {
+    400: problem("The form cannot be read."),
+    408: problem("The form paused for too long."),
+    413: problem("A picture, or all of them, are larger than this installation takes, in bytes or in pixels."),
+    415: problem("A file is no JPEG, PNG, WebP or HEIC."),
+    501: problem("Looking at pictures is not installed here."),
+    503: problem("Too many pictures are being looked at; try again after Retry-After."),
+}
 _LARGEST_TOGETHER = 4
 """All pictures of a form together have at most so many times the bytes that one may have."""
 
@@ -71,12 +79,7 @@ class KnownPeople:
         summary="Enrol a known person",
         replies={
             **COMMANDED,
-            400: problem("The form cannot be read."),
-            408: problem("The form paused for too long."),
-            413: problem("A picture, or all of them, are larger than this installation takes, in bytes or in pixels."),
-            415: problem("A file is no JPEG, PNG, WebP or HEIC."),
-            501: problem("Looking at pictures is not installed here."),
-            503: problem("Too many pictures are being looked at; try again after Retry-After."),
+            **LOOKED_AT,
         },
         body={"multipart/form-data": _form_schema()},
     )
@@ -93,12 +96,12 @@ class KnownPeople:
         except Problem:
             await drain(request)
             raise
-        most = _LARGEST_TOGETHER * self._largest + _AROUND_FILES
+        most = _LARGEST_TOGETHER * self._largest + AROUND_FILES
         async with parsed_form(EnrolForm, request, most, MOST_PICTURES) as (asked, files):
             gallery = await self._store.galleries.get(asked.gallery)
             settings = NEW_GALLERY if gallery is None else gallery.settings or GallerySettings()
             seen = [
-                await self._only_face(self._search, file, f"Picture {n} of {len(files)}", settings.analysis)
+                await only_face(self._search, file, f"Picture {n} of {len(files)}", settings.analysis, self._largest)
                 for n, file in enumerate(files, 1)
             ]
         id = command_key(request)
@@ -116,23 +119,6 @@ class KnownPeople:
         await self._commands.journal(command, keys)
         return await self._commands.answer(id, request)
 
-    async def _only_face(
-        self, search: "FaceSearch", file: UploadFile, called: str, settings: AnalysisSettings
-    ) -> tuple[EnrolledPicture, "SeenFace"]:
-        """The face of a picture; a Problem where there is none, or more than one: whose would it be?"""
-        if (file.size or 0) > self._largest:
-            raise Problem(413, f"{called} is larger than {self._largest} bytes.", kind="limits-exceeded")
-        try:
-            found = await search.look(file.file, settings)
-        except Problem as error:
-            error.detail = f"{called}: {error.detail}"
-            raise
-        if len(found.faces) != 1:
-            count = len(found.faces) or "no"
-            what = "cut it to one face" if found.faces else f"a face has to be {settings.smallest_face} pixels wide"
-            raise Problem(422, f"{called} shows {count} face{'s' if len(found.faces) != 1 else ''}: {what}.")
-        return EnrolledPicture(face=found.faces[0].face, frame=found.frame), found.faces[0]
-
     async def _put(self, id: str, crops: Sequence[bytes]) -> list[str]:
         """Write the crops, so that the sweep of uploads finds them should nothing come of it."""
         keys = [picture_key(id, n) for n in range(len(crops))]
@@ -141,3 +127,21 @@ class KnownPeople:
             await self._store.uploads.replace(UploadRecord(id=key, started_at=now, touched_at=now))
             await self._objects.put(key, jpeg, "image/jpeg")
         return keys
+
+
+async def only_face(
+    search: "FaceSearch", file: UploadFile, called: str, settings: AnalysisSettings, largest: int
+) -> tuple[EnrolledPicture, "SeenFace"]:
+    """The face of a picture; a Problem where there is none, or more than one: whose would it be?"""
+    if (file.size or 0) > largest:
+        raise Problem(413, f"{called} is larger than {largest} bytes.", kind="limits-exceeded")
+    try:
+        found = await search.look(file.file, settings)
+    except Problem as error:
+        error.detail = f"{called}: {error.detail}"
+        raise
+    if len(found.faces) != 1:
+        count = len(found.faces) or "no"
+        what = "cut it to one face" if found.faces else f"a face has to be {settings.smallest_face} pixels wide"
+        raise Problem(422, f"{called} shows {count} face{'s' if len(found.faces) != 1 else ''}: {what}.")
+    return EnrolledPicture(face=found.faces[0].face, frame=found.frame), found.faces[0]

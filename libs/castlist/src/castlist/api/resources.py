@@ -383,6 +383,14 @@ class Rejection(BaseModel):
     reason: Literal["not_this_person", "not_a_face"]
 
 
+class ObjectingProfile(BaseModel):
+    """Which profile is of somebody who objects to being known."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"profile_id": _PROFILE}})
+
+    profile_id: Id
+
+
 class ManualPresence(BaseModel):
     """Where a profile is although no face was found: in a span of the video (without one: all of it), in a box."""
 
@@ -721,7 +729,7 @@ class ProblemDocument(BaseModel):
 # --- changes ----------------------------------------------------------------------------------------------------------
 
 
-ERASURES = frozenset({"erase", "erase_video", "delete_gallery"})
+ERASURES = frozenset({"erase", "objection", "erase_video", "delete_gallery"})
 """Kinds of changes that are not through before they have a receipt."""
 
 
@@ -763,6 +771,20 @@ class Change(Resource):
         if self.status == "applied" and self.kind in ERASURES:
             return self.receipt is not None
         return self.status != "pending"
+
+
+class Objection(Resource):
+    """Somebody who objects to being known in a gallery. `id` is that of the change that says so."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"id": _COMMAND, "at": _MADE, "by": None}})
+
+    id: EventId
+    at: AwareDatetime
+    by: KeyName | None
+
+
+class ObjectionPage(Page[Objection]):
+    """Objections, the newest first."""
 
 
 class ChangePage(Page[Change]):

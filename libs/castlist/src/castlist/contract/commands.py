@@ -134,6 +134,24 @@ class EnrolPerson(Correction):
     cropped: bool = False
 
 
+class RaiseObjection(Correction):
+    """Somebody, whom a profile or a picture shows, is to be found and never shown: what is known of them is erased but
+    for one encoding, and so is whatever is found of them later."""
+
+    event: Literal["RaiseObjection"] = "RaiseObjection"
+    version: Literal[1] = 1
+    profile_id: ProfileId | None = None
+    picture: EnrolledPicture | None = None
+
+
+class WithdrawObjection(Correction):
+    """Somebody may be known again: in what is looked through from now on."""
+
+    event: Literal["WithdrawObjection"] = "WithdrawObjection"
+    version: Literal[1] = 1
+    objection_id: EventId
+
+
 class DeleteProfile(ProfileCorrection):
     """Take a profile away: its people are matched no more, others like them may come. With `erase` also all that could
     find the person again: for good."""

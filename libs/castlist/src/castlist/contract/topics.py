@@ -80,6 +80,8 @@ GALLERY_COMMITS = Topic(
         commands.RejectAppearance,
         commands.AddPresence,
         commands.EnrolPerson,
+        commands.RaiseObjection,
+        commands.WithdrawObjection,
         commands.DeleteProfile,
         commands.AnswerSuggestion,
         commands.UndoChange,

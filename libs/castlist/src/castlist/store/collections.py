@@ -390,6 +390,17 @@ DECISIONS = Collection(
     growth="what people do by hand",
     indexes=(_index(r.DecisionRecord.gallery),),
 )
+OBJECTIONS = Collection(
+    name="objections",
+    record=r.ObjectionRecord,
+    id="change",
+    owner=AGGREGATOR,
+    writers=(),
+    readers=(QUERY,),
+    kept="until they are withdrawn, or the gallery goes",
+    growth="people who object",
+    indexes=(_index(r.ObjectionRecord.gallery, descending(r.ObjectionRecord.at), descending(r.ObjectionRecord.id)),),
+)
 LEDGER = Collection(
     name="ledger",
     record=r.LedgerRecord,
@@ -509,6 +520,7 @@ COLLECTIONS: tuple[Collection[Any], ...] = (
     PREVIEWS,
     CHANGES,
     DECISIONS,
+    OBJECTIONS,
     LEDGER,
     OUTBOX,
     GALLERY_LOG,

@@ -654,6 +654,15 @@ class DecisionRecord(Record, frozen=True, kw_only=True):
     erased: bool = False
 
 
+class ObjectionRecord(Record, frozen=True, kw_only=True):
+    """Somebody who is to be found and never shown, by the change that says so: an encoding, as in a `PersonRecord`."""
+
+    gallery: str
+    mean: bytes
+    at: datetime
+    by: str | None = None
+
+
 class ErasedPerson(msgspec.Struct, frozen=True):
     """Of somebody who was erased: in which run, and its tracks as in a `PersonRecord`, by which its crops are found."""
 

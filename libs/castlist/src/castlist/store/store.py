@@ -154,6 +154,7 @@ class Store:
         self.previews = Table(documents, collections.PREVIEWS)
         self.changes = Table(documents, collections.CHANGES)
         self.decisions = Table(documents, collections.DECISIONS)
+        self.objections = Table(documents, collections.OBJECTIONS)
         self.ledger = Table(documents, collections.LEDGER)
         self.outbox = Table(documents, collections.OUTBOX)
         self.gallery_log = Table(documents, collections.GALLERY_LOG)

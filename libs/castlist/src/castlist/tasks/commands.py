@@ -20,10 +20,12 @@ from castlist.contract.commands import (
     EnrolPerson,
     MergeProfiles,
     PreviewSettings,
+    RaiseObjection,
     RejectAppearance,
     RenameProfile,
     SplitProfile,
     UndoChange,
+    WithdrawObjection,
 )
 from castlist.contract.errors import PermanentError
 from castlist.contract.events import CommandFailed
@@ -45,11 +47,12 @@ DecidingCommand = (
     | RejectAppearance
     | AddPresence
     | EnrolPerson
+    | RaiseObjection
     | DeleteProfile
     | AnswerSuggestion
 )
 """Each leaves a decision behind."""
-CommittedCommand = DecidingCommand | UndoChange | DeleteVideo | DeleteGallery | ChangeSettings
+CommittedCommand = DecidingCommand | UndoChange | WithdrawObjection | DeleteVideo | DeleteGallery | ChangeSettings
 """Each changes its gallery, by a commit."""
 Command = CommittedCommand | PreviewSettings
 KINDS: dict[type[Command], str] = {
@@ -59,6 +62,8 @@ KINDS: dict[type[Command], str] = {
     RejectAppearance: "reject",
     AddPresence: "presence",
     EnrolPerson: "enrol",
+    RaiseObjection: "objection",
+    WithdrawObjection: "withdraw_objection",
     DeleteProfile: "delete",
     AnswerSuggestion: "answer",
     UndoChange: "undo",
