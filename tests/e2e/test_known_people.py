@@ -1,5 +1,6 @@
 """Known people, over HTTP, on real servers: who is enrolled by pictures is found, in what is there and what comes."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -74,3 +75,30 @@ def test_what_shows_more_than_one_is_refused_and_leaves_nothing(api: Api) -> Non
     answer = enrol(api, gallery, "Ada", b"no picture at all")
     assert (answer.status_code, answer.json()["type"]) == (415, "/docs/problems#not-a-picture")
     assert api.profiles(gallery) == before
+
+
+def test_who_objects_is_in_no_answer_whatever_comes(api: Api, tmp_path: Path) -> None:
+    """By their profile; of the next video, which shows them and somebody else, only that other is told of. Withdrawn,
+    they are known again in what comes then."""
+    gallery = new_gallery("objecting")
+    submit(api, gallery, "monday")
+    submit(api, gallery, "wednesday")
+    people = sorted(api.profiles(gallery), key=lambda one: -one["video_count"])
+    who = people[0]
+    assert who["video_count"] == 2
+    answer = api.http.post(f"{api.query}/galleries/{gallery}/objections", json={"profile_id": who["id"]})
+    assert answer.status_code in (200, 202), answer.text
+    objection = answer.json()["id"]
+    eventually(lambda: api.get(f"/changes/{objection}").json()["receipt"], 90)
+    assert api.http.get(f"{api.query}{who['appearances'][0]['crop']['url']}").status_code == 404
+    left = {one["id"] for one in api.profiles(gallery)}
+    assert left == {one["id"] for one in people[1:]}
+    later = clips.in_other_bytes(clips.sample("wednesday").read_bytes(), tmp_path / "later.mp4")
+    task = api.finished(api.submit(later, gallery)["task_id"])
+    assert (task["status"], task["people"]) == ("done", 1)
+    assert len(api.profiles(gallery)) == len(left)
+    assert [one["id"] for one in api.get(f"/galleries/{gallery}/objections").json()["items"]] == [objection]
+    withdrawn = api.http.delete(f"{api.query}/galleries/{gallery}/objections/{objection}")
+    assert withdrawn.json()["status"] == "applied"
+    again = clips.in_other_bytes(later.read_bytes(), tmp_path / "again.mp4")
+    assert api.finished(api.submit(again, gallery)["task_id"])["people"] == 2

@@ -402,6 +402,20 @@ async def a_gallery_is_deleted(services: Services) -> None:
     await register(services.store, SyntheticVideo("anew", "going", [[1]]).uploaded(), services.servers.clock())
 
 
+async def somebody_objects(services: Services) -> None:
+    """And no more."""
+    query = services.query
+    await put_in(services, SyntheticVideo("objecting", "g", [[41], [41]]))
+    await services.work_off()
+    found = (await query.get("/videos/objecting/profiles")).json()["items"][0]["id"]
+    raised = await query.post("/galleries/g/objections", json={"profile_id": found})
+    assert raised.status_code == 202
+    await services.work_off()
+    objection = (await query.get("/galleries/g/objections", params={"limit": 1})).json()["items"][0]["id"]
+    assert (await query.delete(f"/galleries/g/objections/{objection}")).status_code == 202
+    await services.work_off()
+
+
 async def find_people(services: Services) -> None:
     """By a picture, and by a profile."""
     (profile, *_) = await services.store.profiles.find(eq(ProfileRecord.gallery, "g"))
@@ -476,6 +490,7 @@ async def test_every_query_of_every_service_uses_an_index(
     await people_are_put_right(services)
     await all_is_read(services)
     await somebody_is_erased(services)
+    await somebody_objects(services)
     await a_gallery_is_deleted(services)
     services.servers.now += timedelta(hours=1)
     await services.retention.round()

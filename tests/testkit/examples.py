@@ -121,6 +121,8 @@ _VALUES: dict[str, Any] = {
     "change_id": "e5c9c1d3",
     "box": BOX,
     "manual": False,
+    "objection_id": "e5c9c1d3",
+    "picture": EnrolledPicture(face=TRACK.faces[0], frame=FrameSize(640, 480)),
     "enrolment_id": enrolment_id("e5c9c1d3"),
     "crops": (CROP,),
     "pictures": (EnrolledPicture(face=TRACK.faces[0], frame=FrameSize(640, 480)),),

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from castlist.adapters.memory import MemoryObjects
-from castlist.contract.commands import EnrolPerson
+from castlist.api import resources
+from castlist.contract.commands import EnrolPerson, RaiseObjection
 from castlist.contract.ids import picture_key
 from castlist.contract.vectors import decode_vector
 from castlist.service.openapi import openapi
 from castlist.service.operations import application
-from castlist.store.records import PendingCommand
+from castlist.store.records import ObjectionRecord, PendingCommand
 from castlist.store.store import Store
+from castlist.tasks.galleries import ensure_gallery
 from castlist.tasks.video_objects import AllowedObjects
 from query_api.app import API, endpoints
 from query_api.command_outbox import CommandOutbox
@@ -24,6 +26,7 @@ from query_api.record_changes import RecordChanges
 from query_api.search.face_search import FaceSearch
 from query_api.search.gallery_indexes import GalleryIndexes
 from query_api.search.picture_children import PictureChildren
+from testkit.stored import START, Stored
 from unit.query_api.test_search import LARGEST, Inline, encodings, frame, jpeg
 
 G = "newsroom"
@@ -122,6 +125,35 @@ async def test_what_shows_nobody_or_more_than_one_is_refused(
 async def test_a_nameless_person_is_not_enrolled(world: World) -> None:
     """Whom would one find?"""
     assert (await world.enrol(left(), name="")).status_code == 422
+
+
+async def test_an_objection_is_raised_by_a_picture_or_a_profile_and_withdrawn(world: World) -> None:
+    """Of a picture nothing is kept but its encoding, in the command; who is not there is not found."""
+    await ensure_gallery(world.store, G, START)
+    path = f"/galleries/{G}/objections"
+    at_once = {"Prefer": "respond-async"}
+    answer = await world.client.post(path, files={"file": ("a.jpg", left())}, headers=at_once)
+    assert (answer.status_code, answer.json()["kind"]) == (202, "objection"), answer.text
+    (pending,) = await world.store.pending.find()
+    assert isinstance(pending, PendingCommand)
+    command = RaiseObjection.model_validate(pending.command)
+    assert command.picture is not None
+    assert command.profile_id is None
+    assert not await world.objects.list("")
+    stored = Stored(world.store, G)
+    profile = await stored.profile([await stored.video()], None)
+    answer = await world.client.post(path, json={"profile_id": profile}, headers=at_once)
+    assert answer.status_code == 202
+    assert (await world.client.post(path, json={"profile_id": "nobody"})).status_code == 404
+    assert (await world.client.post(path, files={"file": ("a.jpg", jpeg(frame()))})).status_code == 422
+    assert (await world.client.delete(f"{path}/nothing")).status_code == 404
+    mean = np.zeros(128, "<f4").tobytes()
+    await world.store.objections.insert(ObjectionRecord(id="o", gallery=G, mean=mean, at=START))
+    listed = (await world.client.get(path)).json()["items"]
+    resources.Objection.model_validate(listed[0])
+    assert listed == [{"id": "o", "at": "2026-01-02T03:04:05Z", "by": None}]
+    withdrawn = await world.client.delete(f"{path}/o", headers=at_once)
+    assert (withdrawn.status_code, withdrawn.json()["kind"]) == (202, "withdraw_objection")
 
 
 async def test_where_pictures_are_not_looked_at_it_says_so(store: Store, commands: CommandOutbox) -> None:

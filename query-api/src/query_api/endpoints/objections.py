@@ -112,7 +112,7 @@ class Objections:
         replies={**COMMANDED, **none("objection")},
     )
     async def withdraw_objection(self, request: Request, _: NoQuery) -> Response:
-        """Have a person known again, in videos that are looked through from now on."""
+        """Have a person known again, in videos that come from now on. Where they were erased they stay so."""
         gallery = await known_gallery(self._model.store, request.path_params["gallery"])
         objection = await self._model.store.objections.get(request.path_params["objection_id"])
         if objection is None or objection.gallery != gallery.id:
