@@ -127,6 +127,10 @@ _VALUES: dict[str, Any] = {
     "crops": (CROP,),
     "pictures": (EnrolledPicture(face=TRACK.faces[0], frame=FrameSize(640, 480)),),
     "cropped": True,
+    "watch_id": "watch-1",
+    "watched": "profile-2",
+    "first_seen": 1.0,
+    "last_seen": 2.5,
 }
 
 

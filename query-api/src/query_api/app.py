@@ -2,28 +2,36 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Sequence
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from castlist.adapters import mongo, s3
 from castlist.adapters.kafka.publisher import KafkaPublisher
+from castlist.adapters.web_calls import AiohttpCalls
 from castlist.clock import now_utc
-from castlist.contract.topics import GALLERY_COMMITS
+from castlist.contract.topics import GALLERY_COMMITS, PROFILE_EVENTS
 from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.ports.objects import Objects
 from castlist.service.http_server import make_server
 from castlist.service.openapi import Api, openapi
 from castlist.service.operations import application
 from castlist.service.periodic import in_background
+from castlist.service.public_addresses import Network
 from castlist.store.store import Store
 from castlist.tasks.video_objects import AllowedObjects
+from query_api.alerts.alerting import LEASE, Alerting
+from query_api.alerts.lease import Lease
+from query_api.alerts.sender import Sender
+from query_api.alerts.watching import Watching
 from query_api.command_outbox import CommandOutbox
 from query_api.endpoints.change_history import Changes
 from query_api.endpoints.corrections import Corrections
 from query_api.endpoints.crops import Crops
 from query_api.endpoints.galleries import Galleries
+from query_api.endpoints.gallery_events import GalleryEvents
 from query_api.endpoints.gallery_lifetime import GalleryLifetime
 from query_api.endpoints.gallery_stats import StatsOfGalleries
 from query_api.endpoints.known_people import KnownPeople
@@ -34,6 +42,8 @@ from query_api.endpoints.tasks import Tasks
 from query_api.endpoints.timelines import Timelines
 from query_api.endpoints.tracks import Tracks
 from query_api.endpoints.videos import Videos
+from query_api.endpoints.watches import Watches
+from query_api.endpoints.webhooks import Webhooks
 from query_api.read_model import ReadModel
 from query_api.record_changes import RecordChanges
 from query_api.settings import Settings
@@ -51,11 +61,13 @@ API = Api(
         "people": "Who is in the videos: profiles, their appearances, their pictures.",
         "videos": "The videos, and who is in each.",
         "changes": "What people decided by hand: who, when, what became of it, and taking it back.",
+        "alerts": "Hearing of what happens: watches on people, webhooks, and a gallery's events.",
         "galleries": "Namespaces of people: how far each is, its settings, and what a person should look at.",
     },
     endpoints=(
         *(Tasks, Profiles, KnownPeople, Search, Corrections, Changes, Videos, Galleries, Crops),
         *(Objections, Timelines, Tracks, StatsOfGalleries, GalleryLifetime),
+        *(Watches, Webhooks, GalleryEvents),
     ),
 )
 
@@ -68,8 +80,12 @@ def endpoints(
     tasks: RecordChanges,
     search: "FaceSearch | None" = None,
     largest_picture: int = 0,
+    feeds: RecordChanges | None = None,
+    alert: Callable[[], None] = lambda: None,
+    networks: Sequence[Network] = (),
 ) -> Sequence[object]:
-    """What answers the operations of `API`. `allowed`: which objects may be shown."""
+    """What answers the operations of `API`. `allowed`: which objects may be shown. `alert` is called where there is
+    something to tell of; `networks`: those where webhooks may go although they are not the world's."""
     model = ReadModel(store)
     return (
         Tasks(model, tasks),
@@ -86,6 +102,9 @@ def endpoints(
         Tracks(model),
         StatsOfGalleries(store),
         GalleryLifetime(model, commands),
+        Watches(model, alert),
+        Webhooks(model, alert, networks),
+        GalleryEvents(store, feeds or RecordChanges(store.feeds)),
     )
 
 
@@ -120,15 +139,22 @@ async def run(settings: Settings) -> None:
         objects = await stack.enter_async_context(s3.connect(*settings.s3))
 
         store = Store(documents)
-        tasks, changes = RecordChanges(store.tasks), RecordChanges(store.changes)
-        relay = OutboxRelay(store, publisher, now_utc, [GALLERY_COMMITS])
+        tasks, changes, feeds = (RecordChanges(table) for table in (store.tasks, store.changes, store.feeds))
+        relay = OutboxRelay(store, publisher, now_utc, [GALLERY_COMMITS, PROFILE_EVENTS])
+        calls = await stack.enter_async_context(AiohttpCalls(settings.callable_networks))
+        lease, watching = Lease(store, LEASE, str(uuid.uuid4())), Watching(store, ReadModel(store), now_utc)
+        sender = Sender(store, calls, now_utc, lambda: lease.held, settings.retry_policy)
+        alerting = Alerting(store, lease, watching, sender, relay.wake)
         # Kafka is not among them: all is answered without it, and commands wait in MongoDB.
         ready = {"mongodb": documents.ping, "s3": objects.ping}
         search = await stack.enter_async_context(face_search(store, settings))
         commands, largest = CommandOutbox(store, relay, changes), settings.largest_picture_bytes
         app = application(
             openapi(API),
-            endpoints(store, objects, settings.announceable, commands, tasks, search, largest),
+            endpoints(
+                *(store, objects, settings.announceable, commands, tasks, search, largest),
+                *(feeds, alerting.wake, settings.callable_networks),
+            ),
             ready,
             settings.hosts,
             settings.origins,
@@ -136,5 +162,6 @@ async def run(settings: Settings) -> None:
         # What is there now stays. Looked through again and again, it would cost every fortieth page 60 ms.
         gc.collect()
         gc.freeze()
-        await stack.enter_async_context(in_background(relay.run(), tasks.run(), changes.run()))
+        loops = relay.run(), tasks.run(), changes.run(), feeds.run(), alerting.run()
+        await stack.enter_async_context(in_background(*loops))
         await make_server(app, settings.bind_host, settings.query_port).serve()

@@ -28,6 +28,7 @@ ADAPTER_OF = {
     "aiobotocore": "castlist.adapters.s3",
     "botocore": "castlist.adapters.s3",
     "aiokafka": "castlist.adapters.kafka",
+    "aiohttp": "castlist.adapters",
     "faust": "profile_aggregator.stream.faust_app",
 }
 ADAPTERS = {
@@ -39,6 +40,7 @@ ADAPTERS = {
     "castlist.adapters.kafka.observer.KafkaObserver",
     "castlist.adapters.kafka.subscription.subscribe",
     "castlist.adapters.kafka.subscription.listen",
+    "castlist.adapters.web_calls.AiohttpCalls",
 }
 # Rooms whose modules reach no server, process, thread, clock or chance.
 PURE_ROOMS = (
@@ -63,7 +65,7 @@ PURE_ROOMS = (
 # Servers, processes, threads, clocks and chance.
 IMPURE = {
     *ADAPTER_OF,
-    *("aiohttp", "asyncio", "concurrent", "ctypes", "fcntl", "httpx", "httpx2", "mode", "multiprocessing", "psutil"),
+    *("asyncio", "concurrent", "ctypes", "fcntl", "httpx", "httpx2", "mode", "multiprocessing", "psutil"),
     *("random", "requests", "secrets", "signal", "socket", "subprocess", "threading", "time", "urllib", "uvicorn"),
 }
 # Rooms of identity, and which each may import: what is further down knows nothing of what is built on it.

@@ -56,6 +56,7 @@ from castlist.contract.values import (
     VideoId,
     VideoName,
     VideoWarning,
+    WatchId,
     Whole,
 )
 
@@ -344,6 +345,28 @@ class GalleryDeleted(GalleryEvent):
 
     event: Literal["GalleryDeleted"] = "GalleryDeleted"
     version: Literal[1] = 1
+
+
+class WatchedPersonAppeared(Event):
+    """Somebody whom a watch is for is in a video: said once for a watch and a video. Not part of a gallery's history.
+
+    `watched` is the profile that the watch was made for, `profile_id` the one that holds its people now: another one
+    where it was merged away. `crop` is null where nobody was found and a person said so (`manual`).
+    """
+
+    event: Literal["WatchedPersonAppeared"] = "WatchedPersonAppeared"
+    version: Literal[1] = 1
+    gallery: GalleryId
+    watch_id: WatchId
+    watched: ProfileId
+    profile_id: ProfileId
+    video_id: VideoId
+    first_seen: Seconds
+    last_seen: Seconds
+    seconds: Duration
+    faces: Whole
+    crop: Crop | None
+    manual: bool = False
 
 
 class CommandFailed(Event):

@@ -126,10 +126,11 @@ PROFILE_EVENTS = Topic(
         e.GalleryDeleted,
         e.TaskFinished,
         e.CommandFailed,
+        e.WatchedPersonAppeared,
     ),
     retention=365 * DAY,
     partitions=4,
-    producers=("profile-aggregator",),
+    producers=("profile-aggregator", "query-api"),
     consumers=("other systems",),
 )
 

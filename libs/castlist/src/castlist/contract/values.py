@@ -40,6 +40,7 @@ GalleryId = Annotated[str, StringConstraints(pattern=GALLERY_PATTERN)]
 Bucket = Annotated[str, StringConstraints(pattern=BUCKET_PATTERN, min_length=3, max_length=63)]
 ProfileId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 TaskId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
+WatchId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 PersonKey = Annotated[str, StringConstraints(pattern=PERSON_PATTERN)]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")]
 """A word for programs: why something failed, was left out, or is to be warned of."""

@@ -60,6 +60,11 @@ LOG_EVENTS = {
     "topics_lost": "Kafka has lost topics: the process exits with 77; they are made anew, and work is announced again.",
     "position_lost": "The group's `offset` is of a log that Kafka has lost; the partition is read from its beginning.",
     "instance_taken": "Another aggregator runs under this AGGREGATOR_INSTANCE: the process exits with 76.",
+    # query-api
+    "webhook_gave_up": "What a webhook's receiver did not take is a dead letter now, for the `reason`.",
+    "webhook_gone": "A webhook's receiver answered 410: nothing more is sent to it.",
+    "webhook_failed": "A mistake of ours about one `webhook`, with its traceback; tried again.",
+    "watch_failed": "A mistake of ours about one `watch`, with its traceback; tried again.",
     "delivery_failed": "A mistake of ours beside the handlers, with its traceback: the process exits with 70.",
     "stopped_by_itself": "Faust stopped without being told to: the process exits with 71.",
 }

@@ -35,5 +35,6 @@ COMMIT_SECONDS = Histogram(
     "castlist_commit_seconds", "Wall time of a commit.", buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5)
 )
 COMMITTED_VIDEOS = Counter("castlist_committed_videos_total", "Videos committed to galleries.")
+WEBHOOK_CALLS = Counter("castlist_webhook_calls_total", "Attempts to send to a webhook, by outcome.", ["outcome"])
 HTTP_REQUESTS = Counter("castlist_http_requests_total", "HTTP requests.", ["route", "status"])
 HTTP_SECONDS = Histogram("castlist_http_seconds", "Wall time until a request is answered.", ["route"])

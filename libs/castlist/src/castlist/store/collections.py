@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+from castlist.store import alert_records as a
 from castlist.store import records as r
 from castlist.store.query import Sort, ascending, descending, name_of
 
@@ -56,6 +57,11 @@ class Collection(Generic[R]):
 def _index(*keys: Any, **options: Any) -> Index:
     """On fields, upwards unless a key says otherwise."""
     return Index(tuple(key if isinstance(key, tuple) else ascending(key) for key in keys), options)
+
+
+def _numbered(member: Any) -> dict[str, Any]:
+    """An index of those records that have their number."""
+    return {"partialFilterExpression": {name_of(member): {"$gte": 0}}}
 
 
 def _texts_only(member: Any) -> dict[str, Any]:
@@ -424,6 +430,14 @@ OUTBOX = Collection(
     indexes=(
         _index(r.OutboxRecord.published_at, r.OutboxRecord.created_at),
         _index(r.OutboxRecord.published_at, expireAfterSeconds=7 * _DAY, name="published_ttl"),
+        _index(
+            r.OutboxRecord.topic,
+            r.OutboxRecord.number,
+            r.OutboxRecord.key,
+            r.OutboxRecord.created_at,
+            r.OutboxRecord.order,
+        ),
+        _index(r.OutboxRecord.topic, r.OutboxRecord.key, r.OutboxRecord.number, **_numbered(r.OutboxRecord.number)),
     ),
 )
 GALLERY_LOG = Collection(
@@ -431,8 +445,8 @@ GALLERY_LOG = Collection(
     record=r.GalleryLogRecord,
     id="gallery:version:part",
     owner=AGGREGATOR,
-    writers=(),
-    readers=(QUERY,),
+    writers=(QUERY,),
+    readers=(),
     kept="7 days after it was published",
     growth="commits of a week",
     indexes=(
@@ -444,7 +458,98 @@ GALLERY_LOG = Collection(
         ),
         _index(r.GalleryLogRecord.gallery, r.GalleryLogRecord.version, r.GalleryLogRecord.part),
         _index(r.GalleryLogRecord.published_at, expireAfterSeconds=7 * _DAY, name="published_ttl"),
+        _index(
+            r.GalleryLogRecord.number, r.GalleryLogRecord.gallery, r.GalleryLogRecord.version, r.GalleryLogRecord.part
+        ),
+        _index(r.GalleryLogRecord.gallery, r.GalleryLogRecord.number, **_numbered(r.GalleryLogRecord.number)),
     ),
+)
+FEEDS = Collection(
+    name="feeds",
+    record=a.FeedRecord,
+    id="gallery",
+    owner=QUERY,
+    writers=(),
+    readers=(),
+    kept="for ever: numbers must not come again",
+    growth="galleries",
+)
+WATCHES = Collection(
+    name="watches",
+    record=a.WatchRecord,
+    id="watch",
+    owner=QUERY,
+    writers=(),
+    readers=(),
+    kept="until it is taken away",
+    growth="people whom somebody waits for",
+    indexes=(
+        _index(a.WatchRecord.gallery, a.WatchRecord.created_at, a.WatchRecord.id),
+        _index(a.WatchRecord.profile_id, unique=True),
+        _index(a.WatchRecord.due, partialFilterExpression={"due": True}),
+    ),
+)
+ALERTS = Collection(
+    name="alerts",
+    record=a.AlertRecord,
+    id="watch:video",
+    owner=QUERY,
+    writers=(),
+    readers=(),
+    kept="as long as its watch",
+    growth="videos in which watched people are",
+    indexes=(_index(a.AlertRecord.watch_id),),
+)
+WEBHOOKS = Collection(
+    name="webhooks",
+    record=a.WebhookRecord,
+    id="webhook",
+    owner=QUERY,
+    writers=(),
+    readers=(),
+    kept="until it is taken away",
+    growth="receivers",
+    indexes=(
+        _index(a.WebhookRecord.gallery, a.WebhookRecord.created_at, a.WebhookRecord.id),
+        _index(a.WebhookRecord.waiting, a.WebhookRecord.due_after, partialFilterExpression={"waiting": True}),
+    ),
+)
+DELIVERIES = Collection(
+    name="deliveries",
+    record=a.DeliveryRecord,
+    id="webhook:number:index",
+    owner=QUERY,
+    writers=(),
+    readers=(),
+    kept="7 days after the last attempt",
+    growth="what webhooks were told in a week",
+    indexes=(
+        _index(a.DeliveryRecord.webhook_id, descending(a.DeliveryRecord.at), descending(a.DeliveryRecord.id)),
+        _index(
+            a.DeliveryRecord.webhook_id,
+            a.DeliveryRecord.status,
+            descending(a.DeliveryRecord.at),
+            descending(a.DeliveryRecord.id),
+        ),
+        _index(
+            a.DeliveryRecord.webhook_id,
+            a.DeliveryRecord.number,
+            a.DeliveryRecord.index,
+            partialFilterExpression={"status": "queued"},
+            name="queued",
+        ),
+        _index(a.DeliveryRecord.at, expireAfterSeconds=7 * _DAY),
+    ),
+)
+LEASES = Collection(
+    name="leases",
+    record=a.LeaseRecord,
+    id="what it is for",
+    owner=QUERY,
+    writers=(),
+    readers=(),
+    kept="for ever",
+    growth="one record",
 )
 REMOVALS = Collection(
     name="removals",
@@ -524,6 +629,12 @@ COLLECTIONS: tuple[Collection[Any], ...] = (
     LEDGER,
     OUTBOX,
     GALLERY_LOG,
+    FEEDS,
+    WATCHES,
+    ALERTS,
+    WEBHOOKS,
+    DELIVERIES,
+    LEASES,
     REMOVALS,
     ERASURES,
     MIGRATIONS,

@@ -719,6 +719,8 @@ class GalleryLogRecord(Record, frozen=True, kw_only=True):
     events: tuple[str, ...]
     at: datetime
     published_at: datetime | None = None
+    number: int | None = None
+    """its place in the gallery's feed, once it has one"""
 
 
 class LoggedGallery(Record, frozen=True, kw_only=True):
@@ -751,6 +753,8 @@ class OutboxRecord(Record, frozen=True, kw_only=True):
     created_at: datetime
     order: int
     published_at: datetime | None = None
+    number: int | None = None
+    """of what is said of a gallery: its place in the gallery's feed, once it has one"""
 
 
 # --- the installation -------------------------------------------------------------------------------------------------
