@@ -48,6 +48,7 @@ def test(config: Config, faults: bool, arguments: list[str]) -> int:
     for name in ("KAFKA_BOOTSTRAP", "MONGO_URL", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY", "QUERY_URL"):
         os.environ.pop(name, None)
     os.environ["WORKERS"] = "2"
+    os.environ["WEBHOOK_NETWORKS"] = "127.0.0.1"
     with ended_by_sigterm(), temporary_stack(config.without_given_servers(), "test") as stack:
         failures = stack.home / "failed-tests"
         env = {

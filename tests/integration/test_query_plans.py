@@ -30,6 +30,7 @@ from castlist.store.query import eq, set_to, with_id
 from castlist.store.records import (
     AppearanceRecord,
     ChunkResultRecord,
+    GalleryLogRecord,
     PendingCommand,
     PendingVideo,
     ProfileRecord,
@@ -68,6 +69,7 @@ from profile_aggregator.turns import Turns
 from profile_aggregator.videos.handlers import VideoHandlers
 from query_api import app as query_app
 from query_api import companions, profile_list
+from query_api.alerts.lease import Lease
 from query_api.command_outbox import CommandOutbox
 from query_api.http.parameters import ProfileOrder
 from query_api.read_model import ReadModel
@@ -76,6 +78,7 @@ from query_api.search.face_search import FaceSearch
 from query_api.search.gallery_indexes import GalleryIndexes
 from query_api.search.picture_children import PictureChildren
 from query_api.search.protocol import PictureResult, SeenFace
+from testkit.alerted import Alerted
 from testkit.in_memory import InlineSlots, InMemory
 from testkit.recorded_queries import Query, RecordedQueries, call_sites, reads_all, shortened, stages
 from testkit.source import SERVICES
@@ -87,6 +90,7 @@ pytestmark = pytest.mark.stack
 TINY = {
     "uploads": "as many as uploads run at once",
     "migrations": "as many as there are steps",
+    "leases": "one record",
     "instances": "as many as there are aggregators",
     "topics": "one record",
 }
@@ -405,7 +409,7 @@ async def a_gallery_is_deleted(services: Services) -> None:
 async def somebody_objects(services: Services) -> None:
     """And no more."""
     query = services.query
-    await put_in(services, SyntheticVideo("objecting", "g", [[41], [41]]))
+    await put_in(services, SyntheticVideo("objecting", "g", [[51], [51]]))
     await services.work_off()
     found = (await query.get("/videos/objecting/profiles")).json()["items"][0]["id"]
     raised = await query.post("/galleries/g/objections", json={"profile_id": found})
@@ -414,6 +418,46 @@ async def somebody_objects(services: Services) -> None:
     objection = (await query.get("/galleries/g/objections", params={"limit": 1})).json()["items"][0]["id"]
     assert (await query.delete(f"/galleries/g/objections/{objection}")).status_code == 202
     await services.work_off()
+
+
+async def others_hear_of_it(services: Services) -> None:
+    """Of what was said, and of what is said from then on; a watch loses who it is for, and all of it is taken away."""
+    store, query, alerted = services.store, services.query, Alerted(services.servers, "g")
+    lease, other = Lease(store, "w", "one", seconds=0.0), Lease(store, "w", "other", seconds=0.0)
+    assert await lease.hold()
+    assert not await other.hold()
+    assert await other.hold()
+    await other.release()
+    await alerted.settle()
+    await put_in(services, SyntheticVideo("watched", "g", [[41], [41]]))
+    await services.work_off()
+    one = (await query.get("/videos/watched/profiles")).json()["items"][0]["id"]
+    hook = (await query.post("/galleries/g/webhooks", json={"url": "https://webhook.example/"})).json()["id"]
+    watch = (await query.post(f"/profiles/{one}/watches")).json()["id"]
+    await alerted.settle()
+    assert await alerted.alerts(watch)
+    deleted = await query.delete(f"/profiles/{one}")
+    await services.work_off()
+    await alerted.settle()
+    assert (await query.get(f"/watches/{watch}")).json()["holder"] is None
+    await query.post(f"{deleted.headers['location']}/undo")
+    await services.work_off()
+    await alerted.settle()
+    assert (await query.get(f"/watches/{watch}")).json()["holder"] == one
+    for path in (f"/webhooks/{hook}/deliveries", "/galleries/g/watches", "/galleries/g/webhooks"):
+        page = (await query.get(path, params={"limit": 1})).json()
+        assert page["items"], path
+        if page["next_cursor"]:
+            await query.get(path, params={"limit": 1, "cursor": page["next_cursor"]})
+    delivered: dict[str, Any] = {"status": "delivered", "limit": 1}
+    page = (await query.get(f"/webhooks/{hook}/deliveries", params=delivered)).json()
+    await query.get(f"/webhooks/{hook}/deliveries", params={**delivered, "cursor": page["next_cursor"]})
+    await store.gallery_log.delete(eq(GalleryLogRecord.gallery, "g"))
+    for body in ({"since": MOMENT, "delivered": True}, {"deliveries": [page["items"][0]["id"]]}):
+        assert (await query.post(f"/webhooks/{hook}/replay", json=body)).status_code == 202
+    await alerted.settle()
+    assert (await query.delete(f"/watches/{watch}")).status_code == 204
+    assert (await query.delete(f"/webhooks/{hook}")).status_code == 204
 
 
 async def find_people(services: Services) -> None:
@@ -489,6 +533,7 @@ async def test_every_query_of_every_service_uses_an_index(
     await people_come_and_go(services)
     await people_are_put_right(services)
     await all_is_read(services)
+    await others_hear_of_it(services)
     await somebody_is_erased(services)
     await somebody_objects(services)
     await a_gallery_is_deleted(services)

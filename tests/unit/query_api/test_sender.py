@@ -242,6 +242,12 @@ async def test_a_receiver_that_is_gone_is_sent_nothing_more(gallery: CorrectedGa
     webhook = await gallery.servers.stored.webhooks.get("webhook")
     assert webhook is not None
     assert webhook.disabled_at is not None
+    assert await statuses(gallery.servers.stored) == {"dead": 1}
+    alerted.calls.answer = answering({})
+    await replay(gallery.servers.stored, "dead")
+    await gallery.servers.stored.webhooks.update(with_id("webhook"), set_to(WebhookRecord.disabled_at, None))
+    await alerted.settle()
+    assert alerted.arrived()[1:] == await alerted.feed()
 
 
 async def test_a_slow_or_failing_receiver_holds_up_no_other(gallery: CorrectedGallery, alerted: Alerted) -> None:

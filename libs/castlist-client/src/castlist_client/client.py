@@ -33,6 +33,7 @@ from castlist.api.resources import (
     Video,
     VideoAccepted,
 )
+from castlist_client.alert_calls import STREAM_TIMEOUT, AlertCalls, GalleryEvent
 from castlist_client.files import CountingReader, Progress, sha256_of
 from castlist_client.transport import ClientError, NotFoundError, RequestRefusedError, Transport, UnreachableError
 
@@ -40,6 +41,7 @@ __all__ = [
     "Client",
     "ClientError",
     "ForeignAddressError",
+    "GalleryEvent",
     "NotFoundError",
     "RequestRefusedError",
     "Submitted",
@@ -52,8 +54,6 @@ _PAGE = 500
 _POLL = 0.5
 # A task that we watch goes on while a service is restarted.
 _PATIENCE_WATCHING = 60.0
-# query-api sends a comment every 15 s: a stream that was silent for three of them is dead.
-_STREAM_TIMEOUT = httpx2.Timeout(10, read=45)
 _UPLOAD_TIMEOUT = httpx2.Timeout(60, connect=5, read=300)
 
 
@@ -71,7 +71,7 @@ class Submitted(VideoAccepted):
     began: bool = False
 
 
-class Client:
+class Client(AlertCalls):
     """Both services, for as long as the block is open. `patience` is how long a call is repeated, in seconds."""
 
     def __init__(
@@ -140,6 +140,14 @@ class Client:
             duplicate=True,
         )
 
+    async def video_with(self, gallery: str, sha256: str) -> Video | None:
+        """The video of a gallery that has these bytes, whatever became of its tasks."""
+        try:
+            videos, _ = await self._page("/videos", Video, {"gallery": gallery, "sha256": sha256, "limit": "1"})
+        except NotFoundError:  # there is no such gallery yet
+            return None
+        return videos[0] if videos else None
+
     async def upload(
         self,
         path: Path,
@@ -198,7 +206,7 @@ class Client:
     async def _events(self, task_id: str) -> AsyncGenerator[Task, None]:
         url = f"{self.query_url}/tasks/{_segment(task_id)}/events"
         headers = {"Accept": "text/event-stream", **self._calls.headers(url)}
-        async with self._calls.http.stream("GET", url, headers=headers, timeout=_STREAM_TIMEOUT) as response:
+        async with self._calls.http.stream("GET", url, headers=headers, timeout=STREAM_TIMEOUT) as response:
             if response.status_code != 200:
                 return
             async for event in httpx2.EventSource(response):

@@ -40,4 +40,5 @@ class RetryPolicy:
 
     def gives_up(self, outcome: Outcome, attempts: int, failing_since: datetime, now: datetime) -> bool:
         """Whether this message is a dead letter, after so many attempts at it; its receiver fails since then."""
-        return (outcome == "refused" and attempts >= self.most_refusals) or now - failing_since >= self.patience
+        refused = outcome == "gone" or (outcome == "refused" and attempts >= self.most_refusals)
+        return refused or now - failing_since >= self.patience
