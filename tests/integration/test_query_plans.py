@@ -58,6 +58,7 @@ from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.erasures import Erasures
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
+from profile_aggregator.commits.listeners import forget_gallery
 from profile_aggregator.commits.maintenance import GalleryMaintenance
 from profile_aggregator.commits.previews import Previews
 from profile_aggregator.commits.removals import Removals
@@ -458,6 +459,9 @@ async def others_hear_of_it(services: Services) -> None:
     await alerted.settle()
     assert (await query.delete(f"/watches/{watch}")).status_code == 204
     assert (await query.delete(f"/webhooks/{hook}")).status_code == 204
+    await query.post("/galleries/g/webhooks", json={"url": "https://webhook.example/"})
+    await query.post(f"/profiles/{one}/watches")
+    await forget_gallery(store, "g")
 
 
 async def find_people(services: Services) -> None:

@@ -38,7 +38,8 @@ def test_the_worst_outcome_decides_the_exit_code(statuses: list[str], code: int)
 
 
 @pytest.mark.parametrize(
-    "command", [["people"], ["watch", "t"], ["cancel", "t"], ["sheet", "out.html"], ["name", "p", "Ada"], ["history"], ["alert"]]
+    "command",
+    [["people"], ["watch", "t"], ["cancel", "t"], ["sheet", "out.html"], ["name", "p", "Ada"], ["history"], ["alert"]],
 )
 def test_an_absent_server_is_its_own_exit_code(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from castlist.store.query import eq, with_id
 from castlist.store.records import AppearanceRecord, ChangeRecord
+from profile_aggregator.commits.listeners import forget_gallery
 from testkit.alerted import Alerted
 from testkit.corrected_gallery import CorrectedGallery, G
 from testkit.faults import Faults, at_every_moment
@@ -134,6 +135,47 @@ async def test_a_watch_that_was_taken_away_tells_nothing_more(gallery: Corrected
     await alerted.round()
     assert await alerted.alerts() == []
     assert await store.alerts.count() == 0
+
+
+async def test_an_erased_person_is_watched_for_no_more(gallery: CorrectedGallery, alerted: Alerted) -> None:
+    """Nor is it kept where they were told of; also of a watch that had come to them by a merge. Others are watched."""
+    await gallery.video("m", {0: 9.0})
+    ann, bea, mia = await gallery.of("a"), await gallery.of("x"), await gallery.of("m")
+    for watch, profile in (("ann", ann), ("bea", bea), ("mia", mia)):
+        await alerted.watch(profile, watch)
+    await gallery.merge(bea, ann)
+    await alerted.round()
+    await gallery.delete(bea, erase=True)
+    store = gallery.servers.stored
+    assert [one.id for one in await store.watches.find()] == ["mia"]
+    assert [one.watch_id for one in await store.alerts.find()] == ["mia"]
+    await alerted.round()
+
+
+async def test_a_deleted_video_that_comes_again_is_told_again(gallery: CorrectedGallery, alerted: Alerted) -> None:
+    """It is another one, by a further run."""
+    await alerted.watch(await gallery.of("a"))
+    await alerted.round()
+    await gallery.delete_video("b")
+    await alerted.round()
+    await gallery.video("b", {0: 0.05}, epoch=2)
+    await alerted.round()
+    assert sorted(await alerted.alerts()) == ["a", "b", "b"]
+    assert len({one["event_id"] for one in await alerted.feed() if "watch_id" in one}) == 3
+
+
+async def test_a_deleted_gallery_takes_all_with_it(gallery: CorrectedGallery, alerted: Alerted) -> None:
+    """Watches, webhooks, and what either has told."""
+    await alerted.watch(await gallery.of("a"))
+    await alerted.webhook()
+    await alerted.settle()
+    store = gallery.servers.stored
+    assert await store.alerts.count()
+    await forget_gallery(store, "another")
+    assert await store.watches.count()
+    await forget_gallery(store, G)
+    for table in (store.watches, store.alerts, store.webhooks, store.deliveries):
+        assert await table.count() == 0
 
 
 async def test_watches_survive_every_crash() -> None:

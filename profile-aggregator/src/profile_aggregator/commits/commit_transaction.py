@@ -33,6 +33,7 @@ from profile_aggregator.commits.commit_documents import CommitDocuments
 from profile_aggregator.commits.commit_planner import CommitPlan, StaleGalleryError
 from profile_aggregator.commits.corrections import CommandRefusedError
 from profile_aggregator.commits.gallery_log import log_records
+from profile_aggregator.commits.listeners import forget_people_in
 from profile_aggregator.commits.removals import removal
 from profile_aggregator.commits.stored_decisions import decision_record
 from profile_aggregator.commits.video_deletion import delete_video_in
@@ -82,7 +83,7 @@ async def write(transaction: Store, plan: CommitPlan, now: datetime) -> None:
     await _apply(transaction, plan.documents)
     await transaction.decisions.replace_many(decision_record(one, plan.gallery) for one in plan.decided)
     if plan.erasure is not None:
-        await _erase(transaction, plan.erasure)
+        await _erase(transaction, plan.erasure, plan.documents.removed_profiles)
     if plan.objection is not None:
         await transaction.objections.insert(plan.objection)
     if plan.withdrawn is not None:
@@ -111,11 +112,14 @@ async def _settle(transaction: Store, plan: CommitPlan, command: Command, now: d
         taken_back_by, undone = change.undoes, None if restored is None else restored.undoes
 
 
-async def _erase(transaction: Store, erasure: ErasureRecord) -> None:
-    """What changes have said of people who are erased is known no more; the rest follows."""
+async def _erase(transaction: Store, erasure: ErasureRecord, removed: Sequence[str]) -> None:
+    """What changes have said of people who are erased is known no more, nor where they were told of; the rest
+    follows. `removed`: the profiles that the commit takes away, which is no others where a command is its reason."""
     silent = set_to(ChangeRecord.detail, {}) & set_to(ChangeRecord.digest, None)
     if erasure.changes:
         await transaction.changes.update_many(with_ids(erasure.changes), silent)
+    if erasure.change is not None:
+        await forget_people_in(transaction, erasure.gallery, removed)
     await transaction.erasures.replace(erasure)
 
 

@@ -37,6 +37,7 @@ from castlist.tasks.commands import DELETE_GALLERY, apply_in
 from castlist_identity.matching.auto_distance import stages_for
 from profile_aggregator.commits.corrections import CommandRefusedError
 from profile_aggregator.commits.gallery_log import log_records
+from profile_aggregator.commits.listeners import forget_gallery
 from profile_aggregator.commits.video_deletion import delete_video_in
 
 _AT_ONCE = 1_000
@@ -98,6 +99,7 @@ class GalleryDeletion:
         await self._delete_people(gallery, erasure.id)
         for table, there in self._of(gallery):
             await _delete_all(table, there)
+        await forget_gallery(store, gallery)
         said = eq(GalleryLogRecord.gallery, gallery)
         if await store.gallery_log.count(said & eq(GalleryLogRecord.published_at, None)):
             return False

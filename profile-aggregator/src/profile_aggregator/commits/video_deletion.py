@@ -10,6 +10,7 @@ from castlist.store.query import eq, with_id, with_ids
 from castlist.store.records import DeletedVideoRecord, TaskError, TaskRecord, VideoRecord
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
+from profile_aggregator.commits.listeners import forget_video_in
 from profile_aggregator.commits.removals import removal
 
 _DELETED = TaskError("video_deleted", "The video was deleted.")
@@ -31,6 +32,7 @@ async def delete_video_in(
     )
     await transaction.videos.delete(with_id(video.id))
     await transaction.tasks.delete(eq(TaskRecord.video_id, video.id))
+    await forget_video_in(transaction, video.id)
     if erasure is not None:
         await transaction.outbox.delete(with_ids(event_id("VideoUploaded", video.id, task.epoch) for task in tasks))
     still_open = [task for task in tasks if task.status in lifecycle.OPEN]

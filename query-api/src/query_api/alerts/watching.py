@@ -78,7 +78,7 @@ class Watching:
             # Written, not only read: it may be taken away at the same time, and then nothing may be left of it.
             if await transaction.watches.update(with_id(watch.id), set_to(WatchRecord.due, True)) is not None:
                 await transaction.alerts.insert_many(alerts)
-                await transaction.outbox.insert_many(
+                await transaction.outbox.replace_many(
                     outbox.entry(event, now, order) for order, event in enumerate(events)
                 )
 
@@ -88,7 +88,7 @@ class Watching:
 def alert(watch: WatchRecord, appearance: AppearanceRecord, now: datetime) -> WatchedPersonAppeared:
     """What a watch says of an appearance."""
     return WatchedPersonAppeared(
-        event_id=event_id("WatchedPersonAppeared", watch.id, appearance.video_id),
+        event_id=event_id("WatchedPersonAppeared", watch.id, appearance.video_id, appearance.epoch),
         occurred_at=now,
         gallery=watch.gallery,
         watch_id=watch.id,
