@@ -24,7 +24,11 @@ PROMISED = {
         get /galleries/{gallery}, get /galleries/{gallery}/suggestions, get /galleries/{gallery}/settings,
         patch /galleries/{gallery}/settings, get /commands/{command_id}, get /crops/{path},
         get /videos/{video_id}/timeline, get /videos/{video_id}/timeline.vtt, get /profiles/{profile_id}/timeline,
-        get /galleries/{gallery}/stats, get /videos/{video_id}/tracks
+        get /galleries/{gallery}/stats, get /videos/{video_id}/tracks, get /galleries/{gallery}/events,
+        post /profiles/{profile_id}/watches, get /galleries/{gallery}/watches, get /watches/{watch_id},
+        delete /watches/{watch_id}, post /galleries/{gallery}/webhooks, get /galleries/{gallery}/webhooks,
+        get /webhooks/{webhook_id}, delete /webhooks/{webhook_id}, get /webhooks/{webhook_id}/deliveries,
+        post /webhooks/{webhook_id}/replay
     """,
 }
 of_each_service = pytest.mark.parametrize("service", DOCUMENTS)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+from castlist.ports.errors import UnavailableError
 from castlist.service.periodic import every
 from castlist.store.store import Store
 from query_api.alerts.feed_numbering import number
@@ -16,7 +17,7 @@ _ROUND, _AGAIN = 1.0, 0.5
 
 
 class Alerting:
-    """Two loops; what may fail in one round is done in the next. `publish` is called when there are alerts in the
+    """Loops; what may fail in one round is done in the next. `publish` is called when there are alerts in the
     outbox."""
 
     def __init__(
@@ -34,21 +35,29 @@ class Alerting:
         """For ever; in the end another process may go on at once."""
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(every(_ROUND, self._hold, "alerts"))
                 group.create_task(every(0.0, self._wait_and_work, "alerts"))
                 group.create_task(every(_AGAIN, self._listen, "alerts"))
         finally:
             await self._sender.close()
-            await self._lease.release()
+            with contextlib.suppress(UnavailableError):
+                await self._lease.release()
 
     async def round(self) -> None:
         """All that there is to do now, if it is this process's to do."""
-        while await self._lease.hold():
+        while self._lease.held:
             numbered = await number(self._store)
             if told := await self._watching.round():
                 self._publish()
             await self._sender.round()
             if not numbered and not told:
                 return
+
+    async def _hold(self) -> None:
+        """Beside the work, which may take its time."""
+        held = self._lease.held
+        if await self._lease.hold() and not held:
+            self.wake()
 
     async def _wait_and_work(self) -> bool:
         with contextlib.suppress(TimeoutError):

@@ -4,17 +4,20 @@ What commits say has an order, that of the gallery's versions; a task that faile
 they become one row, each in the transaction that also says for whom there is something to do.
 """
 
+import logging
 from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 
 import orjson
 
 from castlist.contract.topics import PROFILE_EVENTS
+from castlist.ports.errors import UnavailableError
 from castlist.store.alert_records import FeedRecord, WatchedProfiles, WatchRecord, WebhookRecord
 from castlist.store.query import add, ascending, eq, set_to, with_ids
 from castlist.store.records import GalleryLogRecord, OutboxRecord, Record
 from castlist.store.store import Store
 
+log = logging.getLogger(__name__)
 COMMITS_AT_ONCE, OTHERS_AT_ONCE = 16, 200
 _OF_PROFILES = ("profile_id", "retired", "into", "from_profile", "to_profile")
 _LOG_ORDER = (ascending(GalleryLogRecord.version), ascending(GalleryLogRecord.part))
@@ -27,9 +30,19 @@ async def number(store: Store) -> list[str]:
     logged = await store.gallery_log.count_by(eq(GalleryLogRecord.number, None), GalleryLogRecord.gallery)
     others = await store.outbox.count_by(_UNNUMBERED, OutboxRecord.key)
     galleries = sorted(logged.keys() | others.keys())
-    for gallery in galleries:
+    return [gallery for gallery in galleries if await _try_to_number(store, gallery)]
+
+
+async def _try_to_number(store: Store, gallery: str) -> bool:
+    """What fails in one gallery holds up no other."""
+    try:
         await store.transaction(partial(_number, gallery=gallery))
-    return galleries
+    except UnavailableError:
+        raise
+    except Exception:
+        log.exception("numbering_failed", extra={"gallery": gallery})
+        return False
+    return True
 
 
 async def _number(transaction: Store, gallery: str) -> None:

@@ -64,6 +64,7 @@ LOG_EVENTS = {
     "webhook_gave_up": "What a webhook's receiver did not take is a dead letter now, for the `reason`.",
     "webhook_gone": "A webhook's receiver answered 410: nothing more is sent to it.",
     "webhook_failed": "A mistake of ours about one `webhook`, with its traceback; tried again.",
+    "numbering_failed": "A mistake of ours about the feed of one `gallery`, with its traceback; tried again.",
     "watch_failed": "A mistake of ours about one `watch`, with its traceback; tried again.",
     "delivery_failed": "A mistake of ours beside the handlers, with its traceback: the process exits with 70.",
     "stopped_by_itself": "Faust stopped without being told to: the process exits with 71.",
