@@ -21,9 +21,9 @@ from castlist.store.query import set_to, with_id
 from castlist.store.records import PlanRecord
 from castlist.store.store import Store
 from castlist.tasks.planned_chunks import chunks_planned
-from integration.test_shared_servers import connected, installation
 from testkit import clips
 from testkit.eventually import eventually_async
+from testkit.own_installation import connected, installation
 from testkit.own_service import OwnService, own_service
 from testkit.running_stack import RunningStack
 

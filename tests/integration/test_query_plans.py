@@ -64,6 +64,7 @@ from profile_aggregator.commits.previews import Previews
 from profile_aggregator.commits.removals import Removals
 from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.gallery_retention import GalleryRetention
+from profile_aggregator.imports.imports import Imports
 from profile_aggregator.reconciler import Reconciler
 from profile_aggregator.retention import Retention
 from profile_aggregator.turns import Turns
@@ -94,6 +95,8 @@ TINY = {
     "leases": "one record",
     "instances": "as many as there are aggregators",
     "topics": "one record",
+    "installation": "one record",
+    "removals": "as many as videos are being removed",
 }
 """Collections that may be read through, and why."""
 ONCE = "migrations.py"
@@ -158,7 +161,9 @@ class Services:
         self.store, self.relay = store, servers.relay()
         galleries = GalleryCache(store)
         self.said, self.removals = GalleryLog(store, publisher, clock), Removals(store, objects)
-        committer = Committer(store, self.said, galleries, clock, 10)
+        committer = Committer(store, self.said, galleries, clock, 10, lambda gallery: self.importing.ring(gallery))
+        self.imports = Imports(store, objects, galleries, committer, clock)
+        self.importing = Turns(self.imports.take)
         videos = VideoHandlers(store, objects, publisher, clock)
         self.turns = Turns(committer.commit)
         self.retention, self.keeping = Retention(store, clock), GalleryRetention(store, self.turns.ring, clock)
@@ -227,7 +232,8 @@ class Services:
 
     async def take_turns(self) -> None:
         """Until nothing waits for a gallery."""
-        while await self.turns.round() or await self.previews.turns.round():
+        rounds = (self.turns.round, self.previews.turns.round, self.importing.round)
+        while any([await round() for round in rounds]):
             pass
 
 
@@ -464,6 +470,30 @@ async def others_hear_of_it(services: Services) -> None:
     await forget_gallery(store, "g")
 
 
+async def a_gallery_is_taken_along(services: Services) -> None:
+    """With its files, into another gallery, and into one where somebody is already."""
+    for number in range(2):
+        await put_in(services, SyntheticVideo(f"along{number}", "along", [[41], [41]]))
+    await services.work_off()
+    (person,) = await services.store.profiles.find(eq(ProfileRecord.gallery, "along"))
+    await services.query.patch(f"/profiles/{person.id}", json={"name": "Ada"})
+    await services.work_off()
+    archive = await services.query.get("/galleries/along/export", params={"videos": "include"})
+    assert archive.status_code == 200, archive.text
+
+    async def put(gallery: str) -> Any:
+        accepted = await services.query.post(f"/galleries/{gallery}/import", content=archive.content)
+        assert accepted.status_code == 202, accepted.text
+        await services.work_off()
+        return (await services.query.get(accepted.headers["location"])).json()
+
+    copied = await put("copy")
+    assert copied["status"] == "applied", copied
+    assert (await put("up"))["status"] == "failed"
+    services.servers.bucket.store("archives/0-old.tar", b"old", "application/x-tar")
+    await services.imports.sweep()
+
+
 async def find_people(services: Services) -> None:
     """By a picture, and by a profile."""
     (profile, *_) = await services.store.profiles.find(eq(ProfileRecord.gallery, "g"))
@@ -486,7 +516,9 @@ async def all_is_read(services: Services) -> None:
     for path in (
         "/tasks", f"/tasks/{task_id('a', 1)}", f"/tasks/{task_id('a', 1)}/events", "/profiles", f"/profiles/{profile}",
         f"/profiles/{gone}", f"/profiles/{profile}/appearances", "/videos", "/videos/a", "/videos/a/profiles",
-        "/videos/a/timeline", "/videos/a/timeline.vtt", "/videos/a/tracks", "/videos/a/tracks?start=1",
+        "/videos/a/timeline", "/videos/a/timeline.vtt", "/videos/a/timeline.edl", "/videos/a/timeline.otio",
+        f"/profiles/{profile}/timeline.edl", f"/profiles/{profile}/timeline.otio", "/galleries/g/appearances.csv",
+        "/galleries/g/appearances.jsonl", "/videos/a/tracks", "/videos/a/tracks?start=1",
         "/galleries/g/stats",
         "/galleries", "/galleries/g", "/galleries/g/suggestions", "/galleries/g/settings",
         "/commands/none", "/changes/none", "/galleries/g/changes",
@@ -538,6 +570,7 @@ async def test_every_query_of_every_service_uses_an_index(
     await people_are_put_right(services)
     await all_is_read(services)
     await others_hear_of_it(services)
+    await a_gallery_is_taken_along(services)
     await somebody_is_erased(services)
     await somebody_objects(services)
     await a_gallery_is_deleted(services)

@@ -1,71 +1,28 @@
 """An installation beside another one on the same Kafka and MongoDB, and an aggregator of its own on them."""
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-import pymongo
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from castlist import admin
-from castlist.adapters import mongo, s3
-from castlist.adapters.kafka.publisher import KafkaPublisher
 from castlist.contract.topics import FACE_ENCODINGS, GALLERY_COMMITS
 from castlist.service.settings import Settings
-from castlist.store.store import Store
 from profile_aggregator.stream.faust_app import GROUP
 from testkit.database import Database, are_done, connect
 from testkit.eventually import eventually_async
+from testkit.own_installation import connected, installation
 from testkit.own_service import OwnService, own_service
-from testkit.own_storage import remove_bucket
 from testkit.running_stack import RunningStack, whole_topic
 from testkit.synthetic import SyntheticVideo, submit
 
 pytestmark = pytest.mark.stack
 
 
-@contextmanager
-def installation(stack: RunningStack) -> Iterator[Settings]:
-    """Topics, a database and a bucket beside the stack's own, on its servers; gone afterwards."""
-    settings = Settings(castlist_prefix=f"test-{uuid.uuid4().hex[:8]}-", chunk_partitions=4)
-    asyncio.run(admin.init(settings))
-    yield settings
-    asyncio.run(_remove(settings))
-    with pymongo.MongoClient[dict[str, Any]](stack.mongo_url) as client:
-        client.drop_database(settings.database)
-
-
-async def _remove(settings: Settings) -> None:
-    async with s3.connect(*settings.s3) as objects:
-        await remove_bucket(objects)
-    kafka = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
-    await kafka.start()
-    try:
-        names = [name for name in await kafka.list_topics() if name.startswith(settings.castlist_prefix)]
-        await kafka.delete_topics(names)
-    finally:
-        await kafka.close()
-
-
 def aggregator(settings: Settings) -> Any:
     """Its process, with nothing else than the prefix to tell it from another."""
     return own_service("profile_aggregator", "AGGREGATOR_PORT", CASTLIST_PREFIX=settings.castlist_prefix)
-
-
-@asynccontextmanager
-async def connected(settings: Settings) -> AsyncIterator[tuple[Store, KafkaPublisher]]:
-    """The installation's collections and a publisher to its topics."""
-    documents = mongo.connect(settings.mongo_url, settings.database)
-    publisher = KafkaPublisher(settings.kafka_bootstrap, settings.castlist_prefix)
-    try:
-        yield Store(documents), publisher
-    finally:
-        await publisher.close()
-        documents.close()
 
 
 async def commits(settings: Settings, gallery: str, videos: int, own: Database) -> None:

@@ -1,5 +1,6 @@
 """A gallery whose people are put right by hand: commits on servers in memory, and what they come to."""
 
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -64,6 +65,8 @@ from profile_aggregator.commits.maintenance import GalleryMaintenance
 from profile_aggregator.commits.previews import Previews
 from profile_aggregator.commits.removals import Removals
 from profile_aggregator.commits.stored_decisions import decision_of
+from profile_aggregator.imports.imports import Imports
+from profile_aggregator.turns import Turns
 from profile_aggregator.videos.conversions import gallery_person
 from profile_aggregator.videos.found_people import keep_people
 from testkit.faults import Faults
@@ -105,7 +108,11 @@ class CorrectedGallery:
         servers = self.servers
         galleries = GalleryCache(servers.store)
         self._said = GalleryLog(servers.store, servers.publisher, servers.clock)
-        self.committer = Committer(servers.store, self._said, galleries, servers.clock, 10)
+        self.committer = Committer(
+            servers.store, self._said, galleries, servers.clock, 10, lambda gallery: self._importing.ring(gallery)
+        )
+        self.imports = Imports(servers.store, servers.objects, galleries, self.committer, servers.clock)
+        self._importing = Turns(self.imports.take)
         self._maintenance = GalleryMaintenance(servers.store, galleries, self.committer, servers.clock)
         self._removals = Removals(servers.store, servers.objects)
         self._erasures = Erasures(servers.store, servers.objects, servers.eraser, servers.clock)
@@ -115,6 +122,11 @@ class CorrectedGallery:
 
     async def video(self, id: str, people: Mapping[int, float], epoch: int = 1, *, identified: bool = True) -> None:
         """A run over a video has found somebody at each of these places of its picture."""
+        await self.find(id, people, epoch, identified=identified)
+        await self.commit()
+
+    async def find(self, id: str, people: Mapping[int, float], epoch: int = 1, *, identified: bool = True) -> None:
+        """The same, before it is committed."""
         stored, now = self.servers.stored, self.servers.clock()
         uploaded = VideoUploaded(
             event_id=f"{id}:{epoch}", occurred_at=now, video_id=id, gallery=G, epoch=epoch,
@@ -125,24 +137,21 @@ class CorrectedGallery:
             self.servers.bucket.store(crop_key(id, epoch, 0, n, "d1"), b"jpeg", "image/jpeg")
         found = [person(n, value, place, id, epoch) for n, (place, value) in enumerate(sorted(people.items()))]
         await keep_people(stored, found, G, id, epoch, identified=identified)
-        try:
+        with contextlib.suppress(AlreadyExistsError):
             await stored.pending.insert(
                 PendingVideo(
                     id=run_key(id, epoch), gallery=G, video_id=id, epoch=epoch, people=len(found), created_at=now
                 )
             )
-        except AlreadyExistsError:
-            return
-        await self.commit()
 
-    async def commit(self) -> None:
+    async def commit(self, gallery: str = G) -> None:
         """All that is pending, by a process that is started anew where it died."""
 
         async def step() -> None:
-            while await self.committer.commit(G):
+            while await self.committer.commit(gallery) or await self._importing.round():
                 pass
 
-        await self._repeat(step)
+        await self.repeat(step)
 
     async def settle(self) -> None:
         """What is done between commits."""
@@ -157,9 +166,9 @@ class CorrectedGallery:
                 self._previews.turns.ring(id)
             await self._previews.turns.round()
 
-        await self._repeat(step)
+        await self.repeat(step)
 
-    async def _repeat(self, step: Any) -> None:
+    async def repeat(self, step: Any) -> None:
         async def started() -> None:
             try:
                 await step()
@@ -169,12 +178,16 @@ class CorrectedGallery:
 
         await self.servers.repeat(started)
 
+    def count_orders_from(self, number: int) -> None:
+        """So that two galleries get the same orders."""
+        self._orders = number
+
     async def order(self, kind: type[Command], **said: Any) -> ChangeRecord:
         """A command, and what became of it."""
         self._orders += 1
         id = f"change-{self._orders}"
         command = kind(event_id=id, occurred_at=self.servers.now, gallery=G, **said)
-        await self._repeat(lambda: self.committer.stage(command))
+        await self.repeat(lambda: self.committer.stage(command))
         await self.commit()
         change = await self.servers.stored.changes.get(id)
         assert change is not None

@@ -44,6 +44,7 @@ from profile_aggregator.commits.previews import TAKE_OVER_EVERY, Previews
 from profile_aggregator.commits.removals import REMOVE_EVERY, Removals
 from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.gallery_retention import RETAIN_EVERY, GalleryRetention
+from profile_aggregator.imports.imports import SWEEP_EVERY, Imports
 from profile_aggregator.reconciler import RECONCILE_EVERY, Reconciler
 from profile_aggregator.retention import CLEAR_EVERY, Retention
 from profile_aggregator.settings import Settings
@@ -69,7 +70,11 @@ async def main(settings: Settings) -> None:
         store = Store(documents)
         relay = OutboxRelay(store, publisher, now_utc, _OUTBOX)
         galleries, said = GalleryCache(store), GalleryLog(store, publisher, now_utc)
-        committer = Committer(store, said, galleries, now_utc, settings.commit_batch)
+        committer = Committer(
+            store, said, galleries, now_utc, settings.commit_batch, lambda gallery: importing.ring(gallery)
+        )
+        imports = Imports(store, objects, galleries, committer, now_utc)
+        importing = Turns(imports.take, "imports")
         videos = VideoHandlers(store, objects, publisher, now_utc)
         maintenance = GalleryMaintenance(store, galleries, committer, now_utc)
         turns, removals = Turns(committer.commit), Removals(store, objects)
@@ -129,6 +134,8 @@ async def main(settings: Settings) -> None:
             turns.run(),
             previews.turns.run(),
             every(TAKE_OVER_EVERY, previews.round, "previews"),
+            importing.run(),
+            every(SWEEP_EVERY, imports.sweep, "archives"),
             videos.long_videos.run(),
             every(CLEAR_EVERY, Retention(store, now_utc).round, "retention"),
             every(RETAIN_EVERY, GalleryRetention(store, turns.ring, now_utc).round, "gallery_retention"),

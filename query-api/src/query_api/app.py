@@ -27,9 +27,12 @@ from query_api.alerts.lease import Lease
 from query_api.alerts.sender import Sender
 from query_api.alerts.watching import Watching
 from query_api.command_outbox import CommandOutbox
+from query_api.endpoints.appearance_tables import AppearanceTables
+from query_api.endpoints.archives import Archives
 from query_api.endpoints.change_history import Changes
 from query_api.endpoints.corrections import Corrections
 from query_api.endpoints.crops import Crops
+from query_api.endpoints.for_editors import ForEditors
 from query_api.endpoints.galleries import Galleries
 from query_api.endpoints.gallery_events import GalleryEvents
 from query_api.endpoints.gallery_lifetime import GalleryLifetime
@@ -67,7 +70,7 @@ API = Api(
     endpoints=(
         *(Tasks, Profiles, KnownPeople, Search, Corrections, Changes, Videos, Galleries, Crops),
         *(Objections, Timelines, Tracks, StatsOfGalleries, GalleryLifetime),
-        *(Watches, Webhooks, GalleryEvents),
+        *(Watches, Webhooks, GalleryEvents, Archives, ForEditors, AppearanceTables),
     ),
 )
 
@@ -80,6 +83,7 @@ def endpoints(
     tasks: RecordChanges,
     search: "FaceSearch | None" = None,
     largest_picture: int = 0,
+    largest_archive: int = 2**30,
     feeds: RecordChanges | None = None,
     alert: Callable[[], None] = lambda: None,
     networks: Sequence[Network] = (),
@@ -105,6 +109,9 @@ def endpoints(
         Watches(model, alert),
         Webhooks(model, alert, networks),
         GalleryEvents(store, feeds or RecordChanges(store.feeds)),
+        Archives(model, objects, allowed, commands, largest_archive),
+        ForEditors(model),
+        AppearanceTables(model),
     )
 
 
@@ -148,11 +155,12 @@ async def run(settings: Settings) -> None:
         # Kafka is not among them: all is answered without it, and commands wait in MongoDB.
         ready = {"mongodb": documents.ping, "s3": objects.ping}
         search = await stack.enter_async_context(face_search(store, settings))
-        commands, largest = CommandOutbox(store, relay, changes), settings.largest_picture_bytes
+        commands = CommandOutbox(store, relay, changes)
+        largest = settings.largest_picture_bytes, settings.largest_archive_bytes
         app = application(
             openapi(API),
             endpoints(
-                *(store, objects, settings.announceable, commands, tasks, search, largest),
+                *(store, objects, settings.announceable, commands, tasks, search, *largest),
                 *(feeds, alerting.wake, settings.callable_networks),
             ),
             ready,

@@ -39,7 +39,16 @@ def test_the_worst_outcome_decides_the_exit_code(statuses: list[str], code: int)
 
 @pytest.mark.parametrize(
     "command",
-    [["people"], ["watch", "t"], ["cancel", "t"], ["sheet", "out.html"], ["name", "p", "Ada"], ["history"], ["alert"]],
+    [
+        ["people"],
+        ["watch", "t"],
+        ["cancel", "t"],
+        ["sheet", "out.html"],
+        ["name", "p", "Ada"],
+        ["history"],
+        ["alert"],
+        ["export", "out.tar"],
+    ],
 )
 def test_an_absent_server_is_its_own_exit_code(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -94,3 +103,10 @@ def test_names_that_a_terminal_does_not_have_do_not_end_a_run(encoding: str, mor
         assert paths == {os.fsencode(path) for path in tmp_path.iterdir()}
     else:
         assert b"left out" in done.stderr
+
+
+def test_a_timeline_is_of_something(tmp_path: Path) -> None:
+    """Wrong usage otherwise: of a .vtt a video, of the others a video or a person."""
+    for name, options in (("a.edl", []), ("a.vtt", ["--person", "p"])):
+        done = CliRunner().invoke(main, [*absent(), "export", str(tmp_path / name), *options])
+        assert (done.exit_code, "--video" in done.output) == (USAGE, True)

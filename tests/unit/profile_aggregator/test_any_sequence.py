@@ -50,6 +50,7 @@ from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.commits.maintenance import GalleryMaintenance
 from profile_aggregator.commits.previews import Previews
 from profile_aggregator.dispatch import Dispatch
+from profile_aggregator.imports.imports import Imports
 from profile_aggregator.reconciler import Reconciler
 from profile_aggregator.turns import Turns
 from profile_aggregator.videos.completion import reasons_added_up
@@ -106,7 +107,9 @@ class World:
         self.servers = servers = InMemory()
         store, objects, publisher, clock = servers.store, servers.objects, servers.publisher, servers.clock
         relay, galleries = servers.relay(), GalleryCache(store)
-        committer = Committer(store, GalleryLog(store, publisher, clock), galleries, clock, 10)
+        said = GalleryLog(store, publisher, clock)
+        committer = Committer(store, said, galleries, clock, 10, lambda gallery: self._importing.ring(gallery))
+        self._importing = Turns(Imports(store, objects, galleries, committer, clock).take)
         videos = VideoHandlers(store, objects, publisher, clock)
         self.videos, self.committer = videos, committer
         self._turns = Turns(committer.commit)
@@ -131,7 +134,8 @@ class World:
             await self._take_turns()
 
     async def _take_turns(self) -> None:
-        while await self._turns.round() or await self._previews.turns.round():
+        rounds = (self._turns.round, self._previews.turns.round, self._importing.round)
+        while any([await round() for round in rounds]):
             pass
 
     def _news(self, topic: Topic) -> Sequence[Any]:

@@ -23,9 +23,16 @@ from typing import Any
 import click
 
 from castlist.api.resources import Task
-from castlist_client import alert_commands, contact_sheet, folder_command, gallery_commands
+from castlist_client import (
+    alert_commands,
+    archive_commands,
+    contact_sheet,
+    correction_commands,
+    folder_command,
+    gallery_commands,
+)
 from castlist_client.client import Client, ClientError, UnreachableError
-from castlist_client.correction_commands import COMMANDS, gallery_option
+from castlist_client.correction_commands import gallery_option
 from castlist_client.files import LeftOut, collect
 from castlist_client.formatting import count, outcome, printable
 from castlist_client.progress import ProgressDisplay
@@ -203,7 +210,13 @@ async def sheet(session: Session, out: Path, gallery: str) -> int:
     return OK
 
 
-for one in (*COMMANDS, *alert_commands.COMMANDS, *folder_command.COMMANDS, *gallery_commands.COMMANDS):
+for one in (
+    *correction_commands.COMMANDS,
+    *alert_commands.COMMANDS,
+    *folder_command.COMMANDS,
+    *gallery_commands.COMMANDS,
+    *archive_commands.COMMANDS,
+):
     main.add_command(one)
 
 if __name__ == "__main__":

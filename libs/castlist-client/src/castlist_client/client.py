@@ -34,6 +34,7 @@ from castlist.api.resources import (
     VideoAccepted,
 )
 from castlist_client.alert_calls import STREAM_TIMEOUT, AlertCalls, GalleryEvent
+from castlist_client.archives import TIMEOUT, FileBlocks, download
 from castlist_client.files import CountingReader, Progress, sha256_of
 from castlist_client.transport import ClientError, NotFoundError, RequestRefusedError, Transport, UnreachableError
 
@@ -341,6 +342,43 @@ class Client(AlertCalls):
         """What was changed by hand in a gallery, the newest first."""
         return self._all(f"/galleries/{_segment(gallery)}/changes", Change)
 
+    # --- galleries taken along ----------------------------------------------------------------------------------------
+
+    async def export(self, gallery: str, out: Path, *, videos: bool = False, progress: Progress | None = None) -> int:
+        """Write a gallery's archive to `out`, with the files of its `videos` or without; how many bytes it has.
+
+        What had come when it broke off is gone on with, by a later call too. OSError if the file cannot be written.
+        """
+        url = f"{self.query_url}/galleries/{_segment(gallery)}/export"
+        query = {"videos": "include" if videos else "reference"}
+        return await download(self._calls, url, query, out, self.patience, progress)
+
+    async def export_table(self, gallery: str, out: Path) -> int:
+        """Write all appearances of a gallery to `out`, which is called `….csv` or `….jsonl`; how many bytes it has."""
+        path = f"/galleries/{_segment(gallery)}/appearances{out.suffix}"
+        return await download(self._calls, self.query_url + path, {}, out, self.patience, None)
+
+    async def export_timeline(self, out: Path, *, video: str | None = None, profile: str | None = None) -> int:
+        """Write who is on screen in a `video` (or this `profile` in it), or all stretches of a `profile`, to `out`,
+        which is called `….edl`, `….otio` or, of a video, `….vtt`; how many bytes it has."""
+        of = f"/profiles/{_segment(profile or '')}" if video is None else f"/videos/{_segment(video)}"
+        query = {"profile": profile} if video is not None and profile is not None else {}
+        url = f"{self.query_url}{of}/timeline{out.suffix}"
+        return await download(self._calls, url, query, out, self.patience, None)
+
+    async def import_gallery(self, archive: Path, gallery: str, *, progress: Progress | None = None) -> Change:
+        """Take an archive into a gallery where nothing is yet. The same one twice is imported once; the change's
+        `detail` says what came, and which ids it has now where it has others. RequestRefusedError if it failed."""
+        blocks = FileBlocks(archive, progress)
+        response = await self._call(
+            "POST",
+            f"{self.query_url}/galleries/{_segment(gallery)}/import",
+            content=blocks,
+            headers=blocks.headers,
+            timeout=TIMEOUT,
+        )
+        return await self._done(Change.model_validate_json(response.content))
+
     async def crop(self, url: str) -> bytes:
         """The JPEG under a crop's `url`, which is one of query-api's own; ForeignAddressError for any other."""
         if not _CROP.fullmatch(url):
@@ -356,7 +394,10 @@ class Client(AlertCalls):
         """A correction, once it is applied: however often it is sent, it is one."""
         key = {"Idempotency-Key": str(uuid.uuid4())}
         response = await self._call(method, self.query_url + path, headers=key, **options)
-        change = Change.model_validate_json(response.content)
+        return await self._done(Change.model_validate_json(response.content))
+
+    async def _done(self, change: Change) -> Change:
+        """The change once nothing more becomes of it."""
         while not change.final:
             await asyncio.sleep(_POLL)
             change = await self.change(change.id)

@@ -77,7 +77,7 @@ class Transport:
                 reason = f"{_origin(url)} does not answer: {error or type(error).__name__}"
             else:
                 if response.status_code not in _TRY_AGAIN:
-                    return _checked(response)
+                    return checked(response)
                 reason = f"{_origin(url)} is not ready: {RequestRefusedError(response)}"
                 after = response.headers.get("Retry-After", "")
                 asked_to_wait = float(after) if after.isdigit() else 0.0
@@ -95,7 +95,8 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _checked(response: httpx2.Response) -> httpx2.Response:
+def checked(response: httpx2.Response) -> httpx2.Response:
+    """The answer, if it is a success; NotFoundError, RequestRefusedError."""
     if response.status_code == 404:
         raise NotFoundError(response)
     if not response.is_success:

@@ -11,6 +11,7 @@ from castlist.contract.commands import (
     DeleteGallery,
     DeleteVideo,
     EnrolPerson,
+    ImportGallery,
     WithdrawObjection,
 )
 from castlist.contract.ids import derived, video_of_person
@@ -230,6 +231,8 @@ class CommitPlanner:
                 return Asked(GalleryChange(), cached.decisions)
             case ChangeSettings() | DeleteGallery():
                 return Asked(GalleryChange(), cached.decisions)
+            case ImportGallery():
+                raise AssertionError("an import is no commit of its own")
             case _:
                 return await self._corrections.asked(command, cached)
 

@@ -69,6 +69,7 @@ async def write(transaction: Store, plan: CommitPlan, now: datetime) -> None:
     if plan.faces_skipped is not None:
         change &= set_to(GalleryRecord.faces_skipped, plan.faces_skipped)
     unmoved = with_id(plan.gallery) & eq(GalleryRecord.version, plan.cached.version)
+    unmoved &= eq(GalleryRecord.importing, None)
     if await transaction.galleries.update(unmoved, change) is None:
         raise StaleGalleryError
     videos = [one for one in plan.batch if isinstance(one, PendingVideo)]
@@ -80,7 +81,7 @@ async def write(transaction: Store, plan: CommitPlan, now: datetime) -> None:
         if (command := command_of(one)) is not None:
             finished += await _carry_out(transaction, command, plan.erasure, now)
             await _settle(transaction, plan, command, now)
-    await _apply(transaction, plan.documents)
+    await apply_documents(transaction, plan.documents)
     await transaction.decisions.replace_many(decision_record(one, plan.gallery) for one in plan.decided)
     if plan.erasure is not None:
         await _erase(transaction, plan.erasure, plan.documents.removed_profiles)
@@ -179,7 +180,7 @@ async def _carry_out(
     return []
 
 
-async def _apply(transaction: Store, documents: CommitDocuments) -> None:
+async def apply_documents(transaction: Store, documents: CommitDocuments) -> None:
     """Persons, profiles, appearances and redirects."""
     if documents.removed_persons:
         await transaction.persons.delete(with_ids(documents.removed_persons))

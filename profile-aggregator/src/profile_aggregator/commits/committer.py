@@ -32,7 +32,7 @@ from castlist.store.store import Store
 from castlist.tasks import lifecycle
 from castlist.tasks.commands import Command, apply_in, fail_in, stage
 from castlist_identity.galleries.reclustering import MOVES, ClusteredComponent, cluster_component, next_batch
-from profile_aggregator.commits.commands import command_of
+from profile_aggregator.commits.commands import command_of, is_import
 from profile_aggregator.commits.commit_planner import CommitPlan, CommitPlanner, StaleGalleryError, backlog_of
 from profile_aggregator.commits.commit_transaction import TaskEndedError, end_uncommitted, write
 from profile_aggregator.commits.corrections import CommandRefusedError
@@ -68,10 +68,11 @@ class Committer:
         galleries: GalleryCache,
         clock: Callable[[], datetime],
         batch: int,
+        ring_import: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._store, self._said = store, said
         self._galleries, self._clock, self._batch = galleries, clock, batch
-        self._planner = CommitPlanner(store, clock)
+        self._planner, self._ring_import = CommitPlanner(store, clock), ring_import
         self._clustered: dict[str, ClusteredComponent] = {}
         self._at_once: dict[str, int] = {}
         self._divisor: dict[str, int] = {}
@@ -85,10 +86,11 @@ class Committer:
         """Carry a command out no more: `internal` is its outcome."""
         pending = await self._store.pending.get(command_id(command.event_id))
         if pending is not None:
-            await self._fail_command(pending, CommandError("internal", reason))
+            await self.fail_command(pending, CommandError("internal", reason))
 
     async def commit(self, gallery: str) -> bool:
-        """Commit what is pending, the oldest first, up to a batch of it; False if nothing was.
+        """Commit what is pending, the oldest first, up to a batch of it; False if nothing was, or if what was is an
+        import, which is carried out elsewhere.
 
         UnavailableError if a server is away; safe to repeat.
         """
@@ -97,6 +99,9 @@ class Committer:
         async with self._galleries.lock(gallery):
             limit = self._at_once.get(gallery, self._batch)
             pending = await self._store.pending.find(waiting, sort=arrival, limit=limit)
+            if pending and is_import(pending[0]):
+                self._ring_import(gallery)  # it takes its time, and the others must not wait for it
+                return False
             if pending:
                 await self._commit_some(gallery, _together(pending))
         if not pending:
@@ -173,7 +178,7 @@ class Committer:
                     if isinstance(one, PendingVideo):
                         await self._end_uncommitted(one, lifecycle.CANCELLED, _GALLERY_DELETED)
                     else:
-                        await self._fail_command(one, _NO_GALLERY)
+                        await self.fail_command(one, _NO_GALLERY)
                 return
             except TaskEndedError as ended:
                 COMMITS.labels("ended").inc()
@@ -182,7 +187,7 @@ class Committer:
                 continue
             except CommandRefusedError as refused:
                 COMMITS.labels("refused").inc()
-                await self._fail_command(batch[0], CommandError(refused.code, str(refused), refused.changes))
+                await self.fail_command(batch[0], CommandError(refused.code, str(refused), refused.changes))
                 return
             except UnavailableError:
                 raise
@@ -255,7 +260,7 @@ class Committer:
         if isinstance(one, PendingVideo):
             await self._end_uncommitted(one, lifecycle.FAILED, _TOO_LARGE)
         else:
-            await self._fail_command(one, _TOO_LARGE_COMMAND)
+            await self.fail_command(one, _TOO_LARGE_COMMAND)
 
     async def _isolate(self, gallery: str, batch: Sequence[PendingRecord]) -> None:
         """Something about this batch fails: halve it until it is one video, whose task fails."""
@@ -267,11 +272,11 @@ class Committer:
         log.exception("commit_failed", extra={"pending": batch[0].id})
         one = batch[0]
         if not isinstance(one, PendingVideo):
-            await self._fail_command(one, _NOT_CARRIED_OUT)
+            await self.fail_command(one, _NOT_CARRIED_OUT)
             return
         await self._end_uncommitted(one, lifecycle.FAILED, _NOT_COMMITTED)
 
-    async def _fail_command(self, one: PendingRecord, error: CommandError) -> None:
+    async def fail_command(self, one: PendingRecord, error: CommandError) -> None:
         """It would fail again, and its gallery would never settle: that it failed is its outcome."""
         now = self._clock()
 
@@ -296,14 +301,15 @@ class Committer:
         admissible: list[PendingRecord] = []
         for one in pending:
             if ledger_id(one) in applied:
-                await self._forget_applied(one)
+                await self.forget_applied(one)
             elif isinstance(one, PendingVideo) and one.epoch < newest[one.video_id]:
                 await self._end_uncommitted(one, lifecycle.CANCELLED, _SUPERSEDED)
             else:
                 admissible.append(one)
         return admissible
 
-    async def _forget_applied(self, one: PendingRecord) -> None:
+    async def forget_applied(self, one: PendingRecord) -> None:
+        """It is in the ledger: nothing is left to do."""
         if isinstance(one, PendingVideo):
             await drop_people(self._store, one.video_id, one.epoch)
 

@@ -8,6 +8,7 @@ from castlist.api.resources import Status
 from castlist.contract.bounds import WHOLE
 from castlist.contract.values import ExternalId, GalleryId, Moment, PersonName, ProfileId, Seconds, Tag, VideoId
 from castlist.service.request_parsing import Query
+from query_api.http.timecode import TIMECODE
 
 Limit = Annotated[int, Field(ge=1, le=500, description="rows a page")]
 InGallery = Annotated[GalleryId | None, Field(description="only those of this gallery")]
@@ -80,6 +81,24 @@ class OnScreenQuery(Query):
     """Whom to show of those who are in a video."""
 
     hidden: Hidden = "false"
+
+
+class MarkerQuery(OnScreenQuery):
+    """Whose stretches of a video."""
+
+    profile: Annotated[ProfileId | None, Field(description="only this person's")] = None
+
+
+class EdlQuery(Query):
+    """Where the timeline of an EDL begins."""
+
+    begin: Annotated[
+        Annotated[str, Field(pattern=TIMECODE)], Field(description="the timecode at which the timeline begins")
+    ] = "01:00:00:00"
+
+
+class MarkerEdlQuery(MarkerQuery, EdlQuery):
+    """Whose stretches of a video, as markers of a timeline."""
 
 
 class TracksQuery(OnScreenQuery):

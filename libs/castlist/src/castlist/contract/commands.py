@@ -24,6 +24,7 @@ from castlist.contract.values import (
     ProfileId,
     Retention,
     Seconds,
+    Sha256,
     StoredObject,
     Tag,
     TrackId,
@@ -230,6 +231,15 @@ class PreviewSettings(ChosenSettings):
 
     event: Literal["PreviewSettings"] = "PreviewSettings"
     version: Literal[1] = 1
+
+
+class ImportGallery(Correction):
+    """Take what is in an archive into a gallery where nothing is yet: the object, which has these bytes."""
+
+    event: Literal["ImportGallery"] = "ImportGallery"
+    version: Literal[1] = 1
+    object: StoredObject
+    sha256: Sha256
 
 
 class CancelVideo(Event):

@@ -17,6 +17,8 @@ OWN_UPLOADS = "videos/"
 """Objects under this prefix of our bucket came through ingest; others belong to the system that announced them."""
 CROPS = "crops/"
 """Objects under this prefix of our bucket were cut out of videos."""
+ARCHIVES = "archives/"
+"""Objects under this prefix of our bucket are galleries that are being imported."""
 
 
 def derived(*parts: str | int) -> str:
@@ -85,12 +87,13 @@ def presence_key(video_id: str, change: str) -> str:
     return person_key(video_id, BY_HAND, uuid.uuid5(_NAMESPACE, change).int % 10**15)
 
 
-_ENROLMENT = re.compile(r"enrolled-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+ENROLLED = "enrolled-"
+_ENROLMENT = re.compile(ENROLLED + r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def enrolment_id(change: str) -> str:
     """`enrolled-…`: what stands in the place of a video for the pictures with which a change has enrolled somebody."""
-    return f"enrolled-{derived('enrolment', change)}"
+    return f"{ENROLLED}{derived('enrolment', change)}"
 
 
 def is_enrolment(video_id: str) -> bool:

@@ -90,6 +90,7 @@ GALLERY_COMMITS = Topic(
         commands.DeleteGallery,
         commands.ChangeSettings,
         commands.PreviewSettings,
+        commands.ImportGallery,
     ),
     retention=30 * DAY,
     partitions=4,

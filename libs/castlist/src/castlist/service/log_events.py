@@ -50,6 +50,8 @@ LOG_EVENTS = {
     "publishing_postponed": "What commits to `gallery` say waits for Kafka; publishing it is tried again.",
     "publishing_failed": "A mistake of ours about what commits to `gallery` say; publishing it is tried again.",
     "erasure_failed": "What is left of people who were erased could not be taken away; tried again.",
+    "gallery_imported": "All that an archive holds is in `gallery` now.",
+    "import_failed": "A mistake of ours about an import, with its traceback; it goes on after half a minute.",
     "removal_failed": "What a commit has left behind of a video could not be removed; tried again.",
     "turn_failed": "The turn of a gallery, or of a long video (`of`), failed, with a traceback; again in seconds.",
     "maintenance_failed": "Re-clustering or suggestions of one `gallery` failed; again after half a minute.",

@@ -39,7 +39,7 @@ Handler = Callable[..., Awaitable[Response]]
 _DECLARED = "__operation__"
 _LEVEL = 2
 """Of compression: a page of people has a tenth of its size then, and a twentieth at six times the cost."""
-_AS_THEY_ARE = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream")
+_AS_THEY_ARE = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream", "application/x-tar")
 _CORS: dict[str, Any] = {
     "allow_methods": ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"],
     "allow_headers": [

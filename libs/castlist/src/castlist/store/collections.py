@@ -234,7 +234,7 @@ PLACES = Collection(
     id="run:n",
     owner=AGGREGATOR,
     writers=(),
-    readers=(),
+    readers=(QUERY,),
     kept="as long as its person",
     growth="people in videos",
 )
@@ -391,7 +391,7 @@ DECISIONS = Collection(
     id="change",
     owner=AGGREGATOR,
     writers=(),
-    readers=(),
+    readers=(QUERY,),
     kept="for ever: no machine takes back what a person decided",
     growth="what people do by hand",
     indexes=(_index(r.DecisionRecord.gallery),),
@@ -581,6 +581,16 @@ MIGRATIONS = Collection(
     kept="for ever",
     growth="versions",
 )
+INSTALLATION = Collection(
+    name="installation",
+    record=r.InstallationRecord,
+    id="always `castlist`",
+    owner=AGGREGATOR,
+    writers=(QUERY,),
+    readers=(),
+    kept="for ever",
+    growth="one record",
+)
 INSTANCES = Collection(
     name="instances",
     record=r.InstanceRecord,
@@ -638,6 +648,7 @@ COLLECTIONS: tuple[Collection[Any], ...] = (
     REMOVALS,
     ERASURES,
     MIGRATIONS,
+    INSTALLATION,
     INSTANCES,
     TOPICS,
 )

@@ -272,6 +272,8 @@ class GalleryRecord(Record, frozen=True, kw_only=True):
     """the change that is deleting it: meanwhile nothing comes to it"""
     deleted_at: datetime | None = None
     """when it was deleted: it is shown nowhere, and begins anew, with a higher version, where it is used again"""
+    importing: str | None = None
+    """the command whose archive is on its way into it: nothing else is committed until all of that is there"""
 
 
 class PersonRecord(Record, frozen=True, kw_only=True):
@@ -758,6 +760,12 @@ class OutboxRecord(Record, frozen=True, kw_only=True):
 
 
 # --- the installation -------------------------------------------------------------------------------------------------
+
+
+class InstallationRecord(Record, frozen=True, kw_only=True):
+    """Which installation this is, drawn once."""
+
+    name: str
 
 
 class MigrationRecord(Record, frozen=True, kw_only=True):

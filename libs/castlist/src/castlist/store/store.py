@@ -167,6 +167,7 @@ class Store:
         self.removals = Table(documents, collections.REMOVALS)
         self.erasures = Table(documents, collections.ERASURES)
         self.migrations = Table(documents, collections.MIGRATIONS)
+        self.installation = Table(documents, collections.INSTALLATION)
         self.instances = Table(documents, collections.INSTANCES)
         self.topics = Table(documents, collections.TOPICS)
 

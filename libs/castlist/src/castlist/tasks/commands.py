@@ -18,6 +18,7 @@ from castlist.contract.commands import (
     DeleteProfile,
     DeleteVideo,
     EnrolPerson,
+    ImportGallery,
     MergeProfiles,
     PreviewSettings,
     RaiseObjection,
@@ -52,8 +53,10 @@ DecidingCommand = (
     | AnswerSuggestion
 )
 """Each leaves a decision behind."""
-CommittedCommand = DecidingCommand | UndoChange | WithdrawObjection | DeleteVideo | DeleteGallery | ChangeSettings
-"""Each changes its gallery, by a commit."""
+CommittedCommand = (
+    DecidingCommand | UndoChange | WithdrawObjection | DeleteVideo | DeleteGallery | ChangeSettings | ImportGallery
+)
+"""Each changes its gallery, by a commit, or by several."""
 Command = CommittedCommand | PreviewSettings
 KINDS: dict[type[Command], str] = {
     ChangeCard: "card",
@@ -72,6 +75,7 @@ KINDS: dict[type[Command], str] = {
     DeleteGallery: "delete_gallery",
     ChangeSettings: "change_settings",
     PreviewSettings: "preview_settings",
+    ImportGallery: "import",
 }
 """What a command is called where its outcome is told."""
 DELETE_GALLERY = KINDS[DeleteGallery]

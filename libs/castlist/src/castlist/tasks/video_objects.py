@@ -3,20 +3,22 @@
 import re
 from dataclasses import dataclass
 
-from castlist.contract.ids import BUCKET_PATTERN, CROPS, OWN_UPLOADS, uploaded_video_id
+from castlist.contract.ids import ARCHIVES, BUCKET_PATTERN, CROPS, OWN_UPLOADS, uploaded_video_id
 from castlist.contract.values import StoredObject
 from castlist.ports.objects import Objects
 from castlist.store.query import eq_part
 from castlist.store.records import VideoRecord
 from castlist.store.store import Store
 
+_OURS = [[prefix.removesuffix("/")] for prefix in (OWN_UPLOADS, CROPS, ARCHIVES)]
+
 
 @dataclass(frozen=True)
 class AllowedObjects:
     """The places, each a bucket and a folder in it (empty: all of it), whose objects anybody may announce.
 
-    Never what ingest was given and what was cut out of videos, in our own `bucket`: whoever announced it could read and
-    delete what is others'.
+    Never what our services keep in our own `bucket` (what ingest was given, what was cut out of videos, archives):
+    whoever announced it could read and delete what is others'.
     """
 
     bucket: str
@@ -37,7 +39,7 @@ class AllowedObjects:
     def announceable(self, bucket: str, key: str) -> bool:
         """Whether anybody may say that this object is a video."""
         steps = [step for step in key.split("/") if step]
-        if {".", ".."} & set(steps) or (bucket == self.bucket and steps[:1] in ([OWN_UPLOADS[:-1]], [CROPS[:-1]])):
+        if {".", ".."} & set(steps) or (bucket == self.bucket and steps[:1] in _OURS):
             return False
         return any(bucket == name and (not folder or key.startswith(f"{folder}/")) for name, folder in self.places)
 
@@ -45,14 +47,15 @@ class AllowedObjects:
         """Whether the video's object may be looked through and shown: ingest wrote it for this video, or it may be
         announced."""
         stored = video.object
-        return (stored.bucket == self.bucket and _by_ingest(video)) or self.announceable(stored.bucket, stored.key)
+        return (stored.bucket == self.bucket and by_ingest(video)) or self.announceable(stored.bucket, stored.key)
 
     def refusal(self, bucket: str) -> str:
         """What whoever announced another object is told."""
         return f"An object of {bucket} under this key may not be announced here; ALLOWED_OBJECTS says which may."
 
 
-def _by_ingest(video: VideoRecord) -> bool:
+def by_ingest(video: VideoRecord) -> bool:
+    """Whether ingest wrote the object for this very video."""
     if video.uploaded is not None or video.sha256 is None:
         return bool(video.uploaded)
     return video.object.key.startswith(OWN_UPLOADS) and video.id == uploaded_video_id(video.gallery, video.sha256)

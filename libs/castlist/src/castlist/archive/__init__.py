@@ -1,0 +1,1 @@
+"""A gallery as one file, to be taken along: docs/archive.md says what is in it."""
