@@ -393,8 +393,16 @@ async def a_gallery_is_deleted(services: Services) -> None:
     services.servers.now += timedelta(days=2)
     await query.patch("/galleries/going/settings", params={"dry_run": True}, json=keeps)
     await services.work_off()
+    await query.patch("/galleries/going/settings", json={"retention": {"people": 1}})
+    await services.work_off()
     await services.keeping.round()
     await services.take_turns()
+    await query.patch("/galleries/going/settings", json=keeps)
+    await services.work_off()
+    await services.keeping.round()
+    await services.take_turns()
+    log = (await query.get("/galleries/going/changes")).json()["items"]
+    assert [one["kind"] for one in log if one["by"] == "retention"] == ["erase_video", "erase"]
     await put_in(services, SyntheticVideo("gone", "going", [[41], [41]]))
     await services.work_off()
     person = (await query.get("/videos/gone/profiles")).json()["items"][0]["id"]

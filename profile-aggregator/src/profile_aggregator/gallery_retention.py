@@ -80,12 +80,14 @@ class GalleryRetention:
 
     async def _erase(self, gallery: str, due: Due) -> bool:
         """Whether there is anything to be carried out."""
-        commands = [*await self._videos(gallery, due.videos), *await self._people(gallery, due.people)]
-        known = set(await self._store.changes.ids(with_ids(one.event_id for one in commands))) if commands else set()
-        new = [one for one in commands if one.event_id not in known][:AT_ONCE]
-        for command in new:
-            await stage(self._store, command, self._clock())
-        return bool(new)
+        for commands in (await self._videos(gallery, due.videos), await self._people(gallery, due.people)):
+            known = set(await self._store.changes.ids(with_ids(one.event_id for one in commands)))
+            new = [one for one in commands if one.event_id not in known][:AT_ONCE]
+            for command in new:
+                await stage(self._store, command, self._clock())
+            if new:  # some people may go with the videos
+                return True
+        return False
 
     async def _videos(self, gallery: str, due: Sequence[Where]) -> list[Command]:
         found = [

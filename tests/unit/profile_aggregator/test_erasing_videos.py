@@ -75,6 +75,24 @@ async def test_of_an_erased_video_nothing_is_left_but_that_it_was_there() -> Non
     assert left["erasures"] == left["removals"] == {}
 
 
+async def test_a_video_is_erased_whenever_a_process_dies() -> None:
+    """The end is the same, and so is who stays."""
+
+    async def scenario(faults: Faults) -> Any:
+        gallery = await people(faults)
+        faults.begin()
+        await receipt(gallery, await gallery.delete_video("b", erase=True))
+        left = await gallery.servers.left(without=["suggestions"])
+        del left["documents"]["galleries"][G]["suggestions_due"]  # these take a rest now and then
+        for change in left["documents"]["changes"].values():
+            if change["receipt"] is not None:
+                for number in ("at", "crops", "objects"):  # some may have been gone before
+                    del change["receipt"][number]
+        return left["documents"], left["objects"], left["unpublished"]
+
+    assert await at_every_moment(scenario) > 20
+
+
 async def test_a_video_that_is_only_deleted_leaves_what_was_said() -> None:
     """The decision waits for whoever it is about."""
     gallery = await people()

@@ -85,6 +85,13 @@ async def test_people_go_by_when_they_were_seen_last(gallery: CorrectedGallery) 
     assert await videos(gallery) == ["new", "old"]
 
 
+async def test_who_goes_with_a_video_is_not_erased_once_more(gallery: CorrectedGallery) -> None:
+    """Where both are due the video goes first: nothing fails."""
+    await keep(gallery, videos=DAYS, people=DAYS)
+    changes = await rounds(gallery)
+    assert [(one.kind, one.status) for one in changes] == [("erase_video", "applied")]
+
+
 async def test_who_was_enrolled_stays(gallery: CorrectedGallery) -> None:
     """Whoever is looked for is known for good."""
     bea = await gallery.of("old", 1)
