@@ -74,6 +74,13 @@ async def test_this_machine_is_not_called_unless_that_is_allowed() -> None:
     assert there.asked == []
 
 
+async def test_without_tls_only_what_is_allowed_is_called() -> None:
+    """The world's addresses are not: anybody on the way could read it."""
+    async with AiohttpCalls(HERE) as calls:
+        with pytest.raises(NoAnswerError, match="WEBHOOK_NETWORKS"):
+            await calls.post("http://1.1.1.1/", {}, b"")
+
+
 class Rebinding(AbstractResolver):
     """A name server that gives another address each time."""
 
