@@ -68,7 +68,7 @@ async def known(servers: InMemory, gallery: str = G) -> dict[str, Any]:
     objections = await stored.objections.find(eq(ObjectionRecord.gallery, gallery))
     return {
         "profiles": {one.id: _without(one, "updated_at") for one in profiles},
-        "appearances": {one.id: _without(one, "created_at") for one in appearances},
+        "appearances": {one.id: _without(one) for one in appearances},
         "persons": {one.id: _without(one) for one in persons},
         "changes": {
             one.id: _without(one) for one in changes if one.status == "applied" and one.kind not in OF_GALLERIES

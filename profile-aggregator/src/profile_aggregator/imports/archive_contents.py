@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from castlist.archive.archive_format import About, ArchiveError, Line
+from castlist.archive.archive_format import About, AppearanceSince, ArchiveError, Line
 from castlist.contract.bounds import ENCODING_LIMIT, LAST_SECOND, MOST_SEGMENTS, MOST_TRACKS, WHOLE
 from castlist.contract.commands import Card
 from castlist.contract.events import EventId, VideoUploaded
@@ -85,6 +85,7 @@ class ArchiveContents:
             "video": self._begin_video,
             "task": self._task,
             "person": self._person,
+            "appearance": self._appearance,
             "places": self._places,
             "left_out": self._left_out,
             "tracks": self._tracks,
@@ -241,6 +242,10 @@ class ArchiveContents:
             self._shown.add(one.profile_id)
         if pictured:
             self.enrolments.add(one.video_id)
+
+    def _appearance(self, one: AppearanceSince) -> None:
+        self._of_video(one.video_id)
+        _in(one.profile_id in self.profiles, "profile_id")
 
     def _places(self, one: PlacesRecord) -> None:
         _in(one.id in self._here if self._video is not None else _PERSON.match(one.id), "id")

@@ -152,6 +152,8 @@ class GalleryImport:
                         some = []
                     some.append(ImportedVideo(person.video_id))
                 some[-1].persons.append(person)
+            elif line.appearance is not None:
+                some[-1].since[ids.id(line.appearance.profile_id)] = line.appearance.created_at
             elif line.places is not None:
                 some[-1].places.append(ids.places(line.places))
             elif line.left_out is not None:

@@ -42,6 +42,8 @@ class ImportedVideo:
     video: VideoRecord | None = None
     tasks: list[TaskRecord] = field(default_factory=list)
     persons: list[PersonRecord] = field(default_factory=list)
+    since: dict[str, datetime] = field(default_factory=dict)
+    """since when each profile is shown in it as it is"""
     places: list[PlacesRecord] = field(default_factory=list)
     left_out: list[LeftOutRecord] = field(default_factory=list)
     tracks: list[TracksRecord] = field(default_factory=list)
@@ -117,7 +119,11 @@ def import_documents(
         SeenBefore({one.id: _moment(one.video) for one in videos if one.video is not None}, {}, standing, {}),
     )
     created = [replace(one, revision=profiles[one.id].revision) for one in documents.created_profiles]
-    return changed(documents, created_profiles=created)
+    since = {(profile, one.id): at for one in videos for profile, at in one.since.items()}
+    appearances = [
+        replace(one, created_at=since.get((one.profile_id, one.video_id), now)) for one in documents.appearances
+    ]
+    return changed(documents, created_profiles=created, appearances=appearances)
 
 
 _AS_THEY_ARE = ClusterChange(

@@ -19,6 +19,7 @@ from castlist.archive.archive_format import (
     VERSION,
     VIDEOS,
     About,
+    AppearanceSince,
     Line,
 )
 from castlist.contract.ids import ENROLLED, crops_prefix, is_enrolment, run_key
@@ -27,6 +28,7 @@ from castlist.ports.objects import Objects
 from castlist.store.installation import installation
 from castlist.store.query import begins_with, eq, ne, one_of, with_ids, within
 from castlist.store.records import (
+    AppearanceRecord,
     ChangeRecord,
     DecisionRecord,
     GalleryRecord,
@@ -47,7 +49,7 @@ from castlist.tasks.video_objects import AllowedObjects, by_ingest
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
-V = TypeVar("V", TaskRecord, PersonRecord)
+V = TypeVar("V", TaskRecord, PersonRecord, AppearanceSince)
 _PAGE = 100
 _TRIES = 5
 """How often it is begun again because the gallery has moved on."""
@@ -212,8 +214,11 @@ class GalleryFacts:
             persons = _by_video(
                 one for one in await self._store.persons.find(one_of(PersonRecord.video_id, keys)) if _is_known(one)
             )
+            in_these = one_of(AppearanceRecord.video_id, keys)
+            shown = _by_video(await self._store.appearances.find_parts(AppearanceSince, in_these))
             for video in videos:
                 await self._video(facts, video, tasks[video.id], persons[video.id])
+                await facts.spooled[2].add(Line(appearance=one) for one in shown[video.id])
                 if contents:
                     await self._content(facts, video)
 

@@ -15,6 +15,7 @@ from castlist.store.records import (
     PersonRecord,
     PlacesRecord,
     ProfileRecord,
+    Record,
     RedirectRecord,
     TaskRecord,
     TracksRecord,
@@ -60,6 +61,14 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     committed_at: datetime | None
 
 
+class AppearanceSince(Record, frozen=True, kw_only=True):
+    """Of an appearance: whose it is, where, and since when it is shown as it is: lists have the newest first."""
+
+    profile_id: str
+    video_id: str
+    created_at: datetime
+
+
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A line of the other entries: one of these records, with those of its fields that are not as they are by default.
 
@@ -77,6 +86,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     video: VideoRecord | None = None
     task: TaskRecord | None = None
     person: PersonRecord | None = None
+    appearance: AppearanceSince | None = None
     left_out: LeftOutRecord | None = None
     tracks: TracksRecord | None = None
 
@@ -84,7 +94,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 LINES: Mapping[str, frozenset[str]] = {
     PEOPLE: frozenset({"profile", "redirect"}),
     DECISIONS: frozenset({"change", "decision", "objection", "places"}),
-    VIDEOS: frozenset({"video", "task", "person", "places", "left_out", "tracks"}),
+    VIDEOS: frozenset({"video", "task", "person", "places", "appearance", "left_out", "tracks"}),
 }
 """Which records each entry has."""
 
