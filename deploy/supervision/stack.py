@@ -58,7 +58,7 @@ def plan_stack(config: Config, home: Home, python: Path, servers_only: bool = Fa
     kafka, mongo, s3 = config.kafka_bootstrap, config.mongo_url, config.s3_endpoint
     access_key, secret_key = config.s3_access_key, config.s3_secret_key
     if kafka:
-        stack.given["kafka"] = kafka
+        stack.given["kafka"] = kafka.rpartition("@")[2]
     else:
         server = KafkaServer(
             java(config.cache, tools), classpath(config.cache, tools, "kafka"), home.data / "kafka", home.run,
@@ -67,7 +67,7 @@ def plan_stack(config: Config, home: Home, python: Path, servers_only: bool = Fa
         stack.servers.append(server.spec())
         kafka = f"127.0.0.1:{server.port}"
     if mongo:
-        stack.given["mongod"] = mongo
+        stack.given["mongod"] = mongo.rpartition("@")[2]
     else:
         binary, libraries = fetch_mongod(config.cache, tools)
         mongod = MongoServer(binary, libraries, home.data / "mongod", kept.choose_port("mongod", avoid))

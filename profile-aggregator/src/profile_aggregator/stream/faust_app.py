@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import faust
 
-from castlist.adapters.kafka.connection import patiently
+from castlist.adapters.kafka.connection import client_options, patiently
 from castlist.contract.topics import Topic
 from castlist.ports.messages import Partition, ReadPosition
 from profile_aggregator.settings import Settings
@@ -31,10 +31,12 @@ def make_app(settings: Settings, topics_created: int) -> Any:
     A static member that comes back gets the partitions it had. In a Kafka that has lost its data that may be none: it
     joined before the topics were there again. So how often topics had to be created is part of who it is.
     """
-    brokers = [f"kafka://{address}" for address in settings.kafka_bootstrap.split(",")]
+    told = client_options(settings.kafka_bootstrap)
+    user, password = told.get("sasl_plain_username"), told.get("sasl_plain_password")
     return faust.App(
         settings.castlist_prefix + GROUP,
-        broker=brokers,
+        broker=[f"kafka://{address}" for address in told["bootstrap_servers"].split(",")],
+        broker_credentials=faust.SASLCredentials(username=user, password=password) if user else None,
         datadir=settings.castlist_home / "faust",
         key_serializer="raw",
         value_serializer="raw",

@@ -29,7 +29,9 @@ class Settings(BaseSettings):
             "that installations can share servers",
         ),
     ] = ""
-    kafka_bootstrap: Annotated[str, Field(description="Kafka, host:port[,host:port]")] = "127.0.0.1:9092"
+    kafka_bootstrap: Annotated[str, Field(description="Kafka, [user:password@]host:port[,host:port]")] = (
+        "127.0.0.1:9092"
+    )
     mongo_url: Annotated[str, Field(description="MongoDB, a replica set (transactions, change streams)")] = (
         "mongodb://127.0.0.1:27017"
     )

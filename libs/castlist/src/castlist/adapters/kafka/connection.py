@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -20,6 +21,24 @@ _REST = 0.25
 # What an outage looks like through aiokafka; the pipelines retry on these.
 OUTAGE = (KafkaError, asyncio.TimeoutError, OSError)
 bound_memory()
+
+
+def client_options(bootstrap: str) -> dict[str, str]:
+    """What a client of aiokafka is told of `[user:password@]host:port[,host:port]`; an account is shown by SASL PLAIN.
+
+    As in a URL, what an account has of `:`, `@`, `,` and `%` is percent-encoded.
+    """
+    account, at, addresses = bootstrap.rpartition("@")
+    if not at:
+        return {"bootstrap_servers": addresses}
+    user, _, password = account.partition(":")
+    return {
+        "bootstrap_servers": addresses,
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "PLAIN",
+        "sasl_plain_username": unquote(user),
+        "sasl_plain_password": unquote(password),
+    }
 
 
 async def within(work: Awaitable[T], seconds: float) -> T:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from castlist.adapters.kafka.connection import OUTAGE, TIMEOUT_MS, patiently, stop_quietly, within
+from castlist.adapters.kafka.connection import OUTAGE, TIMEOUT_MS, client_options, patiently, stop_quietly, within
 from castlist.contract.topics import Topic
 from castlist.ports.errors import UnavailableError
 from castlist.ports.messages import LogObserver, Partition
@@ -53,7 +53,7 @@ class KafkaObserver(LogObserver):
 
     async def acknowledged(self, group: str, topics: Sequence[Topic]) -> Mapping[Partition, int | None]:
         """What a group has acknowledged of each partition of `topics`; None where that is nothing."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, request_timeout_ms=TIMEOUT_MS)
+        admin = AIOKafkaAdminClient(**client_options(self._bootstrap), request_timeout_ms=TIMEOUT_MS)
         try:
             async with asyncio.timeout(TIMEOUT_MS / 1000):
                 await admin.start()
@@ -90,7 +90,7 @@ class KafkaObserver(LogObserver):
     def _new(self) -> AIOKafkaConsumer:
         return patiently(
             AIOKafkaConsumer(
-                bootstrap_servers=self._bootstrap,
+                **client_options(self._bootstrap),
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 request_timeout_ms=TIMEOUT_MS,

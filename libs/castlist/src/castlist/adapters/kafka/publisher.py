@@ -10,7 +10,7 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import DefaultPartitioner, murmur2
 
-from castlist.adapters.kafka.connection import OUTAGE, TIMEOUT_MS, patiently, stop_quietly, within
+from castlist.adapters.kafka.connection import OUTAGE, TIMEOUT_MS, client_options, patiently, stop_quietly, within
 from castlist.contract.codec import encode
 from castlist.contract.events import Event
 from castlist.contract.topics import TOPICS, topic_of
@@ -37,7 +37,7 @@ class KafkaPublisher(Publisher):
             if self._producer is None:
                 producer = patiently(
                     AIOKafkaProducer(
-                        bootstrap_servers=self._bootstrap,
+                        **client_options(self._bootstrap),
                         acks="all",
                         enable_idempotence=True,
                         request_timeout_ms=TIMEOUT_MS,

@@ -12,7 +12,7 @@ from aiokafka.errors import (
     IllegalStateError,
 )
 
-from castlist.adapters.kafka.connection import OUTAGE, TIMEOUT_MS, patiently, stop_quietly, within
+from castlist.adapters.kafka.connection import OUTAGE, TIMEOUT_MS, client_options, patiently, stop_quietly, within
 from castlist.contract.topics import Topic
 from castlist.ports.errors import UnavailableError
 from castlist.ports.held_messages import HeldMessages
@@ -148,7 +148,7 @@ def _consumer(bootstrap: str, topics: Sequence[str], group: str | None, member: 
     return patiently(
         AIOKafkaConsumer(
             *([] if group else topics),
-            bootstrap_servers=bootstrap,
+            **client_options(bootstrap),
             group_id=group,
             client_id=f"castlist-{member or group or 'broadcast'}",
             enable_auto_commit=False,

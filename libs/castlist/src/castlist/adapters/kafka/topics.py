@@ -12,7 +12,7 @@ from aiokafka.errors import (
     for_code,
 )
 
-from castlist.adapters.kafka.connection import OUTAGE, TIMEOUT_MS, stop_quietly, within
+from castlist.adapters.kafka.connection import OUTAGE, TIMEOUT_MS, client_options, stop_quietly, within
 from castlist.contract.topics import BY_NAME, DEAD_RETENTION, TOPICS, VIDEO_CHUNKS
 from castlist.ports.dead_letters import MAX_MESSAGE
 from castlist.ports.errors import UnavailableError
@@ -91,7 +91,7 @@ async def _grow(admin: AIOKafkaAdminClient, wanted: Sequence[NewTopic]) -> None:
 
 @asynccontextmanager
 async def _administration(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=TIMEOUT_MS)
+    admin = AIOKafkaAdminClient(**client_options(bootstrap), request_timeout_ms=TIMEOUT_MS)
     try:
         await within(admin.start(), 30)
         yield admin
