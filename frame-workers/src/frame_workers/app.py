@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from itertools import chain
-from typing import Any
 
 from starlette.applications import Starlette
 
@@ -18,7 +17,7 @@ from castlist.adapters.kafka.publisher import KafkaPublisher
 from castlist.adapters.kafka.subscription import KafkaSubscription, listen, subscribe
 from castlist.children.child import command
 from castlist.clock import now_utc
-from castlist.contract.topics import VIDEO_CHUNKS, VIDEO_CONTROL, VIDEO_UPLOADED
+from castlist.contract.topics import VIDEO_CHUNKS, VIDEO_CONTROL, VIDEO_UPLOADED, Topic
 from castlist.messaging.consumer import Consumer, Listener
 from castlist.messaging.liveness import Liveness, Watchdog
 from castlist.ports.errors import UnavailableError
@@ -42,6 +41,8 @@ from frame_workers.slots.pool import Pool
 log = logging.getLogger(__name__)
 PLANNERS = 2
 """So that a file that is slow to plan holds up nobody else."""
+GROUPS = {VIDEO_UPLOADED.name: "frame-workers.plan", VIDEO_CHUNKS.name: "frame-workers"}
+"""Which topic is read in which group; every process hears all of `video.control`."""
 _AHEAD_OF_SLOTS = 2  # messages of one gallery: their files are fetched while the slots are at work
 _FAREWELL = 2.0
 _CHILD = "frame_workers.slots.child_main"
@@ -113,7 +114,13 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
 
         liveness = context.liveness
         watchdog = Watchdog(
-            liveness, positions, observer, servers, idle_limit=settings.stuck_seconds, busy_limit=busy_limit(settings)
+            liveness,
+            positions,
+            observer,
+            servers,
+            groups=GROUPS,
+            idle_limit=settings.stuck_seconds,
+            busy_limit=busy_limit(settings),
         )
         checks = {
             "kafka": publisher.ping,
@@ -136,11 +143,11 @@ async def work(settings: Settings, stopping: asyncio.Event, joined: asyncio.Even
         await cancels.ready.wait()  # nothing is taken before a cancel of it would be heard
 
         @retry_while_unavailable
-        async def join(topic: Any, group: str, as_long_as: AsyncExitStack) -> KafkaSubscription:
-            return await as_long_as.enter_async_context(subscribe(*kafka, [topic], group))
+        async def join(topic: Topic, as_long_as: AsyncExitStack) -> KafkaSubscription:
+            return await as_long_as.enter_async_context(subscribe(*kafka, [topic], GROUPS[topic.name]))
 
-        uploads = await join(VIDEO_UPLOADED, "frame-workers.plan", stack)
-        chunks = await join(VIDEO_CHUNKS, "frame-workers", membership)
+        uploads = await join(VIDEO_UPLOADED, stack)
+        chunks = await join(VIDEO_CHUNKS, membership)
         subscriptions += [uploads, chunks]
         joined.set()
 

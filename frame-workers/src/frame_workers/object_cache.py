@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 from castlist.contract.values import StoredObject
 from castlist.ports.errors import ObjectMissingError, UnavailableError
 from castlist.ports.objects import Objects
+from castlist.service.metrics import STAGE_SECONDS
 
 log = logging.getLogger(__name__)
 _TRY_EVERY = 0.05
@@ -78,7 +80,7 @@ class ObjectCache:
             return held
 
     async def _fetch(self, path: Path, stored: StoredObject) -> None:
-        part = path.with_suffix(".part")
+        part, began = path.with_suffix(".part"), time.monotonic()
         try:
             info = await self._objects.head(stored.key, bucket=stored.bucket)
             if info.etag != stored.etag:
@@ -91,6 +93,7 @@ class ObjectCache:
             raise UnavailableError(f"disk: {error}") from error
         finally:
             part.unlink(missing_ok=True)
+        STAGE_SECONDS.labels("fetch").observe(time.monotonic() - began)
         log.info("object_fetched", extra={"key": stored.key, "bytes": info.bytes})
 
     def _evict(self, room: int) -> None:

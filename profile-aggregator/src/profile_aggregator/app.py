@@ -113,7 +113,10 @@ async def main(settings: Settings) -> None:
             await lifecycle.ensure_ours(store, settings.aggregator_instance, topics.created)
 
         patience = lifecycle.PATIENCE
-        watchdog = Watchdog(state.liveness, positions, observer, servers, idle_limit=patience, busy_limit=patience)
+        groups = dict.fromkeys((topic.name for topic in TOPICS), faust_app.GROUP)
+        watchdog = Watchdog(
+            state.liveness, positions, observer, servers, groups=groups, idle_limit=patience, busy_limit=patience
+        )
         checks = {
             "kafka": publisher.ping,
             "mongodb": documents.ping,

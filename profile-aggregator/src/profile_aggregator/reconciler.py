@@ -15,6 +15,7 @@ from castlist.messaging.delivery import attempted
 from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.ports.errors import UnavailableError
 from castlist.ports.messages import Publisher
+from castlist.service.metrics import OLDEST_TASK
 from castlist.store import kafka_topics
 from castlist.store.query import ascending, below, eq, not_of_kind, one_of, set_to, with_id
 from castlist.store.records import (
@@ -69,6 +70,7 @@ class Reconciler:
             self._ring_for_waiting,
             self._take_up_lost,
             self._announce_stalled,
+            self._show_oldest,
         ):
             try:
                 await step()
@@ -106,6 +108,10 @@ class Reconciler:
                 # Not waited for: where topics are gone, it is the next round that finds it out.
                 await self._give_back(task)
                 raise
+
+    async def _show_oldest(self) -> None:
+        oldest = await self._store.tasks.find(_IS_OPEN, sort=[ascending(TaskRecord.created_at)], limit=1)
+        OLDEST_TASK.set(max(0.0, (self._clock() - oldest[0].created_at).total_seconds()) if oldest else 0.0)
 
     async def _due(self) -> list[TaskRecord]:
         """Some of the tasks whose work is to be announced again, those that have waited longest first."""

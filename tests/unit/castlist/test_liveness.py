@@ -10,8 +10,10 @@ from castlist.messaging.liveness import Liveness, Watchdog
 from castlist.ports.errors import UnavailableError
 from castlist.ports.messages import Partition, ReadPosition
 from castlist.service.exit_codes import ExitCode
+from castlist.service.metrics import LAG
 
 COMMITS, CONTROL = (GALLERY_COMMITS.name, 0), (VIDEO_CONTROL.name, 0)
+GROUPS = {GALLERY_COMMITS.name: "a-group"}
 IDLE, BUSY, STEP = 30.0, 60.0, 5.0
 
 
@@ -39,7 +41,7 @@ class Process:
         self.cannot_tell = False
         self.away: Exception | None = None
         self.watchdog = Watchdog(
-            self.liveness, self._positions, self.log, self._servers, idle_limit=IDLE, busy_limit=BUSY
+            self.liveness, self._positions, self.log, self._servers, groups=GROUPS, idle_limit=IDLE, busy_limit=BUSY
         )
 
     def write(self, messages: int) -> None:
@@ -195,3 +197,22 @@ async def test_a_position_that_retention_has_passed_waits_for_nobody() -> None:
     process.log.bounds = bounds  # type: ignore[method-assign]
     process.stands[COMMITS] = ReadPosition(None)
     assert await process.lives()
+
+
+async def test_how_far_behind_it_is_is_shown_for_what_it_reads_in_a_group() -> None:
+    """By topic and group, over its partitions; a partition that has moved to another process is not counted here."""
+    process = Process(9)
+    process.stands[COMMITS] = ReadPosition(4)
+    await process.watchdog.look(STEP)
+    assert shown() == {(GALLERY_COMMITS.name, "a-group"): 5}
+    process.stands[COMMITS] = ReadPosition(80)  # of a log that is gone: all of this one is to be read
+    await process.watchdog.look(STEP)
+    assert shown() == {(GALLERY_COMMITS.name, "a-group"): 9}
+    del process.stands[COMMITS]
+    await process.watchdog.look(STEP)
+    assert shown() == {}
+
+
+def shown() -> dict[tuple[str, str], float]:
+    """What `/metrics` says of the lag."""
+    return {(one.labels["topic"], one.labels["group"]): one.value for family in LAG.collect() for one in family.samples}

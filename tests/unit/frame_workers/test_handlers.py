@@ -112,6 +112,28 @@ class Workers:
             done |= {event.event_id for event in waiting}
 
 
+async def test_what_was_done_is_counted_with_what_was_left_out(tmp_path: Path) -> None:
+    """Sightings by why they were left out, and each stage as often as it was gone through."""
+
+    def with_skipped(order: JobMessage) -> JobMessage:
+        return {**analyse(order), **({"faces_skipped": {"too_small": 5}} if "chunk" in order else {})}
+
+    def seen(stage: str) -> float:
+        return REGISTRY.get_sample_value("castlist_stage_seconds_count", {"stage": stage}) or 0.0
+
+    def skipped() -> float:
+        return REGISTRY.get_sample_value("castlist_faces_skipped_total", {"reason": "too_small"}) or 0.0
+
+    before, stages = skipped(), {stage: seen(stage) for stage in ("plan", "fetch", "wait", "report")}
+    workers = Workers(tmp_path, job=with_skipped)
+    await workers.deliver(workers.uploaded)
+    await workers.work_off()
+    assert skipped() - before == 5 * CHUNKS
+    assert {stage: seen(stage) - former for stage, former in stages.items()} == {
+        "plan": 1, "fetch": 1 + CHUNKS, "wait": CHUNKS, "report": CHUNKS
+    }  # fmt: skip
+
+
 async def test_a_video_is_planned_and_worked_through(tmp_path: Path) -> None:
     """The window's chunks are handed out with the plan, each finished one makes room for another; nothing is left of
     the attempts."""

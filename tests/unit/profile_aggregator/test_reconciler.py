@@ -11,6 +11,7 @@ from castlist.contract import ids, values
 from castlist.contract.errors import PermanentError
 from castlist.contract.events import VideoUploaded
 from castlist.ports.errors import MessageTooLargeError, UnavailableError
+from castlist.service.metrics import OLDEST_TASK
 from castlist.store import kafka_topics
 from castlist.store.query import eq, set_to, with_id
 from castlist.store.records import OutboxRecord, TaskRecord
@@ -192,3 +193,19 @@ async def test_a_server_that_a_step_misses_is_told_after_the_others(
         await rounds.reconciler().run()
     assert sorted(rounds.announced()) == videos
     assert await rounds.servers.stored.tasks.count(eq(TaskRecord.announced, 1)) == 3
+
+
+async def test_the_age_of_the_oldest_open_task_is_shown(rounds: Rounds) -> None:
+    """That of one which ended does not count, and no open task is no age."""
+    (first,) = await rounds.open_tasks(1)
+    rounds.later(40)
+    await rounds.open_tasks(2)  # the first again, which is the same task, and one more
+    rounds.later(20)
+    await rounds.reconciler().run()
+    assert OLDEST_TASK._value.get() == pytest.approx(60, abs=3)
+    await rounds.servers.stored.tasks.update(with_id(ids.task_id(first, 1)), set_to(TaskRecord.status, "done"))
+    await rounds.reconciler().run()
+    assert OLDEST_TASK._value.get() == pytest.approx(20, abs=3)
+    await rounds.servers.stored.tasks.update_many(eq(TaskRecord.gallery, "g"), set_to(TaskRecord.status, "done"))
+    await rounds.reconciler().run()
+    assert OLDEST_TASK._value.get() == 0

@@ -21,7 +21,7 @@ from castlist.messaging.fair_queue import Turn
 from castlist.ports.errors import AlreadyExistsError, ObjectForbiddenError, ObjectMissingError
 from castlist.retry import retry_while_unavailable
 from castlist.service.json_logging import about
-from castlist.service.metrics import DETECTOR_REPLACED, JOB_CPU_SECONDS
+from castlist.service.metrics import DETECTOR_REPLACED, JOB_CPU_SECONDS, STAGE_SECONDS
 from castlist.store.records import ChunkSpan, PlanRecord
 from castlist.tasks.planned_chunks import chunks_planned
 from castlist.tasks.registration import VideoConflictError, register
@@ -114,8 +114,9 @@ class PlanVideo:
             await store.plans.insert(plan)
         except AlreadyExistsError:
             return await store.plans.get(run) or plan
-        took = round(time.monotonic() - began, 3)
-        log.info("video_planned", extra={"took": took, "chunks": len(plan.chunks), "duration": plan.duration})
+        took = time.monotonic() - began
+        STAGE_SECONDS.labels("plan").observe(took)
+        log.info("video_planned", extra={"took": round(took, 3), "chunks": len(plan.chunks), "duration": plan.duration})
         return plan
 
     def _that_can_be_had(

@@ -20,7 +20,7 @@ from castlist.ports.errors import ObjectForbiddenError, ObjectMissingError
 from castlist.retry import retry_while_unavailable
 from castlist.service.json_logging import about
 from castlist.service.metrics import CHUNK_SECONDS as TOOK
-from castlist.service.metrics import CHUNKS, FACES_ENCODED, JOB_CPU_SECONDS, VIDEO_SECONDS
+from castlist.service.metrics import CHUNKS, FACES_ENCODED, FACES_SKIPPED, JOB_CPU_SECONDS, STAGE_SECONDS, VIDEO_SECONDS
 from castlist.store.query import eq
 from castlist.store.records import ChunkResultRecord, PlanRecord, ReceivedPart
 from castlist.tasks import lifecycle
@@ -141,6 +141,9 @@ class ProcessChunk:
         TOOK.observe(took)
         VIDEO_SECONDS.inc(seconds)
         FACES_ENCODED.inc(sum(len(track.faces) for track in result.tracks))
+        for reason, count in result.faces_skipped.items():
+            FACES_SKIPPED.labels(reason).inc(count)
+        STAGE_SECONDS.labels("wait").observe(started - began)
         told = {"waited": round(started - began, 3), "took": round(took, 3), "cpu": round(cpu, 3)}
         log.info("chunk_processed", extra={**told, "seconds": seconds, "tracks": len(result.tracks)})
         return result
@@ -154,10 +157,12 @@ class ProcessChunk:
             async with at_once:
                 await self._context.objects.put(key, jpeg, "image/jpeg")
 
+        began = time.monotonic()
         digest = digest_of(result)
         await asyncio.gather(*(put(key, jpeg) for key, jpeg in jpegs_of(chunk, result, digest).items()))
         await self._context.ensure_wanted(chunk.video_id, chunk.epoch)
         await self._context.publisher.publish(*faces_encoded(chunk, result, digest, self._context.clock()))
+        STAGE_SECONDS.labels("report").observe(time.monotonic() - began)
         CHUNKS.labels("done").inc()
 
     async def _report_failure(self, chunk: ChunkPlanned, failure: ChunkFailure) -> None:

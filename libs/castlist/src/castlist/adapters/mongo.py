@@ -34,6 +34,7 @@ from castlist.ports.errors import (
     UnavailableError,
 )
 from castlist.retry import pauses
+from castlist.service.metrics import CONFLICTS
 
 T = TypeVar("T")
 _BATCH = 5_000
@@ -208,6 +209,7 @@ class MongoDocuments(Documents):
             try:
                 return await self._attempt(body)
             except _Conflict as conflict:
+                CONFLICTS.inc()
                 took = time.monotonic() - began
                 ended = isinstance(cause := conflict.__cause__, PyMongoError) and bool(_codes(cause) & _ENDED_CODES)
                 if ended and took >= await self._lifetime():

@@ -15,6 +15,25 @@ class Wait:
     seconds: float = 0.0
 
 
+def behind(
+    positions: Mapping[Partition, ReadPosition], bounds: Mapping[Partition, tuple[int, int]]
+) -> Mapping[str, int]:
+    """How many messages of each topic lie behind where its reader stands, over all its partitions."""
+    counts: dict[str, int] = {}
+    for partition, position in positions.items():
+        topic, end = partition[0], bounds[partition][1]
+        counts[topic] = counts.get(topic, 0) + end - _standing(position, bounds[partition])
+    return counts
+
+
+def _standing(position: ReadPosition, bounds: tuple[int, int]) -> int:
+    """The offset of the first message that a reader still has before it."""
+    first, end = bounds
+    # What retention has removed waits for nobody.
+    offset = max(first, position.offset or 0)
+    return offset if offset <= end else first  # a position in a log that is gone: all that is there is to be read
+
+
 class Lag:
     """What was seen of some partitions, look by look."""
 
@@ -31,11 +50,7 @@ class Lag:
         """One more look, `elapsed` seconds after the one before."""
         waits: dict[Partition, Wait] = {}
         for partition, position in positions.items():
-            first, end = bounds[partition]
-            # What retention has removed waits for nobody.
-            offset = max(first, position.offset or 0)
-            if offset > end:
-                offset = first  # a position in a log that is gone: all that is there now is still to be read
+            offset, end = _standing(position, bounds[partition]), bounds[partition][1]
             if offset == end or self._passed.get(partition) == Wait(offset, end):
                 continue
             wait = self._waits.get(partition)

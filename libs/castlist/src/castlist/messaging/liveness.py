@@ -8,10 +8,11 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 
-from castlist.messaging.lag import Lag
+from castlist.messaging.lag import Lag, behind
 from castlist.ports.errors import UnavailableError
 from castlist.ports.messages import LogObserver, Partition, ReadPosition
 from castlist.service.exit_codes import ExitCode
+from castlist.service.metrics import LAG
 
 log = logging.getLogger(__name__)
 Positions = Callable[[], Awaitable[Mapping[Partition, ReadPosition]]]
@@ -58,7 +59,8 @@ class Watchdog:
 
     It is deaf where messages lie behind its position in the log, it is free to take them, and it does not move,
     whatever else it does. `positions` says where its readers stand, `servers` raises UnavailableError while one is
-    away. `idle_limit` and `busy_limit` are in seconds.
+    away. `idle_limit` and `busy_limit` are in seconds. How far it is behind is shown for each topic of `groups`, under
+    the group it reads that in.
     """
 
     def __init__(
@@ -68,10 +70,12 @@ class Watchdog:
         observer: LogObserver,
         servers: Callable[[], Awaitable[object]],
         *,
+        groups: Mapping[str, str],
         idle_limit: float,
         busy_limit: float,
     ) -> None:
         self._liveness, self._positions, self._observer, self._servers = liveness, positions, observer, servers
+        self._groups = groups
         self._idle_limit, self._busy_limit = idle_limit, busy_limit
         self._lag = Lag()
         self._untold = 0.0
@@ -98,7 +102,9 @@ class Watchdog:
                 positions = await self._positions()
                 if not self._liveness.in_hand:  # what readers hold back for nobody is not in hand
                     positions = {place: replace(at, in_hand=False) for place, at in positions.items()}
-                self._lag.note(positions, await self._observer.bounds(positions), elapsed)
+                bounds = await self._observer.bounds(positions)
+            self._lag.note(positions, bounds, elapsed)
+            self._show(behind(positions, bounds))
             self._untold = 0.0
         except (UnavailableError, TimeoutError):
             self._untold += elapsed
@@ -124,6 +130,12 @@ class Watchdog:
             extra={"in_hand": self._liveness.in_hand, "still_for": self._liveness.still_for(), **where},
         )
         os._exit(ExitCode.STUCK)
+
+    def _show(self, waiting: Mapping[str, int]) -> None:
+        LAG.clear()  # what has moved to another process is that one's to show
+        for topic, count in waiting.items():
+            if topic in self._groups:
+                LAG.labels(topic, self._groups[topic]).set(count)
 
     async def _servers_are_there(self) -> bool:
         try:
