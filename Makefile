@@ -20,7 +20,9 @@ format:
 docs:
 	.venv/bin/python -m docs.generate
 
-# Resolve the workspace anew and export the lock (docs/adr/0001).
+# Resolve the workspace anew, export the lock (docs/adr/0001), and from it what goes into which image.
 lock:
 	uv lock
 	uv export --frozen --no-emit-workspace --all-packages --no-header --no-annotate -o requirements.lock
+	python3 deploy fetch
+	.venv/bin/python -m deploy.images.locks

@@ -5,9 +5,8 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
-from deploy.config import load_config, load_dotenv
+from deploy.config import Config, load_config, load_dotenv
 from deploy.errors import DeployError
 
 
@@ -41,8 +40,9 @@ def _run(given: argparse.Namespace) -> int:
     if getattr(given, "workers", None):
         os.environ["WORKERS"] = str(given.workers)
 
-    if getattr(given, "docker", False):
-        _run_docker(given)
+    docker = getattr(given, "docker", False)
+    if docker and given.command not in ("demo", "test"):
+        return _run_docker(config, given)
     match given.command:
         case "down":
             return down.down(config)
@@ -50,30 +50,33 @@ def _run(given: argparse.Namespace) -> int:
             return status.status(config, given.json)
         case "logs":
             return logs.logs(config, given.name, given.follow, given.lines)
+        case "fetch":
+            up.prepare(config)
+            return 0
         case "demo":
             from deploy.commands import demo
 
-            return demo.demo(config, given.keep)
+            return demo.demo(config, given.keep, docker)
         case "test":
             from deploy.commands import test
 
-            return test.test(config, given.faults, given.rest)
+            return test.test_containers(config, given.rest) if docker else test.test(config, given.faults, given.rest)
         case _:
             return up.up(config, given.detach, given.servers_only)
 
 
-def _run_docker(given: argparse.Namespace) -> NoReturn:
+def _run_docker(config: Config, given: argparse.Namespace) -> int:
     from deploy.commands import docker
 
     match given.command:
         case "down":
-            docker.down()
+            return docker.down(config)
         case "status":
-            docker.status(given.json)
+            return docker.status(config, given.json)
         case "logs":
-            docker.logs(given.name, given.follow, given.lines)
+            return docker.logs(config, given.name, given.follow, given.lines)
         case _:
-            docker.up(given.detach)
+            return docker.up(config, given.detach)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     _up_options(parser)
     up = commands.add_parser("up", help="bring the stack up (the default)", argument_default=argparse.SUPPRESS)
     _up_options(up)  # without defaults: they would undo what is given before `up`
+    commands.add_parser("fetch", help="have everything here that a stack needs, without starting one")
     down = commands.add_parser("down", help="stop the stack")
     status = commands.add_parser("status", help="say what runs")
     status.add_argument("--json", action="store_true")
@@ -89,8 +93,6 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("name", nargs="?", help="of one process (default: of all)")
     logs.add_argument("-f", "--follow", action="store_true")
     logs.add_argument("-n", "--lines", type=int, default=50)
-    for command in (down, status, logs):
-        command.add_argument("--docker", action="store_true", help="of the containers")
     demo = commands.add_parser("demo", help="find the people in sample clips whose answer is known")
     demo.add_argument("--keep", action="store_true", help="leave the stack up afterwards")
     demo.add_argument("--workers", type=int, metavar="N", help="worker slots (default: one a core)")
@@ -100,6 +102,8 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     test.add_argument("--faults", action="store_true", help="the long tests of kills and outages too")
+    for command in (down, status, logs, demo, test):
+        command.add_argument("--docker", action="store_true", help="of the containers")
     return parser
 
 

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from deploy.commands.docker import Containers, temporary_containers
 from deploy.commands.up import choose_ports, prepare, say
 from deploy.config import Config
+from deploy.environment import enter_environment
 from deploy.errors import DeployError
 from deploy.supervision.background import bound, ended_by_sigterm, launch, settings_of, temporary_stack
 from deploy.supervision.home import Home
@@ -24,30 +26,39 @@ SETTLING = 60.0
 LABEL = 24
 
 
-def demo(config: Config, keep: bool) -> int:
+def demo(config: Config, keep: bool, docker: bool) -> int:
     """Show who is in the sample clips. 0 only when that is the right answer.
 
     `keep`: in the usual home on the usual ports, and it goes on running; otherwise nothing is left but the sheet.
+    `docker`: in containers.
     """
-    prepare(config)
-    from deploy.commands.sample import (
-        expected,
-        make_clips,  # pictures and videos: below .venv only
-    )
-
-    clips = make_clips(config.cache)
+    if docker:
+        enter_environment(config)
+    else:
+        prepare(config)
     sheet = config.home / "demo.html"
-    with ended_by_sigterm(), _stack(config, keep) as urls:
-        _client(urls, "submit", "--gallery", GALLERY, "--watch", *map(str, clips))
-        right = show(_settled_people(urls["QUERY_URL"]), expected())
-        sheet.parent.mkdir(parents=True, exist_ok=True)
-        _client(urls, "sheet", "--gallery", GALLERY, str(sheet), quiet=True)
-        print(f"contact sheet: {sheet}")
+    with ended_by_sigterm(), (_containers if docker else _stack)(config, keep) as urls:
+        right = ask(config, urls, sheet)
         if keep:
             print(
                 f"The stack goes on: upload at {urls['INGEST_URL']}, ask at {urls['QUERY_URL']}/docs; `down` stops it."
             )
     return 0 if right else 1
+
+
+def ask(config: Config, urls: dict[str, str], sheet: Path) -> bool:
+    """Put the clips through the stack at `urls`, show who is in them, and return whether that is right."""
+    from deploy.commands.sample import (
+        expected,
+        make_clips,  # pictures and videos: below .venv only
+    )
+
+    _client(urls, "submit", "--gallery", GALLERY, "--watch", *map(str, make_clips(config.cache)))
+    right = show(_settled_people(urls["QUERY_URL"]), expected())
+    sheet.parent.mkdir(parents=True, exist_ok=True)
+    _client(urls, "sheet", "--gallery", GALLERY, str(sheet), quiet=True)
+    print(f"contact sheet: {sheet}")
+    return right
 
 
 def show(people: list[dict[str, Any]], expected: dict[str, set[str]]) -> bool:
@@ -84,6 +95,18 @@ def _stack(config: Config, keep: bool) -> Iterator[dict[str, str]]:
         end_orphans(home)
         launch(choose_ports(config, home, say), home, [], left=True)
     yield settings_of(config)
+
+
+@contextlib.contextmanager
+def _containers(config: Config, keep: bool) -> Iterator[dict[str, str]]:
+    """The same for containers."""
+    if not keep:
+        with temporary_containers("demo") as containers:
+            yield containers.urls
+        return
+    kept = Containers(config.ports)
+    kept.bring_up()
+    yield kept.urls
 
 
 def _client(urls: dict[str, str], *words: str, quiet: bool = False) -> None:

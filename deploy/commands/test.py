@@ -12,10 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
+from deploy.commands.docker import temporary_containers
 from deploy.commands.pythons import SUPPORTED, find_python, running_version
 from deploy.commands.up import prepare
 from deploy.config import ROOT, Config
-from deploy.environment import MEMBERS, ensure_environment
+from deploy.environment import MEMBERS, ensure_environment, enter_environment
 from deploy.supervision.background import bound, ended_by_sigterm, settings_of, temporary_stack
 
 TYPED = [*(f"{member}/src" for member in MEMBERS), "deploy", "docs", "tests"]
@@ -70,6 +71,14 @@ def test(config: Config, faults: bool, arguments: list[str]) -> int:
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def test_containers(config: Config, arguments: list[str]) -> int:
+    """The end-to-end tests that need no more than the two APIs, against containers of their own; 0 when all pass."""
+    enter_environment(config)
+    with ended_by_sigterm(), temporary_containers("test") as containers:
+        env = {**containers.urls, "CASTLIST_TEST_APIS": "1"}
+        return 1 if _pytest(arguments or ["tests/e2e"], env) else 0
 
 
 def _all_tests(config: Config, faults: bool, env: dict[str, str]) -> list[str]:

@@ -53,10 +53,11 @@ def test_what_test_does_not_know_goes_to_pytest(monkeypatch: pytest.MonkeyPatch)
     """In its order, options included; every other command refuses what it does not know."""
     calls: list[Any] = []
     monkeypatch.setattr(check, "test", lambda config, faults, rest: noted(calls, (faults, rest)))
-    monkeypatch.setattr(demo, "demo", lambda config, keep: noted(calls, keep))
+    monkeypatch.setattr(demo, "demo", lambda config, keep, docker: noted(calls, (keep, docker)))
     assert cli.main(["test", "--faults", "tests/chaos", "-k", "killed", "-x"]) == 0
     assert cli.main(["demo", "--keep"]) == 0
-    assert calls == [(True, ["tests/chaos", "-k", "killed", "-x"]), True]
+    assert cli.main(["demo", "--docker"]) == 0
+    assert calls == [(True, ["tests/chaos", "-k", "killed", "-x"]), (True, False), (False, True)]
     with pytest.raises(SystemExit) as raised:
         cli.main(["demo", "--no-such-option"])
     assert raised.value.code == 2

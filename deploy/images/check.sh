@@ -1,0 +1,152 @@
+#!/bin/bash
+# Build every image and put the demo's clips through them, on a machine without a Docker engine: buildah builds and runs
+# them, on a Debian 12 with Python 3.11 in the place of python:3.11-slim-bookworm, with this machine's network, and on the
+# servers of `python3 deploy`. Needs root, and of Debian: buildah, debootstrap. Compiling dlib takes ten minutes of two
+# cores, once. Ends with the images' sizes and what the steps took; exit code 0 when the answer was right.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+PREFIX=localhost/castlist-check
+SERVICES="profile-aggregator frame-workers query-api-search ingest"
+declare -A TOOK STARTED PORTS=([profile-aggregator]=50003 [frame-workers]=50002 [query-api-search]=56667 [ingest]=50001)
+work=$(mktemp -d /tmp/castlist-images-XXXXXX)
+containers=()
+running=()
+
+finish() {
+  for pid in "${running[@]}"; do kill -TERM -- "-$pid" 2>/dev/null || true; done
+  for pid in "${running[@]}"; do wait "$pid" 2>/dev/null || true; done
+  for container in "${containers[@]}"; do buildah rm "$container" >/dev/null || true; done
+  if [ -e "$work/home" ]; then CASTLIST_HOME=$work/home python3 deploy down || true; fi
+  if [ "${passed:-}" = 1 ]; then rm -rf "$work"; else echo "the logs are in $work" >&2; fi
+}
+trap finish EXIT
+
+took() { # what, since when
+  TOOK[$1]=$(( SECONDS - $2 ))
+}
+
+base_image() {
+  buildah inspect --type image "$PREFIX/python" >/dev/null 2>&1 && return
+  debootstrap --variant=minbase --include=ca-certificates,python3,python3-dev,python3-pip,python3-venv \
+    bookworm "$work/root" > "$work/debootstrap.log"
+  rm -rf "$work"/root/var/cache/apt/archives/*.deb "$work"/root/var/lib/apt/lists/*
+  # Where this machine reaches its package registries by settings of its own, so does the image.
+  cp /etc/ssl/certs/ca-certificates.crt "$work/root/etc/ssl/certs/ca-certificates.crt"
+  if [ -e /etc/pip.conf ]; then cp /etc/pip.conf "$work/root/etc/pip.conf"; fi
+  local container
+  container=$(buildah from scratch)
+  buildah add -q "$container" "$work/root" / >/dev/null
+  buildah config --env SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
+    --env PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin "$container"
+  buildah commit -q "$container" "$PREFIX/python" >/dev/null
+  buildah rm "$container" >/dev/null
+  rm -rf "$work/root"
+}
+
+build() { # image, file, target
+  local since=$SECONDS
+  # Docker's format for those that have a health check, which the other one lacks.
+  buildah bud --isolation chroot --layers ${3:+--format docker} --build-arg PYTHON_IMAGE="$PREFIX/python" \
+    --build-arg DLIB_IMAGE="$PREFIX/dlib" -f "$2" ${3:+--target "$3"} -t "$PREFIX/$1" . > "$work/build-$1.log" 2>&1
+  took "build $1" "$since"
+}
+
+config_of() { # image, what of its configuration: a list, its first word
+  buildah inspect --type image "$PREFIX/$1" | python3 -c '
+import json, shlex, sys
+
+found = json.load(sys.stdin)["Docker"]["config"]
+for name in sys.argv[1].split("."):
+    found = found[name]
+print(shlex.join(found[int(sys.argv[2]):]))' "$2" "$3"
+}
+
+in_container() { # container, command …
+  buildah run --isolation chroot "${given[@]}" "$@"
+}
+
+# --- build ------------------------------------------------------------------------------------------------------------
+
+since=$SECONDS
+base_image
+took "base image" "$since"
+build dlib Dockerfile-dlib
+for image in $SERVICES query-api; do build "$image" deploy/images/Dockerfile "$image"; done
+echo "built"
+
+# --- run --------------------------------------------------------------------------------------------------------------
+
+since=$SECONDS
+free() { python3 -c 'from deploy.supervision.ports import free_port; print(free_port())'; }
+export CASTLIST_HOME=$work/home
+for setting in INGEST_PORT QUERY_PORT WORKERS_PORT AGGREGATOR_PORT; do export $setting="$(free)"; done
+PORTS=([profile-aggregator]=$AGGREGATOR_PORT [frame-workers]=$WORKERS_PORT [query-api-search]=$QUERY_PORT [ingest]=$INGEST_PORT)
+python3 deploy up --servers-only --detach
+set -a
+# shellcheck disable=SC1091 # written by deploy
+. "$CASTLIST_HOME/env"
+set +a
+unset CASTLIST_CACHE
+given=()
+for setting in KAFKA_BOOTSTRAP MONGO_URL S3_ENDPOINT S3_ACCESS_KEY S3_SECRET_KEY INGEST_PORT QUERY_PORT WORKERS_PORT \
+  AGGREGATOR_PORT QUERY_URL; do
+  given+=(--env "$setting=${!setting}")
+done
+given+=(--env BIND_HOST=127.0.0.1 --env WORKERS=2)
+
+for image in $SERVICES; do
+  container=$(buildah from --pull-never "$PREFIX/$image")
+  containers+=("$container")
+  STARTED[$image]=$container
+done
+in_container "${STARTED[ingest]}" -- python -m castlist.admin init
+for image in $SERVICES; do
+  eval "words=($(config_of "$image" Cmd 0))"
+  setsid buildah run --isolation chroot "${given[@]}" "${STARTED[$image]}" -- "${words[@]}" > "$work/$image.log" 2>&1 &
+  running+=($!)
+done
+for image in $SERVICES; do
+  eval "words=($(config_of "$image" Healthcheck.Test 1))"
+  words[-1]=${PORTS[$image]}
+  for _ in $(seq 60); do
+    if told=$(in_container "${STARTED[$image]}" -- "${words[@]}"); then break; fi
+    sleep 1
+  done
+  echo "$image: ${told}"
+  [[ $told == *'"ready"'* || $told == *'"ok"'* ]]
+done
+took "start" "$since"
+
+since=$SECONDS
+.venv/bin/python - "$INGEST_URL" "$QUERY_URL" "$work/demo.html" <<'PYTHON'
+import sys
+from pathlib import Path
+
+from deploy.commands.demo import ask
+from deploy.config import load_config
+
+ingest, query, sheet = sys.argv[1:]
+sys.exit(not ask(load_config(), {"INGEST_URL": ingest, "QUERY_URL": query}, Path(sheet)))
+PYTHON
+took "demo" "$since"
+
+# A face of the sample, asked for by its crop: search by picture has the models too.
+since=$SECONDS
+crop=$(curl -sf "$QUERY_URL/profiles?gallery=demo&limit=1" \
+  | python3 -c 'import json, sys; print(json.load(sys.stdin)["items"][0]["appearances"][0]["crop"]["url"])')
+curl -sf -o "$work/face.jpg" "$QUERY_URL$crop"
+curl -sf -F "file=@$work/face.jpg" -F gallery=demo "$QUERY_URL/search" \
+  | python3 -c 'import json, sys; faces = json.load(sys.stdin)["faces"]; assert faces[0]["matches"], faces'
+echo "search by picture: found"
+took "search" "$since"
+
+echo; echo "seconds:"
+for step in "base image" "build dlib" $(for image in $SERVICES query-api; do echo "build_$image"; done) start demo search; do
+  printf '  %-28s %5d\n' "${step/_/ }" "${TOOK[${step/_/ }]}"
+done
+echo; echo "sizes:"
+buildah images --format '{{.Name}} {{.Size}}' | grep "^$PREFIX/" | while read -r name size; do
+  printf '  %-28s %s\n' "${name#"$PREFIX/"}" "$size"
+done
+passed=1
