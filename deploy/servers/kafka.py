@@ -54,6 +54,8 @@ class KafkaServer:
     port: int
     controller_port: int
     cluster_id: str
+    properties: str = PROPERTIES
+    """its settings, with places for `port`, `controller_port` and `data`"""
 
     def spec(self) -> Spec:
         properties = self.run / "kafka.properties"
@@ -74,7 +76,7 @@ class KafkaServer:
     def _prepare(self) -> None:
         properties = self.run / "kafka.properties"
         fields = {"port": self.port, "controller_port": self.controller_port, "data": self.data}
-        properties.write_text(PROPERTIES.format(**fields))
+        properties.write_text(self.properties.format(**fields))
         if (self.data / "meta.properties").exists():
             return
         self.data.mkdir(parents=True, exist_ok=True)
