@@ -16,7 +16,10 @@ if (!letIn("castlist", told.MONGO_PASSWORD)) {
     admin.createUser({user: "root", pwd: told.MONGO_ROOT_PASSWORD, roles: ["root"]});
     letIn("root", told.MONGO_ROOT_PASSWORD);
   }
-  admin.createUser({user: "castlist", pwd: told.MONGO_PASSWORD, roles: [{role: "readWrite", db: told.MONGO_DATABASE}]});
+  admin.createUser({user: "castlist", pwd: told.MONGO_PASSWORD, roles: [
+    {role: "readWrite", db: told.MONGO_DATABASE},
+    {role: "clusterMonitor", db: "admin"}, // to ask how long a transaction may last
+  ]});
 }
 quit(0);
 

@@ -43,7 +43,7 @@ def test_no_builder_is_asked_for(file: Path) -> None:
 def test_nothing_runs_as_root(file: Path) -> None:
     """The last user of every stage that is run has a number that is not root's."""
     stages = re.split(r"^FROM ", file.read_text(), flags=re.MULTILINE)[1:]
-    users = {}
+    users: dict[str | None, str | None] = {}
     for stage in stages:
         source, name = re.match(r"(\S+)(?: AS (\S+))?", stage).groups()  # type: ignore[union-attr]
         found = re.findall(r"^USER (\S+)$", stage, re.MULTILINE)
