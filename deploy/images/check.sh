@@ -45,9 +45,9 @@ base_image() {
 }
 
 build() { # image, file, target
-  local since=$SECONDS
-  # Docker's format for those that have a health check, which the other one lacks.
-  buildah bud --isolation chroot --layers ${3:+--format docker} --build-arg PYTHON_IMAGE="$PREFIX/python" \
+  local since=$SECONDS format=docker # which has health checks; the image that runs nothing has none
+  if [ "$1" = dlib ]; then format=oci; fi
+  buildah bud --isolation chroot --layers --format $format --build-arg PYTHON_IMAGE="$PREFIX/python" \
     --build-arg DLIB_IMAGE="$PREFIX/dlib" -f "$2" ${3:+--target "$3"} -t "$PREFIX/$1" . > "$work/build-$1.log" 2>&1
   took "build $1" "$since"
 }
@@ -66,6 +66,19 @@ in_container() { # container, command …
   buildah run --isolation chroot "${given[@]}" "$@"
 }
 
+ask() { # whether the demo's answer is right
+  .venv/bin/python - "$INGEST_URL" "$QUERY_URL" "$work/demo.html" <<'PYTHON'
+import sys
+from pathlib import Path
+
+from deploy.commands.demo import ask
+from deploy.config import load_config
+
+ingest, query, sheet = sys.argv[1:]
+sys.exit(not ask(load_config(), {"INGEST_URL": ingest, "QUERY_URL": query}, Path(sheet)))
+PYTHON
+}
+
 # --- build ------------------------------------------------------------------------------------------------------------
 
 since=$SECONDS
@@ -73,6 +86,7 @@ base_image
 took "base image" "$since"
 build dlib Dockerfile-dlib
 for image in $SERVICES query-api; do build "$image" deploy/images/Dockerfile "$image"; done
+build all-in-one Dockerfile-all-in-one
 echo "built"
 
 # --- run --------------------------------------------------------------------------------------------------------------
@@ -119,16 +133,7 @@ done
 took "start" "$since"
 
 since=$SECONDS
-.venv/bin/python - "$INGEST_URL" "$QUERY_URL" "$work/demo.html" <<'PYTHON'
-import sys
-from pathlib import Path
-
-from deploy.commands.demo import ask
-from deploy.config import load_config
-
-ingest, query, sheet = sys.argv[1:]
-sys.exit(not ask(load_config(), {"INGEST_URL": ingest, "QUERY_URL": query}, Path(sheet)))
-PYTHON
+ask
 took "demo" "$since"
 
 # A face of the sample, asked for by its crop: search by picture has the models too.
@@ -141,8 +146,27 @@ curl -sf -F "file=@$work/face.jpg" -F gallery=demo "$QUERY_URL/search" \
 echo "search by picture: found"
 took "search" "$since"
 
+# The same clips once more, through everything in one container.
+since=$SECONDS
+for pid in "${running[@]}"; do kill -TERM -- "-$pid"; wait "$pid" || true; done
+python3 deploy down
+container=$(buildah from --pull-never "$PREFIX/all-in-one")
+containers+=("$container")
+given=()
+for setting in INGEST_PORT QUERY_PORT WORKERS_PORT AGGREGATOR_PORT; do given+=(--env "$setting=${!setting}"); done
+eval "words=($(config_of all-in-one Cmd 0))"
+setsid buildah run --isolation chroot "${given[@]}" "$container" -- "${words[@]}" > "$work/all-in-one.log" 2>&1 &
+running=($!)
+for _ in $(seq 120); do
+  if curl -sf "$INGEST_URL/health/ready" && curl -sf "$QUERY_URL/health/ready"; then break; fi
+  sleep 1
+done
+echo
+ask
+took "all in one" "$since"
+
 echo; echo "seconds:"
-for step in "base image" "build dlib" $(for image in $SERVICES query-api; do echo "build_$image"; done) start demo search; do
+for step in "base image" "build dlib" $(for image in $SERVICES query-api all-in-one; do echo "build_$image"; done) start demo search "all in one"; do
   printf '  %-28s %5d\n' "${step/_/ }" "${TOOK[${step/_/ }]}"
 done
 echo; echo "sizes:"
