@@ -46,4 +46,5 @@ class Settings(Shared):
     def _are_networks(cls, told: str) -> str:
         networks(told)
         return told
+
     largest_archive_bytes: Annotated[int, Field(ge=1, description="larger archives are refused with 413")] = 64 * 2**30
