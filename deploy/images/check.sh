@@ -38,6 +38,7 @@ base_image() {
   container=$(buildah from scratch)
   buildah add -q "$container" "$work/root" / >/dev/null
   buildah config --env SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
+    --env REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt \
     --env PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin "$container"
   buildah commit -q "$container" "$PREFIX/python" >/dev/null
   buildah rm "$container" >/dev/null
