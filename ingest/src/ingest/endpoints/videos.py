@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ from castlist.ports.objects import Objects
 from castlist.service.metrics import UPLOADS
 from castlist.service.operations import operation, problem
 from castlist.service.problems import Problem
-from castlist.service.request_parsing import NoQuery, drain, read_body
+from castlist.service.request_parsing import NoQuery, drain, patiently, read_body
 from ingest.acceptance import Acceptance, Accepted
 from ingest.endpoints.answering import ACCEPTED, video_accepted
 from ingest.multipart_form import Form
@@ -102,7 +101,7 @@ class Videos:
         most = self.settings.max_upload_bytes
         if int(request.headers.get("content-length", 0)) > most + _FORM_AROUND_FILE:
             raise Problem(413, f"The file is larger than {most} bytes.")
-        body = _patiently(request.stream(), self.settings.upload_idle_seconds)
+        body = patiently(request.stream(), self.settings.upload_idle_seconds)
         form = Form(request.headers["content-type"], body)
         received = await self.uploads.receive(form.file_chunks())
         # Where this fails only the sweep may remove the object: whether its transaction was committed may be unknown.
@@ -129,16 +128,3 @@ class Videos:
         if announced.name is None:
             announced = announced.model_copy(update={"name": clean_name(key)})
         return await self.acceptance.announced(bucket, info, announced, announced.video_id)
-
-
-async def _patiently(body: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
-    """`body`, unless it pauses for so long; what we take to store its chunks does not count."""
-    while True:
-        try:
-            async with asyncio.timeout(seconds):
-                chunk = await anext(body, None)
-        except TimeoutError:
-            raise Problem(408, f"Nothing came for {seconds:g} s.") from None
-        if chunk is None:
-            return
-        yield chunk

@@ -1,6 +1,5 @@
 """A gallery taken along: out as one archive, and in again, here or elsewhere."""
 
-import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
@@ -20,7 +19,7 @@ from castlist.ports.errors import ObjectMissingError
 from castlist.ports.objects import Objects
 from castlist.service.operations import Reply, operation, problem
 from castlist.service.problems import Problem
-from castlist.service.request_parsing import FORM_SECONDS, NoQuery, Query, drain, parse_body
+from castlist.service.request_parsing import FORM_SECONDS, NoQuery, Query, drain, parse_body, patiently
 from castlist.tasks.commands import FAILED
 from castlist.tasks.galleries import GalleryGoingError, ensure_gallery
 from castlist.tasks.video_objects import AllowedObjects
@@ -168,7 +167,7 @@ class Archives:
         if kind == "application/json":
             named = (await parse_body(ArchiveInS3, request)).object
             return await self._copied(named)
-        return await self._received.receive(_patiently(request.stream()))
+        return await self._received.receive(patiently(request.stream(), FORM_SECONDS))
 
     async def _copied(self, named: ArchiveObject) -> ReceivedArchive:
         """What others have put into S3 they can take away again, while half of it is imported."""
@@ -221,16 +220,3 @@ async def _closing(facts: Facts, blocks: AsyncIterator[bytes]) -> AsyncIterator[
     with contextlib.closing(facts):
         async for block in blocks:
             yield block
-
-
-async def _patiently(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """`body`, unless it pauses for too long; what we take to store it does not count."""
-    while True:
-        try:
-            async with asyncio.timeout(FORM_SECONDS):
-                block = await anext(body, None)
-        except TimeoutError:
-            raise Problem(408, f"Nothing came for {FORM_SECONDS:g} s.") from None
-        if block is None:
-            return
-        yield block

@@ -70,6 +70,19 @@ async def parse_body(model: type[B], request: Request) -> B:
         raise Problem(422, "The body is not valid.", errors=problem_fields(error)) from None
 
 
+async def patiently(body: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
+    """`body`; Problem 408 where it pauses for so long. What we take to store its chunks does not count."""
+    while True:
+        try:
+            async with asyncio.timeout(seconds):
+                chunk = await anext(body, None)
+        except TimeoutError:
+            raise Problem(408, f"Nothing came for {seconds:g} s.") from None
+        if chunk is None:
+            return
+        yield chunk
+
+
 async def drain(request: Request) -> None:
     """Read on for a while, so that a client that is still sending gets to see the answer."""
     with contextlib.suppress(ClientDisconnect, RuntimeError, TimeoutError):
