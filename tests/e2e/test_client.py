@@ -98,6 +98,14 @@ def test_people_are_put_right_and_found_from_the_command_line(stack: RunningStac
     code, told = castlist(stack, "enrol", "Ada", str(tmp_path / "face.jpg"), "-g", gallery)
     assert (code, told["changes"][0]["status"], len(told["changes"][0]["profiles"])) == (0, "applied", 1)
     assert castlist(stack, "enrol", "Ada", str(clips.sample("monday")), "-g", gallery)[0] == 1
+    (raised,) = castlist(stack, "objection", told["changes"][0]["profiles"][0], "-g", gallery, "--yes")[1]["changes"]
+    assert raised["receipt"]["persons"] >= 1
+    code, refused = castlist(stack, "enrol", "Ada", str(tmp_path / "face.jpg"), "-g", gallery)
+    assert code == 1, refused
+    _, listed = castlist(stack, "objections", "-g", gallery)
+    assert [one["id"] for one in listed["objections"]] == [raised["id"]]
+    (withdrawn,) = castlist(stack, "withdraw", raised["id"], "-g", gallery)[1]["changes"]
+    assert withdrawn["status"] == "applied"
     assert castlist(stack, "name", "nobody", "No")[0] == 2
 
 

@@ -20,6 +20,7 @@ from castlist.store.records import (
     SuggestionRecord,
     TracksRecord,
 )
+from castlist_identity.matching.auto_distance import auto_distance
 from docs.examples.gallery_reader import GalleryCopy, GalleryReader
 from testkit.corrected_gallery import CorrectedGallery
 from testkit.faults import Faults, at_every_moment
@@ -525,12 +526,14 @@ async def test_of_an_erased_known_person_the_pictures_go_too(gallery: CorrectedG
 async def test_who_is_only_counted_is_never_matched(gallery: CorrectedGallery) -> None:
     """Each is somebody of their own, whoever they look like, and nothing is kept that could match them; others are
     matched as ever, and what people say by hand holds."""
-    for n in range(40):
+    for n in range(60):
         await gallery.video(f"counted{n}", {0: 0.0, 1: 5.0}, identified=False)
     await gallery.video("d", {0: 0.02})
-    counted = [await gallery.of(f"counted{n}", place) for n in range(40) for place in (0, 1)]
-    assert len(set(counted)) == 80
+    counted = [await gallery.of(f"counted{n}", place) for n in range(60) for place in (0, 1)]
+    assert len(set(counted)) == 120
     assert await gallery.videos_of(await gallery.of("a")) == ["a", "b", "c", "d"]
+    (stored,) = await gallery.servers.stored.galleries.find()
+    assert stored.distance in (None, auto_distance(6))  # as if they were not there
     people = await gallery.servers.stored.persons.find()
     assert {one.video_id.startswith("counted"): bool(one.mean) for one in people} == {True: False, False: True}
     merged = await gallery.merge(counted[0], counted[2])

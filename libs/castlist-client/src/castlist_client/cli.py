@@ -30,6 +30,7 @@ from castlist_client import (
     correction_commands,
     folder_command,
     gallery_commands,
+    objection_commands,
 )
 from castlist_client.client import Client, ClientError, UnreachableError
 from castlist_client.correction_commands import gallery_option
@@ -215,6 +216,7 @@ for one in (
     *alert_commands.COMMANDS,
     *folder_command.COMMANDS,
     *gallery_commands.COMMANDS,
+    *objection_commands.COMMANDS,
     *archive_commands.COMMANDS,
 ):
     main.add_command(one)

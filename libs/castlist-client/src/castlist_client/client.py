@@ -26,6 +26,7 @@ from castlist.api.resources import (
     Appearance,
     Change,
     Gallery,
+    Objection,
     Profile,
     Resource,
     SearchResult,
@@ -295,6 +296,23 @@ class Client(AlertCalls):
         contents = [await asyncio.to_thread(picture.read_bytes) for picture in pictures]
         files = [("file", ("picture", content, "application/octet-stream")) for content in contents]
         return await self._correct("POST", "/profiles", data={"gallery": gallery, "name": name}, files=files)
+
+    async def raise_objection(self, gallery: str, *, profile: str | None = None, picture: Path | None = None) -> Change:
+        """Whom a profile, or a picture, shows is erased, and left out of what comes. OSError if the picture cannot be
+        read."""
+        path = f"/galleries/{_segment(gallery)}/objections"
+        if picture is None:
+            return await self._correct("POST", path, json={"profile_id": profile})
+        content = await asyncio.to_thread(picture.read_bytes)
+        return await self._correct("POST", path, files={"file": ("picture", content, "application/octet-stream")})
+
+    def objections(self, gallery: str) -> AsyncIterator[Objection]:
+        """Who objects to being known in a gallery, the newest first."""
+        return self._all(f"/galleries/{_segment(gallery)}/objections", Objection)
+
+    async def withdraw_objection(self, gallery: str, objection_id: str) -> Change:
+        """Have somebody known again, in videos that come from now on."""
+        return await self._correct("DELETE", f"/galleries/{_segment(gallery)}/objections/{_segment(objection_id)}")
 
     # --- putting right ------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ profile_argument = click.argument("profile", metavar="PROFILE")
 
 
 def show_changes(session: Session, *changes: Change) -> int:
+    """What became of changes."""
     """What was changed, a line each."""
     lines = "\n".join(f"{change.id}  {change.kind}  {_about(change)}" for change in changes)
     session.show({"changes": [change.model_dump(mode="json") for change in changes]}, lines)

@@ -77,6 +77,7 @@ class GalleryPerson:
 
     `apart` holds the keys of persons that it was seen together with. `name` is what this person was called by
     hand (all persons a profile has when it is named carry the name from then on); two names never share a profile.
+    `faceless`: no face of this person is known, and `mean` is far from everybody's.
     """
 
     key: str
@@ -85,6 +86,7 @@ class GalleryPerson:
     variance: float
     apart: frozenset[str] = frozenset()
     name: str | None = None
+    faceless: bool = False
 
 
 Pair = tuple[str, str]

@@ -170,14 +170,14 @@ class CommitPlanner:
             if len(batch) > 1:
                 raise TooLargeError(f"{_changes(diff)} changes in one commit")
             diff = await asyncio.to_thread(self._propose, gallery, cached, change, 0)
-        people = len(known.members) + len(change.inserted) - len(change.removed)
+        people = known.people(change)
         spread = await asyncio.to_thread(known.spread, change) if setting == "auto" else 1.0
         distance = distance_for(setting, people, spread)
         stages = stages_for(setting)
         backlog = None
-        unsampled = not cached.sampled and people > known.sample
+        unsampled = not cached.sampled and len(known.members) + len(change.inserted) > known.sample
         if (distance, stages) != (known.distance, known.stages) or unsampled:
-            backlog = ALL_PERSONS if people else ReclusterBacklog(None)
+            backlog = ALL_PERSONS if known.members or change.inserted else ReclusterBacklog(None)
         elif diff.clusters.unsettled:
             so_far = backlog_of(await self._store.pending.get(recluster_id(gallery)))
             backlog = ReclusterBacklog(so_far.after, so_far.keys | diff.clusters.unsettled)

@@ -32,7 +32,7 @@ from castlist_identity.galleries.gallery_diff import GalleryChange
 from castlist_identity.matching.crowd_sample import rank
 from castlist_identity.matching.objections import objecting
 from profile_aggregator.commits.asked import Asked
-from profile_aggregator.videos.conversions import enrolled_persons, gallery_person, is_face, places_record
+from profile_aggregator.videos.conversions import enrolled_persons, gallery_person, places_record
 
 WHOLE_GROUP = 500
 """Persons of a profile up to which a decision about it names each; of more it names as many, of each cluster one at
@@ -246,8 +246,8 @@ class Corrections:
             raise CommandRefusedError("invalid", "Either a profile or a picture says who objects.")
         if command.profile_id is not None:
             profiles = [self._profile(command.profile_id)]
-            faces = [gallery.members[key].mean for key in sorted(self._persons(profiles[0]))]
-            known = [face for face in faces if is_face(face)]
+            persons = (gallery.members[key] for key in sorted(self._persons(profiles[0])))
+            known = [one.mean for one in persons if not one.faceless]
             if not known:
                 raise CommandRefusedError("invalid", "No face of this profile is known: nothing could find the person.")
             mean = np.mean(known, axis=0, dtype=np.float64).astype(np.float32)

@@ -57,7 +57,7 @@ class Previews:
                 return
             known, version, setting = cached.gallery, cached.version, preview.settings.across_video_distance
             spread = await asyncio.to_thread(known.spread, GalleryChange()) if setting == "auto" else 1.0
-            now, then = known.distance, distance_for(setting, len(known.members), spread)
+            now, then = known.distance, distance_for(setting, known.people(GalleryChange()), spread)
             starts_over = (then, stages_for(setting)) != (now, known.stages)
             trial = await asyncio.to_thread(SettingsTrial, known)
         if starts_over:

@@ -100,11 +100,6 @@ def nowhere(key: str) -> Vector:
     return away
 
 
-def is_face(mean: Vector) -> bool:
-    """Whether it is of a face, and does not stand for one that is not known."""
-    return float(np.linalg.norm(mean)) < _NOWHERE
-
-
 def gallery_person(person: PersonRecord | PersonEncoding) -> GalleryPerson:
     """What matching needs of a stored person."""
     return GalleryPerson(
@@ -114,6 +109,7 @@ def gallery_person(person: PersonRecord | PersonEncoding) -> GalleryPerson:
         variance=person.variance,
         apart=frozenset(person_key(person.video_id, person.epoch, n) for n in person.apart),
         name=person.name,
+        faceless=not person.mean,
     )
 
 

@@ -72,6 +72,7 @@ class Gallery:
         self._together = CoOccurrence()
         self._near: dict[str, set[str]] = {}
         self._pairs = 0
+        self._faceless = 0
 
     def load(
         self,
@@ -114,6 +115,12 @@ class Gallery:
     def size(self) -> int:
         """About how many bytes it takes."""
         return PERSON_BYTES * len(self.members) + CLUSTER_BYTES * len(self.clusters)
+
+    def people(self, change: GalleryChange) -> int:
+        """How many persons with a face there are once this has changed: `auto` goes by them."""
+        come = sum(not one.faceless for one in change.inserted)
+        gone = sum(not self.members[key].faceless for key in change.removed)
+        return len(self.members) - self._faceless + come - gone
 
     def persons_of(self, video: str) -> frozenset[str]:
         return frozenset(self._videos.get(video, ()))
@@ -330,6 +337,7 @@ class Gallery:
 
     def _put(self, member: GalleryPerson, profile: str) -> None:
         self.members[member.key] = member
+        self._faceless += member.faceless
         self._videos[member.video].add(member.key)
         self._assign(member.key, profile)
 
@@ -365,7 +373,9 @@ class Gallery:
 
     def _drop(self, key: str) -> None:
         self._leave(key, self.profile_of.pop(key))
-        video = self.members.pop(key).video
+        member = self.members.pop(key)
+        self._faceless -= member.faceless
+        video = member.video
         self._videos[video].discard(key)
         if not self._videos[video]:
             del self._videos[video]
