@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deploy.commands import docker
-from deploy.config import load_config, read_dotenv
+from deploy.config import PORTS, load_config, read_dotenv
 from deploy.errors import DeployError
 
 STAND_IN = """#!/bin/sh
@@ -31,7 +31,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(docker, "ROOT", tmp_path)
     monkeypatch.setattr(docker, "_answers", lambda url: True)
-    for name in (*docker.ACCOUNTS, "CASTLIST_IMAGES"):
+    for name in (*docker.ACCOUNTS, *PORTS, "CASTLIST_IMAGES"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path / "asked"
 
