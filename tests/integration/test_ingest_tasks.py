@@ -135,7 +135,7 @@ async def test_the_api_describes_itself_offline(ingest: OwnIngest) -> None:
     assert document["openapi"].startswith("3.1")
     bodies = document["paths"]["/videos"]["post"]["requestBody"]["content"]
     form = bodies["multipart/form-data"]["schema"]
-    assert set(form["properties"]) == {"file", "gallery", "name", "recorded_at", "external_id", "again"}
+    assert set(form["properties"]) == {"file", "gallery", "name", "recorded_at", "external_id", "again", "identify"}
     assert set(bodies) == {"multipart/form-data", "application/json"}
     page = await ingest.client.get("/docs")
     assert page.status_code == 200

@@ -253,7 +253,7 @@ async def test_a_profile_is_shown_with_its_appearances(seen: Seen) -> None:
     assert shown == {
         "id": profile, "gallery": seen.stored.gallery, "name": "Ada", "external_id": None, "birth_date": None,
         "notes": None, "tags": [], "favourite": False, "hidden": False, "cover": None,
-        "created_at": "2026-01-02T03:04:10Z", "updated_at": "2026-01-02T03:04:10Z", "video_count": 2,
+        "created_at": "2026-01-02T03:04:10Z", "updated_at": "2026-01-02T03:04:10Z", "video_count": 2, "pictures": [],
         "first_seen": "2026-01-02T03:04:06Z", "last_seen": "2026-01-02T03:04:08Z", "seconds": 23.8,
         "appearances": [
             {
