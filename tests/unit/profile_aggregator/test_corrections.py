@@ -1,6 +1,7 @@
 """What people decide by hand: it is done at once, outlives everything, and can be taken back."""
 
 import os
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
@@ -632,25 +633,37 @@ async def test_any_sequence_comes_to_what_its_decisions_give_at_once(steps: list
         await assert_whole(hands.gallery)
 
 
-async def test_a_correction_is_done_once_wherever_a_process_dies() -> None:
-    """At every moment of a merge, a split, a deletion and what takes them back: the end is the same."""
+async def put_right(gallery: CorrectedGallery) -> None:
+    """A merge, a split, a deletion and what takes them back."""
+    ann, bea = await gallery.of("a"), await gallery.of("x")
+    merged = await gallery.merge(ann, bea)
+    await gallery.card(ann, name="Ann")
+    await gallery.undo(merged)
+    split = await gallery.split(ann, "b")
+    await gallery.delete(split.detail["into"])
+    await gallery.delete(bea, erase=True)
+
+
+async def known_and_objecting(gallery: CorrectedGallery) -> None:
+    """Somebody is enrolled, and no more; somebody objects, and is in a later video."""
+    enrolled = await gallery.enrol("Cleo", 9.0)
+    await gallery.undo(enrolled)
+    await gallery.object(0.02)
+    await gallery.video("late", {0: 0.03})
+
+
+@pytest.mark.parametrize("decide", [put_right, known_and_objecting])
+async def test_a_correction_is_done_once_wherever_a_process_dies(
+    decide: Callable[[CorrectedGallery], Awaitable[None]],
+) -> None:
+    """At every moment of what people decide: the end is the same."""
 
     async def scenario(faults: Faults) -> Any:
         gallery = CorrectedGallery(faults)
         for video, value in (("a", 0.0), ("b", 0.05), ("x", 5.0)):
             await gallery.video(video, {0: value})
-        ann, bea = await gallery.of("a"), await gallery.of("x")
         faults.begin()
-        merged = await gallery.merge(ann, bea)
-        await gallery.card(ann, name="Ann")
-        await gallery.undo(merged)
-        split = await gallery.split(ann, "b")
-        await gallery.delete(split.detail["into"])
-        await gallery.delete(bea, erase=True)
-        enrolled = await gallery.enrol("Cleo", 9.0)
-        await gallery.undo(enrolled)
-        await gallery.object(0.02)
-        await gallery.video("late", {0: 0.03})
+        await decide(gallery)
         for _ in range(2):
             await gallery.settle()
         await assert_whole(gallery)
