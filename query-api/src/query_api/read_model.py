@@ -169,6 +169,13 @@ class ReadModel:
             for record, one in zip(records, shown, strict=True)
         ]
 
+    async def holder(self, profile_id: str) -> ProfileRecord | None:
+        """The profile of this id, or the one that an id that was merged away leads to."""
+        profile = await self.store.profiles.get(profile_id)
+        if profile is None and (successor := await self.successor(profile_id)) is not None:
+            profile = await self.store.profiles.get(successor)
+        return profile
+
     async def successor(self, profile_id: str) -> str | None:
         """The profile that holds the people of a retired id now; None if none does."""
         seen: set[str] = set()

@@ -565,6 +565,8 @@ async def test_who_objects_is_found_and_never_shown(gallery: CorrectedGallery, b
     refused = await gallery.enrol("Ann", 0.05)
     assert refused.error is not None
     assert (refused.error.code, refused.error.changes) == ("conflict", (objection.id,))
+    await gallery.settle()
+    assert not await gallery.servers.bucket.list("crops/enrolled")
     undone = await gallery.undo(objection)
     assert undone.error is not None
     assert undone.error.code == "conflict"

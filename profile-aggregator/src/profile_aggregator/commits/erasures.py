@@ -2,7 +2,8 @@
 it. Carried out until it is through, and then the change has a receipt."""
 
 import logging
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,11 +12,10 @@ from castlist.contract.topics import DAY, DEAD_RETENTION, PROFILE_EVENTS, TOPICS
 from castlist.ports.messages import LogEraser
 from castlist.ports.objects import Objects
 from castlist.store.collections import REPLAYED_DAYS
-from castlist.store.packed_tracks import tracks_in
+from castlist.store.packed_tracks import TrackIndex, tracks_in
 from castlist.store.query import add, at_least, below, eq, ne, set_to, with_id, with_ids
 from castlist.store.records import (
     ChangeRecord,
-    ErasedPerson,
     ErasureRecord,
     GalleryLogRecord,
     LogEnd,
@@ -73,17 +73,19 @@ class Erasures:
         removals = at_least(RemovalRecord.id, "") & eq(RemovalRecord.erasure, erasure.id)
         if erasure.what == "video" and await self._store.removals.count(removals):
             return False
+        runs = defaultdict[tuple[str, int], set[TrackIndex]](set)
         for person in erasure.persons:
-            await self._delete_crops(person, erasure.id)
-            await forget_tracks(self._store, person.video_id, person.epoch, set(tracks_in(person.tracks)))
+            runs[person.video_id, person.epoch].update(tracks_in(person.tracks))
+        for (video, epoch), tracks in runs.items():
+            await self._delete_crops(video, epoch, tracks, erasure.id)
+            await forget_tracks(self._store, video, epoch, tracks)
         await self._store.gallery_log.delete(said & ne(GalleryLogRecord.published_at, None))
         if erasure.changes:
             await self._store.outbox.delete(orders)
         return True
 
-    async def _delete_crops(self, person: ErasedPerson, erasure: str) -> None:
-        tracks = set(tracks_in(person.tracks))
-        prefix, gone = crops_prefix(person.video_id, person.epoch), 0
+    async def _delete_crops(self, video: str, epoch: int, tracks: Collection[TrackIndex], erasure: str) -> None:
+        prefix, gone = crops_prefix(video, epoch), 0
         for info in await self._objects.list(prefix):
             chunk, *_, track = info.key.removeprefix(prefix).removesuffix(".jpg").split("-")
             if chunk.isdecimal() and track.isdecimal() and (int(chunk), int(track)) in tracks:

@@ -13,14 +13,14 @@ from castlist.api.resources import ProblemField
 from castlist.archive.archive_format import MEDIA_TYPE
 from castlist.clock import now_utc
 from castlist.contract.commands import ImportGallery
-from castlist.contract.ids import GALLERY_PATTERN, derived
+from castlist.contract.ids import GALLERY_PATTERN
 from castlist.contract.values import Bucket, ObjectKey
 from castlist.ports.errors import ObjectMissingError
 from castlist.ports.objects import Objects
 from castlist.service.operations import Reply, operation, problem
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import FORM_SECONDS, NoQuery, Query, drain, parse_body, patiently
-from castlist.tasks.commands import FAILED
+from castlist.tasks.commands import unfailed_id
 from castlist.tasks.galleries import GalleryGoingError, ensure_gallery
 from castlist.tasks.video_objects import AllowedObjects
 from query_api.command_outbox import COMMANDED, CommandOutbox
@@ -193,16 +193,10 @@ class Archives:
             await self._received.discard(archive)
             raise Problem(409, f"{going}.") from None
         begun = (await known_gallery(self._model.store, gallery)).created_at.isoformat()
-        failed = 0
-        while True:
-            id = derived("import", gallery, begun, archive.sha256, failed)
-            change = await self._model.store.changes.get(id)
-            if change is None:
-                break
-            if change.status != FAILED:
-                await self._received.discard(archive)
-                return id
-            failed += 1
+        id = await unfailed_id(self._model.store, "import", gallery, begun, archive.sha256)
+        if await self._commands.knows(id):
+            await self._received.discard(archive)
+            return id
         command = ImportGallery(
             event_id=id, occurred_at=now_utc(), gallery=gallery, object=archive.object, sha256=archive.sha256
         )

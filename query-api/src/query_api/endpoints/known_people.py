@@ -77,10 +77,7 @@ class KnownPeople:
         "/profiles",
         tag="people",
         summary="Enrol a known person",
-        replies={
-            **COMMANDED,
-            **LOOKED_AT,
-        },
+        replies={**COMMANDED, **LOOKED_AT},
         body={"multipart/form-data": _form_schema()},
     )
     async def enrol(self, request: Request, _: NoQuery) -> Response:
@@ -90,9 +87,7 @@ class KnownPeople:
         then on the person is found in videos. Of each picture a crop and an encoding are kept, and nothing else.
         """
         try:
-            if self._search is None:
-                raise Problem(501, "Looking at pictures is not installed here: query-api lacks its extra `search`.")
-            self._search.ensure_room()
+            search = ready(self._search)
         except Problem:
             await drain(request)
             raise
@@ -101,7 +96,7 @@ class KnownPeople:
             gallery = await self._store.galleries.get(asked.gallery)
             settings = NEW_GALLERY if gallery is None else gallery.settings or GallerySettings()
             seen = [
-                await only_face(self._search, file, f"Picture {n} of {len(files)}", settings.analysis, self._largest)
+                await only_face(search, file, f"Picture {n} of {len(files)}", settings.analysis, self._largest)
                 for n, file in enumerate(files, 1)
             ]
         id = command_key(request)
@@ -127,6 +122,14 @@ class KnownPeople:
             await self._store.uploads.replace(UploadRecord(id=key, started_at=now, touched_at=now))
             await self._objects.put(key, jpeg, "image/jpeg")
         return keys
+
+
+def ready(search: "FaceSearch | None") -> "FaceSearch":
+    """What looks at pictures; a Problem where it is not installed, or where too many wait."""
+    if search is None:
+        raise Problem(501, "Looking at pictures is not installed here: query-api lacks its extra `search`.")
+    search.ensure_room()
+    return search
 
 
 async def only_face(

@@ -17,7 +17,7 @@ from castlist.store.query import eq
 from castlist.store.records import GalleryRecord, ObjectionRecord
 from query_api.command_outbox import COMMANDED, CommandOutbox, command_key
 from query_api.endpoints.galleries import known_gallery
-from query_api.endpoints.known_people import AROUND_FILES, LOOKED_AT, only_face
+from query_api.endpoints.known_people import AROUND_FILES, LOOKED_AT, only_face, ready
 from query_api.endpoints.replies import none, page
 from query_api.http.cursors import Order
 from query_api.http.parameters import Paged
@@ -124,18 +124,14 @@ class Objections:
 
     async def _profile(self, gallery: GalleryRecord, asked: resources.ObjectingProfile) -> str:
         """The profile that the id leads to; Problem 404 where it is none of the gallery's."""
-        known = await self._model.store.profiles.get(asked.profile_id)
-        if known is None and (successor := await self._model.successor(asked.profile_id)) is not None:
-            known = await self._model.store.profiles.get(successor)
+        known = await self._model.holder(asked.profile_id)
         if known is None or known.gallery != gallery.id:
             raise Problem(404, "There is no such profile in this gallery.")
         return known.id
 
     async def _picture(self, gallery: GalleryRecord, request: Request) -> EnrolledPicture:
-        if self._search is None:
-            raise Problem(501, "Looking at pictures is not installed here: query-api lacks its extra `search`.")
-        self._search.ensure_room()
+        search = ready(self._search)
         async with parsed_form(_Picture, request, self._largest + AROUND_FILES) as (_, (file,)):
             settings = gallery.settings or GallerySettings()
-            picture, _ = await only_face(self._search, file, "The picture", settings.analysis, self._largest)
+            picture, _ = await only_face(search, file, "The picture", settings.analysis, self._largest)
             return picture

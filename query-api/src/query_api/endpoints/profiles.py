@@ -84,9 +84,7 @@ class Profiles:
         """With whom those who are listed are to be, also by an id that was merged away; Problem 404."""
         if profile_id is None:
             return None
-        holder = await self._model.store.profiles.get(profile_id)
-        if holder is None and (successor := await self._model.successor(profile_id)) is not None:
-            holder = await self._model.store.profiles.get(successor)
+        holder = await self._model.holder(profile_id)
         if holder is None:
             raise _no_profile()
         return holder
