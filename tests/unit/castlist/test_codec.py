@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from castlist.contract import asyncapi, commands, values, vectors
 from castlist.contract import events as e
 from castlist.contract.codec import UndecodableMessageError, decode, decode_stored, encode
+from castlist.contract.ids import enrolment_id
 from castlist.contract.topics import BY_NAME, TOPICS, VIDEO_UPLOADED, Topic, topic_of
 from castlist.contract.video_warnings import WARNING_CODES
 from testkit.any_event import models
@@ -203,6 +204,15 @@ def test_what_is_too_large_is_refused(value: bytes, reason: str) -> None:
     with pytest.raises(UndecodableMessageError) as refused:
         decode(BY_NAME["face.encodings"], value)
     assert reason in str(refused.value)
+
+
+def test_no_video_is_called_as_pictures_are() -> None:
+    """Ids that stand for an enrolment are refused where a video is announced; others that begin alike are not."""
+    uploaded = json.loads(encode(example(e.VideoUploaded)))
+    taken = json.dumps(uploaded | {"video_id": enrolment_id("change")}).encode()
+    with pytest.raises(UndecodableMessageError, match="video_id"):
+        decode(VIDEO_UPLOADED, taken)
+    assert decode(VIDEO_UPLOADED, json.dumps(uploaded | {"video_id": "enrolled-party"}).encode())
 
 
 def test_the_largest_are_read() -> None:
