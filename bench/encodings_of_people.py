@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from castlist.contract.vectors import Vector as Encoding
-from castlist_identity.clustering.neighbour_index import person_distances
+from castlist_identity.clustering.person_distances import person_distances
 from castlist_identity.domain import GalleryPerson
 
 Vector = npt.NDArray[np.float64]

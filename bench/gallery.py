@@ -33,7 +33,7 @@ import psutil
 from b_cubed import Clusters, b_cubed
 from encodings_of_people import COLLECTIONS, Collection, Population, appearances
 
-from castlist_identity.clustering.neighbour_index import NeighbourIndex
+from castlist_identity.clustering.person_rows import PersonRows
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.galleries.gallery_diff import GalleryChange
@@ -103,7 +103,7 @@ class Graph:
         position = {member.key: i for i, member in enumerate(members)}
         ones: list[int] = []
         others: list[int] = []
-        index = NeighbourIndex()  # of those so far: each pair is found once
+        index = PersonRows()  # of those so far: each pair is found once
         for start in range(0, len(members), 1000):
             part = members[start : start + 1000]
             index.add(part)
@@ -152,10 +152,10 @@ def resident() -> float:
     return float(psutil.Process().memory_info().rss) / 1e6
 
 
-def build(members: Sequence[GalleryPerson]) -> tuple[NeighbourIndex, dict[str, float]]:
+def build(members: Sequence[GalleryPerson]) -> tuple[PersonRows, dict[str, float]]:
     """The index, and what it costs."""
     before, start, cpu = resident(), time.perf_counter(), time.process_time()
-    index = NeighbourIndex()
+    index = PersonRows()
     index.add(members)
     facts = {"build_s": time.perf_counter() - start, "build_cpu_s": time.process_time() - cpu}
     return index, {**facts, "index_mb": resident() - before}
@@ -172,7 +172,7 @@ def spread_among(members: Sequence[GalleryPerson]) -> tuple[float, float]:
     return together.spread({}), 1000 * (time.process_time() - start)
 
 
-def queries(index: NeighbourIndex, population: Population, people: int, distance: float) -> tuple[float, float]:
+def queries(index: PersonRows, population: Population, people: int, distance: float) -> tuple[float, float]:
     """Median ms of looking for one person's neighbours: alone, and as one of a batch of 50."""
     asked = [GalleryPerson(f"q{i}", "q", *population.video_person(i % people)) for i in range(150)]
 
@@ -223,14 +223,14 @@ def tried(gallery: Gallery, distance: float) -> float:
     return time.process_time() - start
 
 
-def widest_of(index: NeighbourIndex, members: Sequence[GalleryPerson], limit: float) -> float:
+def widest_of(index: PersonRows, members: Sequence[GalleryPerson], limit: float) -> float:
     """The largest of the fixed distances with no more than `limit` neighbours on average."""
     sample = members[:: max(1, len(members) // 300)]
     fits = [d for d in FIXED if sum(map(len, index.within(sample, d**2))) / len(sample) <= limit]
     return max(fits)
 
 
-def scored(drawn: Drawn, index: NeighbourIndex, limit: float) -> tuple[dict[str, Scores], Clusters]:
+def scored(drawn: Drawn, index: PersonRows, limit: float) -> tuple[dict[str, Scores], Clusters]:
     """Of `auto`, of its `step` and of fixed distances that have few enough neighbours; and the clusters of `auto`."""
     widest = widest_of(index, drawn.members, limit)
     graph = Graph(drawn.members, max(widest, drawn.auto))
@@ -264,7 +264,7 @@ def accuracy(
     several = [first]
     for other in range(1, galleries):
         drawn = Drawn.of(size, seed + 1000 * other, alike, collection)
-        index = NeighbourIndex()
+        index = PersonRows()
         index.add(drawn.members)
         several.append(scored(drawn, index, limit)[0])
     return {

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from castlist.contract.vectors import Vector
 from castlist_identity.clustering.average_link import NEVER, average_link, united
-from castlist_identity.clustering.neighbour_index import NeighbourIndex, person_distance_matrix, person_distances
+from castlist_identity.clustering.person_distances import person_distance_matrix, person_distances
+from castlist_identity.clustering.person_rows import PersonRows
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.matching.partition import first_stage, partition
 
@@ -230,7 +231,7 @@ def test_the_index_finds_exactly_who_is_within(seed: int, count: int, distance: 
         )
         for i in range(count)
     ]
-    index = NeighbourIndex()
+    index = PersonRows()
     index.add(people)
     gone = {person.key for person in people if random.uniform() < 0.5}
     index.remove(gone)
@@ -245,7 +246,7 @@ def test_the_index_finds_exactly_who_is_within(seed: int, count: int, distance: 
 def test_the_index_keeps_its_answers_when_it_clears_out_removed_rows() -> None:
     """Far more removals than it tolerates, in portions."""
     people = [member(f"{i:04}", 0.001 * i) for i in range(1000)]
-    index = NeighbourIndex()
+    index = PersonRows()
     index.add(people)
     for start in range(0, 900, 100):
         index.remove(person.key for person in people[start : start + 100])
@@ -255,7 +256,7 @@ def test_the_index_keeps_its_answers_when_it_clears_out_removed_rows() -> None:
 
 def test_the_index_refuses_a_person_twice() -> None:
     """And is unchanged by the attempt."""
-    index = NeighbourIndex()
+    index = PersonRows()
     index.add([member("a", 0.0)])
     with pytest.raises(ValueError):
         index.add([member("b", 0.0), member("a", 0.0)])

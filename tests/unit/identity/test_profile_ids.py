@@ -6,7 +6,7 @@ import pytest
 from castlist.contract.box import Box
 from castlist.contract.values import Crop, FrameSize, Segment
 from castlist_identity.clustering.cluster_summary import summary
-from castlist_identity.clustering.neighbour_index import person_distances
+from castlist_identity.clustering.person_distances import person_distances
 from castlist_identity.domain import GalleryPerson, SightedAt, VideoPerson
 from castlist_identity.galleries.profile_ids import ProfileRank, keep_ids, lineage
 from castlist_identity.matching.auto_distance import auto_distance

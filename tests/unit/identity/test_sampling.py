@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from castlist_identity.clustering import neighbour_index
-from castlist_identity.clustering.neighbour_index import NeighbourIndex, person_distance_matrix
+from castlist_identity.clustering import person_rows
+from castlist_identity.clustering.person_distances import person_distance_matrix
+from castlist_identity.clustering.person_rows import PersonRows
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.galleries.gallery_diff import FIRST, GalleryChange
@@ -267,7 +268,7 @@ def test_who_crowds_is_counted_alike_for_few_and_for_many(monkeypatch: pytest.Mo
     """Over all rows at once, or in the order of ranks until there are enough."""
     members = [one for video in crowd(1, 60).values() for one in video]
     table = PersonTable()
-    table.add(members, [True] * len(members), [UNKNOWN] * len(members))
+    table.enter(members, [True] * len(members), [UNKNOWN] * len(members))
     left = table.rows([members[3].key, members[7].key])
     counted = table.count_lower(members[:FEW], left, 10**6)
     monkeypatch.setattr(person_table, "FEW", 0)
@@ -282,8 +283,8 @@ def test_who_crowds_is_counted_alike_for_few_and_for_many(monkeypatch: pytest.Mo
 @pytest.mark.parametrize("limit", [0.05, 0.2, 0.6])
 def test_nobody_is_missed_who_is_near_any_of_very_many(monkeypatch: pytest.MonkeyPatch, limit: float) -> None:
     """Whatever is left out for being far from the middle of them."""
-    monkeypatch.setattr(neighbour_index, "BAND", 5)
-    monkeypatch.setattr(neighbour_index, "BLOCK", 7)
+    monkeypatch.setattr(person_rows, "BAND", 5)
+    monkeypatch.setattr(person_rows, "BLOCK", 7)
     chance = np.random.default_rng(int(100 * limit))
     asked, stored = (
         [
@@ -292,7 +293,7 @@ def test_nobody_is_missed_who_is_near_any_of_very_many(monkeypatch: pytest.Monke
         ]
         for spread in (0.02, 0.04)
     )
-    index = NeighbourIndex()
+    index = PersonRows()
     index.add(stored)
     found = {key for near in index.within(asked, limit) for key in near}
     assert found <= index.around(asked, limit)

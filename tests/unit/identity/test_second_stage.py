@@ -19,7 +19,7 @@ from encodings_of_people import STRANGERS, Population, appearances
 from castlist.contract.vectors import Vector
 from castlist_identity.clustering.average_link import NEVER, average_link, united
 from castlist_identity.clustering.cluster_summary import summary
-from castlist_identity.clustering.neighbour_index import person_distances
+from castlist_identity.clustering.person_distances import person_distances
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.galleries.gallery_diff import GalleryChange
@@ -234,9 +234,10 @@ class Grown(GrownGallery):
         known = [(running.members[key], profile) for key, profile in running.profile_of.items()]
         self.gallery.load(known, running.profiles.values())
         assert self.gallery.clusters == running.clusters
-        assert self.gallery.nearest.points.keys() == running.nearest.points.keys()
-        for key, nearest in self.gallery.nearest.nearest.items():
-            assert nearest.others[:COHORT] == running.nearest.nearest[key].others[:COHORT]
+        assert set(self.gallery.nearest) == set(running.nearest)
+        before, after = running.nearest.change(), self.gallery.nearest.change()
+        for key in self.gallery.nearest:
+            assert after.nearest(key)[:COHORT] == before.nearest(key)[:COHORT]
 
 
 @settings(deadline=None, max_examples=8)
@@ -301,7 +302,7 @@ def test_somebody_is_joined_whom_only_their_own_list_shows() -> None:
     grown.check()
     assert ("a",) in grown.profiles
     grown.commit(GalleryChange(removed=grown.gallery.persons_of("m"), inserted=choir(0.36, "n")))
-    assert "b" not in {key for _, key in grown.gallery.nearest.nearest["a"].others}
+    assert "b" not in {key for _, key in grown.gallery.nearest.change().nearest("a")}
     assert ("a", "b") in grown.profiles
     grown.check()
     grown.commit(GalleryChange(removed=grown.gallery.persons_of("n"), inserted=choir(0.33, "m")))

@@ -23,7 +23,7 @@ from castlist.store.records import (
 from castlist_identity.decisions.decision_set import NAME, DecisionSet
 from castlist_identity.galleries.gallery_diff import ClusterChange, GalleryChange, GalleryDiff
 from castlist_identity.galleries.profile_ids import Profile
-from castlist_identity.matching.nearest_clusters import NearestChange, NearestClusters
+from castlist_identity.matching.nearest_clusters import NearestClusters
 from profile_aggregator.commits.asked import Asked
 from profile_aggregator.commits.commit_documents import CommitDocuments, documents_of
 from profile_aggregator.commits.profile_totals import SeenBefore
@@ -129,7 +129,7 @@ def import_documents(
 _AS_THEY_ARE = ClusterChange(
     gone=frozenset(),
     come={},
-    nearest=NearestChange(NearestClusters(), frozenset(), {}, {}),
+    nearest=NearestClusters().change(),
     near={},
     unsettled=frozenset(),
     whole=True,

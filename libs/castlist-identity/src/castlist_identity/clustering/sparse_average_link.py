@@ -10,7 +10,7 @@ from heapq import heapify, heappop, heappush
 import numpy as np
 
 from castlist_identity.clustering.average_link import EDGE
-from castlist_identity.clustering.neighbour_index import NeighbourIndex
+from castlist_identity.clustering.person_rows import PersonRows
 from castlist_identity.domain import GalleryPerson, Matrix
 
 EDGES = 4_000_000
@@ -60,7 +60,7 @@ class _Clusters:
         self._group = {item: set(group) for group in together for item in group}
         for first, *_ in together:
             self._keep_from_all(self._group[first])
-        index, position = NeighbourIndex(), {member.key: i for i, member in enumerate(ordered)}
+        index, position = PersonRows(), {member.key: i for i, member in enumerate(ordered)}
         index.add(ordered)
         edges, step = 0, min(256, EDGES // (2 * len(ordered)) + 1)
         for start in range(0, len(ordered), step):

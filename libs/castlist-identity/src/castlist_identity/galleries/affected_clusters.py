@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from castlist_identity.clustering.neighbour_index import person_distance_matrix, person_distances
+from castlist_identity.clustering.person_distances import person_distance_matrix, person_distances
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.galleries.gallery_diff import GalleryChange
 from castlist_identity.matching.partition import first_stage

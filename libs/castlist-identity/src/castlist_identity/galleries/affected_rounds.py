@@ -186,9 +186,9 @@ class AffectedRounds:
         if len(rows):
             # Whom a cluster takes depends on what it is called, too.
             renamed_here = {self.sampled_cluster(key) for key in review & self._named.keys() if key not in made.removed}
-            called = [gallery.nearest.points[key] for key in renamed_here - points.keys() if key is not None]
+            called = [gallery.nearest.point(key) for key in renamed_here - points.keys() if key is not None]
             for point in [*points.values(), *called]:
-                within, _ = table.distances(point, rows, reach)
+                within, _ = table.distances_to(point, rows, reach)
                 asked.update(key for row in within.tolist() if follows(key := table.keys[row]))
         if len(rows) or fresh:
             for key in {one for cluster in come.values() for one in cluster} | made.out | made.removed:
@@ -239,16 +239,16 @@ class AffectedRounds:
         found: dict[str, list[tuple[float, str]]] = {key: [] for key in keys}
         known, coming = sorted(key for key in keys if key in table), [key for key in keys if key not in table]
         extra = PersonTable()
-        extra.add([self.member(key) for key in coming], [False] * len(coming), [UNKNOWN] * len(coming))
-        old = gallery.nearest.around([self.member(key) for key in keys], limit, FEW)
+        extra.enter([self.member(key) for key in coming], [False] * len(coming), [UNKNOWN] * len(coming))
+        old = gallery.nearest.close_to([self.member(key) for key in keys], limit, FEW)
         clusters = [
-            gallery.nearest.points[key]
+            gallery.nearest.point(key)
             for key in sorted(old)
             if key not in gone and gallery.round_of(key) == number and key not in points
         ]
         for here, rows in ((table, table.rows(known)), (extra, extra.rows(coming))):
             for point in (*clusters, *points.values()):
-                within, distances = here.distances(point, rows, limit)
+                within, distances = here.distances_to(point, rows, limit)
                 for row, distance in zip(within.tolist(), distances.tolist(), strict=True):
                     found[here.keys[row]].append((distance, point.key))
         return {key: options_of(self.member(key), near, self._names) for key, near in found.items()}

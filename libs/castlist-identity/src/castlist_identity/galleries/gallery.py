@@ -93,7 +93,7 @@ class Gallery:
             there = [one for one, _ in loaded if known_roles.get(one.key, FIRST).round >= number]
             chosen = [known_roles.get(one.key, FIRST) == SampleRole(number, False) for one in there]
             table = PersonTable()
-            table.add(there, chosen, [UNKNOWN] * len(there))
+            table.enter(there, chosen, [UNKNOWN] * len(there))
             self.rounds.append(table)
         self._together.replace({video: [self.members[key] for key in keys] for video, keys in self._videos.items()})
         for known in profiles:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 from castlist_identity.clustering.cluster_summary import summary
-from castlist_identity.clustering.neighbour_index import person_distances
+from castlist_identity.clustering.person_distances import person_distances
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.matching.isolation import FULL, normalised
 from castlist_identity.matching.nearest_clusters import NearestChange, NearestClusters
@@ -80,12 +80,12 @@ def nearest_others(profile: str, nearest: NearestChange, parted: set[str]) -> It
     Where two are likely one, one of them lists the other: were others nearer to both, normalised D would be FAR.
     """
     if nearest.count >= FULL:
-        near = nearest.nearest(profile).others
+        near = nearest.nearest(profile)
     else:
         keys = nearest.keys()
         others = [key for key in keys if key != profile]
         distances = person_distances(nearest.point(profile), [nearest.point(key) for key in others])
-        near = tuple((sqrt(squared), key) for squared, key in zip(distances, others, strict=True))
+        near = [(sqrt(squared), key) for squared, key in zip(distances, others, strict=True)]
     return ((distance, other) for distance, other in near if other not in parted)
 
 

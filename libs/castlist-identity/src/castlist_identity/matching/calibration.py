@@ -12,7 +12,7 @@ from math import sqrt
 import numpy as np
 import numpy.typing as npt
 
-from castlist_identity.clustering.neighbour_index import person_distance_matrix
+from castlist_identity.clustering.person_distances import person_distance_matrix
 from castlist_identity.domain import GalleryPerson
 
 Flags = npt.NDArray[np.bool_]

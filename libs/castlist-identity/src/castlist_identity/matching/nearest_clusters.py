@@ -3,156 +3,179 @@
 Who comes or goes concerns those alone in whose list it is or will be: about as many as a list is long.
 """
 
-from bisect import insort
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import sqrt
+from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
-from castlist_identity.clustering.neighbour_index import NeighbourIndex, person_distance_matrix, person_distances
-from castlist_identity.domain import GalleryPerson
+from castlist_identity.clustering.person_distances import person_distance_matrix
+from castlist_identity.clustering.person_rows import (
+    BAND,
+    BLOCK,
+    ROUNDING,
+    Column,
+    Flags,
+    PersonRows,
+    Rows,
+    Vectors,
+    expanded,
+    squares_of,
+    stacked,
+)
+from castlist_identity.domain import GalleryPerson, Matrix
 from castlist_identity.matching.isolation import COHORT, FAR, FULL, isolation_among_few
 
 KEPT = 16
 """Length of a list: some may go before others have to be searched for."""
+NOBODY = -1
+_LARGEST = np.finfo(np.float32).max
+Limit = Callable[[Matrix, Matrix | float], Matrix]
+"""Up to which D two may join, by the isolation of both."""
 
 
-@dataclass(frozen=True, slots=True)
-class Nearest:
-    """(D, key) of others, sorted; nobody is missing who is nearer than `reach`, at most FAR.
+class NearestClusters(PersonRows):
+    """Clusters under their keys, as points (`cluster_summary`), and of each row a list.
 
-    `isolation` is the mean D of a full cohort.
+    `others[rows, KEPT]` are rows, `distances` the D of these: the nearest first, then NOBODY and infinity. Nobody is
+    missing who is nearer than `reach[rows]`, at most FAR. `isolation[rows]` is the mean D of a full cohort.
     """
 
-    others: tuple[tuple[float, str], ...]
-    reach: float
-    isolation: float
-
-    @classmethod
-    def of(cls, others: Iterable[tuple[float, str]], reach: float) -> "Nearest":
-        reach = min(reach, FAR)
-        near = sorted(other for other in others if other[0] < reach)
-        cohort = [distance for distance, _ in near[:COHORT]]
-        isolation = (sum(cohort) + (COHORT - len(cohort)) * FAR) / COHORT
-        return cls(tuple(near[:KEPT]), near[KEPT][0] if len(near) > KEPT else reach, isolation)
-
-
-class NearestClusters:
-    """Clusters under their keys, as points (`cluster_summary`)."""
-
-    def __init__(self) -> None:
-        self.points: dict[str, GalleryPerson] = {}
-        self.nearest: dict[str, Nearest] = {}
-        self.listed_by: dict[str, list[str]] = {}
-        self._index = NeighbourIndex()
+    others: npt.NDArray[np.int32]
+    distances: Matrix
+    reach: Matrix
+    isolation: Matrix
+    columns: ClassVar[Mapping[str, Column]] = {
+        **PersonRows.columns,
+        "others": (np.int32, (KEPT,), NOBODY),
+        "distances": (np.float64, (KEPT,), np.inf),
+        "reach": (np.float64, (), 0.0),
+        "isolation": (np.float64, (), 0.0),
+    }
 
     def change(self, removed: Collection[str] = (), added: Sequence[GalleryPerson] = ()) -> "NearestChange":
         """What comes of it when these go, then those come. Changes nothing. A key may do both."""
         gone = frozenset(removed)
-        lists: dict[str, Nearest] = {}
-        for key in {other for one in gone for other in self.listed_by.get(one, ())} - gone:
-            known = self.nearest[key]
-            lists[key] = Nearest.of((other for other in known.others if other[1] not in gone), known.reach)
-        for point, keys in zip(added, self._index.reaching(added), strict=True):
-            there = [key for key in keys if key not in gone]
-            distances = np.sqrt(person_distances(point, [self.points[key] for key in there])).tolist()
-            for key, distance in zip(there, distances, strict=True):
-                known = lists.get(key) or self.nearest[key]
-                if distance < known.reach:
-                    lists[key] = Nearest.of([*known.others, (distance, point.key)], known.reach)
-        short = [self.points[key] for key, one in lists.items() if len(one.others) < COHORT and one.reach < FAR]
-        lists |= self._searched([*short, *added], gone, added)
-        return NearestChange(self, gone, {point.key: point for point in added}, lists)
+        left = self.rows(sorted(gone))
+        made = _Proposal(self, left, added, self.vacant(len(added), left.tolist()))
+        return NearestChange(self, gone, {point.key: point for point in added}, made.rows, made.lists())
 
-    def around(self, members: Sequence[GalleryPerson], limit: float, few: int) -> set[str]:
+    def close_to(self, members: Sequence[GalleryPerson], limit: float, few: int) -> set[str]:
         """The clusters that have D² ≤ limit from any of these; `few` are looked at one by one."""
         if len(members) <= few:
-            return {key for near in self._index.within(members, limit) for key in near}
-        return self._index.around(members, limit)
+            return {key for near in self.within(members, limit) for key in near}
+        return self.around(members, limit)
 
-    def _searched(
-        self, asked: Sequence[GalleryPerson], gone: frozenset[str], added: Sequence[GalleryPerson]
-    ) -> dict[str, Nearest]:
-        fresh, found, count = NeighbourIndex(), {}, KEPT + 2 + len(gone)
-        fresh.add(added)
-        while asked:
-            again = []
-            here, new = self._index.nearest(asked, count), fresh.nearest(asked, count)
-            for point, (old, so_far), (others, as_far) in zip(asked, here, new, strict=True):
-                near = [(sqrt(d), key) for d, key in old if key not in gone and key != point.key]
-                near += [(sqrt(d), key) for d, key in others if key != point.key]
-                found[point.key] = Nearest.of(near, sqrt(max(0.0, min(so_far, as_far))))
-                if len(found[point.key].others) < COHORT and found[point.key].reach < FAR:
-                    again.append(point)
-            asked, count = again, 4 * count
-        return found
+    def point(self, key: str) -> GalleryPerson:
+        """A cluster as a person."""
+        row = self._row[key]
+        return GalleryPerson(key, "", self.means[row].copy(), float(self.variances[row]))
 
     def apply(self, change: "NearestChange") -> None:
         """Make it so; `change` must have been worked out on this very state."""
-        for key in change.gone:
-            self._list(key, ())
-            del self.points[key], self.nearest[key]
-        self._index.remove(change.gone)
-        self._index.add(change.added.values())
-        self.points |= change.added
-        for key, nearest in change.lists.items():
-            self._list(key, [other for _, other in nearest.others])
-            self.nearest[key] = nearest
-        self._index.set_reach({key: nearest.reach for key, nearest in change.lists.items()})
-
-    def _list(self, key: str, others: Collection[str]) -> None:
-        known = self.nearest.get(key)
-        before = {other for _, other in known.others} if known is not None else set()
-        for other in before.difference(others):
-            self.listed_by[other].remove(key)
-            if not self.listed_by[other]:
-                del self.listed_by[other]
-        for other in sorted(set(others) - before):
-            insort(self.listed_by.setdefault(other, []), key)
+        self.remove(change.gone)
+        self.add(list(change.added.values()))
+        rows, lists = change.lists
+        self.others[rows], self.distances[rows] = lists.others, lists.distances
+        self.reach[rows], self.isolation[rows] = lists.reach, lists.isolation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NearestChange:
-    """The clusters once `gone` have gone and `added` have come: `lists` are those that are new or not as before."""
+    """The clusters once `gone` have gone and `added` have come, these into `rows`.
+
+    `lists` are those that are new or not as before, with their rows.
+    """
 
     before: NearestClusters
     gone: frozenset[str]
     added: dict[str, GalleryPerson]
-    lists: dict[str, Nearest]
+    rows: Rows
+    lists: tuple[Rows, "Lists"]
 
     @cached_property
     def count(self) -> int:
         """How many there are."""
-        return len(self.before.points) - len(self.gone) + len(self.added)
+        return len(self.before) - len(self.gone) + len(self.added)
 
     def keys(self) -> list[str]:
         """Of all clusters, sorted."""
-        return sorted((self.before.points.keys() - self.gone) | self.added.keys())
+        return sorted({key for key in self.before if key not in self.gone} | self.added.keys())
 
     def point(self, key: str) -> GalleryPerson:
-        return self.added.get(key) or self.before.points[key]
+        return self.added.get(key) or self.before.point(key)
 
-    def nearest(self, key: str) -> Nearest:
-        return self.lists.get(key) or self.before.nearest[key]
+    def nearest(self, key: str) -> list[tuple[float, str]]:
+        """(D, key) of those on this one's list, the nearest first."""
+        row = self._row(key)
+        place = self._place.get(row)
+        there, lists = (self.before, row) if place is None else (self.lists[1], place)
+        near = zip(there.distances[lists].tolist(), there.others[lists].tolist(), strict=True)
+        return [(distance, self._key(other)) for distance, other in near if other != NOBODY]
 
     def isolation(self, key: str) -> float:
         """The mean D of this one's nearest others."""
-        return self.nearest(key).isolation if self.count >= FULL else self._among_few[key]
+        return float(self._isolation[self._row(key)]) if self.count >= FULL else self._among_few[key]
 
     def shifted(self) -> set[str]:
         """Those that stay as they are, and whose nearest others are nearer or farther than they were."""
-        if min(self.count, len(self.before.points)) < FULL:
-            return (self.before.points.keys() - self.gone) - self.added.keys()
-        stay = self.lists.keys() - self.added.keys()
-        return {key for key in stay if self.before.nearest[key].isolation != self.lists[key].isolation}
+        if min(self.count, len(self.before)) < FULL:
+            return {key for key in self.before if key not in self.gone and key not in self.added}
+        rows, lists = self.lists
+        there = rows < len(self.before.keys)
+        there[there] = self.before.isolation[rows[there]] != lists.isolation[there]
+        return {self._key(row) for row in rows[there].tolist() if row not in self._fresh}
 
-    def listed_by(self, key: str) -> list[str]:
-        """Those who have this one in their list."""
-        before = (one for one in self.before.listed_by.get(key, ()) if one not in self.lists and one not in self.gone)
-        return [*before, *self._listing.get(key, ())]
+    def pairs(self, limit: Limit) -> dict[str, list[str]]:
+        """Of each with somebody listed, on its own list or on theirs, up to the limit: whom."""
+        before, (rows, lists) = self.before, self.lists
+        count = len(before.keys)
+        as_before = before.alive[:count].copy()
+        as_before[before.rows(self.gone)] = False
+        as_before[rows[rows < count]] = False
+        near = before.distances[:count, 0] <= limit(before.isolation[:count], FAR)
+        stay = np.nonzero(near & as_before)[0]
+        owners = np.concatenate([stay, rows])
+        others = np.concatenate([before.others[stay], lists.others])
+        distances = np.concatenate([before.distances[stay], lists.distances])
+        isolation = self._isolation
+        owner, place = np.nonzero(distances <= limit(isolation[owners][:, np.newaxis], isolation[others]))
+        found: dict[str, list[str]] = defaultdict(list)
+        for one, other in zip(owners[owner].tolist(), others[owner, place].tolist(), strict=True):
+            found[self._key(one)].append(self._key(other))
+            found[self._key(other)].append(self._key(one))
+        return found
+
+    def _row(self, key: str) -> int:
+        return self._new[key] if key in self._new else self.before.row(key)
+
+    def _key(self, row: int) -> str:
+        return self._fresh.get(row) or self.before.keys[row]
+
+    @cached_property
+    def _fresh(self) -> dict[int, str]:
+        return dict(zip(self.rows.tolist(), self.added, strict=True))
+
+    @cached_property
+    def _new(self) -> dict[str, int]:
+        return dict(zip(self.added, self.rows.tolist(), strict=True))
+
+    @cached_property
+    def _place(self) -> dict[int, int]:
+        return {row: place for place, row in enumerate(self.lists[0].tolist())}
+
+    @cached_property
+    def _isolation(self) -> Matrix:
+        """[rows], and one more for NOBODY."""
+        rows, lists = self.lists
+        count = max([len(self.before.keys), *(self.rows + 1).tolist()])
+        result = np.zeros(count + 1)
+        result[: len(self.before.keys)] = self.before.isolation[: len(self.before.keys)]
+        result[rows] = lists.isolation
+        return result
 
     @cached_property
     def _among_few(self) -> dict[str, float]:
@@ -160,10 +183,199 @@ class NearestChange:
         distances = np.sqrt(person_distance_matrix([self.point(key) for key in keys]))
         return dict(zip(keys, isolation_among_few(distances), strict=True))
 
-    @cached_property
-    def _listing(self) -> dict[str, list[str]]:
-        listing: dict[str, list[str]] = defaultdict(list)
-        for key, nearest in self.lists.items():
-            for _, other in nearest.others:
-                listing[other].append(key)
-        return listing
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lists:
+    """The columns of NearestClusters for some rows."""
+
+    others: npt.NDArray[np.int32]
+    distances: Matrix
+    reach: Matrix
+    isolation: Matrix
+
+    @classmethod
+    def of(cls, owners: Rows, others: Rows, distances: Matrix, reach: Matrix, key: Callable[[int], str]) -> "Lists":
+        """Of each of `reach[n]` from all entries: (owner, other, D), in any order. `key` orders those equally far."""
+        reach = np.minimum(reach, FAR)
+        near = distances < reach[owners]
+        owners, others, distances = owners[near], others[near], distances[near]
+        order = np.lexsort((distances, owners))
+        same = (np.diff(distances[order]) == 0) & (np.diff(owners[order]) == 0)
+        if same.any():
+            names, place = np.unique(others, return_inverse=True)
+            by_name = np.argsort(np.argsort(np.array([key(row) for row in names.tolist()])))
+            order = np.lexsort((by_name[place], distances, owners))
+        owners, others, distances = owners[order], others[order], distances[order]
+        counts = np.bincount(owners, minlength=len(reach))
+        place = np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)
+        kept = place < KEPT
+        found = np.full((len(reach), KEPT), NOBODY, np.int32)
+        found[owners[kept], place[kept]] = others[kept]
+        away = np.full((len(reach), KEPT), np.inf)
+        away[owners[kept], place[kept]] = distances[kept]
+        first_beyond = place == KEPT
+        reach[owners[first_beyond]] = distances[first_beyond]
+        return cls(found, away, reach, _isolation(away))
+
+    @property
+    def short(self) -> Flags:
+        """Those for whom others have to be searched."""
+        result: Flags = (self.others[:, COHORT - 1] == NOBODY) & (self.reach < FAR)
+        return result
+
+    @classmethod
+    def joined(cls, parts: Sequence["Lists"]) -> "Lists":
+        return cls(
+            np.concatenate([one.others for one in parts]),
+            np.concatenate([one.distances for one in parts]),
+            np.concatenate([one.reach for one in parts]),
+            np.concatenate([one.isolation for one in parts]),
+        )
+
+    def part(self, rows: Rows | Flags) -> "Lists":
+        return Lists(self.others[rows], self.distances[rows], self.reach[rows], self.isolation[rows])
+
+
+def _isolation(distances: Matrix) -> Matrix:
+    """One by one, so that it is the same number however many rows there are."""
+    total = np.zeros(len(distances))
+    for place in range(COHORT):
+        total += np.minimum(distances[:, place], FAR)
+    result: Matrix = total / COHORT
+    return result
+
+
+class _Proposal:
+    """The clusters once the rows in `left` are empty and `added` are in `rows`, and whose lists that changes."""
+
+    def __init__(self, before: NearestClusters, left: Rows, added: Sequence[GalleryPerson], rows: Rows) -> None:
+        self._before, self.rows = before, rows
+        self._keys = {row: point.key for row, point in zip(rows.tolist(), added, strict=True)}
+        self._means, self._variances = stacked(added)
+        self._squares = squares_of(self._means, self._variances)
+        count = len(before.keys)
+        self._going = np.zeros(count + 1, np.bool_)  # one more, so that NOBODY stays
+        self._going[left] = True
+        self._stay = before.alive[:count] & ~self._going[:count]
+        size = max([count, *(rows + 1).tolist()])
+        self._of_added = np.full(size, -1)
+        self._of_added[rows] = np.arange(len(rows))
+
+    def lists(self) -> tuple[Rows, Lists]:
+        """Rows with another list than before, and these."""
+        before = self._before
+        lost = self._going[before.others[: len(self._stay)]] if self._going.any() else None
+        touched = np.nonzero(lost.any(axis=1) & self._stay)[0] if lost is not None else self.rows[:0]
+        hearing, new, heard = self._heard()
+        affected = np.union1d(touched, hearing)
+        owners = np.repeat(np.arange(len(affected)), KEPT)
+        others, distances = before.others[affected].ravel().astype(np.int64), before.distances[affected].ravel()
+        known = ~self._going[others]  # who is NOBODY is infinitely far
+        kept = Lists.of(
+            np.concatenate([owners[known], np.searchsorted(affected, hearing)]),
+            np.concatenate([others[known], self.rows[new]]),
+            np.concatenate([distances[known], heard]),
+            before.reach[affected],
+            self._key,
+        )
+        short = kept.short
+        places = affected[short]
+        searched = self._searched(
+            np.concatenate([places, self.rows]),
+            np.concatenate([before.means[places], self._means]),
+            np.concatenate([before.variances[places], self._variances]),
+        )
+        return np.concatenate([affected[~short], places, self.rows]), Lists.joined([kept.part(~short), searched])
+
+    def _key(self, row: int) -> str:
+        return self._keys.get(row) or self._before.keys[row]
+
+    def _heard(self) -> tuple[Rows, Rows, Matrix]:
+        """(row, which of the added, D) of those that stay and have one of the added within their reach."""
+        before = self._before
+        found = [(self.rows[:0], self.rows[:0], np.zeros(0))]
+        for first in range(0, len(self.rows), BAND):
+            band = slice(first, first + BAND)
+            for start in range(0, len(self._stay), BLOCK):
+                part = slice(start, min(start + BLOCK, len(self._stay)))
+                rough = expanded(self._means[band], self._squares[band], before.means[part])
+                rough += (before.squares[part] - before.reach[part] ** 2).astype(np.float32)
+                new, row = np.nonzero((rough <= 2 * ROUNDING) & self._stay[part])
+                new, row = new + first, row + start
+                distances = np.sqrt(self._exactly(self._means[new], self._variances[new], row))
+                near = distances < before.reach[row]
+                found.append((row[near], new[near], distances[near]))
+        rows, added, away = zip(*found, strict=True)
+        return np.concatenate(rows), np.concatenate(added), np.concatenate(away)
+
+    def _searched(self, asked: Rows, means: Vectors, variances: Matrix) -> Lists:
+        """Of rows that are to have these points."""
+        lists = [Lists.of(asked[:0], asked[:0], np.zeros(0), np.zeros(0), self._key)]
+        for start in range(0, len(asked), BAND):
+            part = slice(start, start + BAND)
+            lists.append(self._nearest_of(asked[part], means[part], variances[part], KEPT + 2))
+        return Lists.joined(lists)
+
+    def _nearest_of(self, asked: Rows, means: Vectors, variances: Matrix, count: int) -> Lists:
+        owners, others, beyond = self._candidates(means, squares_of(means, variances), count)
+        foreign = others != asked[owners]
+        owners, others = owners[foreign], others[foreign]
+        distances = np.sqrt(self._exactly(means[owners], variances[owners], others))
+        found = Lists.of(owners, others, distances, np.sqrt(np.maximum(0.0, beyond)), self._key)
+        short = found.short
+        if not short.any():
+            return found
+        # So many are as far as the last that these could be missing: ask for more.
+        more = self._nearest_of(asked[short], means[short], variances[short], 4 * count)
+        order = np.argsort(np.concatenate([np.nonzero(~short)[0], np.nonzero(short)[0]]))
+        return Lists.joined([found.part(~short), more]).part(order)
+
+    def _candidates(self, means: Vectors, squares: Vectors, count: int) -> tuple[Rows, Rows, Matrix]:
+        """(which, row) of about so many of the nearest to each, itself among them; and a D² below which nobody is
+        missing."""
+        owners, rows, roughs = [self.rows[:0]], [self.rows[:0]], [np.zeros(0, np.float32)]
+        bound = np.full(len(means), _LARGEST)
+        for there, others, other_squares in self._blocks():
+            rough = expanded(means, squares, others)
+            rough += other_squares
+            if len(owners) == 1 and len(there) > count:
+                bound = np.minimum(bound, np.partition(rough, count - 1, axis=1)[:, count - 1])
+            owner, column = np.nonzero(rough <= bound[:, np.newaxis])
+            owners.append(owner)
+            rows.append(there[column])
+            roughs.append(rough[owner, column])
+        owner, row, distance = np.concatenate(owners), np.concatenate(rows), np.concatenate(roughs)
+        order = np.lexsort((distance, owner))
+        owner, row, distance = owner[order], row[order], distance[order]
+        counts = np.bincount(owner, minlength=len(means))
+        starts = np.cumsum(counts) - counts
+        kept = np.arange(len(owner)) - np.repeat(starts, counts) < count
+        beyond = np.full(len(means), np.inf)
+        cut = (counts > count) | (bound < _LARGEST)
+        beyond[cut] = distance[starts[cut] + count - 1] - ROUNDING
+        return owner[kept], row[kept], beyond
+
+    def _blocks(self) -> Iterator[tuple[Rows, Vectors, Vectors]]:
+        """All who are there then, a block at a time, the largest first: rows, means, squares; these infinite where
+        nobody is."""
+        before, count = self._before, len(self._stay)
+        blocks = []
+        for start in range(0, count, BLOCK):
+            part = slice(start, min(start + BLOCK, count))
+            squares = np.where(self._stay[part], before.squares[part], np.float32(np.inf))
+            blocks.append((np.arange(part.start, part.stop), before.means[part], squares))
+        for start in range(0, len(self.rows), BLOCK):
+            part = slice(start, start + BLOCK)
+            blocks.append((self.rows[part], self._means[part], self._squares[part]))
+        yield from sorted(blocks, key=lambda block: -len(block[0]))
+
+    def _exactly(self, means: Vectors, variances: Matrix, rows: Rows) -> Matrix:
+        """D² of pairs: these, and whoever has those rows then."""
+        new = self._of_added[rows]
+        added, old = new >= 0, new < 0
+        difference, spread = np.empty(means.shape, np.float64), np.empty(len(rows))
+        difference[old], difference[added] = self._before.means[rows[old]], self._means[new[added]]
+        spread[old], spread[added] = self._before.variances[rows[old]], self._variances[new[added]]
+        difference -= means
+        result: Matrix = (difference * difference).sum(axis=1) + (spread + variances)
+        return result

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from castlist_identity.clustering.average_link import NEVER, average_link
 from castlist_identity.clustering.cluster_summary import summary
-from castlist_identity.clustering.neighbour_index import person_distance_matrix, person_distances
+from castlist_identity.clustering.person_distances import person_distance_matrix, person_distances
 from castlist_identity.clustering.sparse_average_link import TooDenseError, sparse_link
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.matching.crowd_sample import SAMPLE

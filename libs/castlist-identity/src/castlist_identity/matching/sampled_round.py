@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from castlist_identity.clustering.neighbour_index import person_distance_matrix
+from castlist_identity.clustering.person_distances import person_distance_matrix
+from castlist_identity.clustering.person_rows import Rows
 from castlist_identity.domain import GalleryPerson
 from castlist_identity.matching.crowd_sample import CROWDED, SAMPLE, rank
-from castlist_identity.matching.person_table import UNKNOWN, Counts, PersonTable, Rows
+from castlist_identity.matching.person_table import UNKNOWN, Counts, PersonTable
 
 
 def split_by_sample(
@@ -19,7 +20,7 @@ def split_by_sample(
 ) -> tuple[list[GalleryPerson], list[GalleryPerson]]:
     """All persons of a round: the sample, and who follows. `pinned` are in the sample whatever their rank."""
     table = PersonTable()
-    table.add(members, [True] * len(members), [UNKNOWN] * len(members))
+    table.enter(members, [True] * len(members), [UNKNOWN] * len(members))
     lower = table.count_lower(members, np.zeros(0, np.int64), size)
     sampled = [one.key in pinned or count < size for one, count in zip(members, lower.tolist(), strict=True)]
     return (
@@ -52,7 +53,7 @@ class SampleChange:
         table.sampled[table.rows(promoted)] = True
         table.remove(self.removed)
         added = list(self.added.values())
-        table.add([one for one, _, _ in added], [chosen for _, chosen, _ in added], [count for _, _, count in added])
+        table.enter([one for one, _, _ in added], [chosen for _, chosen, _ in added], [count for _, _, count in added])
 
 
 def sample_change(

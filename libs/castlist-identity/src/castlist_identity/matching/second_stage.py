@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from castlist_identity.clustering.average_link import EDGE, NEVER, average_link, united
 from castlist_identity.clustering.cluster_summary import summary
-from castlist_identity.clustering.neighbour_index import person_distance_matrix
-from castlist_identity.domain import GalleryPerson, PairConstraints
+from castlist_identity.clustering.person_distances import person_distance_matrix
+from castlist_identity.domain import GalleryPerson, Matrix, PairConstraints
 from castlist_identity.matching.decided_groups import must_groups, positions
 from castlist_identity.matching.isolation import FAR, FULL, normalised
 from castlist_identity.matching.nearest_clusters import NearestChange, NearestClusters
@@ -95,6 +95,7 @@ def components(
     """
     if clusters.count < FULL and stages > 1:
         return [clusters.keys()] if clusters.count else []
+    near = clusters.pairs(_limit) if stages > 1 else {}
     found: list[list[str]] = []
     seen: set[str] = set()
     for seed in seeds:
@@ -103,8 +104,7 @@ def components(
         component, waiting = {seed}, [seed]
         while waiting:
             key = waiting.pop()
-            near = _near(clusters, key) if stages > 1 else ()
-            for other in {*near, *beside(key)} - component:
+            for other in {*near.get(key, ()), *beside(key)} - component:
                 component.add(other)
                 waiting.append(other)
         seen |= component
@@ -112,24 +112,8 @@ def components(
     return found
 
 
-def _near(clusters: NearestChange, key: str) -> list[str]:
-    """Whom this one may join; the cohort is full."""
-    own, found = clusters.nearest(key), []
-    most = _limit(own.isolation, FAR)
-    for distance, other in own.others:
-        if distance > most:
-            break
-        if distance <= _limit(own.isolation, clusters.nearest(other).isolation):
-            found.append(other)
-    for other in clusters.listed_by(key):
-        theirs = clusters.nearest(other)
-        limit = _limit(own.isolation, theirs.isolation)
-        if theirs.others[0][0] <= limit:
-            found += [other for distance, one in theirs.others if one == key and distance <= limit]
-    return found
-
-
-def _limit(one: float, other: float) -> float:
+def _limit(one: Matrix, other: Matrix | float) -> Matrix:
+    """Up to which D two of these isolations may join."""
     return (one + other) / 2 - FAR + JOINED + EDGE
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from castlist.contract.vectors import Vector
 from castlist_identity.clustering.average_link import NEVER, average_link, pairwise
-from castlist_identity.clustering.neighbour_index import person_distance_matrix
+from castlist_identity.clustering.person_distances import person_distance_matrix
 from castlist_identity.clustering.sparse_average_link import TooDenseError, sparse_link
 from castlist_identity.domain import GalleryPerson
 from castlist_identity.videos.told_apart import Positions, ToldApart
