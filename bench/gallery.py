@@ -166,7 +166,7 @@ def spread_among(members: Sequence[GalleryPerson]) -> tuple[float, float]:
     videos: dict[str, list[GalleryPerson]] = {}
     for member in members:
         videos.setdefault(member.video, []).append(member)
-    together = CoOccurrence()
+    together = CoOccurrence(videos.__getitem__)
     together.replace(videos)
     start = time.process_time()
     return together.spread({}), 1000 * (time.process_time() - start)

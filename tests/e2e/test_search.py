@@ -117,6 +117,4 @@ def test_the_models_are_in_the_children_alone(api: Api, stack: RunningStack) -> 
     submit(api, gallery, "wednesday")
     assert likely(search(api, gallery, still("wednesday", 10)))
     maps = {one.path for one in psutil.Process(stack.pid("query-api")).memory_maps(grouped=True)}
-    assert not [
-        path for path in maps if any(name in path for name in ("dlib", "onnxruntime", "cv2", "pi_heif"))
-    ]
+    assert not [path for path in maps if any(name in path for name in ("dlib", "onnxruntime", "cv2", "pi_heif"))]

@@ -59,8 +59,10 @@ def company(people: int, videos: int, seed: int, largest: int = 3) -> list[list[
 
 
 def spread(*videos: Mapping[str, Sequence[GalleryPerson]]) -> float:
-    gallery = CoOccurrence()
+    there: dict[str, Sequence[GalleryPerson]] = {}
+    gallery = CoOccurrence(there.__getitem__)
     for some in videos:
+        there |= some
         gallery.replace(some)
     return gallery.spread({})
 
@@ -181,12 +183,14 @@ def test_only_the_set_counts(seed: int, batch: int, chance: random.Random) -> No
     passing = {f"other-{video}": persons for video, persons in alike(20, 8, 0.4).items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(co_occurrence, "SAMPLE", 30)
-        grown = CoOccurrence()
+        there: dict[str, Sequence[GalleryPerson]] = dict(passing)
+        grown = CoOccurrence(there.__getitem__)
         grown.replace(passing)
         for start in range(0, len(order), batch):
             some = {video: videos[video][:: chance.choice((1, -1))] for video in order[start : start + batch]}
             if chance.random() < 0.5:
                 grown.spread(some)
+            there |= some
             grown.replace(some)
             if chance.random() < 0.3:
                 grown.replace({video: [] for video in some})

@@ -40,7 +40,7 @@ def test_a_trial_comes_to_what_the_gallery_would(seed: int, old: float, new: flo
     wanted = {key: cluster[0] for cluster in partition(people, new, stages=1) for key in cluster}
     assert trial.found == regrouping(before, wanted)
     assert trial.found.merged or trial.found.split
-    assert (gallery.profile_of, gallery.clusters, gallery.distance) == (before, clusters, old)
+    assert (gallery.profile_of, dict(gallery.clusters), gallery.distance) == (before, clusters, old)
 
 
 def test_what_merges_and_what_falls_apart() -> None:

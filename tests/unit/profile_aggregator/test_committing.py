@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, cast
@@ -336,7 +336,7 @@ async def test_somebody_who_is_seen_without_end_stays_one_and_the_gallery_settle
     largest: list[int] = []
     cluster = reclustering.cluster_component
 
-    def counted(members: frozenset[GalleryPerson], *rest: Any) -> ClusteredComponent:
+    def counted(members: Sequence[GalleryPerson], *rest: Any) -> ClusteredComponent:
         largest.append(len(members))
         return cluster(members, *rest)
 

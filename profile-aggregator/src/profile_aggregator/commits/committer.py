@@ -31,7 +31,13 @@ from castlist.store.records import (
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
 from castlist.tasks.commands import Command, apply_in, fail_in, stage
-from castlist_identity.galleries.reclustering import MOVES, ClusteredComponent, cluster_component, next_batch
+from castlist_identity.galleries.reclustering import (
+    MOVES,
+    ClusteredComponent,
+    cluster_component,
+    keys_and_names,
+    next_batch,
+)
 from profile_aggregator.commits.commands import command_of, is_import
 from profile_aggregator.commits.commit_planner import CommitPlan, CommitPlanner, StaleGalleryError, backlog_of
 from profile_aggregator.commits.commit_transaction import TaskEndedError, end_uncommitted, write
@@ -126,9 +132,9 @@ class Committer:
             backlog, known = backlog_of(pending), cached.gallery
             divisor = self._divisor.get(gallery, 1)
             batch = await asyncio.to_thread(next_batch, known, backlog, cached.seen, divisor)
-            members = frozenset(known.members[key] for key in batch.keys)
+            members = [known.members[key] for key in batch.keys] if batch.large else []
             clustered = self._clustered.get(gallery)
-            if not batch.large or (clustered is not None and clustered.members == members):
+            if not batch.large or (clustered is not None and clustered.members == keys_and_names(members)):
                 try:
                     plan = await self._planner.for_recluster(gallery, batch, backlog, cached, clustered)
                     await self._write(plan)

@@ -7,7 +7,9 @@ from typing import Protocol
 
 from castlist_identity.clustering.person_distances import person_distance_matrix, person_distances
 from castlist_identity.domain import GalleryPerson, PairConstraints
+from castlist_identity.galleries.cluster_map import ClusterMap
 from castlist_identity.galleries.gallery_diff import GalleryChange
+from castlist_identity.galleries.members import Members
 from castlist_identity.matching.partition import first_stage
 
 SLICE = 64
@@ -32,9 +34,11 @@ class GalleryView(Protocol):
 
     distance: float
     links: PairConstraints
-    members: dict[str, GalleryPerson]
-    cluster_of: dict[str, str]
-    clusters: dict[str, tuple[str, ...]]
+    members: Members
+    clusters: ClusterMap
+
+    @property
+    def cluster_of(self) -> Mapping[str, str]: ...
 
     @property
     def reach(self) -> float: ...

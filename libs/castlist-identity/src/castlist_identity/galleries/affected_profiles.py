@@ -5,7 +5,9 @@ from typing import Protocol
 
 from castlist_identity.galleries.affected_clusters import with_rest
 from castlist_identity.galleries.affected_rounds import AffectedRounds
+from castlist_identity.galleries.cluster_map import ClusterMap
 from castlist_identity.galleries.gallery_diff import GalleryChange
+from castlist_identity.galleries.key_groups import KeyGroups
 from castlist_identity.matching.nearest_clusters import NearestClusters
 from castlist_identity.matching.second_stage import (
     Cluster,
@@ -21,8 +23,8 @@ class ClusteredGallery(Protocol):
 
     stages: int
     profile_of: dict[str, str]
-    persons: dict[str, set[str]]
-    clusters: dict[str, Cluster]
+    persons: KeyGroups
+    clusters: ClusterMap
     nearest: NearestClusters
 
     def sampled_of(self, profile: str) -> Collection[str]: ...

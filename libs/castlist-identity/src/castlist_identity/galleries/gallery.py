@@ -4,15 +4,15 @@
 loses; `apply` follows it once the transaction has won.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from castlist_identity.clustering.average_link import EDGE
 from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.galleries.affected_clusters import AffectedClusters, renamed
+from castlist_identity.galleries.affected_clusters import AffectedClusters
 from castlist_identity.galleries.affected_profiles import AffectedProfiles
 from castlist_identity.galleries.affected_rounds import AffectedRounds
+from castlist_identity.galleries.cluster_map import ClusterMap
 from castlist_identity.galleries.gallery_diff import (
     FIRST,
     ClusterChange,
@@ -22,6 +22,8 @@ from castlist_identity.galleries.gallery_diff import (
     SampleRole,
     diff_gallery,
 )
+from castlist_identity.galleries.key_groups import KeyGroups
+from castlist_identity.galleries.members import Members, MemberTable
 from castlist_identity.galleries.profile_ids import Profile
 from castlist_identity.matching.co_occurrence import CoOccurrence
 from castlist_identity.matching.crowd_sample import SAMPLE
@@ -30,12 +32,12 @@ from castlist_identity.matching.partition import DENSE, first_stage
 from castlist_identity.matching.person_table import UNKNOWN, PersonTable
 from castlist_identity.matching.second_stage import STAGES
 
-REMEMBERED = 4_000_000
+REMEMBERED = 400_000
 """How many pairs of neighbours are kept. Past it they are forgotten and searched again as they are needed."""
-
-
-PERSON_BYTES, CLUSTER_BYTES = 2_500, 5_000
-"""What one takes, by bench/gallery.py: of a person mostly the encoding, of a cluster its nearest others."""
+SET = 4
+"""Pairs that take what the set of somebody's neighbours does, however few."""
+PERSON_BYTES, CLUSTER_BYTES = 1_200, 900
+"""What one takes: of each half is its encoding; of a cluster the rest are its nearest others."""
 AT_ONCE = 256
 """How many persons' neighbours are searched for at once."""
 
@@ -55,24 +57,23 @@ class Gallery:
     ) -> None:
         self.distance, self.stages, self.sample = distance, stages, sample
         self.links = links or PairConstraints()
-        self.members: dict[str, GalleryPerson] = {}
+        self._table = MemberTable()
+        self.members = Members(self._table)
         self.profile_of: dict[str, str] = {}
         self.profiles: dict[str, Profile] = {}
-        self.persons: dict[str, set[str]] = defaultdict(set)
-        self.clusters: dict[str, tuple[str, ...]] = {}
-        self.cluster_of: dict[str, str] = {}
-        self.rounds: list[PersonTable] = []
+        self.persons = KeyGroups()
+        self.clusters = ClusterMap()
+        self.rounds: list[PersonTable] = [self._table]
         self.home: dict[str, str] = {}
         self.followers: dict[str, set[str]] = {}
         self.videos: dict[str, int] = {}
         self.nearest = NearestClusters()
         self._sampled: dict[str, set[str]] = {}
-        self._founded: dict[str, set[str]] = defaultdict(set)
-        self._videos: dict[str, set[str]] = defaultdict(set)
-        self._together = CoOccurrence()
+        self._founded = KeyGroups()
+        self._videos = KeyGroups()
+        self._together = CoOccurrence(self._persons_in)
         self._near: dict[str, set[str]] = {}
         self._pairs = 0
-        self._faceless = 0
 
     def load(
         self,
@@ -87,24 +88,25 @@ class Gallery:
         alone give those that everybody would.
         """
         loaded, known_roles = list(members), roles or {}
-        for member, profile in loaded:
-            self._put(member, profile)
         for number in range(1 + max((one.round for one in known_roles.values()), default=0)):
             there = [one for one, _ in loaded if known_roles.get(one.key, FIRST).round >= number]
             chosen = [known_roles.get(one.key, FIRST) == SampleRole(number, False) for one in there]
-            table = PersonTable()
-            table.enter(there, chosen, [UNKNOWN] * len(there))
-            self.rounds.append(table)
-        self._together.replace({video: [self.members[key] for key in keys] for video, keys in self._videos.items()})
+            if number:
+                self.rounds.append(PersonTable())
+            self.rounds[number].enter(there, chosen, [UNKNOWN] * len(there))
+        for member, profile in loaded:
+            self._put(member, profile)
+        for video in self._videos:
+            self._together.replace({video: self._persons_in(video)})
         for known in profiles:
             self._know(known)
         for profile, keys in self.persons.items():
             self.videos[profile] = len({self.members[key].video for key in keys})
             if followers := {key for key in keys if known_roles.get(key, FIRST).follows}:
-                self._sampled[profile] = keys - followers
+                self._sampled[profile] = set(keys) - followers
             for table in self.rounds:
                 for cluster in self._clusters_within([key for key in sorted(keys) if table.is_sampled(key)]):
-                    self._cluster(cluster)
+                    self.clusters.put(cluster)
         points = [summary(key, [self.members[one] for one in self.clusters[key]]) for key in sorted(self.clusters)]
         self.nearest.apply(self.nearest.change(added=points))
         following = {key for key, place in known_roles.items() if place.follows}
@@ -119,8 +121,13 @@ class Gallery:
     def people(self, change: GalleryChange) -> int:
         """How many persons with a face there are once this has changed: `auto` goes by them."""
         come = sum(not one.faceless for one in change.inserted)
-        gone = sum(not self.members[key].faceless for key in change.removed)
-        return len(self.members) - self._faceless + come - gone
+        gone = sum(not self._table.is_faceless(key) for key in change.removed)
+        return self._table.with_face + come - gone
+
+    @property
+    def cluster_of(self) -> Mapping[str, str]:
+        """The cluster of each who is in a sample."""
+        return self.clusters.of
 
     def persons_of(self, video: str) -> frozenset[str]:
         return frozenset(self._videos.get(video, ()))
@@ -212,7 +219,7 @@ class Gallery:
         if unknown:
             raise KeyError(f"not in this gallery: {sorted(unknown)}")
         keys = {member.key for member in change.inserted}
-        if len(keys) < len(change.inserted) or keys & self.members.keys():
+        if len(keys) < len(change.inserted) or any(key in self.members for key in keys):
             raise ValueError("a person is inserted twice")
 
     def apply(self, made: GalleryDiff) -> None:
@@ -223,19 +230,19 @@ class Gallery:
             self._leave_sample(key)
         for key in change.removed:
             self._drop(key)
+        for number, round in enumerate(clusters.rounds):
+            if number == len(self.rounds):
+                self.rounds.append(PersonTable())
+            round.apply(self.rounds[number])
+        while len(self.rounds) > 1 and not len(self.rounds[-1]):
+            self.rounds.pop()
         for key, name in change.named.items():
-            self.members[key] = renamed(self.members[key], name)
+            self._table.call(key, name)
         profile_of = dict(made.appeared)
         for member in change.inserted:
             self._put(member, profile_of[member.key])
         for move in made.moved:
             self._assign(move.person, move.new)
-        for number, round in enumerate(clusters.rounds):
-            if number == len(self.rounds):
-                self.rounds.append(PersonTable())
-            round.apply(self.rounds[number])
-        while self.rounds and not len(self.rounds[-1]):
-            self.rounds.pop()
         for key in clusters.into:
             table = self.rounds[self.round_of(key)]
             near = {other for other in clusters.near[key] if table.is_sampled(other)}
@@ -249,9 +256,9 @@ class Gallery:
             self._refound(profile_id, founder)
         self.links = self.links if change.links is None else change.links
         for gone in clusters.gone:
-            del self.clusters[gone]
+            self.clusters.remove(gone)
         for cluster in clusters.come.values():
-            self._cluster(cluster)
+            self.clusters.put(cluster)
         self.nearest.apply(clusters.nearest)
         for key, home in clusters.homes.items():
             self._follow(key, home)
@@ -308,7 +315,7 @@ class Gallery:
 
     def _remember(self, key: str, near: Iterable[str]) -> set[str]:
         known = set(near)
-        self._pairs += len(known)
+        self._pairs += len(known) + SET
         if self._pairs > REMEMBERED:
             self._forget()
         self._near[key] = known
@@ -331,26 +338,18 @@ class Gallery:
             self.home[key] = home
             self.followers.setdefault(home, set()).add(key)
 
-    def _cluster(self, cluster: tuple[str, ...]) -> None:
-        self.clusters[cluster[0]] = cluster
-        self.cluster_of |= dict.fromkeys(cluster, cluster[0])
+    def _persons_in(self, video: str) -> list[GalleryPerson]:
+        return [self.members[key] for key in self.persons_of(video)]
 
     def _put(self, member: GalleryPerson, profile: str) -> None:
-        self.members[member.key] = member
-        self._faceless += member.faceless
-        self._videos[member.video].add(member.key)
+        self._videos.add(member.video, member.key)
         self._assign(member.key, profile)
 
     def _assign(self, key: str, profile: str) -> None:
         if (old := self.profile_of.get(key)) is not None:
-            self._leave(key, old)
+            self.persons.discard(old, key)
         self.profile_of[key] = profile
-        self.persons[profile].add(key)
-
-    def _leave(self, key: str, profile: str) -> None:
-        self.persons[profile].discard(key)
-        if not self.persons[profile]:
-            del self.persons[profile]
+        self.persons.add(profile, key)
 
     def _note_sampled(self, changed: Iterable[tuple[str, str | None]]) -> None:
         """Who is in a sample is known apart for those profiles alone that have others, too: `changed` are persons with
@@ -372,16 +371,10 @@ class Gallery:
                 del self._sampled[profile]
 
     def _drop(self, key: str) -> None:
-        self._leave(key, self.profile_of.pop(key))
-        member = self.members.pop(key)
-        self._faceless -= member.faceless
-        video = member.video
-        self._videos[video].discard(key)
-        if not self._videos[video]:
-            del self._videos[video]
+        self.persons.discard(self.profile_of.pop(key), key)
+        self._videos.discard(self._table.video(key), key)
 
     def _leave_sample(self, key: str) -> None:
-        del self.cluster_of[key]
         if key not in self._near:
             self._forget()  # who remembers it as a neighbour is not known
         for other in self._near.pop(key, ()):
@@ -391,12 +384,10 @@ class Gallery:
     def _know(self, profile: Profile) -> None:
         self.profiles[profile.id] = profile
         if profile.founder is not None:
-            self._founded[profile.founder].add(profile.id)
+            self._founded.add(profile.founder, profile.id)
 
     def _refound(self, profile: str, founder: str | None) -> None:
         known = self.profiles[profile]
         if known.founder is not None:
-            self._founded[known.founder].discard(profile)
-            if not self._founded[known.founder]:
-                del self._founded[known.founder]
+            self._founded.discard(known.founder, profile)
         self._know(Profile(profile, founder, known.created))

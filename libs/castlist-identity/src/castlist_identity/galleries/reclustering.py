@@ -4,7 +4,7 @@ A new distance concerns all persons, and a component past the bound waits until 
 off between the commits of videos; what is left is stored with the gallery, so that a crash loses nothing of it.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from castlist_identity.domain import GalleryPerson, PairConstraints
@@ -40,9 +40,9 @@ ALL_PERSONS = ReclusterBacklog("")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClusteredComponent:
-    """How a large component is to be clustered: worked out while others committed."""
+    """How a large component is to be clustered: worked out while others committed. `members` are keys and names."""
 
-    members: frozenset[GalleryPerson]
+    members: frozenset[tuple[str, str | None]]
     clusters: tuple[tuple[str, ...], ...]
 
 
@@ -115,6 +115,11 @@ def _one_by_one(gallery: Gallery, keys: frozenset[str], bound: int, moves: int) 
     return ReclusterBatch(component, left, moves, len(component) > bound)
 
 
-def cluster_component(members: frozenset[GalleryPerson], distance: float, links: PairConstraints) -> ClusteredComponent:
+def keys_and_names(members: Iterable[GalleryPerson]) -> frozenset[tuple[str, str | None]]:
+    """All of persons that may be another the next time."""
+    return frozenset((member.key, member.name) for member in members)
+
+
+def cluster_component(members: Sequence[GalleryPerson], distance: float, links: PairConstraints) -> ClusteredComponent:
     """Cluster a large component: may take minutes, touches nothing."""
-    return ClusteredComponent(members, tuple(first_stage(members, distance, links)))
+    return ClusteredComponent(keys_and_names(members), tuple(first_stage(members, distance, links)))

@@ -69,7 +69,7 @@ class SettingsTrial:
         batch = next_batch(self._copy, self._backlog, self._seen)
         change, clusters = GalleryChange(reconsider=batch.keys), None
         if batch.large:
-            members = frozenset(self._copy.members[key] for key in batch.keys)
+            members = [self._copy.members[key] for key in batch.keys]
             clusters = cluster_component(members, self._copy.distance, self._copy.links).clusters
             change = GalleryChange()
         self._version += 1

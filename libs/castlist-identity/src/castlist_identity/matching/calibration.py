@@ -60,6 +60,13 @@ class ImpostorPair:
     squared: float
 
 
+def were_together(persons: Iterable[GalleryPerson]) -> bool:
+    """Whether any two were seen together: whether `impostor_pair` finds one."""
+    there = list(persons)
+    keys = {person.key for person in there}
+    return any(not keys.isdisjoint(person.apart) for person in there)
+
+
 def impostor_pair(persons: Iterable[GalleryPerson]) -> ImpostorPair | None:
     """The pair that stands for a video: of its persons who were seen together those with the median D².
 

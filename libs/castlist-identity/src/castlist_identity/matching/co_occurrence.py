@@ -2,25 +2,34 @@
 
 import hashlib
 from bisect import bisect_left, insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
 import numpy as np
 
 from castlist_identity.clustering.average_link import squared_distances
 from castlist_identity.domain import GalleryPerson
-from castlist_identity.matching.calibration import SAME, SAMPLE, Flags, ImpostorPair, impostor_pair, spread_of
+from castlist_identity.matching.calibration import (
+    SAME,
+    SAMPLE,
+    Flags,
+    ImpostorPair,
+    impostor_pair,
+    spread_of,
+    were_together,
+)
 
 
 class CoOccurrence:
-    """Takes memory for those videos, and time for what changes.
+    """Of which videos it is known; who is in them `persons_of` says. Takes time for what changes.
 
     Which SAMPLE of them are looked at is decided by a hash of their ids: by chance, yet by nothing but the set. In a
     large gallery it hardly changes from one commit to the next.
     """
 
-    def __init__(self) -> None:
-        self._order: list[tuple[bytes, str]] = []
+    def __init__(self, persons_of: Callable[[str], Sequence[GalleryPerson]]) -> None:
+        self._persons_of = persons_of
+        self._order: list[str] = []
         self._pairs: dict[str, ImpostorPair] = {}
         self._sample: list[ImpostorPair] = []
         self._near: Flags = np.zeros((0, 0), dtype=np.bool_)
@@ -29,9 +38,9 @@ class CoOccurrence:
     def spread(self, after: Mapping[str, Sequence[GalleryPerson]]) -> float:
         """`spread_of` the sample once these videos have these persons and the others are as they are."""
         new = {video: pair for video, persons in after.items() if (pair := impostor_pair(persons)) is not None}
-        old = islice((entry for entry in self._order if entry[1] not in after), SAMPLE)
-        order = sorted([*old, *((_rank(video), video) for video in new)])[:SAMPLE]
-        sample = [new.get(video) or self._pairs[video] for _, video in order]
+        old = islice((video for video in self._order if video not in after), SAMPLE)
+        order = sorted([*old, *new], key=_place)[:SAMPLE]
+        sample = [new.get(video) or self._pair(video) for video in order]
         if sample != self._sample:
             self._near = self._near_of(sample)
             self._sample = sample
@@ -41,12 +50,21 @@ class CoOccurrence:
     def replace(self, after: Mapping[str, Sequence[GalleryPerson]]) -> None:
         """These videos have these persons from now on."""
         for video, persons in after.items():
-            entry = (_rank(video), video)
-            if self._pairs.pop(video, None) is not None:
-                del self._order[bisect_left(self._order, entry)]
-            if (pair := impostor_pair(persons)) is not None:
-                self._pairs[video] = pair
-                insort(self._order, entry)
+            self._pairs.pop(video, None)
+            row = bisect_left(self._order, _place(video), key=_place)
+            if row < len(self._order) and self._order[row] == video:
+                del self._order[row]
+            if were_together(persons):
+                insort(self._order, video, key=_place)
+        sampled = set(self._order[:SAMPLE])
+        self._pairs = {video: pair for video, pair in self._pairs.items() if video in sampled}
+
+    def _pair(self, video: str) -> ImpostorPair:
+        if video not in self._pairs:
+            pair = impostor_pair(self._persons_of(video))
+            assert pair is not None, video
+            self._pairs[video] = pair
+        return self._pairs[video]
 
     def _near_of(self, sample: Sequence[ImpostorPair]) -> Flags:
         """[2n, 2n]: who of the sample is within SAME of whom. Measured for those only who were not in the last one:
@@ -64,5 +82,5 @@ class CoOccurrence:
         return near
 
 
-def _rank(video: str) -> bytes:
-    return hashlib.blake2b(video.encode(), digest_size=8).digest()
+def _place(video: str) -> tuple[bytes, str]:
+    return hashlib.blake2b(video.encode(), digest_size=8).digest(), video
