@@ -34,10 +34,8 @@ from castlist.contract.commands import ChangeSettings
 from castlist.contract.values import AnalysisSettings
 from castlist.store import collections
 from castlist.store.query import eq
-from castlist.store.records import (
-    PersonEncoding,
-    TaskRecord,
-)
+from castlist.store.records.persons import PersonEncoding
+from castlist.store.records.tasks import TaskRecord
 from castlist.store.store import Store
 from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.matching.auto_distance import auto_distance

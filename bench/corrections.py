@@ -31,7 +31,7 @@ from castlist.clock import now_utc
 from castlist.contract.commands import AddPresence, Card, ChangeCard, MergeProfiles, RejectAppearance, UndoChange
 from castlist.store import collections
 from castlist.store.query import eq
-from castlist.store.records import AppearanceRecord
+from castlist.store.records.appearances import AppearanceRecord
 from castlist.store.store import Store
 from castlist.tasks.commands import Command
 from profile_aggregator.commits.committer import Committer

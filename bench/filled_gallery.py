@@ -14,14 +14,12 @@ from castlist.contract.box import Box
 from castlist.contract.events import VideoUploaded
 from castlist.contract.ids import appearance_key, person_key, run_key
 from castlist.contract.values import Crop, FrameSize, Segment, StoredObject
-from castlist.store.records import (
-    AppearanceRecord,
-    GalleryRecord,
-    PendingVideo,
-    PersonRecord,
-    ProfileRecord,
-    Record,
-)
+from castlist.store.records.appearances import AppearanceRecord
+from castlist.store.records.galleries import GalleryRecord
+from castlist.store.records.pending import PendingVideo
+from castlist.store.records.persons import PersonRecord
+from castlist.store.records.profiles import ProfileRecord
+from castlist.store.records.record import Record
 from castlist.store.store import Store, Table
 from castlist.tasks.registration import register
 from castlist_identity.domain import SightedAt, VideoPerson

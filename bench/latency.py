@@ -31,7 +31,7 @@ from own_stack import own_stack
 
 from castlist.contract.ids import run_key
 from castlist.store.query import eq
-from castlist.store.records import ChunkResultRecord
+from castlist.store.records.runs import ChunkResultRecord
 from castlist_client.client import Client
 from testkit.clips import in_other_bytes, two_people, write  # of the tests
 from testkit.running_stack import RunningStack, connected, whole_topic

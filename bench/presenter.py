@@ -28,7 +28,9 @@ from castlist.clock import now_utc
 from castlist.contract.ids import person_key
 from castlist.store import collections
 from castlist.store.query import eq
-from castlist.store.records import PendingRecord, PersonProfile, PersonRecord, TaskRecord
+from castlist.store.records.pending import PendingRecord
+from castlist.store.records.persons import PersonProfile, PersonRecord
+from castlist.store.records.tasks import TaskRecord
 from castlist.store.store import Store
 from castlist_identity.domain import GalleryPerson
 from castlist_identity.matching.crowd_sample import SAMPLE

@@ -43,7 +43,11 @@ from castlist.contract.values import Crop, FrameSize, Segment, StoredObject
 from castlist.service.settings import Settings
 from castlist.store import collections
 from castlist.store.appearance_json import appearance_json
-from castlist.store.records import AppearanceRecord, GalleryRecord, ProfileRecord, TaskRecord, VideoRecord
+from castlist.store.records.appearances import AppearanceRecord
+from castlist.store.records.galleries import GalleryRecord
+from castlist.store.records.profiles import ProfileRecord
+from castlist.store.records.tasks import TaskRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.store.store import Store
 from query_api.http.parameters import ProfileOrder, ProfileQuery
 from query_api.profile_list import order_of

@@ -39,7 +39,8 @@ from castlist.contract.ids import person_key
 from castlist.contract.values import Segment
 from castlist.store import collections
 from castlist.store.query import add, set_to, with_id
-from castlist.store.records import GalleryLogRecord, GalleryRecord
+from castlist.store.records.galleries import GalleryRecord
+from castlist.store.records.outbox import GalleryLogRecord
 from castlist.store.store import Store
 from profile_aggregator.videos.conversions import person_record
 from testkit.clips import frames

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from castlist.contract.topics import DAY, DEAD_RETENTION, TOPICS, Topic
-from castlist.store.collections import COLLECTIONS, Collection, Index
+from castlist.store.collections import COLLECTIONS
+from castlist.store.records.collection import Collection, Index
 
 _OTHERS = "other systems"
 

@@ -15,7 +15,9 @@ from castlist.contract.video_warnings import warning
 from castlist.ports.errors import DocumentTooLargeError, MessageTooLargeError
 from castlist.store import outbox
 from castlist.store.query import plain
-from castlist.store.records import ChunkResultRecord, ChunkSpan, LeftOutRecord, PlanRecord, TaskError, TaskRecord
+from castlist.store.records.persons import LeftOutRecord
+from castlist.store.records.runs import ChunkResultRecord, ChunkSpan, PlanRecord
+from castlist.store.records.tasks import TaskError, TaskRecord
 from castlist.store.store import Store
 from castlist_identity.videos.appearance import Presence, appearance_of
 from castlist_vision.reading.chunk_plan import plan_chunks

@@ -14,19 +14,13 @@ from castlist.ports.documents import Documents
 from castlist.store import outbox
 from castlist.store.migrations import STEPS, migrate
 from castlist.store.query import ascending, eq, plain
-from castlist.store.records import (
-    ChangeRecord,
-    GalleryLogRecord,
-    GalleryRecord,
-    InstanceRecord,
-    LedgerRecord,
-    PendingCommand,
-    PendingRecord,
-    PendingVideo,
-    ProfileRecord,
-    ResolvedCancelRecord,
-    TopicsRecord,
-)
+from castlist.store.records.change_history import ChangeRecord
+from castlist.store.records.galleries import GalleryRecord
+from castlist.store.records.installation import InstanceRecord, TopicsRecord
+from castlist.store.records.outbox import GalleryLogRecord
+from castlist.store.records.pending import LedgerRecord, PendingCommand, PendingRecord, PendingVideo
+from castlist.store.records.profiles import ProfileRecord
+from castlist.store.records.tasks import ResolvedCancelRecord
 from castlist.store.store import Store
 from castlist_identity.domain import SightedAt
 from profile_aggregator.commits.removals import removal

@@ -16,7 +16,7 @@ from castlist.ports.messages import Message, Publisher
 from castlist.service.periodic import in_background
 from castlist.store import outbox
 from castlist.store.query import eq, set_to, with_id
-from castlist.store.records import OutboxRecord
+from castlist.store.records.outbox import OutboxRecord
 from castlist.store.store import Store
 from contract.conftest import Log
 from testkit.examples import example

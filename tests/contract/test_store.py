@@ -1,6 +1,5 @@
 """`Store`: records, in memory and in MongoDB, and documents that another version of Castlist wrote."""
 
-import inspect
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
@@ -14,8 +13,8 @@ from castlist.contract.box import Box
 from castlist.contract.values import AnalysisSettings, GallerySettings, StoredObject
 from castlist.ports.documents import Documents
 from castlist.ports.errors import AlreadyExistsError, DocumentTooLargeError
-from castlist.store import pending, records
-from castlist.store.collections import COLLECTIONS, Collection
+from castlist.store import pending
+from castlist.store.collections import COLLECTIONS
 from castlist.store.query import (
     ANY,
     Change,
@@ -42,22 +41,14 @@ from castlist.store.query import (
     with_ids,
     within,
 )
-from castlist.store.records import (
-    AppearanceRecord,
-    CommittedEpoch,
-    GalleryRecord,
-    PendingCommand,
-    PendingRecluster,
-    PendingRecord,
-    PendingVideo,
-    ProfileRecord,
-    Record,
-    ShownAppearance,
-    TaskError,
-    TaskRecord,
-    VideoName,
-    VideoRecord,
-)
+from castlist.store.records.appearances import AppearanceRecord, ShownAppearance
+from castlist.store.records.collection import Collection
+from castlist.store.records.galleries import GalleryRecord
+from castlist.store.records.pending import PendingCommand, PendingRecluster, PendingRecord, PendingVideo
+from castlist.store.records.profiles import ProfileRecord
+from castlist.store.records.record import Record
+from castlist.store.records.tasks import TaskError, TaskRecord
+from castlist.store.records.videos import CommittedEpoch, VideoName, VideoRecord
 from castlist.store.store import Store, Table
 from testkit.any_event import models
 
@@ -263,8 +254,9 @@ async def test_a_kind_of_pending_that_is_not_known_is_an_error(documents: Docume
 
 PARTS = [
     kind
-    for _, kind in inspect.getmembers(records, inspect.isclass)
-    if issubclass(kind, Record) and kind not in (Record, PendingRecord, *(kind for _, kind in KINDS))
+    for kind in Record.__subclasses__()
+    if kind.__module__.startswith("castlist.store.records.")
+    and kind not in (PendingRecord, *(kind for _, kind in KINDS))
 ]
 
 

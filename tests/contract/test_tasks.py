@@ -15,7 +15,10 @@ from castlist.contract.ids import event_id, task_id
 from castlist.contract.topics import BY_NAME
 from castlist.contract.values import NEW_GALLERY, StoredObject
 from castlist.store.query import ascending
-from castlist.store.records import DeletedVideoRecord, GalleryRecord, OutboxRecord, TaskError, TaskRecord
+from castlist.store.records.galleries import GalleryRecord
+from castlist.store.records.outbox import OutboxRecord
+from castlist.store.records.tasks import TaskError, TaskRecord
+from castlist.store.records.videos import DeletedVideoRecord
 from castlist.store.store import Store
 from castlist.tasks import cancels, lifecycle, registration
 from castlist.tasks.lifecycle import CANCELLED, DONE, FAILED, ON_REQUEST, QUEUED

@@ -24,7 +24,8 @@ from castlist.contract.codec import decode, encode
 from castlist.contract.topics import FACE_ENCODINGS, VIDEO_CHUNKS, VIDEO_UPLOADED, Topic
 from castlist.service.settings import Settings
 from castlist.store.query import set_to, with_id
-from castlist.store.records import AttemptsRecord, ChunkResultRecord, ChunkSpan, GalleryRecord, PlanRecord
+from castlist.store.records.galleries import GalleryRecord
+from castlist.store.records.runs import AttemptsRecord, ChunkResultRecord, ChunkSpan, PlanRecord
 from castlist.store.store import Store
 from castlist.tasks import cancels, galleries, lifecycle, registration
 from castlist_vision.faces.encoder import make_encoder

@@ -21,7 +21,8 @@ from castlist.ports.errors import UnavailableError
 from castlist.service.periodic import in_background
 from castlist.service.problems import Problem
 from castlist.store.query import ANY, eq, one_of, set_to, with_id, with_ids
-from castlist.store.records import OutboxRecord, UploadRecord
+from castlist.store.records.outbox import OutboxRecord
+from castlist.store.records.videos import UploadRecord
 from castlist.store.store import Store
 from castlist.tasks import registration
 from ingest.acceptance import Acceptance, Accepted

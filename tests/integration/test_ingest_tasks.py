@@ -10,7 +10,8 @@ from castlist.clock import now_utc
 from castlist.contract import commands, ids
 from castlist.contract.topics import VIDEO_CONTROL
 from castlist.store.query import Where, eq
-from castlist.store.records import OutboxRecord, TaskError, TaskRecord
+from castlist.store.records.outbox import OutboxRecord
+from castlist.store.records.tasks import TaskError, TaskRecord
 from castlist.tasks import lifecycle
 from testkit.api import new_gallery
 from testkit.own_ingest import QUERY, OwnIngest, own_ingest, video

@@ -12,7 +12,8 @@ from castlist.clock import now_utc
 from castlist.contract import events, ids
 from castlist.contract.values import StoredObject
 from castlist.store.query import eq
-from castlist.store.records import TaskError, TaskRecord, VideoRecord
+from castlist.store.records.tasks import TaskError, TaskRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.tasks import lifecycle
 from testkit.api import new_gallery
 from testkit.eventually import eventually_async

@@ -18,7 +18,7 @@ from castlist.contract.events import FacesEncoded, VideoPlanned, VideoUploaded
 from castlist.contract.topics import FACE_ENCODINGS
 from castlist.service.settings import Settings
 from castlist.store.query import set_to, with_id
-from castlist.store.records import PlanRecord
+from castlist.store.records.runs import PlanRecord
 from castlist.store.store import Store
 from castlist.tasks.planned_chunks import chunks_planned
 from testkit import clips

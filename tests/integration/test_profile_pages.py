@@ -12,7 +12,8 @@ from castlist.adapters.mongo import MongoDocuments
 from castlist.contract.text import folded
 from castlist.store import collections
 from castlist.store.query import eq
-from castlist.store.records import ProfileRecord
+from castlist.store.records.appearances import APPEARANCES
+from castlist.store.records.profiles import PROFILES, ProfileRecord
 from castlist.store.store import Store
 from query_api.http.parameters import ProfileOrder, ProfileQuery
 from query_api.profile_list import EXAMINED, FEW, ProfileList
@@ -146,7 +147,7 @@ async def test_profiles_and_appearances_have_a_bounded_number_of_indexes(crowd: 
     await crowd.create_index("profiles", [("gallery", 1), ("name", 1), ("_id", 1)])
     await collections.create(crowd)
     count = 0
-    for name, declared in (("profiles", collections.PROFILES), ("appearances", collections.APPEARANCES)):
+    for name, declared in (("profiles", PROFILES), ("appearances", APPEARANCES)):
         there = await crowd.database[name].index_information()
         assert len(there) == 1 + len(declared.indexes)
         count += len(there)

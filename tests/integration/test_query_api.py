@@ -26,18 +26,14 @@ from castlist.ports.documents import Document
 from castlist.service.settings import Settings
 from castlist.store.pending import command_id
 from castlist.store.query import ANY, Where, ascending, eq, set_to, with_id
-from castlist.store.records import (
-    AppearanceRecord,
-    ChangeRecord,
-    GalleryRecord,
-    OutboxRecord,
-    PendingVideo,
-    ProfileRecord,
-    Status,
-    SuggestionRecord,
-    TaskRecord,
-    VideoRecord,
-)
+from castlist.store.records.appearances import AppearanceRecord
+from castlist.store.records.change_history import ChangeRecord
+from castlist.store.records.galleries import GalleryRecord, SuggestionRecord
+from castlist.store.records.outbox import OutboxRecord
+from castlist.store.records.pending import PendingVideo
+from castlist.store.records.profiles import ProfileRecord
+from castlist.store.records.tasks import Status, TaskRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.store.store import Store, Table
 from castlist.tasks import galleries, lifecycle
 from query_api.http.cursors import Order

@@ -27,19 +27,14 @@ from castlist.service.openapi import openapi
 from castlist.service.operations import application
 from castlist.store import collections, kafka_topics, migrations
 from castlist.store.query import eq, set_to, with_id
-from castlist.store.records import (
-    AppearanceRecord,
-    ChunkResultRecord,
-    GalleryLogRecord,
-    PendingCommand,
-    PendingVideo,
-    ProfileRecord,
-    ReceivedPart,
-    SuggestionRecord,
-    TaskError,
-    TaskRecord,
-    UploadRecord,
-)
+from castlist.store.records.appearances import AppearanceRecord
+from castlist.store.records.galleries import SuggestionRecord
+from castlist.store.records.outbox import GalleryLogRecord
+from castlist.store.records.pending import PendingCommand, PendingVideo
+from castlist.store.records.profiles import ProfileRecord
+from castlist.store.records.runs import ChunkResultRecord, ReceivedPart
+from castlist.store.records.tasks import TaskError, TaskRecord
+from castlist.store.records.videos import UploadRecord
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
 from castlist.tasks.registration import register

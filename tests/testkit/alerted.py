@@ -6,8 +6,8 @@ from typing import Any
 
 from castlist.adapters.memory import MemoryCalls
 from castlist.ports.web_calls import WebCalls
-from castlist.store.alert_records import WatchRecord, WebhookRecord
 from castlist.store.query import eq
+from castlist.store.records.alerts import WatchRecord, WebhookRecord
 from query_api.alerts.feed_numbering import number
 from query_api.alerts.feed_reading import last_place, parts_from
 from query_api.alerts.retry_policy import RetryPolicy

@@ -40,14 +40,10 @@ from castlist.contract.values import Crop, EncodedFace, FrameSize, Segment, Stor
 from castlist.contract.vectors import encode_vector
 from castlist.ports.errors import AlreadyExistsError
 from castlist.store.query import eq, ne
-from castlist.store.records import (
-    ChangeRecord,
-    DecisionRecord,
-    PendingVideo,
-    PersonEncoding,
-    PersonRecord,
-    ProfileRecord,
-)
+from castlist.store.records.change_history import ChangeRecord, DecisionRecord
+from castlist.store.records.pending import PendingVideo
+from castlist.store.records.persons import PersonEncoding, PersonRecord
+from castlist.store.records.profiles import ProfileRecord
 from castlist.tasks import registration
 from castlist.tasks.commands import Command
 from castlist_identity.decisions.cards import Cards

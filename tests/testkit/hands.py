@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from castlist.contract.commands import WithdrawObjection
-from castlist.store.records import ChangeRecord
+from castlist.store.records.change_history import ChangeRecord
 from testkit.corrected_gallery import CorrectedGallery
 
 VALUES = (0.0, 0.1, 0.3, 0.5, 0.7, 5.0, 5.1, 9.0)

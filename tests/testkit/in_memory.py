@@ -27,7 +27,7 @@ from castlist.ports.errors import UnavailableError
 from castlist.ports.messages import Message
 from castlist.store.collections import COLLECTIONS
 from castlist.store.query import eq
-from castlist.store.records import GalleryLogRecord, OutboxRecord
+from castlist.store.records.outbox import GalleryLogRecord, OutboxRecord
 from castlist.store.store import Store
 from frame_workers import settings as worker_settings
 from frame_workers.attempts import Attempts

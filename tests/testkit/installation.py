@@ -27,7 +27,7 @@ from castlist.contract.ids import crops_prefix, event_id, run_key
 from castlist.contract.topics import TOPICS
 from castlist.service.settings import Settings
 from castlist.store.query import eq
-from castlist.store.records import ChunkResultRecord
+from castlist.store.records.runs import ChunkResultRecord
 from castlist.store.store import Store
 from castlist.tasks.registration import register
 from testkit import database

@@ -7,14 +7,10 @@ from castlist.contract.commands import ImportGallery
 from castlist.contract.ids import ARCHIVES, derived
 from castlist.contract.values import StoredObject
 from castlist.store.query import eq
-from castlist.store.records import (
-    AppearanceRecord,
-    ChangeRecord,
-    DecisionRecord,
-    ObjectionRecord,
-    PersonRecord,
-    ProfileRecord,
-)
+from castlist.store.records.appearances import AppearanceRecord
+from castlist.store.records.change_history import ChangeRecord, DecisionRecord, ObjectionRecord
+from castlist.store.records.persons import PersonRecord
+from castlist.store.records.profiles import ProfileRecord
 from castlist.tasks.video_objects import AllowedObjects
 from query_api.export.archive_stream import ArchiveStream
 from query_api.export.gallery_facts import GalleryFacts

@@ -16,16 +16,11 @@ from castlist.contract.ids import appearance_key, crop_key, person_key, task_id
 from castlist.contract.text import folded
 from castlist.contract.values import ENCODING_SIZE, Crop, FrameSize, Segment, StoredObject
 from castlist.store.query import set_to, with_id, with_ids
-from castlist.store.records import (
-    AppearanceRecord,
-    PersonRecord,
-    ProfileRecord,
-    RedirectRecord,
-    Status,
-    TaskError,
-    TaskRecord,
-    VideoMoment,
-)
+from castlist.store.records.appearances import AppearanceRecord
+from castlist.store.records.persons import PersonRecord
+from castlist.store.records.profiles import ProfileRecord, RedirectRecord
+from castlist.store.records.tasks import Status, TaskError, TaskRecord
+from castlist.store.records.videos import VideoMoment
 from castlist.store.store import Store
 from castlist.tasks import lifecycle, registration
 

@@ -13,7 +13,7 @@ from castlist.contract.box import Box
 from castlist.contract.ids import crop_key, event_id, run_key
 from castlist.ports.messages import Publisher
 from castlist.store.query import insert_as
-from castlist.store.records import ChunkSpan, PlanRecord
+from castlist.store.records.runs import ChunkSpan, PlanRecord
 from castlist.store.store import Store
 from castlist.tasks import registration
 

@@ -14,7 +14,7 @@ from castlist.children.child import ChildLostError, JobError
 from castlist.messaging.delivery import PostponedError
 from castlist.ports.errors import UnavailableError
 from castlist.store.query import Change, add, eq, set_to, with_id
-from castlist.store.records import AttemptsRecord
+from castlist.store.records.runs import AttemptsRecord
 from castlist.store.store import Store
 
 log = logging.getLogger(__name__)

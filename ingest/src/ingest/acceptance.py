@@ -16,7 +16,8 @@ from castlist.ports.errors import UnavailableError
 from castlist.ports.objects import ObjectInfo
 from castlist.service.problems import Problem
 from castlist.store import outbox
-from castlist.store.records import TaskRecord, VideoRecord
+from castlist.store.records.tasks import TaskRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.store.store import Store
 from castlist.tasks import cancels, lifecycle
 from castlist.tasks.galleries import GalleryGoingError, ensure_gallery

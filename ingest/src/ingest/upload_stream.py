@@ -16,7 +16,7 @@ from castlist.ports.objects import ObjectInfo, Objects
 from castlist.service.metrics import UPLOADED_BYTES
 from castlist.service.problems import Problem
 from castlist.store.query import eq, set_to, with_id
-from castlist.store.records import UploadRecord
+from castlist.store.records.videos import UploadRecord
 from castlist.store.store import Store
 from castlist.tasks.uploads import GIVEN_UP
 

@@ -7,7 +7,7 @@ from castlist.contract.ids import OWN_UPLOADS
 from castlist.contract.values import StoredObject
 from castlist.ports.objects import Objects
 from castlist.store.query import ascending, below, eq, set_to, with_id
-from castlist.store.records import UploadRecord, UploadStart
+from castlist.store.records.videos import UploadRecord, UploadStart
 from castlist.store.store import Store
 from castlist.tasks.video_objects import is_named
 

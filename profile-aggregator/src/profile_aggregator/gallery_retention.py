@@ -12,7 +12,8 @@ from castlist.contract.commands import DeleteProfile, DeleteVideo
 from castlist.contract.ids import event_id
 from castlist.contract.values import KEPT, Retention
 from castlist.store.query import Where, below, eq, one_of, with_ids
-from castlist.store.records import ProfileRecord, ProfileSeen, VideoEpoch, VideoRecord
+from castlist.store.records.profiles import ProfileRecord, ProfileSeen
+from castlist.store.records.videos import VideoEpoch, VideoRecord
 from castlist.store.store import Store
 from castlist.tasks.commands import Command, stage
 from castlist.tasks.galleries import SHOWN

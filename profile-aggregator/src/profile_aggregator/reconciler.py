@@ -18,14 +18,9 @@ from castlist.ports.messages import Publisher
 from castlist.service.metrics import OLDEST_TASK
 from castlist.store import kafka_topics
 from castlist.store.query import ascending, below, eq, not_of_kind, one_of, set_to, with_id
-from castlist.store.records import (
-    ChunkResultRecord,
-    PendingRecluster,
-    PendingRecord,
-    PlanRecord,
-    ReceivedPart,
-    TaskRecord,
-)
+from castlist.store.records.pending import PendingRecluster, PendingRecord
+from castlist.store.records.runs import ChunkResultRecord, PlanRecord, ReceivedPart
+from castlist.store.records.tasks import TaskRecord
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
 from castlist.tasks.planned_chunks import chunks_planned

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from castlist.contract.ids import run_key
 from castlist.store.query import ascending, below, eq, set_to, with_id, within
-from castlist.store.records import AttemptsRecord, ChunkResultRecord, TaskRecord
+from castlist.store.records.runs import AttemptsRecord, ChunkResultRecord
+from castlist.store.records.tasks import TaskRecord
 from castlist.store.store import Store
 
 CLEAR_EVERY = 5.0

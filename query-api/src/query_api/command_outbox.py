@@ -16,7 +16,7 @@ from castlist.contract.ids import derived
 from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.service.operations import Reply, problem
 from castlist.service.problems import Problem, document_of
-from castlist.store.records import ChangeRecord, CommandError
+from castlist.store.records.change_history import ChangeRecord, CommandError
 from castlist.store.store import Store
 from castlist.tasks.commands import ERROR_STATUS, Command, stage
 from castlist.tasks.galleries import GalleryGoingError

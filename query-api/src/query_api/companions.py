@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from castlist.contract.ids import appearance_key
 from castlist.contract.values import Segment
 from castlist.store.query import above, ascending, below, eq, one_of, with_ids
-from castlist.store.records import AppearanceProfile, AppearanceRecord, AppearanceVideo, ProfileRecord, ScreenTime
+from castlist.store.records.appearances import AppearanceProfile, AppearanceRecord, AppearanceVideo, ScreenTime
+from castlist.store.records.profiles import ProfileRecord
 from castlist.store.store import Store
 
 FEW_VIDEOS = 200

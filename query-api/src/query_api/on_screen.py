@@ -3,7 +3,8 @@
 from collections.abc import Collection
 
 from castlist.store.query import eq, with_ids
-from castlist.store.records import AppearanceRecord, ProfileName, ScreenTime
+from castlist.store.records.appearances import AppearanceRecord, ScreenTime
+from castlist.store.records.profiles import ProfileName
 from castlist.store.store import Store
 from query_api.http.parameters import MarkerQuery, OnScreenQuery, wanted_hidden
 from query_api.http.rendering import Json

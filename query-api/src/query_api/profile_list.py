@@ -11,7 +11,8 @@ from typing import Any
 
 from castlist.contract.text import folded
 from castlist.store.query import ANY, Where, at_least, begins_with, below, eq, one_of, with_ids, within
-from castlist.store.records import AppearanceProfile, AppearanceRecord, ProfileRecord
+from castlist.store.records.appearances import AppearanceProfile, AppearanceRecord
+from castlist.store.records.profiles import ProfileRecord
 from castlist.store.store import Store
 from query_api.companions import FEW_VIDEOS, Companions
 from query_api.http.cursors import Order

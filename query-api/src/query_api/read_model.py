@@ -16,17 +16,13 @@ from castlist.contract.values import VideoWarning
 from castlist.contract.video_warnings import as_warning
 from castlist.store.appearance_json import appearance_json, crop_document
 from castlist.store.query import Where, eq, one_of, with_id, with_ids
-from castlist.store.records import (
-    AppearanceRecord,
-    PendingRecord,
-    PersonProfile,
-    ProfileRecord,
-    Record,
-    ShownAppearance,
-    TaskRecord,
-    VideoName,
-    VideoRecord,
-)
+from castlist.store.records.appearances import AppearanceRecord, ShownAppearance
+from castlist.store.records.pending import PendingRecord
+from castlist.store.records.persons import PersonProfile
+from castlist.store.records.profiles import ProfileRecord
+from castlist.store.records.record import Record
+from castlist.store.records.tasks import TaskRecord
+from castlist.store.records.videos import VideoName, VideoRecord
 from castlist.store.store import Store, Table
 from castlist.tasks import lifecycle
 from query_api.http.cursors import Order

@@ -13,7 +13,7 @@ from castlist.contract.topics import BY_NAME
 from castlist.store.collections import COLLECTIONS
 from castlist.store.migrations import migrate
 from castlist.store.query import eq
-from castlist.store.records import AppearanceRecord
+from castlist.store.records.appearances import AppearanceRecord
 from castlist.store.store import Store, Table
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from castlist.contract.values import AnalysisSettings, StoredObject
-from castlist.store.records import ChunkSpan, PlanRecord
+from castlist.store.records.runs import ChunkSpan, PlanRecord
 from castlist.tasks.planned_chunks import chunks_planned
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -3,7 +3,7 @@
 import itertools
 
 from castlist.contract.ids import result_key
-from castlist.store.records import ReceivedPart
+from castlist.store.records.runs import ReceivedPart
 from castlist.tasks.received_results import whole_results
 
 

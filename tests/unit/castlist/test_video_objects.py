@@ -10,7 +10,7 @@ from castlist.contract.ids import uploaded_video_id
 from castlist.contract.values import StoredObject
 from castlist.service.settings import Settings
 from castlist.store.query import with_id
-from castlist.store.records import VideoRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.tasks.registration import register
 from castlist.tasks.video_objects import AllowedObjects, remove_upload
 from testkit.in_memory import InMemory

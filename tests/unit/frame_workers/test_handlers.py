@@ -30,7 +30,8 @@ from castlist.contract.video_warnings import as_warning, warning
 from castlist.messaging.delivery import LeftToOthersError, PostponedError
 from castlist.messaging.fair_queue import Turn
 from castlist.store.query import set_to, with_id
-from castlist.store.records import AttemptsRecord, ChunkResultRecord, GalleryRecord
+from castlist.store.records.galleries import GalleryRecord
+from castlist.store.records.runs import AttemptsRecord, ChunkResultRecord
 from castlist.store.store import Store
 from castlist.tasks import cancels, lifecycle
 from castlist.tasks.registration import register

@@ -17,7 +17,9 @@ from castlist.ports.errors import UnavailableError
 from castlist.service.openapi import openapi
 from castlist.service.operations import application
 from castlist.store.query import ANY, set_to, with_id
-from castlist.store.records import DeletedVideoRecord, GalleryRecord, TaskError, TaskRecord, UploadRecord
+from castlist.store.records.galleries import GalleryRecord
+from castlist.store.records.tasks import TaskError, TaskRecord
+from castlist.store.records.videos import DeletedVideoRecord, UploadRecord
 from castlist.tasks import lifecycle
 from castlist.tasks.registration import register
 from ingest.acceptance import Acceptance

@@ -40,7 +40,8 @@ from castlist.messaging.delivery import deliver
 from castlist.ports.errors import AlreadyExistsError
 from castlist.ports.messages import Message
 from castlist.store.query import eq, one_of, with_id
-from castlist.store.records import ChunkSpan, PlanRecord, TaskError, TaskRecord
+from castlist.store.records.runs import ChunkSpan, PlanRecord
+from castlist.store.records.tasks import TaskError, TaskRecord
 from castlist.tasks import lifecycle
 from castlist.tasks.planned_chunks import chunks_planned
 from profile_aggregator.app import TOPICS as READ

@@ -21,13 +21,8 @@ from castlist.contract.values import Crop, DistanceSetting, FrameSize, Segment
 from castlist.contract.vectors import Vector
 from castlist.store import pending
 from castlist.store.query import eq, set_to, with_id
-from castlist.store.records import (
-    GalleryRecord,
-    PendingRecluster,
-    PendingRecord,
-    PendingVideo,
-    SuggestionRecord,
-)
+from castlist.store.records.galleries import GalleryRecord, SuggestionRecord
+from castlist.store.records.pending import PendingRecluster, PendingRecord, PendingVideo
 from castlist.store.store import Store
 from castlist.tasks import cancels, registration
 from castlist_identity.domain import GalleryPerson, VideoPerson

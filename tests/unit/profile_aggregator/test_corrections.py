@@ -14,13 +14,10 @@ from castlist.contract.ids import crop_key
 from castlist.contract.values import Sighting
 from castlist.store.packed_tracks import kept, packed, unpacked
 from castlist.store.query import eq, set_to, with_id
-from castlist.store.records import (
-    AppearanceRecord,
-    OutboxRecord,
-    PersonRecord,
-    SuggestionRecord,
-    TracksRecord,
-)
+from castlist.store.records.appearances import AppearanceRecord
+from castlist.store.records.galleries import SuggestionRecord
+from castlist.store.records.outbox import OutboxRecord
+from castlist.store.records.persons import PersonRecord, TracksRecord
 from castlist_identity.matching.auto_distance import auto_distance
 from docs.examples.gallery_reader import GalleryCopy, GalleryReader
 from testkit.corrected_gallery import CorrectedGallery

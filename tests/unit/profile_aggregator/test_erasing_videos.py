@@ -13,7 +13,9 @@ from castlist.contract.topics import FACE_ENCODINGS, GALLERY_COMMITS, VIDEO_UPLO
 from castlist.contract.values import NEW_GALLERY, AnalysisSettings, StoredObject
 from castlist.store import outbox
 from castlist.store.query import eq
-from castlist.store.records import AttemptsRecord, ChangeRecord, OutboxRecord
+from castlist.store.records.change_history import ChangeRecord
+from castlist.store.records.outbox import OutboxRecord
+from castlist.store.records.runs import AttemptsRecord
 from castlist.tasks.galleries import GalleryGoingError, create_gallery
 from castlist.tasks.registration import VideoConflictError, register
 from docs.examples.gallery_reader import GalleryCopy, GalleryReader

@@ -21,7 +21,7 @@ from castlist.contract.topics import PROFILE_EVENTS
 from castlist.contract.values import Crop, FrameSize, Segment
 from castlist.ports.errors import MessageTooLargeError, UnavailableError
 from castlist.store.query import ANY
-from castlist.store.records import PendingVideo
+from castlist.store.records.pending import PendingVideo
 from castlist.store.store import Store
 from castlist.tasks.registration import register
 from castlist_identity.domain import VideoPerson

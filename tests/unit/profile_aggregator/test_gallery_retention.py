@@ -8,7 +8,9 @@ import pytest
 from castlist.contract.commands import ChangeSettings, PreviewSettings
 from castlist.contract.values import AnalysisSettings, Retention
 from castlist.store.query import eq, set_to, with_id
-from castlist.store.records import ChangeRecord, Picture, ProfileRecord, VideoRecord
+from castlist.store.records.change_history import ChangeRecord
+from castlist.store.records.profiles import Picture, ProfileRecord
+from castlist.store.records.videos import VideoRecord
 from profile_aggregator.gallery_retention import GalleryRetention
 from testkit.corrected_gallery import CorrectedGallery
 

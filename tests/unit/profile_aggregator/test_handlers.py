@@ -34,14 +34,9 @@ from castlist.ports.documents import Document
 from castlist.store import kafka_topics
 from castlist.store.packed_tracks import tracks_in, unpacked
 from castlist.store.query import ANY, ascending, set_to, with_id
-from castlist.store.records import (
-    AttemptsRecord,
-    ChunkResultRecord,
-    ChunkSpan,
-    PendingCommand,
-    PersonRecord,
-    PlanRecord,
-)
+from castlist.store.records.pending import PendingCommand
+from castlist.store.records.persons import PersonRecord
+from castlist.store.records.runs import AttemptsRecord, ChunkResultRecord, ChunkSpan, PlanRecord
 from castlist.tasks import commands
 from castlist.tasks.registration import register
 from profile_aggregator.commits.committer import Committer

@@ -16,7 +16,8 @@ from castlist.contract.topics import topic_of
 from castlist.messaging.delivery import deliver
 from castlist.ports.messages import Message
 from castlist.store.query import plain
-from castlist.store.records import ChunkResultRecord, ChunkSpan, PlanRecord, TaskRecord
+from castlist.store.records.runs import ChunkResultRecord, ChunkSpan, PlanRecord
+from castlist.store.records.tasks import TaskRecord
 from castlist.tasks.registration import register
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache

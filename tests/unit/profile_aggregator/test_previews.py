@@ -4,7 +4,7 @@ from typing import Any
 
 from castlist.contract.commands import PreviewSettings
 from castlist.contract.values import AnalysisSettings
-from castlist.store.records import ChangeRecord
+from castlist.store.records.change_history import ChangeRecord
 from testkit.corrected_gallery import CorrectedGallery, G
 from testkit.faults import Faults, at_every_moment
 

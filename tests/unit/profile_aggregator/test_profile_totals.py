@@ -16,13 +16,10 @@ from castlist.contract.box import Box
 from castlist.contract.ids import task_id
 from castlist.contract.values import Crop, FrameSize, Segment
 from castlist.store.query import set_to, with_id
-from castlist.store.records import (
-    AppearanceTotals,
-    PendingVideo,
-    ProfileTotals,
-    TaskRecord,
-    in_milliseconds,
-)
+from castlist.store.records.appearances import AppearanceTotals, in_milliseconds
+from castlist.store.records.pending import PendingVideo
+from castlist.store.records.profiles import ProfileTotals
+from castlist.store.records.tasks import TaskRecord
 from castlist.store.store import Store
 from castlist.tasks import registration
 from castlist_identity.domain import VideoPerson

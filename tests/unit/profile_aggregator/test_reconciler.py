@@ -14,7 +14,8 @@ from castlist.ports.errors import MessageTooLargeError, UnavailableError
 from castlist.service.metrics import OLDEST_TASK
 from castlist.store import kafka_topics
 from castlist.store.query import eq, set_to, with_id
-from castlist.store.records import OutboxRecord, TaskRecord
+from castlist.store.records.outbox import OutboxRecord
+from castlist.store.records.tasks import TaskRecord
 from castlist.tasks.registration import register
 from profile_aggregator import reconciler
 from profile_aggregator.reconciler import Reconciler

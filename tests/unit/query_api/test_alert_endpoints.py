@@ -7,9 +7,9 @@ import httpx2
 import pytest
 from standardwebhooks import Webhook
 
-from castlist.store.alert_records import DeliveryRecord, DeliveryStatus, FeedRecord, Place, WebhookRecord
 from castlist.store.query import set_to, with_id
-from castlist.store.records import GalleryRecord
+from castlist.store.records.alerts import DeliveryRecord, DeliveryStatus, FeedRecord, Place, WebhookRecord
+from castlist.store.records.galleries import GalleryRecord
 from castlist.store.store import Store
 from testkit.stored import START, Stored
 

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from castlist.store.alert_records import WatchedProfiles
 from castlist.store.query import eq
-from castlist.store.records import GalleryLogRecord
+from castlist.store.records.alerts import WatchedProfiles
+from castlist.store.records.outbox import GalleryLogRecord
 from castlist.store.store import Store
 from query_api.alerts.alerting import LEASE, Alerting
 from query_api.alerts.feed_numbering import number, touched_by

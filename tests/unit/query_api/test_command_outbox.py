@@ -17,7 +17,7 @@ from castlist.contract.commands import RenameProfile
 from castlist.contract.topics import GALLERY_COMMITS
 from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.ports.errors import UnavailableError
-from castlist.store.records import CommandError
+from castlist.store.records.change_history import CommandError
 from castlist.store.store import Store
 from castlist.tasks.commands import fail_in, stage
 from castlist.tasks.galleries import ensure_gallery

@@ -14,7 +14,8 @@ from castlist.service.json_logging import _AddContext
 from castlist.service.openapi import openapi
 from castlist.service.operations import application, operations_of
 from castlist.store.query import eq, set_to
-from castlist.store.records import ProfileRecord, VideoRecord
+from castlist.store.records.profiles import ProfileRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.store.store import Store
 from query_api.app import API
 from testkit.stored import Stored

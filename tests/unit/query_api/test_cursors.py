@@ -14,7 +14,7 @@ from castlist.adapters.memory.filters import matches, ordered
 from castlist.ports.documents import Document
 from castlist.service.problems import Problem
 from castlist.store.query import plain
-from castlist.store.records import ProfileRecord
+from castlist.store.records.profiles import ProfileRecord
 from query_api.http.cursors import Order
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -10,7 +10,8 @@ from castlist.adapters.memory import MemoryDocuments, MemoryObjects
 from castlist.contract.values import StoredObject
 from castlist.ports.documents import Document
 from castlist.store.query import eq
-from castlist.store.records import AppearanceRecord, RedirectRecord
+from castlist.store.records.appearances import AppearanceRecord
+from castlist.store.records.profiles import RedirectRecord
 from castlist.store.store import Store
 from testkit.stored import Stored
 

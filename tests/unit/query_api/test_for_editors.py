@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from castlist.store.query import set_to, with_id
-from castlist.store.records import VideoRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.store.store import Store
 from query_api.http.timecode import FrameClock
 from testkit.stored import Stored

@@ -10,9 +10,9 @@ import httpx2
 import pytest
 
 from castlist.ports.errors import UnavailableError
-from castlist.store.alert_records import Place
 from castlist.store.query import eq, with_ids
-from castlist.store.records import GalleryLogRecord
+from castlist.store.records.alerts import Place
+from castlist.store.records.outbox import GalleryLogRecord
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
 from query_api.alerts import feed_reading

@@ -18,7 +18,9 @@ from castlist.contract.values import Crop, FrameSize, Segment
 from castlist.ports.documents import Document
 from castlist.ports.errors import UnavailableError
 from castlist.store.query import ANY, eq, set_to, with_id
-from castlist.store.records import GalleryLogRecord, GalleryRecord, PendingVideo
+from castlist.store.records.galleries import GalleryRecord
+from castlist.store.records.outbox import GalleryLogRecord
+from castlist.store.records.pending import PendingVideo
 from castlist.store.store import Store
 from castlist.tasks.commands import stage
 from castlist.tasks.registration import register

@@ -8,7 +8,8 @@ import pytest
 from castlist.clock import now_utc
 from castlist.contract.values import NEW_GALLERY
 from castlist.store.query import set_to, with_id
-from castlist.store.records import ChangeRecord, GalleryRecord
+from castlist.store.records.change_history import ChangeRecord
+from castlist.store.records.galleries import GalleryRecord
 from castlist.store.store import Store
 from castlist.tasks.commands import apply_in
 from testkit.stored import Stored

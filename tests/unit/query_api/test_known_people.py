@@ -15,7 +15,8 @@ from castlist.contract.ids import picture_key
 from castlist.contract.vectors import decode_vector
 from castlist.service.openapi import openapi
 from castlist.service.operations import application
-from castlist.store.records import ObjectionRecord, PendingCommand
+from castlist.store.records.change_history import ObjectionRecord
+from castlist.store.records.pending import PendingCommand
 from castlist.store.store import Store
 from castlist.tasks.galleries import ensure_gallery
 from castlist.tasks.video_objects import AllowedObjects

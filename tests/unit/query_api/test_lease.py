@@ -2,7 +2,7 @@
 
 import pytest
 
-from castlist.store.alert_records import LeaseRecord
+from castlist.store.records.alerts import LeaseRecord
 from castlist.store.store import Store
 from query_api.alerts.lease import TIME, Lease
 

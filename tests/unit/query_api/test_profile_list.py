@@ -15,7 +15,8 @@ from castlist.adapters.memory import MemoryDocuments
 from castlist.contract.ids import appearance_key
 from castlist.contract.text import folded
 from castlist.contract.values import Segment
-from castlist.store.records import AppearanceRecord, ProfileRecord
+from castlist.store.records.appearances import AppearanceRecord
+from castlist.store.records.profiles import ProfileRecord
 from castlist.store.store import Store
 from query_api import companions, profile_list
 from query_api.http.parameters import ProfileOrder, ProfileQuery

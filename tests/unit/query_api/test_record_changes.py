@@ -13,7 +13,7 @@ from castlist.contract.ids import task_id
 from castlist.ports.errors import UnavailableError
 from castlist.service.periodic import in_background
 from castlist.store.query import set_to, with_id
-from castlist.store.records import TaskRecord
+from castlist.store.records.tasks import TaskRecord
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
 from query_api import record_changes

@@ -12,7 +12,9 @@ from castlist.contract.ids import task_id
 from castlist.contract.values import AnalysisSettings
 from castlist.contract.video_warnings import WARNING_CODES, warning
 from castlist.store.query import ANY, set_to
-from castlist.store.records import AppearanceRecord, TaskError, VideoRecord
+from castlist.store.records.appearances import AppearanceRecord
+from castlist.store.records.tasks import TaskError
+from castlist.store.records.videos import VideoRecord
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
 from query_api.http.rendering import instant

@@ -28,7 +28,9 @@ from castlist.contract.vectors import Vector, decode_vector
 from castlist.service.openapi import openapi
 from castlist.service.operations import application
 from castlist.store.query import add, set_to, with_id
-from castlist.store.records import GalleryRecord, PersonRecord, ProfileRecord, RedirectRecord
+from castlist.store.records.galleries import GalleryRecord
+from castlist.store.records.persons import PersonRecord
+from castlist.store.records.profiles import ProfileRecord, RedirectRecord
 from castlist.store.store import Store
 from castlist.tasks.galleries import ensure_gallery
 from castlist.tasks.video_objects import AllowedObjects

@@ -11,8 +11,8 @@ from standardwebhooks import Webhook
 from castlist.adapters.memory.web_calls import Call
 from castlist.clock import now_utc
 from castlist.ports.web_calls import Answer, NoAnswerError
-from castlist.store.alert_records import DeliveryRecord, WebhookRecord
 from castlist.store.query import add, eq, set_to, with_id
+from castlist.store.records.alerts import DeliveryRecord, WebhookRecord
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
 from query_api.alerts.retry_policy import RetryPolicy, outcome_of

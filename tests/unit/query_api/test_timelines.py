@@ -10,7 +10,9 @@ from msgspec.structs import replace
 from castlist.contract.ids import appearance_key
 from castlist.contract.values import Segment
 from castlist.store.query import eq, set_to, with_id
-from castlist.store.records import AppearanceRecord, GalleryRecord, VideoRecord
+from castlist.store.records.appearances import AppearanceRecord
+from castlist.store.records.galleries import GalleryRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.store.store import Store
 from query_api.http.webvtt import Cue, webvtt
 from testkit.stored import Stored

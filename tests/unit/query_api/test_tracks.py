@@ -11,7 +11,8 @@ from castlist.contract.values import LeftOutFace, Sighting
 from castlist.store import packed_tracks
 from castlist.store.packed_tracks import kept, packed
 from castlist.store.query import eq, set_to, with_id
-from castlist.store.records import LeftOutRecord, PersonRecord, TracksRecord, VideoRecord
+from castlist.store.records.persons import LeftOutRecord, PersonRecord, TracksRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.store.store import Store
 from testkit.stored import Stored
 

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from castlist.store.query import eq, with_id
-from castlist.store.records import AppearanceRecord, ChangeRecord
+from castlist.store.records.appearances import AppearanceRecord
+from castlist.store.records.change_history import ChangeRecord
 from profile_aggregator.commits.listeners import forget_gallery
 from testkit.alerted import Alerted
 from testkit.corrected_gallery import CorrectedGallery, G

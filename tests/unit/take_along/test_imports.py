@@ -17,7 +17,9 @@ from castlist.contract.commands import DeleteGallery
 from castlist.contract.ids import derived
 from castlist.ports.errors import UnavailableError
 from castlist.store.query import eq, set_to, with_id
-from castlist.store.records import GalleryRecord, PersonRecord, VideoRecord
+from castlist.store.records.galleries import GalleryRecord
+from castlist.store.records.persons import PersonRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.tasks.galleries import ensure_gallery
 from docs.examples.gallery_reader import GalleryCopy, GalleryReader
 from testkit.corrected_gallery import CorrectedGallery, G

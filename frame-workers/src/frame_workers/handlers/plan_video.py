@@ -22,7 +22,7 @@ from castlist.ports.errors import AlreadyExistsError, ObjectForbiddenError, Obje
 from castlist.retry import retry_while_unavailable
 from castlist.service.json_logging import about
 from castlist.service.metrics import DETECTOR_REPLACED, JOB_CPU_SECONDS, STAGE_SECONDS
-from castlist.store.records import ChunkSpan, PlanRecord
+from castlist.store.records.runs import ChunkSpan, PlanRecord
 from castlist.tasks.planned_chunks import chunks_planned
 from castlist.tasks.registration import VideoConflictError, register
 from frame_workers.attempts import AttemptsExhaustedError

@@ -22,7 +22,7 @@ from castlist.service.json_logging import about
 from castlist.service.metrics import CHUNK_SECONDS as TOOK
 from castlist.service.metrics import CHUNKS, FACES_ENCODED, FACES_SKIPPED, JOB_CPU_SECONDS, STAGE_SECONDS, VIDEO_SECONDS
 from castlist.store.query import eq
-from castlist.store.records import ChunkResultRecord, PlanRecord, ReceivedPart
+from castlist.store.records.runs import ChunkResultRecord, PlanRecord, ReceivedPart
 from castlist.tasks import lifecycle
 from castlist.tasks.planned_chunks import chunks_planned
 from castlist.tasks.received_results import whole_results

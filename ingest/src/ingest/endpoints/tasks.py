@@ -8,7 +8,7 @@ from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.service.operations import Reply, operation, problem
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery
-from castlist.store.records import TaskRecord
+from castlist.store.records.tasks import TaskRecord
 from castlist.store.store import Store
 from ingest.acceptance import Acceptance
 from ingest.endpoints.answering import ACCEPTED, video_accepted

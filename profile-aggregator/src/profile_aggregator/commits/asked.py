@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from castlist.store.records import ObjectionRecord, PersonRecord, PlacesRecord
+from castlist.store.records.change_history import ObjectionRecord
+from castlist.store.records.persons import PersonRecord, PlacesRecord
 from castlist_identity.decisions.decision import Decision, Keys
 from castlist_identity.decisions.decision_set import DecisionSet
 from castlist_identity.galleries.gallery_diff import GalleryChange

@@ -1,7 +1,7 @@
 """Commands as they wait for their gallery."""
 
 from castlist.contract.commands import ImportGallery
-from castlist.store.records import PendingCommand, PendingRecord
+from castlist.store.records.pending import PendingCommand, PendingRecord
 from castlist.tasks.commands import BY_NAME, CommittedCommand
 
 

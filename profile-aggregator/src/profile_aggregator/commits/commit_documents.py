@@ -27,17 +27,10 @@ from castlist.contract.text import folded
 from castlist.contract.values import Segment
 from castlist.store.appearance_json import appearance_json
 from castlist.store.query import Change, set_to
-from castlist.store.records import (
-    AppearanceRecord,
-    PersonPresence,
-    PersonRecord,
-    Picture,
-    PlacesRecord,
-    ProfileRecord,
-    ProfileTotals,
-    RedirectRecord,
-    VideoMoment,
-)
+from castlist.store.records.appearances import AppearanceRecord
+from castlist.store.records.persons import PersonPresence, PersonRecord, PlacesRecord
+from castlist.store.records.profiles import Picture, ProfileRecord, ProfileTotals, RedirectRecord
+from castlist.store.records.videos import VideoMoment
 from castlist_identity.decisions.cards import Card
 from castlist_identity.decisions.decision_set import NAME
 from castlist_identity.galleries.gallery_diff import GalleryDiff

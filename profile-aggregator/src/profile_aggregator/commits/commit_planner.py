@@ -19,17 +19,10 @@ from castlist.contract.values import DistanceSetting
 from castlist.ports.errors import TooLargeError
 from castlist.store.pending import recluster_id
 from castlist.store.query import with_ids
-from castlist.store.records import (
-    ErasedPerson,
-    ErasureRecord,
-    ObjectionRecord,
-    PendingRecluster,
-    PendingRecord,
-    PendingVideo,
-    PersonPresence,
-    PersonRecord,
-    PersonRun,
-)
+from castlist.store.records.change_history import ObjectionRecord
+from castlist.store.records.erasures import ErasedPerson, ErasureRecord
+from castlist.store.records.pending import PendingRecluster, PendingRecord, PendingVideo
+from castlist.store.records.persons import PersonPresence, PersonRecord, PersonRun
 from castlist.store.store import Store
 from castlist.tasks.commands import CommittedCommand
 from castlist_identity.decisions.cards import Cards

@@ -11,20 +11,14 @@ from castlist.contract.events import TaskFinished
 from castlist.contract.ids import task_id
 from castlist.store.pending import ledger_id, recluster_id
 from castlist.store.query import add, eq, one_of, raise_to, set_to, with_id, with_ids
-from castlist.store.records import (
-    ChangeRecord,
-    ErasureRecord,
-    GalleryRecord,
-    LedgerRecord,
-    PendingRecluster,
-    PendingVideo,
-    PersonRecord,
-    ProfileRecord,
-    RedirectRecord,
-    SuggestionRecord,
-    TaskError,
-    VideoRecord,
-)
+from castlist.store.records.change_history import ChangeRecord
+from castlist.store.records.erasures import ErasureRecord
+from castlist.store.records.galleries import GalleryRecord, SuggestionRecord
+from castlist.store.records.pending import LedgerRecord, PendingRecluster, PendingVideo
+from castlist.store.records.persons import PersonRecord
+from castlist.store.records.profiles import ProfileRecord, RedirectRecord
+from castlist.store.records.tasks import TaskError
+from castlist.store.records.videos import VideoRecord
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
 from castlist.tasks.commands import Command, apply_in

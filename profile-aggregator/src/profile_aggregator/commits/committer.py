@@ -18,16 +18,10 @@ from castlist.ports.errors import AlreadyExistsError, TooLargeError, TooLongErro
 from castlist.service.metrics import COMMIT_SECONDS, COMMITS, COMMITTED_VIDEOS
 from castlist.store.pending import command_id, event_of, ledger_id, recluster_id
 from castlist.store.query import ascending, eq, not_of_kind, with_id, with_ids
-from castlist.store.records import (
-    CommandError,
-    CommittedEpoch,
-    LedgerRecord,
-    PendingCommand,
-    PendingRecluster,
-    PendingRecord,
-    PendingVideo,
-    TaskError,
-)
+from castlist.store.records.change_history import CommandError
+from castlist.store.records.pending import LedgerRecord, PendingCommand, PendingRecluster, PendingRecord, PendingVideo
+from castlist.store.records.tasks import TaskError
+from castlist.store.records.videos import CommittedEpoch
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
 from castlist.tasks.commands import Command, apply_in, fail_in, stage

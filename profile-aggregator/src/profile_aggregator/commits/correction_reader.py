@@ -8,7 +8,8 @@ from castlist.contract.commands import AddPresence, AnswerSuggestion, ProfileCor
 from castlist.contract.ids import track_key, video_and_epoch
 from castlist.store.packed_tracks import tracks_in
 from castlist.store.query import with_ids
-from castlist.store.records import ChangeRecord, PersonRecord, PersonRun
+from castlist.store.records.change_history import ChangeRecord
+from castlist.store.records.persons import PersonRecord, PersonRun
 from castlist.store.store import Store
 from castlist.tasks.commands import DecidingCommand
 from profile_aggregator.commits.asked import Asked

@@ -21,7 +21,10 @@ from castlist.contract.commands import (
 )
 from castlist.contract.ids import BY_HAND, presence_key
 from castlist.contract.vectors import Vector, VectorFace
-from castlist.store.records import ChangeRecord, ObjectionRecord, PersonRecord, SuggestionRecord, VideoRecord
+from castlist.store.records.change_history import ChangeRecord, ObjectionRecord
+from castlist.store.records.galleries import SuggestionRecord
+from castlist.store.records.persons import PersonRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.tasks.commands import DecidingCommand
 from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.decisions.decision import Decision, Keys

@@ -11,17 +11,12 @@ from castlist.contract.ids import crops_prefix
 from castlist.contract.topics import DAY, DEAD_RETENTION, PROFILE_EVENTS, TOPICS
 from castlist.ports.messages import LogEraser
 from castlist.ports.objects import Objects
-from castlist.store.collections import REPLAYED_DAYS
 from castlist.store.packed_tracks import TrackIndex, tracks_in
 from castlist.store.query import add, at_least, below, eq, ne, set_to, with_id, with_ids
-from castlist.store.records import (
-    ChangeRecord,
-    ErasureRecord,
-    GalleryLogRecord,
-    LogEnd,
-    OutboxRecord,
-    RemovalRecord,
-)
+from castlist.store.records.change_history import ChangeRecord
+from castlist.store.records.collection import REPLAYED_DAYS
+from castlist.store.records.erasures import ErasureRecord, LogEnd, RemovalRecord
+from castlist.store.records.outbox import GalleryLogRecord, OutboxRecord
 from castlist.store.store import Store
 from profile_aggregator.commits.gallery_deletion import GalleryDeletion, end_in
 from profile_aggregator.commits.leftovers import carry_out_each

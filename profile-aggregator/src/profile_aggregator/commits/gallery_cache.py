@@ -12,14 +12,9 @@ from castlist.contract.values import DistanceSetting, GallerySettings
 from castlist.contract.vectors import Vector
 from castlist.store.committed_persons import pages_of_persons
 from castlist.store.query import eq
-from castlist.store.records import (
-    DecisionRecord,
-    ObjectionRecord,
-    PersonEncoding,
-    ProfileFounder,
-    ProfileRecord,
-    RedirectRecord,
-)
+from castlist.store.records.change_history import DecisionRecord, ObjectionRecord
+from castlist.store.records.persons import PersonEncoding
+from castlist.store.records.profiles import ProfileFounder, ProfileRecord, RedirectRecord
 from castlist.store.store import Store
 from castlist.tasks.galleries import is_shown
 from castlist_identity.decisions.cards import Cards

@@ -14,24 +14,15 @@ from castlist.ports.objects import Objects
 from castlist.store import outbox
 from castlist.store.pending import event_of, ledger_id, recluster_id
 from castlist.store.query import Where, add, at_least, eq, ne, set_to, with_id, with_ids
-from castlist.store.records import (
-    AppearanceRecord,
-    ChangeRecord,
-    DecisionRecord,
-    ErasureRecord,
-    GalleryLogRecord,
-    GalleryRecord,
-    LedgerRecord,
-    ObjectionRecord,
-    PendingRecord,
-    PersonRecord,
-    PreviewRecord,
-    ProfileRecord,
-    RedirectRecord,
-    RemovalRecord,
-    SuggestionRecord,
-    VideoRecord,
-)
+from castlist.store.records.appearances import AppearanceRecord
+from castlist.store.records.change_history import ChangeRecord, DecisionRecord, ObjectionRecord
+from castlist.store.records.erasures import ErasureRecord, RemovalRecord
+from castlist.store.records.galleries import GalleryRecord, SuggestionRecord
+from castlist.store.records.outbox import GalleryLogRecord
+from castlist.store.records.pending import LedgerRecord, PendingRecord, PreviewRecord
+from castlist.store.records.persons import PersonRecord
+from castlist.store.records.profiles import ProfileRecord, RedirectRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.store.store import Store, Table
 from castlist.tasks.commands import DELETE_GALLERY, apply_in
 from castlist_identity.matching.auto_distance import stages_for

@@ -17,7 +17,7 @@ from castlist.messaging.outbox_relay import publish_or_bury
 from castlist.ports.errors import UnavailableError
 from castlist.ports.messages import Publisher
 from castlist.store.query import ascending, eq, set_to, with_ids
-from castlist.store.records import GalleryLogRecord, LoggedGallery
+from castlist.store.records.outbox import GalleryLogRecord, LoggedGallery
 from castlist.store.store import Store
 
 log = logging.getLogger(__name__)

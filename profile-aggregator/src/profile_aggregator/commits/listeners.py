@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
-from castlist.store.alert_records import AlertRecord, DeliveryRecord, WatchedProfiles, WatchRecord, WebhookRecord
 from castlist.store.query import eq, with_id
+from castlist.store.records.alerts import AlertRecord, DeliveryRecord, WatchedProfiles, WatchRecord, WebhookRecord
 from castlist.store.store import Store
 
 

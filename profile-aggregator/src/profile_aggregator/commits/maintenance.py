@@ -13,7 +13,8 @@ from castlist.contract.ids import derived, is_enrolment
 from castlist.ports.errors import UnavailableError
 from castlist.store.pending import ALL_RECLUSTERS
 from castlist.store.query import eq, set_to, with_id, with_ids
-from castlist.store.records import GalleryRecord, PendingRecord, SuggestionRecord
+from castlist.store.records.galleries import GalleryRecord, SuggestionRecord
+from castlist.store.records.pending import PendingRecord
 from castlist.store.store import Store
 from castlist_identity.domain import GalleryPerson
 from castlist_identity.galleries.suggestions import Suggestion, WeakLink, suggestions

@@ -12,7 +12,10 @@ from typing import Any, TypeVar
 
 from castlist.contract.ids import appearance_key, is_enrolment
 from castlist.store.query import ascending, descending, eq, one_of, with_ids
-from castlist.store.records import AppearanceRecord, AppearanceTotals, ProfileTotals, Record, VideoMoment
+from castlist.store.records.appearances import AppearanceRecord, AppearanceTotals
+from castlist.store.records.profiles import ProfileTotals
+from castlist.store.records.record import Record
+from castlist.store.records.videos import VideoMoment
 from castlist.store.store import Store, Table
 from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.galleries.gallery_diff import GalleryDiff

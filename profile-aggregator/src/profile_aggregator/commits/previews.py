@@ -11,7 +11,8 @@ from typing import Any
 
 from castlist.messaging.delivery import attempted, reason_of
 from castlist.store.query import at_least, below, set_to, with_id
-from castlist.store.records import CommandError, PreviewRecord
+from castlist.store.records.change_history import CommandError
+from castlist.store.records.pending import PreviewRecord
 from castlist.store.store import Store
 from castlist.tasks.commands import apply_in, fail_in
 from castlist_identity.galleries.gallery_diff import GalleryChange

@@ -6,14 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from castlist.contract.ids import video_of_person
-from castlist.store.records import (
-    AppearanceRecord,
-    AppearanceTotals,
-    Picture,
-    ProfileTotals,
-    VideoMoment,
-    in_milliseconds,
-)
+from castlist.store.records.appearances import AppearanceRecord, AppearanceTotals, in_milliseconds
+from castlist.store.records.profiles import Picture, ProfileTotals
+from castlist.store.records.videos import VideoMoment
 
 
 @dataclass(frozen=True)

@@ -11,20 +11,11 @@ from castlist.contract.ids import crops_prefix, run_key
 from castlist.contract.values import StoredObject
 from castlist.ports.objects import Objects
 from castlist.store.query import above, add, ascending, at_least, below, eq, one_of, with_id, with_ids, within
-from castlist.store.records import (
-    AttemptsRecord,
-    CancelRecord,
-    ChunkResultRecord,
-    ErasureRecord,
-    LeftOutRecord,
-    PendingRecord,
-    PersonRecord,
-    PlanRecord,
-    RemovalRecord,
-    ResolvedCancelRecord,
-    ResultRun,
-    TracksRecord,
-)
+from castlist.store.records.erasures import ErasureRecord, RemovalRecord
+from castlist.store.records.pending import PendingRecord
+from castlist.store.records.persons import LeftOutRecord, PersonRecord, TracksRecord
+from castlist.store.records.runs import AttemptsRecord, ChunkResultRecord, PlanRecord, ResultRun
+from castlist.store.records.tasks import CancelRecord, ResolvedCancelRecord
 from castlist.store.store import Store
 from castlist.tasks.video_objects import remove_upload
 from profile_aggregator.commits.leftovers import carry_out_each

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from castlist.contract.commands import DeleteVideo
 from castlist.contract.ids import task_id
 from castlist.store.query import with_ids
-from castlist.store.records import CommittedEpoch, PendingRecord, PendingVideo, SkippedFaces
+from castlist.store.records.pending import PendingRecord, PendingVideo
+from castlist.store.records.tasks import SkippedFaces
+from castlist.store.records.videos import CommittedEpoch
 from castlist.store.store import Store
 from castlist.tasks.commands import Command
 from profile_aggregator.videos.completion import reasons_added_up

@@ -1,6 +1,6 @@
 """Decisions as they are stored."""
 
-from castlist.store.records import DecisionRecord, Origin
+from castlist.store.records.change_history import DecisionRecord, Origin
 from castlist_identity.decisions.decision import Decision
 
 

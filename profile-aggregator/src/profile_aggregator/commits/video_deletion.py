@@ -7,7 +7,8 @@ from castlist.contract.events import TaskFinished
 from castlist.contract.ids import event_id
 from castlist.store import outbox
 from castlist.store.query import eq, with_id, with_ids
-from castlist.store.records import DeletedVideoRecord, TaskError, TaskRecord, VideoRecord
+from castlist.store.records.tasks import TaskError, TaskRecord
+from castlist.store.records.videos import DeletedVideoRecord, VideoRecord
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
 from profile_aggregator.commits.listeners import forget_video_in

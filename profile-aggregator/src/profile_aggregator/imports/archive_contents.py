@@ -30,19 +30,11 @@ from castlist.contract.ids import (
 )
 from castlist.contract.values import ENCODING_SIZE, Crop, LeftOutFace, Segment
 from castlist.store.packed_tracks import unpacked
-from castlist.store.records import (
-    ChangeRecord,
-    DecisionRecord,
-    LeftOutRecord,
-    ObjectionRecord,
-    PersonRecord,
-    PlacesRecord,
-    ProfileRecord,
-    RedirectRecord,
-    TaskRecord,
-    TracksRecord,
-    VideoRecord,
-)
+from castlist.store.records.change_history import ChangeRecord, DecisionRecord, ObjectionRecord
+from castlist.store.records.persons import LeftOutRecord, PersonRecord, PlacesRecord, TracksRecord
+from castlist.store.records.profiles import ProfileRecord, RedirectRecord
+from castlist.store.records.tasks import TaskRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.tasks.lifecycle import FINAL
 
 _ID, _PERSON = re.compile(ID_PATTERN), re.compile(PERSON_PATTERN)

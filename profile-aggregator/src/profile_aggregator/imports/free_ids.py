@@ -5,14 +5,10 @@ from itertools import islice
 
 from castlist.ports.errors import UnavailableError
 from castlist.store.query import eq, one_of, with_ids
-from castlist.store.records import (
-    DecisionRecord,
-    ObjectionRecord,
-    ProfileRecord,
-    RedirectRecord,
-    RemovalRecord,
-    VideoRecord,
-)
+from castlist.store.records.change_history import DecisionRecord, ObjectionRecord
+from castlist.store.records.erasures import RemovalRecord
+from castlist.store.records.profiles import ProfileRecord, RedirectRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.store.store import Store
 from profile_aggregator.commits.corrections import CommandRefusedError
 from profile_aggregator.imports.archive_contents import ArchiveContents

@@ -15,7 +15,10 @@ from castlist.ports.errors import TooLargeError
 from castlist.ports.objects import Objects
 from castlist.store.pending import ledger_id
 from castlist.store.query import add, eq, set_to, with_id, with_ids
-from castlist.store.records import GalleryRecord, LedgerRecord, PendingCommand, Record, VideoRecord
+from castlist.store.records.galleries import GalleryRecord
+from castlist.store.records.pending import LedgerRecord, PendingCommand
+from castlist.store.records.record import Record
+from castlist.store.records.videos import VideoRecord
 from castlist.store.store import Store, Table
 from castlist.tasks.commands import apply_in
 from castlist.tasks.galleries import SHOWN

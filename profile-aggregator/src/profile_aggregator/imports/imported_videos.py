@@ -9,17 +9,10 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from castlist.contract.commands import Card
-from castlist.store.records import (
-    LeftOutRecord,
-    PersonRecord,
-    PlacesRecord,
-    ProfileRecord,
-    ProfileTotals,
-    TaskRecord,
-    TracksRecord,
-    VideoMoment,
-    VideoRecord,
-)
+from castlist.store.records.persons import LeftOutRecord, PersonRecord, PlacesRecord, TracksRecord
+from castlist.store.records.profiles import ProfileRecord, ProfileTotals
+from castlist.store.records.tasks import TaskRecord
+from castlist.store.records.videos import VideoMoment, VideoRecord
 from castlist_identity.decisions.decision_set import NAME, DecisionSet
 from castlist_identity.galleries.gallery_diff import ClusterChange, GalleryChange, GalleryDiff
 from castlist_identity.galleries.profile_ids import Profile

@@ -20,7 +20,8 @@ from castlist.ports.objects import Objects
 from castlist.store.installation import installation
 from castlist.store.pending import ledger_id
 from castlist.store.query import ascending, below, eq, not_of_kind, of_kind
-from castlist.store.records import CommandError, PendingCommand, PendingRecluster, PendingRecord
+from castlist.store.records.change_history import CommandError
+from castlist.store.records.pending import PendingCommand, PendingRecluster, PendingRecord
 from castlist.store.store import Store
 from castlist.tasks.galleries import is_shown
 from profile_aggregator.commits.commands import command_of, is_import

@@ -7,20 +7,11 @@ from msgspec.structs import replace
 
 from castlist.contract.ids import CROPS, ENROLLED, derived, is_enrolment, person_key, run_key, task_id
 from castlist.contract.values import Crop
-from castlist.store.records import (
-    ChangeRecord,
-    DecisionRecord,
-    LeftOutRecord,
-    ObjectionRecord,
-    Origin,
-    PersonRecord,
-    PlacesRecord,
-    ProfileRecord,
-    RedirectRecord,
-    TaskRecord,
-    TracksRecord,
-    VideoRecord,
-)
+from castlist.store.records.change_history import ChangeRecord, DecisionRecord, ObjectionRecord, Origin
+from castlist.store.records.persons import LeftOutRecord, PersonRecord, PlacesRecord, TracksRecord
+from castlist.store.records.profiles import ProfileRecord, RedirectRecord
+from castlist.store.records.tasks import TaskRecord
+from castlist.store.records.videos import VideoRecord
 
 
 class NewIds:

@@ -12,7 +12,7 @@ from typing import Any
 from castlist.service.exit_codes import ExitCode
 from castlist.store import kafka_topics
 from castlist.store.query import set_to
-from castlist.store.records import InstanceRecord
+from castlist.store.records.installation import InstanceRecord
 from castlist.store.store import Store
 from profile_aggregator.stream.agent_loop import AgentState
 from profile_aggregator.stream.faust_app import forbid_commits, mend

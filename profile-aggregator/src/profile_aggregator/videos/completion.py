@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from castlist.contract.bounds import MOST_REASONS, MOST_RESULT_BYTES, MOST_TRACKS
-from castlist.store.records import ReceivedPart
+from castlist.store.records.runs import ReceivedPart
 
 
 def missing_chunks(planned: int, finished: Iterable[int]) -> list[int]:

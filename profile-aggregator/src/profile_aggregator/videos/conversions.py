@@ -11,7 +11,7 @@ from castlist.contract.events import FacesEncoded
 from castlist.contract.ids import BY_HAND, crop_key, enrolment_id, person_key, picture_key
 from castlist.contract.values import ENCODING_SIZE, Crop, Segment
 from castlist.contract.vectors import Vector, VectorFace
-from castlist.store.records import PersonEncoding, PersonPresence, PersonRecord, PlacesRecord
+from castlist.store.records.persons import PersonEncoding, PersonPresence, PersonRecord, PlacesRecord
 from castlist_identity.domain import GalleryPerson, SightedAt, Track, VideoPerson
 from castlist_identity.matching.crowd_sample import rank
 from castlist_identity.videos.appearance import Presence

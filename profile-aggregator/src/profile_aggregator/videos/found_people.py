@@ -11,7 +11,9 @@ from msgspec.structs import replace
 from castlist.contract.ids import person_key, run_key
 from castlist.ports.errors import AlreadyExistsError
 from castlist.store.query import eq, ne, with_ids, within
-from castlist.store.records import PendingVideo, PersonRecord, Record
+from castlist.store.records.pending import PendingVideo
+from castlist.store.records.persons import PersonRecord
+from castlist.store.records.record import Record
 from castlist.store.store import Store, Table
 from castlist_identity.domain import VideoPerson
 from profile_aggregator.videos.conversions import person_record, places_record

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from castlist.contract.ids import run_key
 from castlist.store.packed_tracks import PackedTracks, TrackIndex, kept, packed, unpacked
 from castlist.store.query import Where, with_id, within
-from castlist.store.records import TracksRecord
+from castlist.store.records.persons import TracksRecord
 from castlist.store.store import Store
 from castlist_identity.domain import Track, VideoPerson
 from profile_aggregator.videos.found_people import insert_missing

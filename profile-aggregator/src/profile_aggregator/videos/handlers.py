@@ -42,17 +42,11 @@ from castlist.ports.messages import Publisher
 from castlist.ports.objects import Objects
 from castlist.store.packed_tracks import PackedTracks
 from castlist.store.query import Change, Where, add_each, ascending, below, eq, one_of, raise_to, set_to, with_id
-from castlist.store.records import (
-    ChunkResultRecord,
-    LeftOutRecord,
-    PendingRecord,
-    PendingVideo,
-    PlanRecord,
-    ReceivedPart,
-    TaskError,
-    TaskRecord,
-    VideoRecord,
-)
+from castlist.store.records.pending import PendingRecord, PendingVideo
+from castlist.store.records.persons import LeftOutRecord
+from castlist.store.records.runs import ChunkResultRecord, PlanRecord, ReceivedPart
+from castlist.store.records.tasks import TaskError, TaskRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.store.store import Store
 from castlist.tasks import cancels, lifecycle
 from castlist.tasks.received_results import whole_results

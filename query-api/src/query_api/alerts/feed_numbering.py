@@ -12,9 +12,10 @@ import orjson
 
 from castlist.contract.topics import PROFILE_EVENTS
 from castlist.ports.errors import UnavailableError
-from castlist.store.alert_records import FeedRecord, WatchedProfiles, WatchRecord, WebhookRecord
 from castlist.store.query import add, ascending, eq, set_to, with_ids
-from castlist.store.records import GalleryLogRecord, OutboxRecord, Record
+from castlist.store.records.alerts import FeedRecord, WatchedProfiles, WatchRecord, WebhookRecord
+from castlist.store.records.outbox import GalleryLogRecord, OutboxRecord
+from castlist.store.records.record import Record
 from castlist.store.store import Store
 
 log = logging.getLogger(__name__)

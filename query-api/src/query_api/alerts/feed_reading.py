@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import orjson
 
 from castlist.contract.topics import PROFILE_EVENTS
-from castlist.store.alert_records import Place
 from castlist.store.query import Where, ascending, eq, within
-from castlist.store.records import GalleryLogRecord, OutboxRecord
+from castlist.store.records.alerts import Place
+from castlist.store.records.outbox import GalleryLogRecord, OutboxRecord
 from castlist.store.store import Store
 
 COMMITS_AT_ONCE, OTHERS_AT_ONCE = 4, 100

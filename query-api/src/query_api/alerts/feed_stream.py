@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 
 from castlist.ports.errors import UnavailableError
-from castlist.store.alert_records import Place
+from castlist.store.records.alerts import Place
 from castlist.store.store import Store
 from query_api.alerts.feed_reading import FeedEvent, parts_from
 from query_api.record_changes import RecordChanges

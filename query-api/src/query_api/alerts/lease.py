@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 
 from castlist.ports.errors import AlreadyExistsError
-from castlist.store.alert_records import LeaseRecord
 from castlist.store.query import add, eq, set_to, with_id
+from castlist.store.records.alerts import LeaseRecord
 from castlist.store.store import Store
 
 TIME = 6.0

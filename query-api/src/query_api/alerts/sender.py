@@ -9,8 +9,8 @@ from castlist.contract.values import in_short
 from castlist.ports.errors import UnavailableError
 from castlist.ports.web_calls import NoAnswerError, WebCalls
 from castlist.service.metrics import WEBHOOK_CALLS
-from castlist.store.alert_records import AT_ONCE, DeliveryRecord, DeliveryStatus, Place, WebhookRecord
 from castlist.store.query import ascending, below, eq, set_to, with_id
+from castlist.store.records.alerts import AT_ONCE, DeliveryRecord, DeliveryStatus, Place, WebhookRecord
 from castlist.store.store import Store
 from query_api.alerts.feed_reading import FeedEvent, event_at, parts_from
 from query_api.alerts.retry_policy import Outcome, RetryPolicy, outcome_of

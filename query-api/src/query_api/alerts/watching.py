@@ -9,9 +9,9 @@ from castlist.contract.events import WatchedPersonAppeared
 from castlist.contract.ids import event_id
 from castlist.ports.errors import UnavailableError
 from castlist.store import outbox
-from castlist.store.alert_records import AlertRecord, AlertVideo, WatchRecord
 from castlist.store.query import ascending, eq, set_to, with_id, with_ids
-from castlist.store.records import AppearanceRecord, AppearanceVideo
+from castlist.store.records.alerts import AlertRecord, AlertVideo, WatchRecord
+from castlist.store.records.appearances import AppearanceRecord, AppearanceVideo
 from castlist.store.store import Store
 from query_api.read_model import ReadModel
 

@@ -10,7 +10,7 @@ from castlist.service.operations import operation
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery
 from castlist.store.query import eq
-from castlist.store.records import ChangeRecord
+from castlist.store.records.change_history import ChangeRecord
 from query_api.command_outbox import COMMANDED, CommandOutbox, change_view, command_key
 from query_api.endpoints.galleries import known_gallery
 from query_api.endpoints.replies import none, one, page

@@ -22,7 +22,7 @@ from castlist.contract.commands import (
 from castlist.service.operations import operation
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery, parse_body
-from castlist.store.records import ProfileRecord
+from castlist.store.records.profiles import ProfileRecord
 from castlist.tasks.commands import Command
 from query_api.command_outbox import COMMANDED, CommandOutbox, asked_revision, command_key
 from query_api.endpoints.galleries import known_gallery

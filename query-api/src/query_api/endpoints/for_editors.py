@@ -10,7 +10,9 @@ from castlist.service.operations import Replies, Reply, operation
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery
 from castlist.store.query import eq, with_ids
-from castlist.store.records import AppearanceRecord, ProfileName, ProfileRecord, Record
+from castlist.store.records.appearances import AppearanceRecord
+from castlist.store.records.profiles import ProfileName, ProfileRecord
+from castlist.store.records.record import Record
 from query_api.endpoints.in_path import video_in_path
 from query_api.endpoints.profiles import find_profile
 from query_api.endpoints.replies import INVALID, MOVED, none

@@ -15,7 +15,8 @@ from castlist.service.operations import operation
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery, parse_body
 from castlist.store.query import Sort, ascending, descending, eq, of_kind
-from castlist.store.records import GalleryRecord, PendingCommand, PendingRecord, SuggestionRecord
+from castlist.store.records.galleries import GalleryRecord, SuggestionRecord
+from castlist.store.records.pending import PendingCommand, PendingRecord
 from castlist.store.store import Store
 from castlist.tasks.galleries import SHOWN, is_shown
 from query_api.command_outbox import COMMANDED, CommandOutbox, command_key

@@ -10,7 +10,10 @@ from castlist.api import resources
 from castlist.service.operations import operation
 from castlist.service.request_parsing import NoQuery
 from castlist.store.query import at_least, eq
-from castlist.store.records import GalleryRecord, ProfileRecord, TaskRecord, VideoRecord
+from castlist.store.records.galleries import GalleryRecord
+from castlist.store.records.profiles import ProfileRecord
+from castlist.store.records.tasks import TaskRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.store.store import Store
 from castlist.tasks.lifecycle import FINAL, OPEN
 from query_api.endpoints.galleries import known_gallery

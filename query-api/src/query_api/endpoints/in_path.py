@@ -3,7 +3,7 @@
 from starlette.requests import Request
 
 from castlist.service.problems import Problem
-from castlist.store.records import VideoRecord
+from castlist.store.records.videos import VideoRecord
 from query_api.read_model import ReadModel
 
 

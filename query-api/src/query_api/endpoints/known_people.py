@@ -18,7 +18,7 @@ from castlist.ports.objects import Objects
 from castlist.service.operations import operation, problem
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery, drain, parsed_form
-from castlist.store.records import UploadRecord
+from castlist.store.records.videos import UploadRecord
 from query_api.command_outbox import COMMANDED, CommandOutbox, command_key
 from query_api.read_model import ReadModel
 

@@ -14,7 +14,8 @@ from castlist.service.operations import operation
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery, drain, parse_body, parsed_form
 from castlist.store.query import eq
-from castlist.store.records import GalleryRecord, ObjectionRecord
+from castlist.store.records.change_history import ObjectionRecord
+from castlist.store.records.galleries import GalleryRecord
 from query_api.command_outbox import COMMANDED, CommandOutbox, command_key
 from query_api.endpoints.galleries import known_gallery
 from query_api.endpoints.known_people import AROUND_FILES, LOOKED_AT, only_face, ready

@@ -15,7 +15,7 @@ from castlist.service.operations import Reply, operation
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery
 from castlist.store.query import ANY, eq
-from castlist.store.records import TaskRecord
+from castlist.store.records.tasks import TaskRecord
 from castlist.tasks.lifecycle import CANCELLED, FINAL
 from query_api.endpoints.galleries import ensure_known
 from query_api.endpoints.replies import none, one, page

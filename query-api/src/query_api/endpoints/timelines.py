@@ -6,7 +6,7 @@ from starlette.responses import Response
 from castlist.api import resources
 from castlist.service.operations import Reply, operation
 from castlist.store.query import eq
-from castlist.store.records import AppearanceRecord
+from castlist.store.records.appearances import AppearanceRecord
 from query_api.endpoints.in_path import video_in_path
 from query_api.endpoints.profiles import find_profile
 from query_api.endpoints.replies import INVALID, MOVED, none, one, page

@@ -13,7 +13,9 @@ from castlist.service.conditional import etag_of, is_known
 from castlist.service.operations import operation
 from castlist.store.packed_tracks import KeptTrack, TrackIndex, tracks_in, unpacked
 from castlist.store.query import at_least, eq, with_ids, within
-from castlist.store.records import PersonRecord, PersonTracks, ProfileName, ProfileRecord, TracksRecord, VideoRecord
+from castlist.store.records.persons import PersonRecord, PersonTracks, TracksRecord
+from castlist.store.records.profiles import ProfileName, ProfileRecord
+from castlist.store.records.videos import VideoRecord
 from query_api.endpoints.in_path import video_in_path
 from query_api.endpoints.replies import INVALID, one
 from query_api.http.parameters import TracksQuery, wanted_hidden

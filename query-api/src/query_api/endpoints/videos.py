@@ -14,7 +14,7 @@ from castlist.service.operations import Reply, operation, problem
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery
 from castlist.store.query import ANY, eq
-from castlist.store.records import VideoRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.tasks.commands import unfailed_id
 from castlist.tasks.video_objects import AllowedObjects
 from query_api.command_outbox import COMMANDED, CommandOutbox

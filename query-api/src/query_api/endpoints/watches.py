@@ -12,8 +12,8 @@ from castlist.ports.errors import AlreadyExistsError
 from castlist.service.operations import Reply, operation, problem
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery
-from castlist.store.alert_records import AlertRecord, WatchRecord
 from castlist.store.query import eq, with_id
+from castlist.store.records.alerts import AlertRecord, WatchRecord
 from castlist.store.store import Store
 from query_api.command_outbox import command_key
 from query_api.endpoints.galleries import known_gallery

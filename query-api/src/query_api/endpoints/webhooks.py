@@ -22,8 +22,8 @@ from castlist.service.operations import Reply, operation, problem
 from castlist.service.problems import Problem
 from castlist.service.public_addresses import Network, is_in, is_public
 from castlist.service.request_parsing import NoQuery, parse_body
-from castlist.store.alert_records import AT_ONCE, DeliveryRecord, WebhookRecord
 from castlist.store.query import add, at_least, eq, one_of, set_to, with_id, with_ids
+from castlist.store.records.alerts import AT_ONCE, DeliveryRecord, WebhookRecord
 from castlist.store.store import Store
 from query_api.alerts.feed_reading import last_place
 from query_api.command_outbox import command_key

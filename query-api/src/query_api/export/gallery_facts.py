@@ -27,21 +27,14 @@ from castlist.ports.errors import ObjectMissingError, UnavailableError
 from castlist.ports.objects import Objects
 from castlist.store.installation import installation
 from castlist.store.query import begins_with, eq, ne, one_of, with_ids, within
-from castlist.store.records import (
-    AppearanceRecord,
-    ChangeRecord,
-    DecisionRecord,
-    GalleryRecord,
-    ObjectionRecord,
-    PersonRecord,
-    ProfileRecord,
-    Record,
-    RedirectRecord,
-    TaskError,
-    TaskRecord,
-    TracksRecord,
-    VideoRecord,
-)
+from castlist.store.records.appearances import AppearanceRecord
+from castlist.store.records.change_history import ChangeRecord, DecisionRecord, ObjectionRecord
+from castlist.store.records.galleries import GalleryRecord
+from castlist.store.records.persons import PersonRecord, TracksRecord
+from castlist.store.records.profiles import ProfileRecord, RedirectRecord
+from castlist.store.records.record import Record
+from castlist.store.records.tasks import TaskError, TaskRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.store.store import Store, Table
 from castlist.tasks import lifecycle
 from castlist.tasks.commands import DELETE_GALLERY

@@ -13,7 +13,7 @@ from castlist.api.resources import ProblemField
 from castlist.contract.bounds import WHOLE
 from castlist.service.problems import Problem
 from castlist.store.query import ANY, Sort, Where, above, at_least, below, eq, name_of
-from castlist.store.records import Record
+from castlist.store.records.record import Record
 
 R = TypeVar("R", bound=Record)
 

@@ -9,7 +9,8 @@ from typing import IO
 from castlist.contract.values import AnalysisSettings, GallerySettings
 from castlist.contract.vectors import VectorFace
 from castlist.store.query import with_ids
-from castlist.store.records import GalleryRecord, ProfileHidden, ProfileRecord
+from castlist.store.records.galleries import GalleryRecord
+from castlist.store.records.profiles import ProfileHidden, ProfileRecord
 from castlist_identity.search.face_index import Match
 from query_api.http.rendering import Json
 from query_api.read_model import ReadModel

@@ -19,7 +19,9 @@ from castlist.contract.values import ENCODING_SIZE
 from castlist.ports.errors import UnavailableError
 from castlist.store.committed_persons import pages_of_persons
 from castlist.store.query import above, ascending, eq, with_ids
-from castlist.store.records import GalleryLogRecord, GalleryRecord, PersonFace
+from castlist.store.records.galleries import GalleryRecord
+from castlist.store.records.outbox import GalleryLogRecord
+from castlist.store.records.persons import PersonFace
 from castlist.store.store import Store
 from castlist_identity.search.face_index import FaceIndex, Person
 

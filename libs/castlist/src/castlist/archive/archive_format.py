@@ -7,20 +7,12 @@ from datetime import datetime
 import msgspec
 
 from castlist.contract.values import GallerySettings
-from castlist.store.records import (
-    ChangeRecord,
-    DecisionRecord,
-    LeftOutRecord,
-    ObjectionRecord,
-    PersonRecord,
-    PlacesRecord,
-    ProfileRecord,
-    Record,
-    RedirectRecord,
-    TaskRecord,
-    TracksRecord,
-    VideoRecord,
-)
+from castlist.store.records.change_history import ChangeRecord, DecisionRecord, ObjectionRecord
+from castlist.store.records.persons import LeftOutRecord, PersonRecord, PlacesRecord, TracksRecord
+from castlist.store.records.profiles import ProfileRecord, RedirectRecord
+from castlist.store.records.record import Record
+from castlist.store.records.tasks import TaskRecord
+from castlist.store.records.videos import VideoRecord
 
 FORMAT, VERSION = "castlist-gallery", 1
 ENCODER = "dlib_face_recognition_resnet_model_v1"

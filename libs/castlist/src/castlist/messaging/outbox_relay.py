@@ -15,7 +15,7 @@ from castlist.ports.messages import Message, Publisher
 from castlist.service.metrics import DEAD_LETTERS, OUTBOX_SWEPT
 from castlist.service.periodic import every
 from castlist.store.query import ascending, below, eq, one_of, set_to, with_ids
-from castlist.store.records import OutboxRecord
+from castlist.store.records.outbox import OutboxRecord
 from castlist.store.store import Store
 
 LEFT_BEHIND = timedelta(seconds=2)

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from castlist.contract.values import Crop
-from castlist.store.records import AppearanceRecord
+from castlist.store.records.appearances import AppearanceRecord
 
 
 def crop_document(crop: Crop) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from typing import TypeVar
 
 from castlist.store.query import above, ascending, eq, ne
-from castlist.store.records import PersonRecord, Record
+from castlist.store.records.persons import PersonRecord
+from castlist.store.records.record import Record
 from castlist.store.store import Store
 
 R = TypeVar("R", bound=Record)

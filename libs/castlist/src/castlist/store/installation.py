@@ -3,7 +3,7 @@
 import uuid
 
 from castlist.store.query import set_once
-from castlist.store.records import InstallationRecord
+from castlist.store.records.installation import InstallationRecord
 from castlist.store.store import Store
 
 _ID = "castlist"

@@ -1,7 +1,7 @@
 """What MongoDB remembers of Kafka's topics: whenever some had to be created, Kafka was new or had lost its data."""
 
 from castlist.store.query import add, raise_to
-from castlist.store.records import TopicsRecord
+from castlist.store.records.installation import TopicsRecord
 from castlist.store.store import Store
 
 _ID = "kafka"

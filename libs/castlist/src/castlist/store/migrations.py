@@ -16,7 +16,11 @@ from castlist.ports.documents import Document, Documents
 from castlist.ports.errors import AlreadyExistsError
 from castlist.store.pending import event_of
 from castlist.store.query import eq, of_kind, set_once
-from castlist.store.records import ChangeRecord, MigrationRecord, OutboxRecord, PendingCommand, in_milliseconds
+from castlist.store.records.appearances import in_milliseconds
+from castlist.store.records.change_history import ChangeRecord
+from castlist.store.records.installation import MigrationRecord
+from castlist.store.records.outbox import OutboxRecord
+from castlist.store.records.pending import PendingCommand
 from castlist.store.store import Store
 from castlist.tasks.commands import BY_NAME, KINDS, Command, stage
 from castlist.tasks.galleries import ensure_gallery

@@ -11,7 +11,7 @@ from castlist.contract.events import Event
 from castlist.contract.topics import topic_of
 from castlist.ports.errors import MessageTooLargeError
 from castlist.store.query import insert_as
-from castlist.store.records import OutboxRecord
+from castlist.store.records.outbox import OutboxRecord
 from castlist.store.store import Store
 
 LAST = 1_000_000

@@ -1,7 +1,7 @@
 """How what waits for a gallery is called, in `pending` and, once it was committed, in `ledger`."""
 
 from castlist.store.query import within
-from castlist.store.records import PendingRecord
+from castlist.store.records.pending import PendingRecord
 
 _COMMAND = "command:"
 _RECLUSTER = "recluster::"

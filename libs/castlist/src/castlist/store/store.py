@@ -8,10 +8,22 @@ import msgspec
 
 from castlist.ports.documents import Document, Documents
 from castlist.ports.errors import DocumentTooLargeError
-from castlist.store import collections
-from castlist.store.collections import Collection
 from castlist.store.query import ANY, Change, Sort, Where, name_of, plain, with_id
-from castlist.store.records import Record
+from castlist.store.records.alerts import ALERTS, DELIVERIES, FEEDS, LEASES, WATCHES, WEBHOOKS
+from castlist.store.records.appearances import APPEARANCES
+from castlist.store.records.change_history import CHANGES, DECISIONS, OBJECTIONS
+from castlist.store.records.collection import Collection
+from castlist.store.records.erasures import ERASURES, REMOVALS
+from castlist.store.records.galleries import GALLERIES, SUGGESTIONS
+from castlist.store.records.installation import INSTALLATION, INSTANCES, MIGRATIONS, TOPICS
+from castlist.store.records.outbox import GALLERY_LOG, OUTBOX
+from castlist.store.records.pending import LEDGER, PENDING, PREVIEWS
+from castlist.store.records.persons import LEFT_OUT, PERSONS, PLACES, TRACKS
+from castlist.store.records.profiles import PROFILES, REDIRECTS
+from castlist.store.records.record import Record
+from castlist.store.records.runs import ATTEMPTS, CHUNKS, PLANS
+from castlist.store.records.tasks import CANCELS, RESOLVED_CANCELS, TASKS
+from castlist.store.records.videos import DELETED, UPLOADS, VIDEOS
 
 R = TypeVar("R", bound=Record)
 V = TypeVar("V", bound=Record)
@@ -132,44 +144,44 @@ class Store:
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
-        self.videos = Table(documents, collections.VIDEOS)
-        self.tasks = Table(documents, collections.TASKS)
-        self.uploads = Table(documents, collections.UPLOADS)
-        self.cancels = Table(documents, collections.CANCELS)
-        self.resolved_cancels = Table(documents, collections.RESOLVED_CANCELS)
-        self.deleted = Table(documents, collections.DELETED)
-        self.plans = Table(documents, collections.PLANS)
-        self.chunks = Table(documents, collections.CHUNKS)
-        self.attempts = Table(documents, collections.ATTEMPTS)
-        self.galleries = Table(documents, collections.GALLERIES)
-        self.persons = Table(documents, collections.PERSONS)
-        self.places = Table(documents, collections.PLACES)
-        self.left_out = Table(documents, collections.LEFT_OUT)
-        self.tracks = Table(documents, collections.TRACKS)
-        self.profiles = Table(documents, collections.PROFILES)
-        self.appearances = Table(documents, collections.APPEARANCES)
-        self.redirects = Table(documents, collections.REDIRECTS)
-        self.suggestions = Table(documents, collections.SUGGESTIONS)
-        self.pending = Table(documents, collections.PENDING)
-        self.previews = Table(documents, collections.PREVIEWS)
-        self.changes = Table(documents, collections.CHANGES)
-        self.decisions = Table(documents, collections.DECISIONS)
-        self.objections = Table(documents, collections.OBJECTIONS)
-        self.ledger = Table(documents, collections.LEDGER)
-        self.outbox = Table(documents, collections.OUTBOX)
-        self.gallery_log = Table(documents, collections.GALLERY_LOG)
-        self.feeds = Table(documents, collections.FEEDS)
-        self.watches = Table(documents, collections.WATCHES)
-        self.alerts = Table(documents, collections.ALERTS)
-        self.webhooks = Table(documents, collections.WEBHOOKS)
-        self.deliveries = Table(documents, collections.DELIVERIES)
-        self.leases = Table(documents, collections.LEASES)
-        self.removals = Table(documents, collections.REMOVALS)
-        self.erasures = Table(documents, collections.ERASURES)
-        self.migrations = Table(documents, collections.MIGRATIONS)
-        self.installation = Table(documents, collections.INSTALLATION)
-        self.instances = Table(documents, collections.INSTANCES)
-        self.topics = Table(documents, collections.TOPICS)
+        self.videos = Table(documents, VIDEOS)
+        self.tasks = Table(documents, TASKS)
+        self.uploads = Table(documents, UPLOADS)
+        self.cancels = Table(documents, CANCELS)
+        self.resolved_cancels = Table(documents, RESOLVED_CANCELS)
+        self.deleted = Table(documents, DELETED)
+        self.plans = Table(documents, PLANS)
+        self.chunks = Table(documents, CHUNKS)
+        self.attempts = Table(documents, ATTEMPTS)
+        self.galleries = Table(documents, GALLERIES)
+        self.persons = Table(documents, PERSONS)
+        self.places = Table(documents, PLACES)
+        self.left_out = Table(documents, LEFT_OUT)
+        self.tracks = Table(documents, TRACKS)
+        self.profiles = Table(documents, PROFILES)
+        self.appearances = Table(documents, APPEARANCES)
+        self.redirects = Table(documents, REDIRECTS)
+        self.suggestions = Table(documents, SUGGESTIONS)
+        self.pending = Table(documents, PENDING)
+        self.previews = Table(documents, PREVIEWS)
+        self.changes = Table(documents, CHANGES)
+        self.decisions = Table(documents, DECISIONS)
+        self.objections = Table(documents, OBJECTIONS)
+        self.ledger = Table(documents, LEDGER)
+        self.outbox = Table(documents, OUTBOX)
+        self.gallery_log = Table(documents, GALLERY_LOG)
+        self.feeds = Table(documents, FEEDS)
+        self.watches = Table(documents, WATCHES)
+        self.alerts = Table(documents, ALERTS)
+        self.webhooks = Table(documents, WEBHOOKS)
+        self.deliveries = Table(documents, DELIVERIES)
+        self.leases = Table(documents, LEASES)
+        self.removals = Table(documents, REMOVALS)
+        self.erasures = Table(documents, ERASURES)
+        self.migrations = Table(documents, MIGRATIONS)
+        self.installation = Table(documents, INSTALLATION)
+        self.instances = Table(documents, INSTANCES)
+        self.topics = Table(documents, TOPICS)
 
     async def transaction(self, body: Callable[["Store"], Awaitable[T]]) -> T:
         """Run `body` on a store whose writes happen together or not at all; see `Documents.transaction`."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from castlist.contract.commands import CancelVideo
 from castlist.contract.ids import cancel_key, run_key
 from castlist.store.query import insert_as
-from castlist.store.records import CancelRecord, ResolvedCancelRecord
+from castlist.store.records.tasks import CancelRecord, ResolvedCancelRecord
 from castlist.store.store import Store
 from castlist.tasks.lifecycle import CANCELLED, ON_REQUEST, finish, finish_in, is_deleted
 

@@ -35,7 +35,8 @@ from castlist.ports.errors import AlreadyExistsError
 from castlist.store import outbox
 from castlist.store.pending import command_id
 from castlist.store.query import eq, set_to, with_id
-from castlist.store.records import ChangeRecord, CommandError, PendingCommand, PreviewRecord
+from castlist.store.records.change_history import ChangeRecord, CommandError
+from castlist.store.records.pending import PendingCommand, PreviewRecord
 from castlist.store.store import Store
 from castlist.tasks.galleries import ensure_gallery, ensure_known
 from castlist.tasks.uploads import keep_upload

@@ -10,7 +10,7 @@ from castlist.contract.errors import PermanentError
 from castlist.contract.values import NEW_GALLERY, GallerySettings
 from castlist.ports.errors import AlreadyExistsError
 from castlist.store.query import Change, Where, eq, insert_as, set_to, with_id
-from castlist.store.records import GalleryRecord
+from castlist.store.records.galleries import GalleryRecord
 from castlist.store.store import Store
 
 SHOWN = eq(GalleryRecord.deleted_at, None) & eq(GalleryRecord.deletion, None)

@@ -9,7 +9,7 @@ from castlist.contract.ids import event_id, run_key, task_id
 from castlist.contract.values import in_short
 from castlist.store import outbox
 from castlist.store.query import Change, one_of, set_to, with_id, with_ids
-from castlist.store.records import Status, TaskError, TaskRecord
+from castlist.store.records.tasks import Status, TaskError, TaskRecord
 from castlist.store.store import Store
 
 FinalStatus = Literal["done", "failed", "cancelled"]

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from castlist.contract.events import ChunkPlanned
 from castlist.contract.ids import event_id
-from castlist.store.records import PlanRecord
+from castlist.store.records.runs import PlanRecord
 
 
 def chunks_planned(

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from castlist.contract.ids import digest_in
-from castlist.store.records import ReceivedPart
+from castlist.store.records.runs import ReceivedPart
 
 
 def whole_results(received: Iterable[ReceivedPart]) -> dict[int, str]:

@@ -11,7 +11,8 @@ from castlist.contract.ids import event_id, task_id
 from castlist.contract.values import StoredObject
 from castlist.store import outbox
 from castlist.store.query import set_to, with_id
-from castlist.store.records import TaskError, TaskRecord, VideoRecord
+from castlist.store.records.tasks import TaskError, TaskRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.store.store import Store
 from castlist.tasks.cancels import finish_cancelled, is_cancelled
 from castlist.tasks.galleries import begin_anew, ensure_gallery

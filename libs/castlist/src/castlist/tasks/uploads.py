@@ -2,7 +2,7 @@
 
 from castlist.ports.errors import UnavailableError
 from castlist.store.query import eq, with_id
-from castlist.store.records import UploadRecord
+from castlist.store.records.videos import UploadRecord
 from castlist.store.store import Store
 
 GIVEN_UP = "the upload took so long that it was given up"

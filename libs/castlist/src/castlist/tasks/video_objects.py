@@ -7,7 +7,7 @@ from castlist.contract.ids import ARCHIVES, BUCKET_PATTERN, CROPS, OWN_UPLOADS, 
 from castlist.contract.values import StoredObject
 from castlist.ports.objects import Objects
 from castlist.store.query import eq_part
-from castlist.store.records import VideoRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.store.store import Store
 
 _OURS = [[prefix.removesuffix("/")] for prefix in (OWN_UPLOADS, CROPS, ARCHIVES)]

@@ -5,7 +5,9 @@ from typing import Literal
 
 import msgspec
 
-from castlist.store.records import Record
+from castlist.store.query import descending
+from castlist.store.records.collection import AGGREGATOR, DAY, QUERY, Collection, index
+from castlist.store.records.record import Record
 
 AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)
 """In the place of a time: due now."""
@@ -113,3 +115,92 @@ class LeaseRecord(Record, frozen=True, kw_only=True):
 
     owner: str
     beat: int
+
+
+FEEDS = Collection(
+    name="feeds",
+    record=FeedRecord,
+    id="gallery",
+    owner=QUERY,
+    writers=(),
+    readers=(),
+    kept="for ever: numbers must not come again",
+    growth="galleries",
+)
+WATCHES = Collection(
+    name="watches",
+    record=WatchRecord,
+    id="watch",
+    owner=QUERY,
+    writers=(AGGREGATOR,),
+    readers=(),
+    kept="until it is taken away",
+    growth="people whom somebody waits for",
+    indexes=(
+        index(WatchRecord.gallery, WatchRecord.created_at, WatchRecord.id),
+        index(WatchRecord.profile_id, unique=True),
+        index(WatchRecord.due, partialFilterExpression={"due": True}),
+    ),
+)
+ALERTS = Collection(
+    name="alerts",
+    record=AlertRecord,
+    id="watch:video",
+    owner=QUERY,
+    writers=(AGGREGATOR,),
+    readers=(),
+    kept="as long as its watch and its video",
+    growth="videos in which watched people are",
+    indexes=(index(AlertRecord.watch_id), index(AlertRecord.video_id)),
+)
+WEBHOOKS = Collection(
+    name="webhooks",
+    record=WebhookRecord,
+    id="webhook",
+    owner=QUERY,
+    writers=(AGGREGATOR,),
+    readers=(),
+    kept="until it is taken away",
+    growth="receivers",
+    indexes=(
+        index(WebhookRecord.gallery, WebhookRecord.created_at, WebhookRecord.id),
+        index(WebhookRecord.waiting, WebhookRecord.due_after, partialFilterExpression={"waiting": True}),
+    ),
+)
+DELIVERIES = Collection(
+    name="deliveries",
+    record=DeliveryRecord,
+    id="webhook:number:index",
+    owner=QUERY,
+    writers=(AGGREGATOR,),
+    readers=(),
+    kept="7 days after the last attempt",
+    growth="what webhooks were told in a week",
+    indexes=(
+        index(DeliveryRecord.webhook_id, descending(DeliveryRecord.at), descending(DeliveryRecord.id)),
+        index(
+            DeliveryRecord.webhook_id,
+            DeliveryRecord.status,
+            descending(DeliveryRecord.at),
+            descending(DeliveryRecord.id),
+        ),
+        index(
+            DeliveryRecord.webhook_id,
+            DeliveryRecord.number,
+            DeliveryRecord.index,
+            partialFilterExpression={"status": "queued"},
+            name="queued",
+        ),
+        index(DeliveryRecord.at, expireAfterSeconds=7 * DAY),
+    ),
+)
+LEASES = Collection(
+    name="leases",
+    record=LeaseRecord,
+    id="what it is for",
+    owner=QUERY,
+    writers=(),
+    readers=(),
+    kept="for ever",
+    growth="one record",
+)
