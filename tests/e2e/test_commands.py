@@ -2,7 +2,7 @@
 
 import pytest
 
-from castlist.api.resources import Change
+from castlist.api.change_history import Change
 from castlist_client.client import Client
 from testkit import clips
 from testkit.api import Api, new_gallery

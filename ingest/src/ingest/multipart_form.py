@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from python_multipart.exceptions import FormParserError, MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from castlist.api.resources import ProblemField
+from castlist.api.problems import ProblemField
 from castlist.service.problems import Problem
 from ingest.video_details import Details, clean_name, valid
 

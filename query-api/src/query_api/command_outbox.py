@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from castlist.api import resources
+from castlist.api.change_history import ERASURES, Change
 from castlist.clock import now_utc
 from castlist.contract.errors import PermanentError
 from castlist.contract.ids import derived
@@ -26,13 +26,13 @@ from query_api.record_changes import RecordChanges
 PATIENCE = 5.0
 """Seconds in which most commands are carried out: so long the answer waits for it."""
 COMMANDED = {
-    200: Reply("It is done; the change says what became of it.", resources.Change),
-    202: Reply("It is accepted and takes longer: `GET /changes/{id}` follows it.", resources.Change),
+    200: Reply("It is done; the change says what became of it.", Change),
+    202: Reply("It is accepted and takes longer: `GET /changes/{id}` follows it.", Change),
     409: problem("It contradicts another decision, which the answer names, or comes too late."),
     412: problem("The profile was changed since, by another decision."),
     422: problem("The body, or a field of it, is not valid, or the key was used for another request."),
 }
-_change = renderer(resources.Change, "error")
+_change = renderer(Change, "error")
 _KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
 _ETAG = re.compile(r'^(?:W/)?"(\d{1,15})(?:-[^"]*)?"$')
 
@@ -122,7 +122,7 @@ class CommandOutbox:
 
 def _is_done(change: ChangeRecord) -> bool:
     """Whether nothing more becomes of it: an erasure ends with its receipt."""
-    if change.status == "applied" and change.kind in resources.ERASURES:
+    if change.status == "applied" and change.kind in ERASURES:
         return change.receipt is not None
     return change.status != "pending"
 

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 from orjson import Fragment
 
-from castlist.api import resources
+from castlist.api.profiles import Profile
+from castlist.api.tasks import Task
+from castlist.api.videos import Video
 from castlist.contract.ids import appearance_key
 from castlist.contract.values import VideoWarning
 from castlist.contract.video_warnings import as_warning
@@ -33,9 +35,9 @@ NEWEST = 100
 """How many appearances a profile shows in a list."""
 NEWEST_FIRST = Order(AppearanceRecord.created_at, -1)
 
-_task = renderer(resources.Task, "people", "error", "eta_seconds", "warnings")
-_profile = renderer(resources.Profile, "cover", "seconds", "pictures", "appearances")
-_video = renderer(resources.Video)
+_task = renderer(Task, "people", "error", "eta_seconds", "warnings")
+_profile = renderer(Profile, "cover", "seconds", "pictures", "appearances")
+_video = renderer(Video)
 
 
 class ReadModel:

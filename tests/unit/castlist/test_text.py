@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from castlist.api.resources import ProfileChange
+from castlist.api.profiles import ProfileChange
 from castlist.contract.codec import UndecodableMessageError, decode
 from castlist.contract.text import printable
 from castlist.contract.topics import FACE_ENCODINGS, GALLERY_COMMITS, VIDEO_UPLOADED

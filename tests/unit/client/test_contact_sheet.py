@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 
-from castlist.api.resources import Appearance, CropPicture, Profile, Video
+from castlist.api.appearances import Appearance, CropPicture
+from castlist.api.profiles import Profile
+from castlist.api.videos import Video
 from castlist.contract.box import Box
 from castlist.contract.values import FrameSize, Segment
 from castlist_client import contact_sheet_html

@@ -2,7 +2,8 @@
 
 import pytest
 
-from castlist.api.resources import Change, Task
+from castlist.api.change_history import Change
+from castlist.api.tasks import Task
 from castlist.contract.values import Segment
 from castlist_client.formatting import count, length, moment, moments, outcome, preview_text, printable, span
 

@@ -10,7 +10,7 @@ import pytest
 from starlette.requests import Request
 
 from castlist.adapters.memory import MemoryLog, MemoryPublisher
-from castlist.api import resources
+from castlist.api.change_history import Change
 from castlist.clock import now_utc
 from castlist.contract.codec import decode
 from castlist.contract.commands import RenameProfile
@@ -84,7 +84,7 @@ async def test_a_failed_command_says_why_and_stays(client: httpx2.AsyncClient, s
     assert (shown["status"], shown["error"]["status"], shown["error"]["detail"]) == (
         "failed", 404, "There is no such profile."
     )  # fmt: skip
-    assert resources.Change.model_validate(shown).final
+    assert Change.model_validate(shown).final
     unknown = await client.get("/commands/nobody")
     assert (unknown.status_code, unknown.json()["detail"]) == (404, "There is no such command.")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from castlist.adapters.memory import MemoryObjects
-from castlist.api import resources
+from castlist.api.objections import Objection
 from castlist.contract.commands import EnrolPerson, RaiseObjection
 from castlist.contract.ids import picture_key
 from castlist.contract.vectors import decode_vector
@@ -151,7 +151,7 @@ async def test_an_objection_is_raised_by_a_picture_or_a_profile_and_withdrawn(wo
     mean = np.zeros(128, "<f4").tobytes()
     await world.store.objections.insert(ObjectionRecord(id="o", gallery=G, mean=mean, at=START))
     listed = (await world.client.get(path)).json()["items"]
-    resources.Objection.model_validate(listed[0])
+    Objection.model_validate(listed[0])
     assert listed == [{"id": "o", "at": "2026-01-02T03:04:05Z", "by": None}]
     withdrawn = await world.client.delete(f"{path}/o", headers=at_once)
     assert (withdrawn.status_code, withdrawn.json()["kind"]) == (202, "withdraw_objection")

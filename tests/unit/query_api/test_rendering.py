@@ -7,7 +7,13 @@ from typing import Any
 import httpx2
 import pytest
 
-from castlist.api import resources
+from castlist.api.appearances import AppearancePage, TimelinePage
+from castlist.api.galleries import Gallery, GalleryPage, GallerySettings, GalleryStats
+from castlist.api.profiles import Profile, ProfilePage
+from castlist.api.resource import Resource
+from castlist.api.suggestions import Suggestions
+from castlist.api.tasks import Status, Task, TaskPage
+from castlist.api.videos import Video, VideoPage, VideoTimeline
 from castlist.contract.ids import task_id
 from castlist.contract.values import AnalysisSettings
 from castlist.contract.video_warnings import WARNING_CODES, warning
@@ -23,7 +29,7 @@ from testkit.stored import Stored
 NOW = datetime(2026, 3, 4, 5, 6, 7, 123000, tzinfo=UTC)
 
 
-async def holds(client: httpx2.AsyncClient, path: str, model: type[resources.Resource]) -> None:
+async def holds(client: httpx2.AsyncClient, path: str, model: type[Resource]) -> None:
     """Read by the model and written again, an answer is the same: no field more or less, no other form of a value."""
     answer = await client.get(path)
     assert answer.status_code == 200
@@ -38,21 +44,21 @@ async def test_every_answer_is_what_its_model_describes(client: httpx2.AsyncClie
     )
     profile = await stored.profile([video], name="Ada")
     of_video: dict[str, Any] = {
-        f"/tasks/{task_id(video, 1)}": resources.Task,
-        "/tasks": resources.TaskPage,
-        f"/videos/{video}": resources.Video,
-        "/videos": resources.VideoPage,
-        f"/videos/{video}/profiles": resources.ProfilePage,
-        f"/profiles/{profile}": resources.Profile,
-        "/profiles?gallery=g&limit=1": resources.ProfilePage,
-        f"/profiles/{profile}/appearances": resources.AppearancePage,
-        f"/videos/{video}/timeline": resources.VideoTimeline,
-        f"/profiles/{profile}/timeline": resources.TimelinePage,
-        "/galleries/g/stats": resources.GalleryStats,
-        "/galleries": resources.GalleryPage,
-        "/galleries/g": resources.Gallery,
-        "/galleries/g/settings": resources.GallerySettings,
-        "/galleries/g/suggestions": resources.Suggestions,
+        f"/tasks/{task_id(video, 1)}": Task,
+        "/tasks": TaskPage,
+        f"/videos/{video}": Video,
+        "/videos": VideoPage,
+        f"/videos/{video}/profiles": ProfilePage,
+        f"/profiles/{profile}": Profile,
+        "/profiles?gallery=g&limit=1": ProfilePage,
+        f"/profiles/{profile}/appearances": AppearancePage,
+        f"/videos/{video}/timeline": VideoTimeline,
+        f"/profiles/{profile}/timeline": TimelinePage,
+        "/galleries/g/stats": GalleryStats,
+        "/galleries": GalleryPage,
+        "/galleries/g": Gallery,
+        "/galleries/g/settings": GallerySettings,
+        "/galleries/g/suggestions": Suggestions,
     }
     for path, model in of_video.items():
         await holds(client, path, model)
@@ -74,12 +80,12 @@ async def test_every_answer_is_what_its_model_describes(client: httpx2.AsyncClie
 
 @pytest.mark.parametrize("status", ["queued", "processing", "done", "failed", "cancelled"])
 async def test_a_task_is_what_its_model_describes_in_each_state(
-    client: httpx2.AsyncClient, store: Store, status: resources.Status
+    client: httpx2.AsyncClient, store: Store, status: Status
 ) -> None:
     """How many people there are is told of one that is done, and how long it takes of one that is under way."""
     video = await Stored(store, "g").video(status=status)
     path = f"/tasks/{task_id(video, 1)}"
-    await holds(client, path, resources.Task)
+    await holds(client, path, Task)
     task = (await client.get(path)).json()
     assert (task["people"] is not None) == (status == "done")
     assert (task["eta_seconds"] is not None) == (status == "processing")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from castlist.adapters.memory import MemoryObjects
-from castlist.api import resources
+from castlist.api.search import SearchResult, SimilarProfiles
 from castlist.children.child import Bounds, Child, JobRunner, command
 from castlist.children.messages import Job, JobMessage
 from castlist.contract.ids import person_key
@@ -128,7 +128,7 @@ class World:
         """The faces of an answer, which is as documented; the one at the left first."""
         answer = await self.search(picture, **fields)
         assert answer.status_code == 200, answer.text
-        resources.SearchResult.model_validate(answer.json())
+        SearchResult.model_validate(answer.json())
         return sorted(answer.json()["faces"], key=lambda one: one["box"]["left"])
 
 
@@ -314,7 +314,7 @@ async def test_similar_profiles_are_the_nearest_others(world: World) -> None:
     await world.person(left + np.float32(0.01), hidden=True)
     answer = await world.client.get(f"/profiles/{one}/similar", params={"max_distance": 5})
     assert answer.status_code == 200, answer.text
-    resources.SimilarProfiles.model_validate(answer.json())
+    SimilarProfiles.model_validate(answer.json())
     items = answer.json()["items"]
     assert [item["profile"]["id"] for item in items] == [near, far]
     assert items[0]["distance"] == pytest.approx(np.sqrt(128 * 0.02**2 + 0.04), abs=1e-3)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from castlist.api import resources
+from castlist.api.videos import VideoTracks
 from castlist.contract.box import Box
 from castlist.contract.values import LeftOutFace, Sighting
 from castlist.store import packed_tracks
@@ -57,7 +57,7 @@ async def test_where_people_are(
     answer = await client.get(f"/videos/{video}/tracks")
     assert answer.headers["content-type"] == "application/json"
     shown = answer.json()
-    resources.VideoTracks.model_validate(shown)
+    VideoTracks.model_validate(shown)
     assert [(one["id"], one["profile_id"]) for one in shown["tracks"]] == [
         (f"{video}:3:{chunk}:{n}", profiles[n]) for chunk in range(2) for n in range(2)
     ]

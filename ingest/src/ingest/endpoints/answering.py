@@ -2,7 +2,7 @@
 
 from starlette.responses import JSONResponse, Response
 
-from castlist.api.resources import VideoAccepted
+from castlist.api.videos import VideoAccepted
 from castlist.service.operations import Reply
 from ingest.acceptance import Accepted
 

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from castlist.api.resources import TaskCancelled
+from castlist.api.tasks import TaskCancelled
 from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.service.operations import Reply, operation, problem
 from castlist.service.problems import Problem

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from castlist.api.resources import ProblemField
+from castlist.api.problems import ProblemField
 from castlist.messaging.outbox_relay import OutboxRelay
 from castlist.ports.errors import ObjectMissingError, UnavailableError
 from castlist.ports.objects import Objects

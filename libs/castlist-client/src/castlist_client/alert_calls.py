@@ -13,8 +13,9 @@ from urllib.parse import quote
 
 import httpx2
 
-from castlist.api.alert_resources import Delivery, Replayed, Watch, Webhook, WebhookSecret
-from castlist.api.resources import Resource
+from castlist.api.resource import Resource
+from castlist.api.watches import Watch
+from castlist.api.webhooks import Delivery, Replayed, Webhook, WebhookSecret
 from castlist.contract.bounds import LARGEST_EVENT
 from castlist_client.transport import NotFoundError, RequestRefusedError, Transport
 

@@ -5,7 +5,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from castlist.api.alert_resources import Watch
+from castlist.api.watches import Watch
 from castlist_client.client import Client, NotFoundError
 from castlist_client.correction_commands import gallery_option
 from castlist_client.formatting import count, person_label

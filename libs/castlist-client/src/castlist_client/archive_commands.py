@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from castlist.api.resources import Change
+from castlist.api.change_history import Change
 from castlist_client.correction_commands import gallery_option
 from castlist_client.formatting import count, printable
 from castlist_client.progress import ProgressDisplay

@@ -22,7 +22,7 @@ from typing import Any
 
 import click
 
-from castlist.api.resources import Task
+from castlist.api.tasks import Task
 from castlist_client import (
     alert_commands,
     archive_commands,

@@ -22,18 +22,15 @@ from urllib.parse import quote
 
 import httpx2
 
-from castlist.api.resources import (
-    Appearance,
-    Change,
-    Gallery,
-    Objection,
-    Profile,
-    Resource,
-    SearchResult,
-    Task,
-    Video,
-    VideoAccepted,
-)
+from castlist.api.appearances import Appearance
+from castlist.api.change_history import Change
+from castlist.api.galleries import Gallery
+from castlist.api.objections import Objection
+from castlist.api.profiles import Profile
+from castlist.api.resource import Resource
+from castlist.api.search import SearchResult
+from castlist.api.tasks import Task
+from castlist.api.videos import Video, VideoAccepted
 from castlist_client.alert_calls import STREAM_TIMEOUT, AlertCalls, GalleryEvent
 from castlist_client.archives import TIMEOUT, FileBlocks, download
 from castlist_client.files import CountingReader, Progress, sha256_of

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from castlist.api.resources import Appearance, Profile
+from castlist.api.appearances import Appearance
+from castlist.api.profiles import Profile
 from castlist_client import contact_sheet_html
 from castlist_client.client import Client, ForeignAddressError, NotFoundError
 from castlist_client.formatting import most_seen_first

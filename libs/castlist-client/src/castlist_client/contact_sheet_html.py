@@ -9,7 +9,9 @@ from datetime import datetime
 from html import escape
 from importlib.resources import files
 
-from castlist.api.resources import Appearance, Profile, Video
+from castlist.api.appearances import Appearance
+from castlist.api.profiles import Profile
+from castlist.api.videos import Video
 from castlist_client.formatting import by_video, count, length, moment, person_label, span
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

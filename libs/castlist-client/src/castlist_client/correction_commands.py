@@ -8,7 +8,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from castlist.api.resources import Change, SearchResult
+from castlist.api.change_history import Change
+from castlist.api.search import SearchResult
 from castlist_client.formatting import count, person_label, printable
 from castlist_client.session import OK, Session, command_of
 

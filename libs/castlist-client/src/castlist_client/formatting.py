@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from castlist.api.resources import Appearance, Change, Profile, Task
+from castlist.api.appearances import Appearance
+from castlist.api.change_history import Change
+from castlist.api.profiles import Profile
+from castlist.api.tasks import Task
 from castlist.contract.values import Segment
 
 _FINE_BELOW = 600.0

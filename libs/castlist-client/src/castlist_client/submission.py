@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from castlist.api.resources import Task
+from castlist.api.tasks import Task
 from castlist_client.client import Client, ClientError, RequestRefusedError, Submitted, UnreachableError
 from castlist_client.progress import ProgressDisplay, ProgressRow
 

@@ -6,7 +6,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from castlist.api.resources import Profile
+from castlist.api.profiles import Profile
 from castlist_client.formatting import by_video, moment, moments, most_seen_first, person_label, printable
 
 _SEGMENTS_SHOWN = 4

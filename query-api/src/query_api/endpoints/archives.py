@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
-from castlist.api.resources import ProblemField
+from castlist.api.problems import ProblemField
 from castlist.archive.archive_format import MEDIA_TYPE
 from castlist.clock import now_utc
 from castlist.contract.commands import ImportGallery

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from castlist.api import resources
+from castlist.api.change_history import Change, ChangePage
 from castlist.clock import now_utc
 from castlist.contract.commands import UndoChange
 from castlist.service.operations import operation
@@ -26,16 +26,12 @@ class Changes:
     def __init__(self, model: ReadModel, commands: CommandOutbox) -> None:
         self._model, self._commands = model, commands
 
-    @operation(
-        "GET", "/changes/{change_id}", tag="changes", summary="A change", replies=one("change", resources.Change)
-    )
+    @operation("GET", "/changes/{change_id}", tag="changes", summary="A change", replies=one("change", Change))
     async def get_change(self, request: Request, _: NoQuery) -> Response:
         """Show whether a change was carried out, what it changed, or why it failed."""
         return json_response(change_view(await self._change(request.path_params["change_id"])))
 
-    @operation(
-        "GET", "/commands/{command_id}", tag="changes", summary="A command", replies=one("command", resources.Change)
-    )
+    @operation("GET", "/commands/{command_id}", tag="changes", summary="A command", replies=one("command", Change))
     async def get_command(self, request: Request, _: NoQuery) -> Response:
         """Show what became of a command by its event's id: the change of the same id."""
         return json_response(change_view(await self._change(request.path_params["command_id"], "command")))
@@ -45,7 +41,7 @@ class Changes:
         "/galleries/{gallery}/changes",
         tag="changes",
         summary="What was changed by hand",
-        replies={**page("changes, the newest first", resources.ChangePage), **none("gallery")},
+        replies={**page("changes, the newest first", ChangePage), **none("gallery")},
         query=Paged,
     )
     async def gallery_changes(self, request: Request, query: Paged) -> Response:

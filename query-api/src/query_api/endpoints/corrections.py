@@ -7,7 +7,9 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from castlist.api import resources
+from castlist.api.corrections import ManualPresence, ProfileSplit, ProfilesToMerge, Rejection
+from castlist.api.profiles import ProfileChange
+from castlist.api.suggestions import Answer
 from castlist.clock import now_utc
 from castlist.contract.commands import (
     AddPresence,
@@ -47,11 +49,11 @@ class Corrections:
         tag="people",
         summary="Write a person's card",
         replies=_REPLIES,
-        body={"application/json": resources.ProfileChange},
+        body={"application/json": ProfileChange},
     )
     async def change_profile(self, request: Request, _: NoQuery) -> Response:
         """Give a person a name, notes, tags …, hide them, choose their picture; null clears a field."""
-        return await self._correct(request, ChangeCard, resources.ProfileChange, _card)
+        return await self._correct(request, ChangeCard, ProfileChange, _card)
 
     @operation(
         "POST",
@@ -59,11 +61,11 @@ class Corrections:
         tag="people",
         summary="Several profiles are one person",
         replies=_REPLIES,
-        body={"application/json": resources.ProfilesToMerge},
+        body={"application/json": ProfilesToMerge},
     )
     async def merge_profiles(self, request: Request, _: NoQuery) -> Response:
         """Make other profiles part of this one, for good."""
-        return await self._correct(request, MergeProfiles, resources.ProfilesToMerge, BaseModel.model_dump)
+        return await self._correct(request, MergeProfiles, ProfilesToMerge, BaseModel.model_dump)
 
     @operation(
         "POST",
@@ -71,11 +73,11 @@ class Corrections:
         tag="people",
         summary="A profile is several people",
         replies=_REPLIES,
-        body={"application/json": resources.ProfileSplit},
+        body={"application/json": ProfileSplit},
     )
     async def split_profile(self, request: Request, _: NoQuery) -> Response:
         """Move appearances, or tracks, to a new profile or to another one, for good; `detail.into` says which."""
-        return await self._correct(request, SplitProfile, resources.ProfileSplit, _split)
+        return await self._correct(request, SplitProfile, ProfileSplit, _split)
 
     @operation(
         "POST",
@@ -83,11 +85,11 @@ class Corrections:
         tag="people",
         summary="An appearance is not this person",
         replies=_REPLIES,
-        body={"application/json": resources.Rejection},
+        body={"application/json": Rejection},
     )
     async def reject_appearance(self, request: Request, _: NoQuery) -> Response:
         """Take an appearance out of a profile for good: it is somebody else, or no face at all."""
-        return await self._correct(request, RejectAppearance, resources.Rejection, BaseModel.model_dump)
+        return await self._correct(request, RejectAppearance, Rejection, BaseModel.model_dump)
 
     @operation(
         "POST",
@@ -95,11 +97,11 @@ class Corrections:
         tag="people",
         summary="A person is there although no face was found",
         replies=_REPLIES,
-        body={"application/json": resources.ManualPresence},
+        body={"application/json": ManualPresence},
     )
     async def add_presence(self, request: Request, _: NoQuery) -> Response:
         """Say that a person is in a video, or in a span of it, where no face was found: an appearance that stays."""
-        return await self._correct(request, AddPresence, resources.ManualPresence, BaseModel.model_dump)
+        return await self._correct(request, AddPresence, ManualPresence, BaseModel.model_dump)
 
     @operation(
         "DELETE",
@@ -123,7 +125,7 @@ class Corrections:
         tag="galleries",
         summary="Answer a suggestion",
         replies={**COMMANDED, **none("suggestion")},
-        body={"application/json": resources.Answer},
+        body={"application/json": Answer},
     )
     async def answer_suggestion(self, request: Request, _: NoQuery) -> Response:
         """Say whether two profiles are the same person, or the appearances of one."""
@@ -131,7 +133,7 @@ class Corrections:
         suggestion = await self._model.store.suggestions.get(request.path_params["suggestion_id"])
         if suggestion is None or suggestion.gallery != gallery.id:
             raise Problem(404, "There is no such suggestion.")
-        asked = await parse_body(resources.Answer, request)
+        asked = await parse_body(Answer, request)
         command = AnswerSuggestion(
             event_id=command_key(request),
             occurred_at=now_utc(),
@@ -158,7 +160,7 @@ class Corrections:
         return await self._commands.accept(command, request)
 
 
-def _card(asked: resources.ProfileChange) -> dict[str, Any]:
+def _card(asked: ProfileChange) -> dict[str, Any]:
     """The fields that are named; null clears one."""
     if not asked.model_fields_set:
         raise Problem(422, "The body names nothing to change.")
@@ -171,7 +173,7 @@ def _card(asked: resources.ProfileChange) -> dict[str, Any]:
     return {"card": Card(**known), "changed": tuple(sorted(card))}
 
 
-def _split(asked: resources.ProfileSplit) -> dict[str, Any]:
+def _split(asked: ProfileSplit) -> dict[str, Any]:
     if bool(asked.videos) == bool(asked.tracks):
         raise Problem(422, "Name either videos or tracks.")
     return {"videos": asked.videos, "track_ids": asked.tracks, "into": asked.into}

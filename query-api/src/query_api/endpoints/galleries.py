@@ -7,7 +7,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from castlist.api import resources
+from castlist.api.galleries import Gallery, GalleryPage, GallerySettingsChange
+from castlist.api.galleries import GallerySettings as GallerySettingsResource
+from castlist.api.suggestions import MOST_SUGGESTIONS, Suggestions
 from castlist.clock import now_utc
 from castlist.contract.commands import ChangeSettings, PreviewSettings
 from castlist.contract.values import GallerySettings
@@ -39,7 +41,7 @@ class Galleries:
         "/galleries",
         tag="galleries",
         summary="Galleries",
-        replies=page("galleries, by their names", resources.GalleryPage),
+        replies=page("galleries, by their names", GalleryPage),
         query=Paged,
     )
     async def list_galleries(self, request: Request, query: Paged) -> Response:
@@ -54,7 +56,7 @@ class Galleries:
         "/galleries/{gallery}",
         tag="galleries",
         summary="A gallery",
-        replies=one("gallery", resources.Gallery),
+        replies=one("gallery", Gallery),
     )
     async def get_gallery(self, request: Request, _: NoQuery) -> Response:
         """Show how much is in a gallery, and whether anything in it is still to come."""
@@ -66,7 +68,7 @@ class Galleries:
         "/galleries/{gallery}/suggestions",
         tag="galleries",
         summary="Profiles that may be one person, or two",
-        replies=one("gallery", resources.Suggestions, "Its suggestions: the nearest pair, the weakest link first."),
+        replies=one("gallery", Suggestions, "Its suggestions: the nearest pair, the weakest link first."),
     )
     async def gallery_suggestions(self, request: Request, _: NoQuery) -> Response:
         """List pairs of profiles that may be one person, and profiles that may be two, for a person to decide."""
@@ -79,14 +81,14 @@ class Galleries:
 
     async def _suggestions(self, gallery: str, kind: str, order: Sort) -> list[SuggestionRecord]:
         where = eq(SuggestionRecord.gallery, gallery) & eq(SuggestionRecord.kind, kind)
-        return await self._model.store.suggestions.find(where, sort=[order], limit=resources.MOST_SUGGESTIONS)
+        return await self._model.store.suggestions.find(where, sort=[order], limit=MOST_SUGGESTIONS)
 
     @operation(
         "GET",
         "/galleries/{gallery}/settings",
         tag="galleries",
         summary="A gallery's settings",
-        replies=one("gallery", resources.GallerySettings, "Its settings, those that were never changed too."),
+        replies=one("gallery", GallerySettingsResource, "Its settings, those that were never changed too."),
     )
     async def get_settings(self, request: Request, _: NoQuery) -> Response:
         """Show how faces are looked for and matched in a gallery."""
@@ -99,13 +101,13 @@ class Galleries:
         summary="Change a gallery's settings",
         replies={**COMMANDED, **none("gallery")},
         query=TrialQuery,
-        body={"application/json": resources.GallerySettingsChange},
+        body={"application/json": GallerySettingsChange},
     )
     async def change_settings(self, request: Request, query: TrialQuery) -> Response:
         """Change some settings; the next task uses them, and a new distance clusters the gallery again. With `dry_run`
         nothing changes, and the change's `detail` says what would: which profiles would be one person, which several.
         """
-        change = await parse_body(resources.GallerySettingsChange, request)
+        change = await parse_body(GallerySettingsChange, request)
         named = {name: getattr(change, name) for name in change.model_fields_set}
         async with self._changing:  # a command holds all settings: the next one builds on it
             settings = replace(await self._latest_settings(request), **named)

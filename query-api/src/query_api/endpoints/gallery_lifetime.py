@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from castlist.api import resources
+from castlist.api.galleries import Gallery, NewGallery
 from castlist.clock import now_utc
 from castlist.contract.commands import DeleteGallery
 from castlist.contract.ids import derived
@@ -34,15 +34,15 @@ class GalleryLifetime:
         tag="galleries",
         summary="Create a gallery",
         replies={
-            201: Reply("The gallery that was made.", resources.Gallery),
+            201: Reply("The gallery that was made.", Gallery),
             409: problem("There is a gallery of that name, or it is being deleted."),
             422: problem("The body, or a field of it, is not valid."),
         },
-        body={"application/json": resources.NewGallery},
+        body={"application/json": NewGallery},
     )
     async def post_gallery(self, request: Request, _: NoQuery) -> Response:
         """Make a gallery with settings of its own. A gallery also comes to be by being used, with the usual ones."""
-        asked = await parse_body(resources.NewGallery, request)
+        asked = await parse_body(NewGallery, request)
         named: dict[str, Any] = {}
         if asked.settings is not None:
             named = {name: getattr(asked.settings, name) for name in asked.settings.model_fields_set}

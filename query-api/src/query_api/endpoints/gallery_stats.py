@@ -6,7 +6,7 @@ from collections import OrderedDict
 from starlette.requests import Request
 from starlette.responses import Response
 
-from castlist.api import resources
+from castlist.api.galleries import GalleryStats
 from castlist.service.operations import operation
 from castlist.service.request_parsing import NoQuery
 from castlist.store.query import at_least, eq
@@ -36,7 +36,7 @@ class StatsOfGalleries:
         "/galleries/{gallery}/stats",
         tag="galleries",
         summary="How much is in a gallery",
-        replies=one("gallery", resources.GalleryStats, "Its numbers, as they are now."),
+        replies=one("gallery", GalleryStats, "Its numbers, as they are now."),
     )
     async def gallery_stats(self, request: Request, _: NoQuery) -> Response:
         """Show how many videos, people and appearances there are, how long they are, and what was left out."""

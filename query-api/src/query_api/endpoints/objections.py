@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 
-from castlist.api import resources
+from castlist.api.objections import ObjectingProfile, Objection, ObjectionPage
 from castlist.clock import now_utc
 from castlist.contract.commands import EnrolledPicture, RaiseObjection, WithdrawObjection
 from castlist.contract.values import GallerySettings
@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # it is there where the extra `search` is installed
     from query_api.search.face_search import FaceSearch
 
 _NEWEST_FIRST = Order(ObjectionRecord.at, -1)
-_objection = renderer(resources.Objection)
+_objection = renderer(Objection)
 
 
 class _Picture(BaseModel):
@@ -63,7 +63,7 @@ class Objections:
         tag="galleries",
         summary="A person objects to being known",
         replies={**COMMANDED, **LOOKED_AT, **none("gallery or profile")},
-        body={"application/json": resources.ObjectingProfile, "multipart/form-data": _form_schema()},
+        body={"application/json": ObjectingProfile, "multipart/form-data": _form_schema()},
     )
     async def raise_objection(self, request: Request, _: NoQuery) -> Response:
         """Erase a person, whom a profile or a picture shows, and leave them out of whatever comes: nothing is kept but
@@ -74,7 +74,7 @@ class Objections:
             gallery = await known_gallery(self._model.store, request.path_params["gallery"])
             profile, picture = None, None
             if kind == "application/json":
-                profile = await self._profile(gallery, await parse_body(resources.ObjectingProfile, request))
+                profile = await self._profile(gallery, await parse_body(ObjectingProfile, request))
             else:
                 picture = await self._picture(gallery, request)
         except Problem:
@@ -94,7 +94,7 @@ class Objections:
         "/galleries/{gallery}/objections",
         tag="galleries",
         summary="Who objects to being known",
-        replies={**page("objections, the newest first", resources.ObjectionPage), **none("gallery")},
+        replies={**page("objections, the newest first", ObjectionPage), **none("gallery")},
         query=Paged,
     )
     async def list_objections(self, request: Request, query: Paged) -> Response:
@@ -123,7 +123,7 @@ class Objections:
         )
         return await self._commands.accept(command, request)
 
-    async def _profile(self, gallery: GalleryRecord, asked: resources.ObjectingProfile) -> str:
+    async def _profile(self, gallery: GalleryRecord, asked: ObjectingProfile) -> str:
         """The profile that the id leads to; Problem 404 where it is none of the gallery's."""
         known = await self._model.holder(asked.profile_id)
         if known is None or known.gallery != gallery.id:

@@ -3,7 +3,8 @@
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from castlist.api import resources
+from castlist.api.appearances import AppearancePage
+from castlist.api.profiles import Profile, ProfilePage
 from castlist.service.conditional import etag_of
 from castlist.service.operations import operation
 from castlist.service.problems import Problem
@@ -31,7 +32,7 @@ class Profiles:
         "/profiles",
         tag="people",
         summary="People",
-        replies={**page("people", resources.ProfilePage), **none("gallery")},
+        replies={**page("people", ProfilePage), **none("gallery")},
         query=ProfileQuery,
     )
     async def list_profiles(self, request: Request, query: ProfileQuery) -> Response:
@@ -51,7 +52,7 @@ class Profiles:
         "/profiles/{profile_id}",
         tag="people",
         summary="A person",
-        replies={**one("profile", resources.Profile), **MOVED},
+        replies={**one("profile", Profile), **MOVED},
     )
     async def get_profile(self, request: Request, _: NoQuery) -> Response:
         """Show one person. An id that was merged away leads to the profile that holds its people now, for ever."""
@@ -69,7 +70,7 @@ class Profiles:
         "/profiles/{profile_id}/appearances",
         tag="people",
         summary="Every video a person is in",
-        replies={**page("appearances, the newest first", resources.AppearancePage), **none("profile"), **MOVED},
+        replies={**page("appearances, the newest first", AppearancePage), **none("profile"), **MOVED},
         query=Paged,
     )
     async def profile_appearances(self, request: Request, query: Paged) -> Response:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from castlist.api import resources
+from castlist.api.search import MOST_MATCHES, SearchResult, SimilarProfiles
 from castlist.contract.values import GalleryId
 from castlist.service.operations import Reply, operation, problem
 from castlist.service.problems import Problem
@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # it is there where the extra `search` is installed
     from query_api.search.face_search import FaceSearch
 
 _FORM_AROUND_FILE = 64 * 1024
-Limit = Annotated[int, Field(ge=1, le=resources.MOST_MATCHES, description="profiles a face")]
+Limit = Annotated[int, Field(ge=1, le=MOST_MATCHES, description="profiles a face")]
 MaxDistance = Annotated[float, Field(gt=0, le=10, description="only profiles that are no farther")]
 
 
@@ -65,7 +65,7 @@ class Search:
         tag="people",
         summary="Find people by a picture",
         replies={
-            200: Reply("Its faces, each with the profiles nearest to it.", resources.SearchResult),
+            200: Reply("Its faces, each with the profiles nearest to it.", SearchResult),
             400: problem("The form cannot be read."),
             408: problem("The form paused for too long."),
             413: problem("The picture is larger than this installation takes, in bytes or in pixels."),
@@ -100,7 +100,7 @@ class Search:
         tag="people",
         summary="Profiles like one",
         replies={
-            **one("profile", resources.SimilarProfiles, "The nearest others of its gallery."),
+            **one("profile", SimilarProfiles, "The nearest others of its gallery."),
             **MOVED,
             501: problem("Finding people is not installed here."),
         },

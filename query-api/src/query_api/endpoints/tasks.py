@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from castlist.api import resources
+from castlist.api.tasks import Task, TaskPage
 from castlist.clock import now_utc
 from castlist.ports.errors import UnavailableError
 from castlist.service.operations import Reply, operation
@@ -40,7 +40,7 @@ class Tasks:
         "/tasks",
         tag="tasks",
         summary="Tasks",
-        replies={**page("tasks, the oldest first", resources.TaskPage), **none("gallery")},
+        replies={**page("tasks, the oldest first", TaskPage), **none("gallery")},
         query=TaskQuery,
     )
     async def list_tasks(self, request: Request, query: TaskQuery) -> Response:
@@ -58,7 +58,7 @@ class Tasks:
             await ensure_known(self._model.store, query.gallery)
         return json_page(request, await self._model.tasks(records, now_utc()), cursor)
 
-    @operation("GET", "/tasks/{task_id}", tag="tasks", summary="A task", replies=one("task", resources.Task))
+    @operation("GET", "/tasks/{task_id}", tag="tasks", summary="A task", replies=one("task", Task))
     async def get_task(self, request: Request, _: NoQuery) -> Response:
         """Show how far the work on a video is, and how it ended. A task is there as soon as its upload was answered."""
         return json_response(await self._task(request.path_params["task_id"]))

@@ -3,7 +3,8 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from castlist.api import resources
+from castlist.api.appearances import TimelinePage
+from castlist.api.videos import VideoTimeline
 from castlist.service.operations import Reply, operation
 from castlist.store.query import eq
 from castlist.store.records.appearances import AppearanceRecord
@@ -29,7 +30,7 @@ class Timelines:
         "/videos/{video_id}/timeline",
         tag="videos",
         summary="Who is on screen, and when",
-        replies={**one("video", resources.VideoTimeline, "Its people, each with when they are on screen."), **INVALID},
+        replies={**one("video", VideoTimeline, "Its people, each with when they are on screen."), **INVALID},
         query=OnScreenQuery,
     )
     async def video_timeline(self, request: Request, query: OnScreenQuery) -> Response:
@@ -64,7 +65,7 @@ class Timelines:
         tag="people",
         summary="When a person was seen, over the years",
         replies={
-            **page("appearances in the order of their videos' moments", resources.TimelinePage),
+            **page("appearances in the order of their videos' moments", TimelinePage),
             **none("profile"),
             **MOVED,
         },

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from castlist.api import resources
+from castlist.api.videos import VideoTracks
 from castlist.contract.ids import run_key, track_key
 from castlist.service.conditional import etag_of, is_known
 from castlist.service.operations import operation
@@ -38,7 +38,7 @@ class Tracks:
         "/videos/{video_id}/tracks",
         tag="videos",
         summary="Where people are in the picture",
-        replies={**one("video", resources.VideoTracks, "Its tracks, the first seen first."), **INVALID},
+        replies={**one("video", VideoTracks, "Its tracks, the first seen first."), **INVALID},
         query=TracksQuery,
     )
     async def video_tracks(self, request: Request, query: TracksQuery) -> Response:

@@ -5,7 +5,8 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from castlist.api import resources
+from castlist.api.profiles import ProfilePage
+from castlist.api.videos import Video, VideoPage
 from castlist.clock import now_utc
 from castlist.contract.commands import DeleteVideo
 from castlist.ports.errors import ObjectMissingError
@@ -43,7 +44,7 @@ class Videos:
         "/videos",
         tag="videos",
         summary="Videos",
-        replies={**page("videos, the oldest first", resources.VideoPage), **none("gallery")},
+        replies={**page("videos, the oldest first", VideoPage), **none("gallery")},
         query=VideoQuery,
     )
     async def list_videos(self, request: Request, query: VideoQuery) -> Response:
@@ -61,7 +62,7 @@ class Videos:
             await ensure_known(self._model.store, query.gallery)
         return json_page(request, self._model.videos(records), cursor)
 
-    @operation("GET", "/videos/{video_id}", tag="videos", summary="A video", replies=one("video", resources.Video))
+    @operation("GET", "/videos/{video_id}", tag="videos", summary="A video", replies=one("video", Video))
     async def get_video(self, request: Request, _: NoQuery) -> Response:
         """Show what is known of a video; its length and size once it was planned."""
         return json_response(self._model.videos([await video_in_path(self._model, request)])[0])
@@ -71,7 +72,7 @@ class Videos:
         "/videos/{video_id}/profiles",
         tag="videos",
         summary="Who is in a video",
-        replies={**page("people", resources.ProfilePage), **none("video")},
+        replies={**page("people", ProfilePage), **none("video")},
         query=PeopleOfVideoQuery,
     )
     async def video_profiles(self, request: Request, query: PeopleOfVideoQuery) -> Response:

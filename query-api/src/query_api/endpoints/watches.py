@@ -6,7 +6,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from castlist.api import alert_resources as resources
+from castlist.api.watches import MOST_WATCHES, Watch, WatchPage
 from castlist.clock import now_utc
 from castlist.ports.errors import AlreadyExistsError
 from castlist.service.operations import Reply, operation, problem
@@ -24,7 +24,7 @@ from query_api.http.parameters import Paged
 from query_api.http.rendering import json_page, json_response, renderer
 from query_api.read_model import ReadModel
 
-_watch = renderer(resources.Watch)
+_watch = renderer(Watch)
 
 
 class Watches:
@@ -39,9 +39,9 @@ class Watches:
         tag="alerts",
         summary="Watch for a person",
         replies={
-            201: Reply("The watch; what follows is told.", resources.Watch),
-            200: Reply("There is a watch for this profile already: that one.", resources.Watch),
-            409: problem(f"A gallery has at most {resources.MOST_WATCHES} watches."),
+            201: Reply("The watch; what follows is told.", Watch),
+            200: Reply("There is a watch for this profile already: that one.", Watch),
+            409: problem(f"A gallery has at most {MOST_WATCHES} watches."),
             **none("profile"),
             **MOVED,
         },
@@ -56,8 +56,8 @@ class Watches:
         if isinstance(profile, Response):
             return profile
         store = self._model.store
-        if await store.watches.count(eq(WatchRecord.gallery, profile.gallery)) >= resources.MOST_WATCHES:
-            raise Problem(409, f"Gallery {profile.gallery} has {resources.MOST_WATCHES} watches already.")
+        if await store.watches.count(eq(WatchRecord.gallery, profile.gallery)) >= MOST_WATCHES:
+            raise Problem(409, f"Gallery {profile.gallery} has {MOST_WATCHES} watches already.")
         watch = WatchRecord(
             id=command_key(request),
             gallery=profile.gallery,
@@ -80,7 +80,7 @@ class Watches:
         "/galleries/{gallery}/watches",
         tag="alerts",
         summary="Who is watched for",
-        replies={**page("watches, the oldest first", resources.WatchPage), **none("gallery")},
+        replies={**page("watches, the oldest first", WatchPage), **none("gallery")},
         query=Paged,
     )
     async def list_watches(self, request: Request, query: Paged) -> Response:
@@ -90,7 +90,7 @@ class Watches:
         records, cursor = await self._model.page(self._model.store.watches, where, order, query.limit, query.cursor)
         return json_page(request, [_watch(record) for record in records], cursor)
 
-    @operation("GET", "/watches/{watch_id}", tag="alerts", summary="A watch", replies=one("watch", resources.Watch))
+    @operation("GET", "/watches/{watch_id}", tag="alerts", summary="A watch", replies=one("watch", Watch))
     async def get_watch(self, request: Request, _: NoQuery) -> Response:
         """Show whom a watch is for, and who holds that person now."""
         return json_response(_watch(await self._found(request)))

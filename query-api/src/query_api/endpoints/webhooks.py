@@ -14,8 +14,18 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from castlist.api import alert_resources as resources
-from castlist.api.resources import ProblemField
+from castlist.api.problems import ProblemField
+from castlist.api.webhooks import (
+    MOST_WEBHOOKS,
+    Delivery,
+    DeliveryPage,
+    NewWebhook,
+    Replay,
+    Replayed,
+    Webhook,
+    WebhookPage,
+    WebhookSecret,
+)
 from castlist.clock import now_utc
 from castlist.ports.errors import AlreadyExistsError
 from castlist.service.operations import Reply, operation, problem
@@ -34,8 +44,8 @@ from query_api.http.parameters import Paged
 from query_api.http.rendering import json_page, json_response, renderer
 from query_api.read_model import ReadModel
 
-_webhook = renderer(resources.Webhook)
-_delivery = renderer(resources.Delivery)
+_webhook = renderer(Webhook)
+_delivery = renderer(Delivery)
 _SECRET_BYTES = 32
 _ANSWERED_AGAIN = timedelta(days=1)
 """How long a request with the same key is answered as the first one was, with the secret."""
@@ -62,12 +72,12 @@ class Webhooks:
         tag="alerts",
         summary="Send what happens in a gallery",
         replies={
-            201: Reply("The webhook, with its secret, which is shown only here.", resources.WebhookSecret),
-            409: problem(f"A gallery has at most {resources.MOST_WEBHOOKS} webhooks."),
+            201: Reply("The webhook, with its secret, which is shown only here.", WebhookSecret),
+            409: problem(f"A gallery has at most {MOST_WEBHOOKS} webhooks."),
             422: problem("The address is none that may be called, or the body is not valid."),
             **none("gallery"),
         },
-        body={"application/json": resources.NewWebhook},
+        body={"application/json": NewWebhook},
     )
     async def add_webhook(self, request: Request, _: NoQuery) -> Response:
         """Have all that happens in a gallery from now on sent to an address, signed, by Standard Webhooks.
@@ -76,11 +86,11 @@ class Webhooks:
         an event of `profile.events`; its `webhook-id` stays the same whenever it is sent again.
         """
         gallery = await known_gallery(self._model.store, request.path_params["gallery"])
-        asked = await parse_body(resources.NewWebhook, request)
+        asked = await parse_body(NewWebhook, request)
         self._check(asked.url)
         store = self._model.store
-        if await store.webhooks.count(eq(WebhookRecord.gallery, gallery.id)) >= resources.MOST_WEBHOOKS:
-            raise Problem(409, f"Gallery {gallery.id} has {resources.MOST_WEBHOOKS} webhooks already.")
+        if await store.webhooks.count(eq(WebhookRecord.gallery, gallery.id)) >= MOST_WEBHOOKS:
+            raise Problem(409, f"Gallery {gallery.id} has {MOST_WEBHOOKS} webhooks already.")
         webhook = WebhookRecord(
             id=command_key(request),
             gallery=gallery.id,
@@ -105,7 +115,7 @@ class Webhooks:
         "/galleries/{gallery}/webhooks",
         tag="alerts",
         summary="A gallery's webhooks",
-        replies={**page("webhooks, the oldest first", resources.WebhookPage), **none("gallery")},
+        replies={**page("webhooks, the oldest first", WebhookPage), **none("gallery")},
         query=Paged,
     )
     async def list_webhooks(self, request: Request, query: Paged) -> Response:
@@ -115,9 +125,7 @@ class Webhooks:
         records, cursor = await self._model.page(self._model.store.webhooks, where, order, query.limit, query.cursor)
         return json_page(request, [_webhook(record) for record in records], cursor)
 
-    @operation(
-        "GET", "/webhooks/{webhook_id}", tag="alerts", summary="A webhook", replies=one("webhook", resources.Webhook)
-    )
+    @operation("GET", "/webhooks/{webhook_id}", tag="alerts", summary="A webhook", replies=one("webhook", Webhook))
     async def get_webhook(self, request: Request, _: NoQuery) -> Response:
         """Show where a webhook sends to, and how that goes. Its secret is not shown again."""
         return json_response(_webhook(await self._found(request)))
@@ -145,7 +153,7 @@ class Webhooks:
         "/webhooks/{webhook_id}/deliveries",
         tag="alerts",
         summary="What a webhook was sent",
-        replies={**page("deliveries, those tried last first", resources.DeliveryPage), **none("webhook")},
+        replies={**page("deliveries, those tried last first", DeliveryPage), **none("webhook")},
         query=DeliveryQuery,
     )
     async def list_deliveries(self, request: Request, query: DeliveryQuery) -> Response:
@@ -163,14 +171,14 @@ class Webhooks:
         "/webhooks/{webhook_id}/replay",
         tag="alerts",
         summary="Send it once more",
-        replies={202: Reply("How many are sent once more.", resources.Replayed), **INVALID, **none("webhook")},
-        body={"application/json": resources.Replay},
+        replies={202: Reply("How many are sent once more.", Replayed), **INVALID, **none("webhook")},
+        body={"application/json": Replay},
     )
     async def replay_deliveries(self, request: Request, _: NoQuery) -> Response:
         """Send deliveries once more, in their order and before anything new: those that are named, or those since a
         time that were given up. A webhook whose receiver was gone is used again."""
         webhook = await self._found(request)
-        asked = await parse_body(resources.Replay, request)
+        asked = await parse_body(Replay, request)
         which = eq(DeliveryRecord.webhook_id, webhook.id)
         if asked.deliveries is not None:
             which &= with_ids(asked.deliveries) & one_of(DeliveryRecord.status, ["dead", "delivered"])

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from castlist.api.resources import ProblemField
+from castlist.api.problems import ProblemField
 from castlist.contract.bounds import WHOLE
 from castlist.service.problems import Problem
 from castlist.store.query import ANY, Sort, Where, above, at_least, below, eq, name_of

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from castlist.api.resources import Status
+from castlist.api.tasks import Status
 from castlist.contract.bounds import WHOLE
 from castlist.contract.values import ExternalId, GalleryId, Moment, PersonName, ProfileId, Seconds, Tag, VideoId
 from castlist.service.request_parsing import Query

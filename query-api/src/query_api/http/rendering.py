@@ -1,4 +1,4 @@
-"""Records as clients see them: JSON of the shapes in `castlist.api.resources`, written fast (a test compares).
+"""Records as clients see them: JSON of the shapes in `castlist.api`, written fast (a test compares).
 
 What is plain (instants, boxes, segments, sizes) orjson writes as it is.
 """

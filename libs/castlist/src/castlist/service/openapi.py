@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from castlist.api.resources import ProblemDocument
+from castlist.api.problems import ProblemDocument
 from castlist.service.operations import Operation, Reply, operations_of, problem
 from castlist.service.problems import TITLES, kind_of
 

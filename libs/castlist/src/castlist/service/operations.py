@@ -1,7 +1,7 @@
 """Operations: what a service answers to, each declared at its handler, and served with its OpenAPI document.
 
 class Tasks:
-    @operation("GET", "/tasks/{task_id}", tag="tasks", summary="A task", replies=one(resources.Task))
+    @operation("GET", "/tasks/{task_id}", tag="tasks", summary="A task", replies=one("task", Task))
     async def get_task(self, request: Request, _: NoQuery) -> Response:
         \"\"\"How far the work on a video is.\"\"\"
 """
@@ -24,7 +24,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from castlist.api.resources import Page, ProblemDocument
+from castlist.api.problems import ProblemDocument
+from castlist.api.resource import Page
 from castlist.ports.errors import UnavailableError
 from castlist.service.conditional import conditional
 from castlist.service.health import Check, health_routes

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from castlist.api.resources import MOST_PROBLEMS, ProblemField
+from castlist.api.problems import MOST_PROBLEMS, ProblemField
 from castlist.contract.values import in_short
 from castlist.ports.errors import UnavailableError
 

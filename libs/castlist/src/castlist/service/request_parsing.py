@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect, Request
 
-from castlist.api.resources import MOST_PROBLEMS, ProblemField
+from castlist.api.problems import MOST_PROBLEMS, ProblemField
 from castlist.service.problems import Problem, problem_fields
 
 BODY_BYTES, BODY_SECONDS = 64 * 1024, 10.0

@@ -1,4 +1,4 @@
-"""An appearance as clients see it: the JSON of `resources.Appearance`, written once and passed on from then."""
+"""An appearance as clients see it: the JSON of `api.appearances.Appearance`, written once and passed on from then."""
 
 from typing import Any
 

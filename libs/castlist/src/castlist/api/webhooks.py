@@ -1,25 +1,20 @@
-"""What query-api answers about watches and webhooks, and what it is asked."""
+"""Webhooks: where what happens in a gallery is sent, and what was sent."""
 
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from castlist.api.resources import EventId, HttpStatus, Id, Page, Resource, Text, Word
+from castlist.api.examples import MADE, WEBHOOK
+from castlist.api.resource import EventId, HttpStatus, Id, Page, Resource, Text, Word
 from castlist.contract.topics import PROFILE_EVENTS
 from castlist.contract.values import GalleryId, Tally
 
-MOST_WEBHOOKS, MOST_WATCHES = 20, 1_000
+MOST_WEBHOOKS = 20
 """Of a gallery."""
 MOST_REPLAYED = 500
 EVENT_NAMES = frozenset(kind.model_fields["event"].default for kind in PROFILE_EVENTS.events)
 _LONGEST_URL = 2_000
-_WATCH, _WEBHOOK, _PROFILE = (
-    "a1d7c3a2-6a52-4c57-8e43-9a1c2f7e4d44",
-    "b2e8d4b3-7b63-4d68-9f54-0b2d3a8f5e55",
-    "c0d1f1a4-11f7-5a0b-b7c6-4d6f0b8e3c33",
-)
-_MADE = "2026-01-02T03:04:05Z"
-_DELIVERY = f"{_WEBHOOK}:41:1"
+_DELIVERY = f"{WEBHOOK}:41:1"
 
 
 def _known(name: str) -> str:
@@ -30,29 +25,6 @@ def _known(name: str) -> str:
 
 EventName = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": sorted(EVENT_NAMES)})]
 Url = Annotated[str, StringConstraints(max_length=_LONGEST_URL, pattern=r"^https?://[\x21-\x7e]+$")]
-
-
-class Watch(Resource):
-    """That somebody wants to hear when a profile is in a video. `holder`: the profile that holds its people now, as far
-    as is known; null where none does."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "id": _WATCH, "gallery": "newsroom", "profile_id": _PROFILE, "holder": _PROFILE, "created_at": _MADE
-            }
-        }
-    )  # fmt: skip
-
-    id: Id
-    gallery: GalleryId
-    profile_id: Id
-    holder: Id | None
-    created_at: AwareDatetime
-
-
-class WatchPage(Page[Watch]):
-    """Watches, the oldest first."""
 
 
 class NewWebhook(BaseModel):
@@ -76,8 +48,8 @@ class Webhook(Resource):
     model_config = ConfigDict(
         json_schema_extra={
             "example": {
-                "id": _WEBHOOK, "gallery": "newsroom", "url": "https://example.com/castlist",
-                "events": ["TaskFinished", "WatchedPersonAppeared"], "created_at": _MADE, "waiting": False,
+                "id": WEBHOOK, "gallery": "newsroom", "url": "https://example.com/castlist",
+                "events": ["TaskFinished", "WatchedPersonAppeared"], "created_at": MADE, "waiting": False,
                 "failing_since": None, "disabled_at": None,
             }
         }
@@ -103,8 +75,8 @@ class WebhookSecret(Webhook):
     model_config = ConfigDict(
         json_schema_extra={
             "example": {
-                "id": _WEBHOOK, "gallery": "newsroom", "url": "https://example.com/castlist",
-                "events": ["TaskFinished", "WatchedPersonAppeared"], "created_at": _MADE, "waiting": False,
+                "id": WEBHOOK, "gallery": "newsroom", "url": "https://example.com/castlist",
+                "events": ["TaskFinished", "WatchedPersonAppeared"], "created_at": MADE, "waiting": False,
                 "failing_since": None, "disabled_at": None, "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             }
         }
@@ -120,9 +92,9 @@ class Delivery(Resource):
     model_config = ConfigDict(
         json_schema_extra={
             "example": {
-                "id": _DELIVERY, "webhook_id": _WEBHOOK, "event_id": "d4b8b0c2-52a6-5c57-8e43-9a1c2f7e4d44",
+                "id": _DELIVERY, "webhook_id": WEBHOOK, "event_id": "d4b8b0c2-52a6-5c57-8e43-9a1c2f7e4d44",
                 "event": "TaskFinished", "status": "dead", "attempts": 8, "http_status": 404, "error": "HTTP 404",
-                "at": _MADE,
+                "at": MADE,
             }
         }
     )  # fmt: skip
@@ -146,7 +118,7 @@ class Replay(BaseModel):
     """What to send once more: these deliveries, or all since a time; of these, only those that were given up unless
     `delivered` is said."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"since": _MADE}})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"since": MADE}})
 
     deliveries: Annotated[
         list[Annotated[str, StringConstraints(max_length=256)]] | None, Field(min_length=1, max_length=MOST_REPLAYED)
