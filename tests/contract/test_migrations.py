@@ -23,7 +23,7 @@ from castlist.store.records.profiles import ProfileRecord
 from castlist.store.records.tasks import ResolvedCancelRecord
 from castlist.store.store import Store
 from castlist_identity.domain import SightedAt
-from profile_aggregator.commits.removals import removal
+from profile_aggregator.deletion.removals import removal
 from profile_aggregator.videos.conversions import places_of
 from testkit.examples import example
 from testkit.stored import PERSON

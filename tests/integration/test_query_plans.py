@@ -50,13 +50,13 @@ from ingest.settings import Settings
 from ingest.upload_stream import Uploads
 from ingest.upload_sweeper import sweep_uploads
 from profile_aggregator.commits.committer import Committer
-from profile_aggregator.commits.erasures import Erasures
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
-from profile_aggregator.commits.listeners import forget_gallery
 from profile_aggregator.commits.maintenance import GalleryMaintenance
 from profile_aggregator.commits.previews import Previews
-from profile_aggregator.commits.removals import Removals
+from profile_aggregator.deletion.erasures import Erasures
+from profile_aggregator.deletion.listeners import forget_gallery
+from profile_aggregator.deletion.removals import Removals
 from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.gallery_retention import GalleryRetention
 from profile_aggregator.imports.imports import Imports

@@ -54,13 +54,13 @@ from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.galleries.gallery_diff import GalleryChange
 from castlist_identity.matching.auto_distance import auto_distance
 from profile_aggregator.commits.committer import Committer
-from profile_aggregator.commits.erasures import Erasures
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.commits.maintenance import GalleryMaintenance
 from profile_aggregator.commits.previews import Previews
-from profile_aggregator.commits.removals import Removals
 from profile_aggregator.commits.stored_decisions import decision_of
+from profile_aggregator.deletion.erasures import Erasures
+from profile_aggregator.deletion.removals import Removals
 from profile_aggregator.imports.imports import Imports
 from profile_aggregator.turns import Turns
 from profile_aggregator.videos.conversions import gallery_person

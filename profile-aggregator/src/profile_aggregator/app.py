@@ -36,12 +36,12 @@ from castlist.service.problems import EXCEPTION_HANDLERS
 from castlist.store import kafka_topics
 from castlist.store.store import Store
 from profile_aggregator.commits.committer import Committer
-from profile_aggregator.commits.erasures import ERASE_EVERY, Erasures
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import PUBLISH_EVERY, GalleryLog
 from profile_aggregator.commits.maintenance import PAUSE, GalleryMaintenance
 from profile_aggregator.commits.previews import TAKE_OVER_EVERY, Previews
-from profile_aggregator.commits.removals import REMOVE_EVERY, Removals
+from profile_aggregator.deletion.erasures import ERASE_EVERY, Erasures
+from profile_aggregator.deletion.removals import REMOVE_EVERY, Removals
 from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.gallery_retention import RETAIN_EVERY, GalleryRetention
 from profile_aggregator.imports.imports import SWEEP_EVERY, Imports

@@ -39,7 +39,7 @@ from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.commits.maintenance import GalleryMaintenance
-from profile_aggregator.commits.removals import Removals
+from profile_aggregator.deletion.removals import Removals
 from profile_aggregator.videos.conversions import gallery_person, person_record
 from profile_aggregator.videos.found_people import keep_people
 

@@ -43,7 +43,7 @@ from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog
 from profile_aggregator.commits.previews import Previews
-from profile_aggregator.commits.removals import Removals
+from profile_aggregator.deletion.removals import Removals
 from profile_aggregator.dispatch import Dispatch
 from profile_aggregator.reconciler import Reconciler
 from profile_aggregator.retention import Retention

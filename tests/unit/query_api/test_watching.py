@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from castlist.store.query import eq, with_id
 from castlist.store.records.appearances import AppearanceRecord
 from castlist.store.records.change_history import ChangeRecord
-from profile_aggregator.commits.listeners import forget_gallery
+from profile_aggregator.deletion.listeners import forget_gallery
 from testkit.alerted import Alerted
 from testkit.corrected_gallery import CorrectedGallery, G
 from testkit.faults import Faults, at_every_moment

@@ -43,12 +43,12 @@ from castlist_identity.matching.objections import objecting
 from profile_aggregator.commits.asked import Asked
 from profile_aggregator.commits.commands import command_of
 from profile_aggregator.commits.commit_documents import CommitDocuments, documents_of, needed_persons
-from profile_aggregator.commits.correction_reader import CorrectionReader
-from profile_aggregator.commits.corrections import CommandRefusedError
 from profile_aggregator.commits.gallery_cache import CachedGallery
 from profile_aggregator.commits.moments_before import seen_before
 from profile_aggregator.commits.skipped_faces import faces_skipped
-from profile_aggregator.commits.video_erasure import erasing
+from profile_aggregator.corrections.correction_reader import CorrectionReader
+from profile_aggregator.corrections.corrections import CommandRefusedError
+from profile_aggregator.deletion.video_erasure import erasing
 from profile_aggregator.videos.conversions import gallery_person, mean_of, places_of
 from profile_aggregator.videos.found_people import people_of
 

@@ -25,12 +25,12 @@ from castlist.tasks.commands import Command, apply_in
 from profile_aggregator.commits.commands import command_of
 from profile_aggregator.commits.commit_documents import CommitDocuments
 from profile_aggregator.commits.commit_planner import CommitPlan, StaleGalleryError
-from profile_aggregator.commits.corrections import CommandRefusedError
 from profile_aggregator.commits.gallery_log import log_records
-from profile_aggregator.commits.listeners import forget_people_in
-from profile_aggregator.commits.removals import removal
 from profile_aggregator.commits.stored_decisions import decision_record
-from profile_aggregator.commits.video_deletion import delete_video_in
+from profile_aggregator.corrections.corrections import CommandRefusedError
+from profile_aggregator.deletion.listeners import forget_people_in
+from profile_aggregator.deletion.removals import removal
+from profile_aggregator.deletion.video_deletion import delete_video_in
 
 T = TypeVar("T")
 

@@ -35,11 +35,11 @@ from castlist_identity.galleries.reclustering import (
 from profile_aggregator.commits.commands import command_of, is_import
 from profile_aggregator.commits.commit_planner import CommitPlan, CommitPlanner, StaleGalleryError, backlog_of
 from profile_aggregator.commits.commit_transaction import TaskEndedError, end_uncommitted, write
-from profile_aggregator.commits.corrections import CommandRefusedError
 from profile_aggregator.commits.gallery_cache import GalleryCache, GalleryGoneError
-from profile_aggregator.commits.gallery_deletion import close_in
 from profile_aggregator.commits.gallery_log import GalleryLog
-from profile_aggregator.commits.removals import removal
+from profile_aggregator.corrections.corrections import CommandRefusedError
+from profile_aggregator.deletion.gallery_deletion import close_in
+from profile_aggregator.deletion.removals import removal
 from profile_aggregator.videos.found_people import drop_people
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from castlist.store.records.runs import AttemptsRecord, ChunkResultRecord, PlanR
 from castlist.store.records.tasks import CancelRecord, ResolvedCancelRecord
 from castlist.store.store import Store
 from castlist.tasks.video_objects import remove_upload
-from profile_aggregator.commits.leftovers import carry_out_each
+from profile_aggregator.deletion.leftovers import carry_out_each
 from profile_aggregator.videos.found_people import drop_people
 from profile_aggregator.videos.found_tracks import drop_tracks
 

@@ -26,10 +26,10 @@ from castlist.store.records.videos import VideoRecord
 from castlist.store.store import Store, Table
 from castlist.tasks.commands import DELETE_GALLERY, apply_in
 from castlist_identity.matching.auto_distance import stages_for
-from profile_aggregator.commits.corrections import CommandRefusedError
 from profile_aggregator.commits.gallery_log import log_records
-from profile_aggregator.commits.listeners import forget_gallery
-from profile_aggregator.commits.video_deletion import delete_video_in
+from profile_aggregator.corrections.corrections import CommandRefusedError
+from profile_aggregator.deletion.listeners import forget_gallery
+from profile_aggregator.deletion.video_deletion import delete_video_in
 
 _AT_ONCE = 1_000
 _VIDEOS_AT_ONCE = 100

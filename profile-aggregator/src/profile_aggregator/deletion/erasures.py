@@ -18,8 +18,8 @@ from castlist.store.records.collection import REPLAYED_DAYS
 from castlist.store.records.erasures import ErasureRecord, LogEnd, RemovalRecord
 from castlist.store.records.outbox import GalleryLogRecord, OutboxRecord
 from castlist.store.store import Store
-from profile_aggregator.commits.gallery_deletion import GalleryDeletion, end_in
-from profile_aggregator.commits.leftovers import carry_out_each
+from profile_aggregator.deletion.gallery_deletion import GalleryDeletion, end_in
+from profile_aggregator.deletion.leftovers import carry_out_each
 from profile_aggregator.videos.found_tracks import forget_tracks
 
 log = logging.getLogger(__name__)

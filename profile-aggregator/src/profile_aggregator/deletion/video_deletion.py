@@ -11,8 +11,8 @@ from castlist.store.records.tasks import TaskError, TaskRecord
 from castlist.store.records.videos import DeletedVideoRecord, VideoRecord
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
-from profile_aggregator.commits.listeners import forget_video_in
-from profile_aggregator.commits.removals import removal
+from profile_aggregator.deletion.listeners import forget_video_in
+from profile_aggregator.deletion.removals import removal
 
 _DELETED = TaskError("video_deleted", "The video was deleted.")
 

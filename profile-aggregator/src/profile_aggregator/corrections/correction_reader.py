@@ -13,8 +13,8 @@ from castlist.store.records.persons import PersonRecord, PersonRun
 from castlist.store.store import Store
 from castlist.tasks.commands import DecidingCommand
 from profile_aggregator.commits.asked import Asked
-from profile_aggregator.commits.corrections import CommandRefusedError, Corrections
 from profile_aggregator.commits.gallery_cache import CachedGallery
+from profile_aggregator.corrections.corrections import CommandRefusedError, Corrections
 from profile_aggregator.videos.conversions import gallery_person
 
 

@@ -1,0 +1,1 @@
+"""What people put right by hand: what it asks of a gallery."""

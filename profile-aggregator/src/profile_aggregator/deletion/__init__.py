@@ -1,0 +1,1 @@
+"""What is deleted or erased, and what goes with it."""
