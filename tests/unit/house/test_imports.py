@@ -59,6 +59,8 @@ PURE_ROOMS = (
     "profile_aggregator.videos.completion",
     "profile_aggregator.videos.conversions",
     "profile_aggregator.commits.commit_documents",
+    "profile_aggregator.corrections.corrections",
+    "profile_aggregator.corrections.undoing",
     "query_api.http.cursors",
     "query_api.http.ranges",
 )

@@ -47,7 +47,7 @@ from profile_aggregator.commits.gallery_cache import CachedGallery
 from profile_aggregator.commits.moments_before import seen_before
 from profile_aggregator.commits.skipped_faces import faces_skipped
 from profile_aggregator.corrections.correction_reader import CorrectionReader
-from profile_aggregator.corrections.corrections import CommandRefusedError
+from profile_aggregator.corrections.refusal import CommandRefusedError
 from profile_aggregator.deletion.video_erasure import erasing
 from profile_aggregator.videos.conversions import gallery_person, mean_of, places_of
 from profile_aggregator.videos.found_people import people_of

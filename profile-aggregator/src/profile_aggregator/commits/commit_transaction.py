@@ -27,7 +27,7 @@ from profile_aggregator.commits.commit_documents import CommitDocuments
 from profile_aggregator.commits.commit_planner import CommitPlan, StaleGalleryError
 from profile_aggregator.commits.gallery_log import log_records
 from profile_aggregator.commits.stored_decisions import decision_record
-from profile_aggregator.corrections.corrections import CommandRefusedError
+from profile_aggregator.corrections.refusal import CommandRefusedError
 from profile_aggregator.deletion.listeners import forget_people_in
 from profile_aggregator.deletion.removals import removal
 from profile_aggregator.deletion.video_deletion import delete_video_in

@@ -37,7 +37,7 @@ from profile_aggregator.commits.commit_planner import CommitPlan, CommitPlanner,
 from profile_aggregator.commits.commit_transaction import TaskEndedError, end_uncommitted, write
 from profile_aggregator.commits.gallery_cache import GalleryCache, GalleryGoneError
 from profile_aggregator.commits.gallery_log import GalleryLog
-from profile_aggregator.corrections.corrections import CommandRefusedError
+from profile_aggregator.corrections.refusal import CommandRefusedError
 from profile_aggregator.deletion.gallery_deletion import close_in
 from profile_aggregator.deletion.removals import removal
 from profile_aggregator.videos.found_people import drop_people

@@ -14,28 +14,29 @@ from castlist.store.store import Store
 from castlist.tasks.commands import DecidingCommand
 from profile_aggregator.commits.asked import Asked
 from profile_aggregator.commits.gallery_cache import CachedGallery
-from profile_aggregator.corrections.corrections import CommandRefusedError, Corrections
+from profile_aggregator.corrections.corrected_gallery import CorrectedGallery
+from profile_aggregator.corrections.corrections import decide
+from profile_aggregator.corrections.refusal import CommandRefusedError
+from profile_aggregator.corrections.undoing import undo
 from profile_aggregator.videos.conversions import gallery_person
 
 
 class CorrectionReader:
-    """Reads, and has `Corrections` decide."""
+    """Reads, and has it decided."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def asked(self, command: DecidingCommand | UndoChange, cached: CachedGallery) -> Asked:
         """What it asks of the gallery. CommandRefusedError where it cannot be carried out."""
-        store, corrections = (
-            self._store,
-            Corrections(cached.gallery, cached.decisions, cached.version + 1, cached.objections),
-        )
+        store = self._store
+        corrected = CorrectedGallery(cached.gallery, cached.decisions, cached.version + 1, cached.objections)
         if isinstance(command, UndoChange):
             undone = await store.changes.get(command.change_id)
             first = await self._first(undone)
             returning = await self._returning(cached, first)
             people = {key: gallery_person(person) for key, person in returning.items()}
-            found = await asyncio.to_thread(corrections.undo, command, undone, first, people)
+            found = await asyncio.to_thread(undo, corrected, command, undone, first, people)
             return replace(found, inserted={one.key: returning[one.key] for one in found.change.inserted})
         suggestion, video = None, None
         if isinstance(command, AnswerSuggestion):
@@ -47,7 +48,7 @@ class CorrectionReader:
             if profile is not None and profile.revision > command.if_revision:
                 raise CommandRefusedError("outdated", f"The profile was changed since, by version {profile.revision}.")
         tracks = await self._tracks(cached, command.track_ids) if isinstance(command, SplitProfile) else {}
-        return await asyncio.to_thread(corrections.decide, command, suggestion, video, tracks)
+        return await asyncio.to_thread(decide, corrected, command, suggestion, video, tracks)
 
     async def _tracks(self, cached: CachedGallery, asked: Sequence[str]) -> dict[str, frozenset[str]]:
         """Of the persons of the runs that these tracks are of: which tracks each is made of."""

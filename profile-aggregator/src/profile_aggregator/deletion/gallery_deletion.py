@@ -27,7 +27,7 @@ from castlist.store.store import Store, Table
 from castlist.tasks.commands import DELETE_GALLERY, apply_in
 from castlist_identity.matching.auto_distance import stages_for
 from profile_aggregator.commits.gallery_log import log_records
-from profile_aggregator.corrections.corrections import CommandRefusedError
+from profile_aggregator.corrections.refusal import CommandRefusedError
 from profile_aggregator.deletion.listeners import forget_gallery
 from profile_aggregator.deletion.video_deletion import delete_video_in
 

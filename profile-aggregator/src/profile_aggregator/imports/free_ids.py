@@ -10,7 +10,7 @@ from castlist.store.records.erasures import RemovalRecord
 from castlist.store.records.profiles import ProfileRecord, RedirectRecord
 from castlist.store.records.videos import VideoRecord
 from castlist.store.store import Store
-from profile_aggregator.corrections.corrections import CommandRefusedError
+from profile_aggregator.corrections.refusal import CommandRefusedError
 from profile_aggregator.imports.archive_contents import ArchiveContents
 from profile_aggregator.imports.new_ids import NewIds
 

@@ -28,7 +28,7 @@ from profile_aggregator.commits.commands import command_of, is_import
 from profile_aggregator.commits.commit_planner import StaleGalleryError
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
-from profile_aggregator.corrections.corrections import CommandRefusedError
+from profile_aggregator.corrections.refusal import CommandRefusedError
 from profile_aggregator.imports.archive_contents import ArchiveContents
 from profile_aggregator.imports.free_ids import ensure_room
 from profile_aggregator.imports.gallery_import import GalleryImport
