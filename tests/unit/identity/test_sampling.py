@@ -218,6 +218,19 @@ def test_who_is_outside_of_the_sample_changes_nothing_but_their_own_place(monkey
     assert not (gone.clusters.gone)
 
 
+def test_who_comes_to_the_sample_moves_nobody_who_follows_it_whatever_they_are_called() -> None:
+    """Else whoever sorts before everybody would have all of a crowd looked at, and ids may count downwards."""
+    gallery = Gallery(T, sample=SAMPLE)
+    persons = [GalleryPerson(f"v{n:03}", f"v{n:03}", np.full(128, 0.0001 * n, np.float32), 0.0) for n in range(300)]
+    gallery.apply(gallery.propose(GalleryChange(inserted=tuple(persons)), lambda _: "presenter", 1))
+    first, *_, last = sorted(rank(key) for key in gallery.cluster_of)
+    key = next(f"a{n}" for n in range(10_000) if first < rank(f"a{n}") < last)
+    newcomer = GalleryPerson(key, key, np.full(128, 0.01, np.float32), 0.0)
+    made = gallery.propose(GalleryChange(inserted=(newcomer,)), lambda key: f"new {key}", 2)
+    assert key in made.clusters.into
+    assert made.clusters.homes.keys() == made.clusters.out, "only whoever has left the sample for it"
+
+
 def test_of_two_seen_together_and_near_to_one_cluster_the_one_of_lower_rank_has_it() -> None:
     """The other is somebody else, who is put to the same test with all those whom nobody takes."""
     crowded = [GalleryPerson(f"v{n}", f"v{n}", np.full(128, 0.0001 * n, np.float32), 0.0) for n in range(50)]

@@ -8,6 +8,7 @@ from castlist_identity.galleries.affected_rounds import AffectedRounds
 from castlist_identity.galleries.cluster_map import ClusterMap
 from castlist_identity.galleries.gallery_diff import GalleryChange
 from castlist_identity.galleries.key_groups import KeyGroups
+from castlist_identity.matching.cluster_key import cluster_key
 from castlist_identity.matching.nearest_clusters import NearestClusters
 from castlist_identity.matching.second_stage import (
     Cluster,
@@ -38,7 +39,7 @@ class AffectedProfiles:
 
     def __init__(self, gallery: ClusteredGallery, change: GalleryChange, after: AffectedRounds) -> None:
         self._gallery, self._change, self._after = gallery, change, after
-        self._touched = {cluster[0]: cluster for cluster in after.touched}
+        self._touched = {cluster_key(cluster): cluster for cluster in after.touched}
         self.nearest = gallery.nearest.change(after.gone, list(after.points.values()))
 
     def profiles(self, everybody: bool = False, whole: bool = False) -> list[Cluster]:

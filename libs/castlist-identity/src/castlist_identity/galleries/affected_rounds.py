@@ -11,6 +11,7 @@ from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.domain import GalleryPerson
 from castlist_identity.galleries.affected_clusters import AffectedClusters, GalleryView, renamed
 from castlist_identity.galleries.gallery_diff import FIRST, GalleryChange, SampleRole
+from castlist_identity.matching.cluster_key import cluster_key
 from castlist_identity.matching.followers import Options, chosen, is_taken, options_of
 from castlist_identity.matching.nearest_clusters import NearestClusters
 from castlist_identity.matching.person_table import UNKNOWN, PersonTable
@@ -139,10 +140,10 @@ class AffectedRounds:
         self.unsettled |= unsettled
         persons = {key for cluster in touched for key in cluster} | made.out
         old = {gallery.cluster_of[key] for key in persons if key in gallery.cluster_of and table.is_sampled(key)}
-        now = {cluster[0]: cluster for cluster in touched}
+        now = {cluster_key(cluster): cluster for cluster in touched}
         gone = {key for key in old if now.get(key) != gallery.clusters[key]}
         come = {key: cluster for key, cluster in now.items() if gallery.clusters.get(key) != cluster or key not in old}
-        self._cluster_of |= {key: cluster[0] for cluster in touched for key in cluster}
+        self._cluster_of |= {one: key for key, cluster in now.items() for one in cluster}
         points = {key: summary(key, [self.member(one) for one in cluster]) for key, cluster in come.items()}
         self.gone |= gone
         self.come |= come

@@ -47,9 +47,9 @@ class Gallery:
     many of a crowd are clustered.
 
     Holding to `apply(propose(change))`, the partition is at any time exactly that of `partition` over all persons,
-    save for the components named in `unsettled`. `clusters` are those of the first stage by their smallest keys, of
-    which profiles are made; `followers` are who is in them without being in a sample, each with its `home`. `rounds`
-    are the persons of each round, `videos` says in how many videos a profile is.
+    save for the components named in `unsettled`. `clusters` are those of the first stage, of which profiles are made,
+    by their keys; `followers` are who is in them without being in a sample, each with its `home`. `rounds` are the
+    persons of each round, `videos` says in how many videos a profile is.
     """
 
     def __init__(

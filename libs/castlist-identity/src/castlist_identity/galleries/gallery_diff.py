@@ -66,7 +66,7 @@ class ProfileSplit:
 
 @dataclass(frozen=True, slots=True)
 class ClusterChange:
-    """What becomes of the clusters of the first stage: `gone` are no more, `come` are new, under their smallest keys.
+    """What becomes of the clusters of the first stage: `gone` are no more, `come` are new, under their keys.
 
     `unsettled`: persons whose component was too large to be clustered in this commit. `near`: who is within the
     distance of each person that comes to a sample, found on the way. `whole`: whether all profiles are as the clusters

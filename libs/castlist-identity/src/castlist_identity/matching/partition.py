@@ -13,6 +13,7 @@ from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.clustering.person_distances import person_distance_matrix, person_distances
 from castlist_identity.clustering.sparse_average_link import TooDenseError, sparse_link
 from castlist_identity.domain import GalleryPerson, PairConstraints
+from castlist_identity.matching.cluster_key import cluster_key
 from castlist_identity.matching.crowd_sample import SAMPLE
 from castlist_identity.matching.decided_groups import must_groups, positions
 from castlist_identity.matching.followers import chosen, is_taken, options_of
@@ -44,7 +45,7 @@ def partition(
 def by_rounds(
     everybody: Mapping[str, GalleryPerson], distance: float, links: PairConstraints, sample: int = SAMPLE
 ) -> tuple[list[tuple[str, ...]], dict[str, list[str]]]:
-    """The clusters of all samples, and who follows each, by its smallest key.
+    """The clusters of all samples, and who follows each, by its key.
 
     Of each round the sample is clustered, the others follow the nearest of its clusters; those whom none takes are
     what the next round is about.
@@ -70,9 +71,10 @@ def _homes(
     clusters: Sequence[tuple[str, ...]],
     distance: float,
 ) -> dict[str, str | None]:
-    cluster_of = {key: cluster[0] for cluster in clusters for key in cluster}
-    points = [summary(cluster[0], [everybody[key] for key in cluster]) for cluster in clusters] if others else []
-    names = {cluster[0]: {everybody[key].name for key in cluster} for cluster in clusters}
+    called = {cluster_key(cluster): cluster for cluster in clusters}
+    cluster_of = {one: key for key, cluster in called.items() for one in cluster}
+    points = [summary(key, [everybody[one] for one in called[key]]) for key in sorted(called)] if others else []
+    names = {key: {everybody[one].name for one in cluster} for key, cluster in called.items()}
     follow = {member.key for member in others}
     options: dict[str, Sequence[tuple[float, str]]] = {}
     for member in others:

@@ -12,6 +12,7 @@ from castlist_identity.clustering.average_link import EDGE, NEVER, average_link,
 from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.clustering.person_distances import person_distance_matrix
 from castlist_identity.domain import GalleryPerson, Matrix, PairConstraints
+from castlist_identity.matching.cluster_key import cluster_key
 from castlist_identity.matching.decided_groups import must_groups, positions
 from castlist_identity.matching.isolation import FAR, FULL, normalised
 from castlist_identity.matching.nearest_clusters import NearestChange, NearestClusters
@@ -37,7 +38,7 @@ def join_clusters(
 
     `followers` are whoever belongs to a cluster without being part of it; they count only where they were seen.
     """
-    parts = {cluster[0]: cluster for cluster in clusters}
+    parts = {cluster_key(cluster): cluster for cluster in clusters}
     beside = followers or {}
     points = [summary(key, [members[one] for one in parts[key]]) for key in sorted(parts)]
     everybody = NearestClusters().change(added=points)
