@@ -13,6 +13,8 @@ def summary(key: str, persons: Sequence[GalleryPerson]) -> GalleryPerson:
     The mean over pairs of squared distances is the squared distance of the means plus the scatter around each. A
     function of the sequence, bit for bit: give the persons in one order.
     """
+    if len(persons) == 1:
+        return GalleryPerson(key, "", persons[0].mean, persons[0].variance)
     rows = np.array([member.mean for member in persons], dtype=np.float64)
     mean = rows.mean(axis=0)
     scatter = float(((rows - mean) ** 2).sum(axis=1).mean())

@@ -96,12 +96,11 @@ class Gallery:
             self.rounds[number].enter(there, chosen, [UNKNOWN] * len(there))
         for member, profile in loaded:
             self._put(member, profile)
-        for video in self._videos:
-            self._together.replace({video: self._persons_in(video)})
+        self._together.load(video for video, keys in self._videos.items() if len(keys) > 1)
         for known in profiles:
             self._know(known)
         for profile, keys in self.persons.items():
-            self.videos[profile] = len({self.members[key].video for key in keys})
+            self.videos[profile] = len({self._table.video(key) for key in keys})
             if followers := {key for key in keys if known_roles.get(key, FIRST).follows}:
                 self._sampled[profile] = set(keys) - followers
             for table in self.rounds:

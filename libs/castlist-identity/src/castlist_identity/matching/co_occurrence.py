@@ -2,7 +2,7 @@
 
 import hashlib
 from bisect import bisect_left, insort
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
 import numpy as np
@@ -46,6 +46,10 @@ class CoOccurrence:
             self._sample = sample
             self._spread = spread_of(sample, self._near)
         return self._spread
+
+    def load(self, videos: Iterable[str]) -> None:
+        """All there are."""
+        self._order = sorted((video for video in videos if were_together(self._persons_of(video))), key=_place)
 
     def replace(self, after: Mapping[str, Sequence[GalleryPerson]]) -> None:
         """These videos have these persons from now on."""
