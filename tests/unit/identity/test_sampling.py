@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,7 +56,7 @@ class Grown(GrownGallery):
 
     def check(self) -> None:
         known = self.gallery
-        clusters, followers = by_rounds(known.members, known.distance, known.links, SAMPLE)
+        clusters, followers, _ = by_rounds(known.members, known.distance, known.links, SAMPLE)
         assert sorted(known.clusters.values()) == clusters
         assert known.followers == {key: set(keys) for key, keys in followers.items()}
         assert self.profiles == partition(known.members.values(), known.distance, known.links, sample=SAMPLE)
@@ -229,6 +230,40 @@ def test_who_comes_to_the_sample_moves_nobody_who_follows_it_whatever_they_are_c
     made = gallery.propose(GalleryChange(inserted=(newcomer,)), lambda key: f"new {key}", 2)
     assert key in made.clusters.into
     assert made.clusters.homes.keys() == made.clusters.out, "only whoever has left the sample for it"
+
+
+@pytest.mark.parametrize("strangers", [0, 80])
+def test_whom_a_crowd_has_no_place_for_does_not_part_it_from_the_others(strangers: int) -> None:
+    """Somebody seen often enough is now and then farther off than the distance, more often than a list is long. They
+    are one all the same, however they come and go, for nobody else is near."""
+    distance, chance = 0.36, random.Random(1)
+    halves = [replace(one, mean=place(x=side)) for side in (-0.15, 0.15) for one in placed(f"c{side}", 20, 0.0)]
+    late = [key for n in range(9000) if rank(key := f"o{n}") > max(rank(one.key) for one in halves)]
+    outliers = [GalleryPerson(key, key, place(0.15, n + 1, 0.3), 0.0) for n, key in enumerate(late[:14])]
+    others = [GalleryPerson(f"s{n}", f"s{n}", place(3.0, 20 + n, 3.0), 0.0) for n in range(strangers)]
+    wanted = tuple(sorted(one.key for one in (*halves, *outliers)))
+    everybody = [*halves, *outliers, *others]
+    assert wanted not in partition(everybody, distance, sample=SAMPLE, stages=1)
+    assert wanted in partition(everybody, distance, sample=SAMPLE)
+    grown = Grown(distance)
+    for _ in range(2):
+        chance.shuffle(everybody)
+        for start in range(0, len(everybody), 11):
+            grown.commit(GalleryChange(inserted=tuple(everybody[start : start + 11])))
+            grown.check()
+        assert wanted in grown.profiles
+        grown.restart()
+        for start in range(0, len(everybody), 17):
+            grown.commit(GalleryChange(removed=frozenset(one.key for one in everybody[start : start + 17])))
+            grown.check()
+
+
+def place(x: float, axis: int = 0, y: float = 0.0) -> npt.NDArray[np.float32]:
+    """So far along the first axis, and so far along another."""
+    mean = np.zeros(128, np.float32)
+    mean[axis] = y
+    mean[0] = x
+    return mean
 
 
 def test_of_two_seen_together_and_near_to_one_cluster_the_one_of_lower_rank_has_it() -> None:

@@ -5,7 +5,7 @@ Loaded again when another process has committed.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from castlist.contract.values import DistanceSetting, GallerySettings
@@ -19,7 +19,6 @@ from castlist.store.store import Store
 from castlist.tasks.galleries import is_shown
 from castlist_identity.decisions.cards import Cards
 from castlist_identity.decisions.decision_set import DecisionSet
-from castlist_identity.domain import GalleryPerson
 from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.galleries.gallery_diff import SampleRole
 from castlist_identity.galleries.profile_ids import Profile
@@ -96,12 +95,13 @@ class GalleryCache:
     async def _load(self, gallery: str) -> CachedGallery:
         while True:
             before = await self._store.galleries.get(gallery)
-            members: list[tuple[GalleryPerson, str]] = []
-            roles: dict[str, SampleRole] = {}
+            # What it was clustered with last; the next commit notices where that is not what it should be by now.
+            distance = before.distance if before and before.distance is not None else auto_distance(0)
+            settings = before.settings if before and before.settings else GallerySettings()
+            stages = before.stages if before and before.version else stages_for(settings.across_video_distance)
+            loaded = Gallery(distance, stages=stages)
             async for page in pages_of_persons(self._store, gallery, PersonEncoding, PAGE):
-                members += [(gallery_person(person), str(person.profile_id)) for person in page]
-                elsewhere = (person for person in page if person.round or person.follows)
-                roles |= {person.id: SampleRole(person.round, person.follows) for person in elsewhere}
+                await asyncio.to_thread(_take_over, loaded, page)
             living = await self._store.profiles.find_parts(ProfileFounder, eq(ProfileRecord.gallery, gallery))
             retired = await self._store.redirects.find_parts(ProfileFounder, eq(RedirectRecord.gallery, gallery))
             decided = await self._store.decisions.find(eq(DecisionRecord.gallery, gallery))
@@ -110,15 +110,10 @@ class GalleryCache:
             version = before.version if before else 0
             if version == (after.version if after else 0):  # no commit came while we read
                 break
-        # What it was clustered with last; the next commit notices where that is not what it should be by now.
-        distance = before.distance if before and before.distance is not None else auto_distance(0)
-        settings = before.settings if before and before.settings else GallerySettings()
-        stages = before.stages if before and before.version else stages_for(settings.across_video_distance)
-        present = {member.key for member, _ in members}
-        decisions = await asyncio.to_thread(DecisionSet, map(decision_of, decided), present.__contains__)
-        loaded = Gallery(distance, decisions.constraints, stages)
-        profiles = [Profile(one.id, one.founder, one.version) for one in (*living, *retired)]
-        await asyncio.to_thread(loaded.load, members, profiles, roles)
+        decisions = await asyncio.to_thread(DecisionSet, map(decision_of, decided), loaded.members.__contains__)
+        loaded.links = decisions.constraints
+        profiles = (Profile(one.id, one.founder, one.version) for one in (*living, *retired))
+        await asyncio.to_thread(loaded.complete, profiles)
         told = before.told if before and before.version else 0
         sampled = before.sampled if before and before.version else True
         cards = await asyncio.to_thread(Cards, decisions, loaded.profile_of.get)
@@ -126,3 +121,9 @@ class GalleryCache:
         return CachedGallery(
             version, loaded, decisions, cards, objections, settings.across_video_distance, told, sampled
         )
+
+
+def _take_over(gallery: Gallery, persons: Sequence[PersonEncoding]) -> None:
+    elsewhere = (person for person in persons if person.round or person.follows)
+    roles = {person.id: SampleRole(person.round, person.follows) for person in elsewhere}
+    gallery.take_over(((gallery_person(person), str(person.profile_id)) for person in persons), roles)

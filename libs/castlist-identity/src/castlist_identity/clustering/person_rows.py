@@ -21,7 +21,8 @@ BLOCK = 8_192
 """Rows compared at a time: with 250 persons some 16 MB."""
 BAND = 256
 """Of those who are about as far from a crowd so many are compared with it at once; as many persons at once."""
-GROWTH = 1.5
+GROWTH = 1.25
+"""How much larger the arrays become where rows are missing."""
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]

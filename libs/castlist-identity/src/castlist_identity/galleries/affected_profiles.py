@@ -40,7 +40,7 @@ class AffectedProfiles:
     def __init__(self, gallery: ClusteredGallery, change: GalleryChange, after: AffectedRounds) -> None:
         self._gallery, self._change, self._after = gallery, change, after
         self._touched = {cluster_key(cluster): cluster for cluster in after.touched}
-        self.nearest = gallery.nearest.change(after.gone, list(after.points.values()))
+        self.nearest = gallery.nearest.change(after.gone, list(after.points.values()), after.further)
 
     def profiles(self, everybody: bool = False, whole: bool = False) -> list[Cluster]:
         """All profiles whose sample or names will not be what they were, as sorted tuples of their persons, sorted.

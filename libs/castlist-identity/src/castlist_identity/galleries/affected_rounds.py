@@ -44,10 +44,11 @@ class RoundsView(GalleryView, Protocol):
 class AffectedRounds:
     """The gallery's first stage as it will be, as far as the change touches it.
 
-    `touched` are clusters of samples, `gone` and `come` what of those does not stay and is new, with `points`.
-    `out` leave a sample, `into` come to one, `near` are those within reach of these. `homes` are followers that
-    were looked at, and where they are from now on; `doubted` clusters whose followers were seen with others than
-    before. `unsettled`: a person of each component that was too large. `tables[r]`: what becomes of round r.
+    `touched` are clusters of samples, `gone` and `come` what of those does not stay and is new, with `points`; those of
+    further rounds are in `further`. `out` leave a sample, `into` come to one, `near` are those within reach of these.
+    `homes` are followers that were looked at, and where they are from now on; `doubted` clusters whose followers were
+    seen with others than before. `unsettled`: a person of each component that was too large. `tables[r]`: what becomes
+    of round r.
     """
 
     def __init__(self, gallery: RoundsView, change: GalleryChange) -> None:
@@ -62,6 +63,7 @@ class AffectedRounds:
         self.gone: set[str] = set()
         self.come: dict[str, Cluster] = {}
         self.points: dict[str, GalleryPerson] = {}
+        self.further: set[str] = set()
         self.out: set[str] = set()
         self.into: dict[str, GalleryPerson] = {}
         self.near: dict[str, set[str]] = {}
@@ -148,6 +150,8 @@ class AffectedRounds:
         self.gone |= gone
         self.come |= come
         self.points |= points
+        if number:
+            self.further |= points.keys()
         return self._follow(number, table, made, review, gone, come, points)
 
     def _follow(

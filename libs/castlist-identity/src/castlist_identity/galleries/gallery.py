@@ -82,33 +82,44 @@ class Gallery:
         roles: Mapping[str, SampleRole] | None = None,
     ) -> None:
         """Take over what is stored: persons with their profiles, all ids, retired ones too, and the roles of those
-        who are not in the sample of the first round.
+        who are not in the sample of the first round."""
+        self.take_over(members, roles or {})
+        self.complete(profiles)
+
+    def take_over(self, members: Iterable[tuple[GalleryPerson, str]], roles: Mapping[str, SampleRole]) -> None:
+        """Some of what is stored, as it is read; nothing may be asked of the gallery until it is `complete`."""
+        taken = [(one, profile, roles.get(one.key, FIRST)) for one, profile in members]
+        for number in range(1 + max((role.round for _, _, role in taken), default=0)):
+            if number == len(self.rounds):
+                self.rounds.append(PersonTable())
+            here = [(one, role) for one, _, role in taken if role.round >= number]
+            chosen = [role == SampleRole(number, False) for _, role in here]
+            self.rounds[number].enter([one for one, _ in here], chosen, [UNKNOWN] * len(here))
+        for member, profile, _ in taken:
+            self._put(member, profile)
+
+    def complete(self, profiles: Iterable[Profile]) -> None:
+        """What follows from everybody being here, and from all ids, retired ones too.
 
         Of the first stage nothing else is stored: no cluster of it reaches beyond a profile, so a profile's persons
         alone give those that everybody would.
         """
-        loaded, known_roles = list(members), roles or {}
-        for number in range(1 + max((one.round for one in known_roles.values()), default=0)):
-            there = [one for one, _ in loaded if known_roles.get(one.key, FIRST).round >= number]
-            chosen = [known_roles.get(one.key, FIRST) == SampleRole(number, False) for one in there]
-            if number:
-                self.rounds.append(PersonTable())
-            self.rounds[number].enter(there, chosen, [UNKNOWN] * len(there))
-        for member, profile in loaded:
-            self._put(member, profile)
-        self._together.load(video for video, keys in self._videos.items() if len(keys) > 1)
         for known in profiles:
             self._know(known)
+        self._together.load(video for video, keys in self._videos.items() if len(keys) > 1)
+        following = {self._table.keys[row] for row in self._table.followers().tolist()}
+        for table in self.rounds[1:]:
+            following -= {key for key in table if table.is_sampled(key)}
         for profile, keys in self.persons.items():
             self.videos[profile] = len({self._table.video(key) for key in keys})
-            if followers := {key for key in keys if known_roles.get(key, FIRST).follows}:
-                self._sampled[profile] = set(keys) - followers
+            if followers := keys & following:
+                self._sampled[profile] = set(keys - followers)
             for table in self.rounds:
                 for cluster in self._clusters_within([key for key in sorted(keys) if table.is_sampled(key)]):
                     self.clusters.put(cluster)
-        points = [summary(key, [self.members[one] for one in self.clusters[key]]) for key in sorted(self.clusters)]
-        self.nearest.apply(self.nearest.change(added=points))
-        following = {key for key, place in known_roles.items() if place.follows}
+        clusters = ((key, self.clusters[key]) for key in sorted(self.clusters))
+        points = (summary(key, [self.members[one] for one in cluster]) for key, cluster in clusters)
+        self.nearest.load(points, {key for table in self.rounds[1:] for key in table if key in self.clusters})
         for key, home in AffectedRounds(self, GalleryChange()).homes_of(following).items():
             self._follow(key, home)
 
@@ -347,6 +358,8 @@ class Gallery:
     def _assign(self, key: str, profile: str) -> None:
         if (old := self.profile_of.get(key)) is not None:
             self.persons.discard(old, key)
+        if others := self.persons.get(profile):
+            profile = self.profile_of[next(iter(others))]  # the same string for all, as there may be very many
         self.profile_of[key] = profile
         self.persons.add(profile, key)
 

@@ -4,7 +4,7 @@ One distance serves no gallery well: a few faces lie near everybody of their kin
 way.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,9 +61,11 @@ def isolation(others: Iterable[float], scale: Scale = OF_CLUSTERS) -> float:
     return (sum(nearest) + (COHORT - used) * usual) / COHORT
 
 
-def isolation_among_few(distances: Matrix) -> list[float]:
-    """What stands for the isolation of each of n < FULL clusters, from all D[n, n] between them."""
-    return [isolation(np.delete(row, i).tolist()) for i, row in enumerate(distances)]
+def isolation_among_few(distances: Matrix, listed: Sequence[bool]) -> list[float]:
+    """What stands for the isolation of each of n clusters, from all D[n, n] between them; fewer than FULL are `listed`,
+    by which it is measured."""
+    there = np.array(listed)
+    return [isolation(row[there & (np.arange(len(row)) != i)].tolist()) for i, row in enumerate(distances)]
 
 
 def normalised(distance: float, one: float, other: float, scale: Scale = OF_CLUSTERS) -> float:

@@ -4,9 +4,10 @@ Who comes or goes concerns those alone in whose list it is or will be: about as 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import ClassVar
 
 import numpy as np
@@ -42,26 +43,47 @@ class NearestClusters(PersonRows):
 
     `others[rows, KEPT]` are rows, `distances` the D of these: the nearest first, then NOBODY and infinity. Nobody is
     missing who is nearer than `reach[rows]`, at most FAR. `isolation[rows]` is the mean D of a full cohort.
+
+    `listed[rows]`: who is on lists. Clusters of further rounds (crowd_sample.py) are on none: they hold whom a crowd
+    has no place for, of somebody seen often enough more than a list holds, and would part that crowd from itself.
     """
 
     others: npt.NDArray[np.int32]
     distances: Matrix
     reach: Matrix
     isolation: Matrix
+    listed: Flags
     columns: ClassVar[Mapping[str, Column]] = {
         **PersonRows.columns,
         "others": (np.int32, (KEPT,), NOBODY),
         "distances": (np.float64, (KEPT,), np.inf),
         "reach": (np.float64, (), 0.0),
         "isolation": (np.float64, (), 0.0),
+        "listed": (np.bool_, (), False),
     }
 
-    def change(self, removed: Collection[str] = (), added: Sequence[GalleryPerson] = ()) -> "NearestChange":
-        """What comes of it when these go, then those come. Changes nothing. A key may do both."""
+    def load(self, points: Iterable[GalleryPerson], further: Collection[str] = ()) -> None:
+        """Take over all there are, of whom `further` are on no list; nobody must be here yet."""
+        waiting = iter(points)
+        while some := list(islice(waiting, BLOCK)):
+            rows = self.add(some)
+            self.listed[rows] = [one.key not in further for one in some]
+        nobody = np.zeros(0, np.int64)
+        found = _Proposal(self, nobody, (), nobody.astype(np.bool_), nobody)
+        for start in range(0, len(self.keys), BLOCK):
+            rows = np.arange(start, min(start + BLOCK, len(self.keys)))
+            self._write(rows, found.searched(rows, self.means[rows], self.variances[rows]))
+
+    def change(
+        self, removed: Collection[str] = (), added: Sequence[GalleryPerson] = (), further: Collection[str] = ()
+    ) -> "NearestChange":
+        """What comes of it when these go, then those come, of whom `further` are on no list. Changes nothing. A key may
+        go and come."""
         gone = frozenset(removed)
         left = self.rows(sorted(gone))
-        made = _Proposal(self, left, added, self.vacant(len(added), left.tolist()))
-        return NearestChange(self, gone, {point.key: point for point in added}, made.rows, made.lists())
+        listed = np.array([point.key not in further for point in added], np.bool_)
+        made = _Proposal(self, left, added, listed, self.vacant(len(added), left.tolist()))
+        return NearestChange(self, gone, {point.key: point for point in added}, made.rows, listed, made.lists())
 
     def close_to(self, members: Sequence[GalleryPerson], limit: float, few: int) -> set[str]:
         """The clusters that have D² ≤ limit from any of these; `few` are looked at one by one."""
@@ -77,15 +99,18 @@ class NearestClusters(PersonRows):
     def apply(self, change: "NearestChange") -> None:
         """Make it so; `change` must have been worked out on this very state."""
         self.remove(change.gone)
-        self.add(list(change.added.values()))
-        rows, lists = change.lists
+        rows = self.add(list(change.added.values()))
+        self.listed[rows] = change.listed
+        self._write(*change.lists)
+
+    def _write(self, rows: Rows, lists: "Lists") -> None:
         self.others[rows], self.distances[rows] = lists.others, lists.distances
         self.reach[rows], self.isolation[rows] = lists.reach, lists.isolation
 
 
 @dataclass(frozen=True, eq=False)
 class NearestChange:
-    """The clusters once `gone` have gone and `added` have come, these into `rows`.
+    """The clusters once `gone` have gone and `added` have come, these into `rows`; `listed[added]` are on lists.
 
     `lists` are those that are new or not as before, with their rows.
     """
@@ -94,12 +119,17 @@ class NearestChange:
     gone: frozenset[str]
     added: dict[str, GalleryPerson]
     rows: Rows
+    listed: Flags
     lists: tuple[Rows, "Lists"]
 
     @cached_property
     def count(self) -> int:
-        """How many there are."""
-        return len(self.before) - len(self.gone) + len(self.added)
+        """How many there are that are on lists."""
+        return self._count_before - int(self.before.listed[self.before.rows(self.gone)].sum()) + int(self.listed.sum())
+
+    @cached_property
+    def _count_before(self) -> int:
+        return int(self.before.listed.sum())
 
     def keys(self) -> list[str]:
         """Of all clusters, sorted."""
@@ -122,7 +152,7 @@ class NearestChange:
 
     def shifted(self) -> set[str]:
         """Those that stay as they are, and whose nearest others are nearer or farther than they were."""
-        if min(self.count, len(self.before)) < FULL:
+        if min(self.count, self._count_before) < FULL:
             return {key for key in self.before if key not in self.gone and key not in self.added}
         rows, lists = self.lists
         there = rows < len(self.before.keys)
@@ -155,6 +185,13 @@ class NearestChange:
     def _key(self, row: int) -> str:
         return self._fresh.get(row) or self.before.keys[row]
 
+    def _is_listed(self, key: str) -> bool:
+        return self._listed_now[key] if key in self._listed_now else bool(self.before.listed[self.before.row(key)])
+
+    @cached_property
+    def _listed_now(self) -> dict[str, bool]:
+        return dict(zip(self.added, self.listed.tolist(), strict=True))
+
     @cached_property
     def _fresh(self) -> dict[int, str]:
         return dict(zip(self.rows.tolist(), self.added, strict=True))
@@ -181,7 +218,7 @@ class NearestChange:
     def _among_few(self) -> dict[str, float]:
         keys = self.keys()
         distances = np.sqrt(person_distance_matrix([self.point(key) for key in keys]))
-        return dict(zip(keys, isolation_among_few(distances), strict=True))
+        return dict(zip(keys, isolation_among_few(distances, [self._is_listed(key) for key in keys]), strict=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -248,8 +285,10 @@ def _isolation(distances: Matrix) -> Matrix:
 class _Proposal:
     """The clusters once the rows in `left` are empty and `added` are in `rows`, and whose lists that changes."""
 
-    def __init__(self, before: NearestClusters, left: Rows, added: Sequence[GalleryPerson], rows: Rows) -> None:
-        self._before, self.rows = before, rows
+    def __init__(
+        self, before: NearestClusters, left: Rows, added: Sequence[GalleryPerson], listed: Flags, rows: Rows
+    ) -> None:
+        self._before, self._listed, self.rows = before, listed, rows
         self._keys = {row: point.key for row, point in zip(rows.tolist(), added, strict=True)}
         self._means, self._variances = stacked(added)
         self._squares = squares_of(self._means, self._variances)
@@ -280,7 +319,7 @@ class _Proposal:
         )
         short = kept.short
         places = affected[short]
-        searched = self._searched(
+        searched = self.searched(
             np.concatenate([places, self.rows]),
             np.concatenate([before.means[places], self._means]),
             np.concatenate([before.variances[places], self._variances]),
@@ -300,7 +339,7 @@ class _Proposal:
                 part = slice(start, min(start + BLOCK, len(self._stay)))
                 rough = expanded(self._means[band], self._squares[band], before.means[part])
                 rough += (before.squares[part] - before.reach[part] ** 2).astype(np.float32)
-                new, row = np.nonzero((rough <= 2 * ROUNDING) & self._stay[part])
+                new, row = np.nonzero((rough <= 2 * ROUNDING) & self._stay[part] & self._listed[band, np.newaxis])
                 new, row = new + first, row + start
                 distances = np.sqrt(self._exactly(self._means[new], self._variances[new], row))
                 near = distances < before.reach[row]
@@ -308,7 +347,7 @@ class _Proposal:
         rows, added, away = zip(*found, strict=True)
         return np.concatenate(rows), np.concatenate(added), np.concatenate(away)
 
-    def _searched(self, asked: Rows, means: Vectors, variances: Matrix) -> Lists:
+    def searched(self, asked: Rows, means: Vectors, variances: Matrix) -> Lists:
         """Of rows that are to have these points."""
         lists = [Lists.of(asked[:0], asked[:0], np.zeros(0), np.zeros(0), self._key)]
         for start in range(0, len(asked), BAND):
@@ -362,11 +401,12 @@ class _Proposal:
         blocks = []
         for start in range(0, count, BLOCK):
             part = slice(start, min(start + BLOCK, count))
-            squares = np.where(self._stay[part], before.squares[part], np.float32(np.inf))
+            squares = np.where(self._stay[part] & before.listed[part], before.squares[part], np.float32(np.inf))
             blocks.append((np.arange(part.start, part.stop), before.means[part], squares))
         for start in range(0, len(self.rows), BLOCK):
             part = slice(start, start + BLOCK)
-            blocks.append((self.rows[part], self._means[part], self._squares[part]))
+            squares = np.where(self._listed[part], self._squares[part], np.float32(np.inf))
+            blocks.append((self.rows[part], self._means[part], squares))
         yield from sorted(blocks, key=lambda block: -len(block[0]))
 
     def _exactly(self, means: Vectors, variances: Matrix, rows: Rows) -> Matrix:

@@ -38,20 +38,21 @@ def partition(
     Of a crowd so many are clustered (crowd_sample.py).
     """
     everybody = {member.key: member for member in members}
-    clusters, followers = by_rounds(everybody, distance, links or PairConstraints(), sample)
-    return join_clusters(everybody, clusters, links or PairConstraints(), followers, stages)
+    clusters, followers, further = by_rounds(everybody, distance, links or PairConstraints(), sample)
+    return join_clusters(everybody, clusters, links or PairConstraints(), followers, stages, further)
 
 
 def by_rounds(
     everybody: Mapping[str, GalleryPerson], distance: float, links: PairConstraints, sample: int = SAMPLE
-) -> tuple[list[tuple[str, ...]], dict[str, list[str]]]:
-    """The clusters of all samples, and who follows each, by its key.
+) -> tuple[list[tuple[str, ...]], dict[str, list[str]], frozenset[str]]:
+    """The clusters of all samples, who follows each, by its key, and all persons of further rounds than the first.
 
     Of each round the sample is clustered, the others follow the nearest of its clusters; those whom none takes are
     what the next round is about.
     """
     clusters: list[tuple[str, ...]] = []
     followers: dict[str, list[str]] = {}
+    further = frozenset[str]()
     waiting = [everybody[key] for key in sorted(everybody)]
     while waiting:
         sampled, others = split_by_sample(waiting, links.keys, sample)
@@ -62,7 +63,8 @@ def by_rounds(
             if home is not None:
                 followers.setdefault(home, []).append(key)
         waiting = [member for member in others if homes[member.key] is None]
-    return sorted(clusters), followers
+        further |= {member.key for member in waiting}
+    return sorted(clusters), followers, further
 
 
 def _homes(

@@ -6,7 +6,7 @@ others are a cohort, and D is normalised by it, as scores are in the verificatio
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from castlist_identity.clustering.average_link import EDGE, NEVER, average_link, united
 from castlist_identity.clustering.cluster_summary import summary
@@ -32,16 +32,19 @@ def join_clusters(
     links: PairConstraints,
     followers: Mapping[str, Sequence[str]] | None = None,
     stages: int = STAGES,
+    further: Collection[str] = (),
 ) -> list[Cluster]:
     """Clusters of the first stage, all there are, joined: sorted tuples of keys, sorted. In one stage: those alone that
     a decision makes one.
 
     `followers` are whoever belongs to a cluster without being part of it; they count only where they were seen.
+    `further` are persons of further rounds, by whom nobody is measured.
     """
     parts = {cluster_key(cluster): cluster for cluster in clusters}
     beside = followers or {}
     points = [summary(key, [members[one] for one in parts[key]]) for key in sorted(parts)]
-    everybody = NearestClusters().change(added=points)
+    beyond = {key for key, cluster in parts.items() if cluster[0] in further}
+    everybody = NearestClusters().change(added=points, further=beyond)
     cluster_of = {one: key for key, cluster in parts.items() for one in (*cluster, *beside.get(key, ()))}
     seen = seen_together(members)
 
@@ -95,7 +98,7 @@ def components(
     stage there are no others.
     """
     if clusters.count < FULL and stages > 1:
-        return [clusters.keys()] if clusters.count else []
+        return [keys] if (keys := clusters.keys()) else []
     near = clusters.pairs(_limit) if stages > 1 else {}
     found: list[list[str]] = []
     seen: set[str] = set()
