@@ -126,12 +126,11 @@ class PersonRows:
                 found[i].append(self.keys[start + row])
         return [sorted(keys) for keys in found]
 
-    def around(self, members: Sequence[GalleryPerson], limit: float) -> set[str]:
-        """The keys of those who have D² ≤ limit from any of very many persons, and of a few more at the border.
+    def around(self, means: Vectors, limit: float) -> set[str]:
+        """The keys of those who have D² ≤ limit from any of very many persons, given their means, and a few more.
 
         By the triangle inequality: who is far from the middle of these is compared with the outermost of them alone.
         """
-        means = np.array([member.mean for member in members], dtype=np.float32)
         centre = means.mean(axis=0)
         out = np.sqrt(((means - centre) ** 2).sum(axis=1))
         means, out = means[np.argsort(-out)], np.sort(out)[::-1]

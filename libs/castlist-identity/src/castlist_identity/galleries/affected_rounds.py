@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
+import numpy as np
+
 from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.domain import GalleryPerson
 from castlist_identity.galleries.affected_clusters import AffectedClusters, GalleryView, renamed
@@ -245,7 +247,11 @@ class AffectedRounds:
         known, coming = sorted(key for key in keys if key in table), [key for key in keys if key not in table]
         extra = PersonTable()
         extra.enter([self.member(key) for key in coming], [False] * len(coming), [UNKNOWN] * len(coming))
-        old = gallery.nearest.close_to([self.member(key) for key in keys], limit, FEW)
+        if len(keys) <= FEW:
+            old = {key for near in gallery.nearest.within([self.member(key) for key in keys], limit) for key in near}
+        else:
+            means = np.concatenate([table.means[table.rows(known)], extra.means[extra.rows(coming)]])
+            old = gallery.nearest.around(means, limit)
         clusters = [
             gallery.nearest.point(key)
             for key in sorted(old)
@@ -256,10 +262,10 @@ class AffectedRounds:
                 within, distances = here.distances_to(point, rows, limit)
                 for row, distance in zip(within.tolist(), distances.tolist(), strict=True):
                     found[here.keys[row]].append((distance, point.key))
-        return {key: options_of(self.member(key), near, self._names) for key, near in found.items()}
+        return {key: options_of(self.name(key), near, self._names) for key, near in found.items()}
 
     def _names(self, cluster: str) -> set[str]:
-        names = {self.member(key).name for key in self.persons(cluster)}
+        names = {self.name(key) for key in self.persons(cluster)}
         return {name for name in names if name is not None}
 
     def present(self, key: str) -> bool:
@@ -309,6 +315,15 @@ class AffectedRounds:
     def member(self, key: str) -> GalleryPerson:
         return self._named.get(key) or self._new.get(key) or self._gallery.members[key]
 
+    def name(self, key: str) -> str | None:
+        """What somebody is called."""
+        if key in self._new:
+            return self._new[key].name
+        return self._change.named[key] if key in self._change.named else self._gallery.members.name(key)
+
+    def _apart(self, key: str) -> frozenset[str]:
+        return self._new[key].apart if key in self._new else self._gallery.members.apart(key)
+
     def persons(self, cluster: str) -> Cluster:
         """Who of the sample is in it."""
         return self.come.get(cluster) or self._gallery.clusters[cluster]
@@ -340,9 +355,10 @@ class AffectedRounds:
 
     def seen_with(self, key: str) -> set[str]:
         """Whoever was seen together with this one, of those who are there."""
-        one = self._new.get(key) or self._gallery.members[key]
-        there = [other for other in self._gallery.persons_of(one.video) if other not in self._change.removed]
-        there += self._here.get(one.video, ())
-        found = {other for other in there if other in one.apart or key in self.member(other).apart}
-        found |= {other for other in one.apart if self.present(other)}
+        video = self._new[key].video if key in self._new else self._gallery.members.video(key)
+        apart = self._apart(key)
+        there = [other for other in self._gallery.persons_of(video) if other not in self._change.removed]
+        there += self._here.get(video, ())
+        found = {other for other in there if other in apart or key in self._apart(other)}
+        found |= {other for other in apart if self.present(other)}
         return found - {key}

@@ -215,13 +215,12 @@ class Gallery:
             self.persons,
             self.videos,
             self._founded,
-            self.members,
+            self._table.video,
+            self._table.name,
             self.persons_of,
             self.sampled_of,
         )
-        return diff_gallery(
-            before, change, after.member, profiles, placed, new_id, version, found, after.changed_roles()
-        )
+        return diff_gallery(before, change, after.name, profiles, placed, new_id, version, found, after.changed_roles())
 
     def _check(self, change: GalleryChange) -> None:
         asked = (*change.removed, *change.named, *change.reconsider)

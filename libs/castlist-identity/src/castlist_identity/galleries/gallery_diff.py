@@ -119,14 +119,15 @@ class GalleryDiff:
 @dataclass(frozen=True, slots=True)
 class GallerySnapshot:
     """What a gallery holds before the commit: each person's profile, each profile, its persons, in how many videos it
-    is, who it founded; each video's persons, and who of a profile is in a sample."""
+    is, who it founded; each person's video and name, each video's persons, and who of a profile is in a sample."""
 
     profile_of: Mapping[str, str]
     profiles: Mapping[str, Profile]
     persons: Mapping[str, frozenset[str] | set[str]]
     videos: Mapping[str, int]
     founded: Mapping[str, frozenset[str] | set[str]]
-    members: Mapping[str, GalleryPerson]
+    video: Callable[[str], str]
+    name: Callable[[str], str | None]
     persons_of: Callable[[str], Collection[str]]
     sampled_of: Callable[[str], Collection[str]]
 
@@ -134,7 +135,7 @@ class GallerySnapshot:
 def diff_gallery(
     before: GallerySnapshot,
     change: GalleryChange,
-    member: Callable[[str], GalleryPerson],
+    name: Callable[[str], str | None],
     profiles: Sequence[tuple[str, ...]],
     placed: Mapping[str, str],
     new_id: Callable[[str], str],
@@ -144,7 +145,7 @@ def diff_gallery(
 ) -> GalleryDiff:
     """Give each of the touched `profiles` its id, and compare.
 
-    `member` says of a key what it will be. `placed` are further persons, each with another whose profile they come to.
+    `name` says what somebody will be called. `placed` are more persons, each with another whose profile they come to.
     Whoever is in neither, and does not leave, stays where they are.
     """
     profile_of = before.profile_of
@@ -186,9 +187,9 @@ def diff_gallery(
         if source is not None and source not in retired:
             parts[source].append(profile)
     founders |= {id: new_ids[id] for id in sorted(revived) if founders.get(id, before.profiles[id].founder) is None}
-    old_names = {profile: _name(before.members[key] for key in before.persons.get(profile, ())) for profile in claimed}
-    names = {profile: _name(map(member, keys)) for profile, keys in persons.items()}
-    appearances, shown = _appearances(before, change, member, moved)
+    old_names = {profile: _most(map(before.name, before.persons.get(profile, ()))) for profile in claimed}
+    names = {profile: _most(map(name, keys)) for profile, keys in persons.items()}
+    appearances, shown = _appearances(before, change, moved)
     videos = {profile: before.videos.get(profile, 0) + shown.get(profile, 0) for profile in sorted({*leaving, *coming})}
     return GalleryDiff(
         change=change,
@@ -215,16 +216,16 @@ def _rank(profile: str, before: GallerySnapshot, change: GalleryChange) -> Profi
     persons = before.persons.get(profile, frozenset())
     founder = before.profiles[profile].founder
     return ProfileRank(
-        named=_name(before.members[key] for key in persons) is not None,
+        named=_most(map(before.name, persons)) is not None,
         size=len(persons),
         created=before.profiles[profile].created,
         founder=None if founder is None else change.lineage.successor_of.get(founder, founder),
     )
 
 
-def _name(members: Iterable[GalleryPerson]) -> str | None:
+def _most(called: Iterable[str | None]) -> str | None:
     """The name its persons carry. There may be several only where two names were put together by hand."""
-    names = Counter(member.name for member in members if member.name is not None)
+    names = Counter(name for name in called if name is not None)
     return min(names, key=lambda name: (-names[name], name), default=None)
 
 
@@ -263,16 +264,16 @@ def _founders(
 def _appearances(
     before: GallerySnapshot,
     change: GalleryChange,
-    member: Callable[[str], GalleryPerson],
     moved: Mapping[str, str],
 ) -> tuple[dict[tuple[str, str], tuple[str, ...]], Counter[str]]:
     """The persons of each changed (profile, video), and in how many more videos a profile is."""
     here: dict[str, list[str]] = defaultdict(list)
-    for one in change.inserted:
-        here[one.video].append(one.key)
-    pairs = {(before.profile_of[key], before.members[key].video) for key in change.removed}
+    new = {one.key: one.video for one in change.inserted}
+    for key, video in new.items():
+        here[video].append(key)
+    pairs = {(before.profile_of[key], before.video(key)) for key in change.removed}
     for key, profile in moved.items():
-        video = member(key).video
+        video = new.get(key) or before.video(key)
         pairs.add((profile, video))
         if key in before.profile_of:
             pairs.add((before.profile_of[key], video))

@@ -55,6 +55,12 @@ class MemberTable(PersonTable):
     def video(self, key: str) -> str:
         return self._videos[self.row(key)]
 
+    def name(self, key: str) -> str | None:
+        return self._names.get(key)
+
+    def apart(self, key: str) -> frozenset[str]:
+        return self._apart.get(key, frozenset())
+
     def is_faceless(self, key: str) -> bool:
         return key in self._faceless
 
@@ -66,17 +72,18 @@ class MemberTable(PersonTable):
             self._videos[row],
             self.means[row].copy(),
             float(self.variances[row]),
-            self._apart.get(key, frozenset()),
-            self._names.get(key),
+            self.apart(key),
+            self.name(key),
             key in self._faceless,
         )
 
 
 class Members(Mapping[str, GalleryPerson]):
-    """A table's persons by key. Each answer is another object."""
+    """A table's persons by key. Each answer is another object; of very many ask for the `video`, `name` or `apart`."""
 
     def __init__(self, table: MemberTable) -> None:
         self._table = table
+        self.video, self.name, self.apart = table.video, table.name, table.apart
 
     def __getitem__(self, key: str) -> GalleryPerson:
         return self._table.member(key)

@@ -6,7 +6,6 @@ In the order of their ranks: of two who were seen together, and have the same ne
 from collections.abc import Callable, Collection, Iterable, Sequence
 from heapq import heapify, heappop, heappush
 
-from castlist_identity.domain import GalleryPerson
 from castlist_identity.matching.crowd_sample import rank
 
 Options = Sequence[tuple[float, str]]
@@ -66,7 +65,7 @@ def is_taken(
 
 
 def options_of(
-    member: GalleryPerson, near: Iterable[tuple[float, str]], names: Callable[[str], Collection[str | None]]
+    name: str | None, near: Iterable[tuple[float, str]], names: Callable[[str], Collection[str | None]]
 ) -> Options:
-    """Without the clusters that a name keeps it from: somebody named joins those alone who are called the same."""
-    return sorted((d, key) for d, key in near if member.name is None or member.name in names(key))
+    """Without the clusters that a name keeps somebody from: who is named joins those alone who are called the same."""
+    return sorted((d, key) for d, key in near if name is None or name in names(key))

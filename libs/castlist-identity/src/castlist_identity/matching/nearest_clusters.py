@@ -85,12 +85,6 @@ class NearestClusters(PersonRows):
         made = _Proposal(self, left, added, listed, self.vacant(len(added), left.tolist()))
         return NearestChange(self, gone, {point.key: point for point in added}, made.rows, listed, made.lists())
 
-    def close_to(self, members: Sequence[GalleryPerson], limit: float, few: int) -> set[str]:
-        """The clusters that have D² ≤ limit from any of these; `few` are looked at one by one."""
-        if len(members) <= few:
-            return {key for near in self.within(members, limit) for key in near}
-        return self.around(members, limit)
-
     def point(self, key: str) -> GalleryPerson:
         """A cluster as a person."""
         row = self._row[key]

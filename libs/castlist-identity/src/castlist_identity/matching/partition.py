@@ -82,7 +82,7 @@ def _homes(
     for member in others:
         distances = person_distances(member, points).tolist()
         near = ((d, point.key) for d, point in zip(distances, points, strict=True) if d <= distance * distance)
-        options[member.key] = options_of(member, near, names.__getitem__)
+        options[member.key] = options_of(member.name, near, names.__getitem__)
     seen = seen_together(everybody) if others else {}
 
     def taken(key: str, cluster: str, home: Callable[[str], str | None]) -> bool:
