@@ -33,16 +33,8 @@ PACKAGES = {
         "--only-binary=:all:", "--platform", "manylinux_2_28_x86_64", "--python-version", "3.11"]),
 }  # fmt: skip
 JARS = {
-    "kafka": "org.apache.kafka:kafka_2.13:4.1.1+org.slf4j:slf4j-simple:1.7.36",
+    "kafka": "org.apache.kafka:kafka_2.13:4.2.2+org.slf4j:slf4j-simple:1.7.36",
     "s3proxy": "org.gaul:s3proxy:4.1.0",
-}
-# What the servers' own descriptions of themselves ask for, and what is taken in its place.
-PINS = {
-    # 1.9.4 lets whoever names a property reach a class loader (CVE-2025-48734).
-    "commons-beanutils:commons-beanutils:1.9.4": "commons-beanutils:commons-beanutils:1.11.0",
-    # 1.8.0, the last of its group, reads beyond its buffers when what it unpacks is forged (CVE-2025-12183 and
-    # CVE-2025-66566); it is carried on under another name, with the same classes.
-    "org.lz4:lz4-java:1.8.0": "at.yawk.lz4:lz4-java:1.10.1",
 }
 RESOLVE = """
 import hashlib, json, jgo, pathlib, sys, tomllib
@@ -78,20 +70,9 @@ def main() -> None:
         out.append(f"{name} = [")
         for line in listed.splitlines():
             coordinate, size, sha256 = json.loads(line)
-            if coordinate in PINS:
-                coordinate, size, sha256 = fetched(python, PINS[coordinate])
             out.append(f'  {{ coordinate = "{coordinate}", size = {size}, sha256 = "{sha256}" }},')
         out.append("]")
     SERVERS_LOCK.write_text("\n".join(out) + "\n")
-
-
-def fetched(python: Path, coordinate: str) -> tuple[str, int, str]:
-    """A jar by its coordinate, with its size and sha256."""
-    with tempfile.TemporaryDirectory() as temporary:
-        script = Path(__file__).with_name("jars.py")
-        subprocess.run([python, "-I", script, temporary], check=True, input=coordinate, text=True)
-        (jar,) = Path(temporary).rglob("*.jar")
-        return coordinate, jar.stat().st_size, file_digest(jar)
 
 
 if __name__ == "__main__":

@@ -63,6 +63,13 @@ def test_everything_that_runs_is_bounded_and_comes_back(project: dict[str, Any])
         assert any(volume["target"] == "/var/lib/castlist" for volume in service["volumes"]), name
 
 
+def test_there_may_be_several_frame_workers(project: dict[str, Any]) -> None:
+    """`--scale` starts more of them: nothing of theirs is there once, neither a name, nor a port, nor a volume."""
+    service = project["services"]["frame-workers"]
+    assert not service.keys() & {"container_name", "hostname", "ports"}
+    assert [volume.get("source", "") for volume in service["volumes"]] == [""]
+
+
 def test_services_wait_for_what_prepares_the_servers_and_that_for_healthy_servers(project: dict[str, Any]) -> None:
     """No service before topics, bucket, indexes and migrations are there."""
     services = project["services"]

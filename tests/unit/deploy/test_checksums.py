@@ -12,7 +12,6 @@ import pytest
 from deploy.errors import DeployError
 from deploy.servers import fetch
 from deploy.servers.lockfile import SERVERS_LOCK, Jar, Package, read_lock
-from deploy.servers.relock import PINS
 
 
 def no_tools() -> Path:
@@ -132,10 +131,3 @@ def test_watching_a_download_stands_folders_that_vanish(tmp_path: Path) -> None:
     finally:
         stop.set()
         churning.join()
-
-
-def test_no_jar_is_locked_that_another_was_pinned_for() -> None:
-    """What the servers ask for and has known faults is replaced."""
-    locked = {jar.coordinate for jars in read_lock().jars.values() for jar in jars}
-    assert not PINS.keys() & locked
-    assert set(PINS.values()) <= locked
