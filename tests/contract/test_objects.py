@@ -175,6 +175,18 @@ async def test_stale_uploads_are_aborted_and_young_ones_not(bucket: Bucket) -> N
         assert await bucket.open_uploads() == 0
 
 
+async def test_the_parts_of_one_object_are_found_by_its_key(bucket: Bucket) -> None:
+    """Which is all that some servers find them by."""
+    async with bucket.objects.upload("videos/one", "video/mp4") as upload:
+        await upload.write(_bytes(9 * MIB))
+        await asyncio.gather(*getattr(upload, "_tasks", ()))
+        assert await bucket.objects.abort_stale_uploads(-1, "videos/two") == 0
+        assert await bucket.objects.abort_stale_uploads(-1, "videos/one") == 1
+        assert await bucket.open_uploads() == 0
+        with pytest.raises(UnavailableError):  # a new upload may well succeed
+            await upload.complete()
+
+
 async def test_deleting(bucket: Bucket) -> None:
     """One object or all under a prefix; what is not there is no error; neighbours stay."""
     for key in ("crops/v/1/0.jpg", "crops/v/1/1.jpg", "crops/v/10/0.jpg", "crops/w/1/0.jpg"):

@@ -29,6 +29,7 @@ async def sweep_uploads(store: Store, objects: Objects, now: datetime, older: ti
         if upload is None:
             continue
         if not await is_named(store, StoredObject(objects.bucket, upload.id)):
+            await objects.abort_stale_uploads(-_CLOCKS_DIFFER.total_seconds(), upload.id)
             await objects.delete(upload.id)
             log.info("upload_removed", extra={"key": upload.id})
         await store.uploads.delete(with_id(upload.id))

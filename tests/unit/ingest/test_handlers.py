@@ -3,12 +3,14 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
 import httpx2
 import pytest
 
+from castlist.adapters.memory.objects import PART
 from castlist.contract.bounds import WHOLE
 from castlist.contract.events import VideoUploaded
 from castlist.contract.ids import uploaded_video_id
@@ -246,6 +248,22 @@ async def test_a_sweep_ends_the_same_whatever_fails() -> None:
         return await ingest.servers.left()
 
     assert await at_every_moment(scenario)
+
+
+async def test_parts_of_a_dead_upload_go_while_an_older_one_lives() -> None:
+    """By its record: S3 cannot tell its parts from those of the upload that began before it."""
+    servers = Ingest().servers
+    store, now = servers.stored, servers.clock()
+    moments = {"videos/old-and-alive": (now - DAY, now), "videos/dead": (now - DAY / 2, now - DAY / 2)}
+    async with AsyncExitStack() as killed:
+        alive, dead = [await killed.enter_async_context(servers.bucket.upload(key, "video/mp4")) for key in moments]
+        for upload in (alive, dead):
+            await upload.write(bytes(PART))
+        for key, (started, touched) in moments.items():
+            await store.uploads.insert(UploadRecord(id=key, started_at=started, touched_at=touched))
+        assert await sweep_uploads(servers.store, servers.objects, now, ABANDONED) == 1
+        assert servers.bucket.uploads == {alive}
+        assert await store.uploads.ids() == ["videos/old-and-alive"]
 
 
 async def test_an_upload_that_was_swept_away_is_not_accepted() -> None:

@@ -25,7 +25,7 @@ _READ = 256 * 1024
 _MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchBucket", "PreconditionFailed", "412", "NoSuchVersion"}
 _MISSING |= {"InvalidBucketName", "KeyTooLongError"}
 # What servers answer when they are asked to read a key that they could not hold.
-_IMPOSSIBLE = {"400", "InvalidRequest", "InvalidURI"}
+_IMPOSSIBLE = {"400", "InvalidRequest", "InvalidURI", "XMinioInvalidObjectName"}
 _REFUSED = {401, 403}
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _FILE_NAME = 255
@@ -54,7 +54,7 @@ def _translated(key: str, *, reading: bool = False, foreign: bool = False) -> It
         if reading and status == 500 and any(len(step.encode()) > _FILE_NAME for step in key.split("/")):
             # A server over a file system; waiting would not make its names longer.
             raise ObjectMissingError(f"{key}: {code}") from error
-        if status >= 500 or code in {"SlowDown", "RequestTimeout", "InternalError"}:
+        if status >= 500 or code in {"SlowDown", "RequestTimeout", "InternalError", "NoSuchUpload"}:
             raise UnavailableError(f"S3: {error}") from error
         raise
     except ParamValidationError as error:  # a bucket's name that is none, say: waiting would not help

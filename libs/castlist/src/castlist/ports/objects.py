@@ -71,7 +71,10 @@ class Objects(Protocol):
     async def list(self, prefix: str) -> list[ObjectInfo]: ...
 
     async def abort_stale_uploads(self, older_than: float, prefix: str = "") -> int:
-        """Abort uploads under `prefix` that began more than `older_than` seconds ago; how many."""
+        """Abort uploads under `prefix` that began more than `older_than` seconds ago; how many.
+
+        Every server knows a whole key; MinIO finds nothing by less of one, and ends uploads itself after a day.
+        """
         ...
 
     async def ping(self) -> None: ...

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from castlist.ports.errors import ObjectForbiddenError, ObjectMissingError
+from castlist.ports.errors import ObjectForbiddenError, ObjectMissingError, UnavailableError
 from castlist.ports.objects import ObjectInfo, Objects, Upload
 
 PART = 8 * 1024 * 1024
@@ -35,6 +35,8 @@ class MemoryUpload(Upload):
             self._objects.uploads.add(self)
 
     async def complete(self) -> ObjectInfo:
+        if self._over:
+            raise UnavailableError(f"{self.key}: the upload was aborted")
         data = bytes(self._data)
         etag = None
         if len(data) >= PART:
