@@ -1,8 +1,10 @@
 #!/bin/bash
 # Build every image and put the demo's clips through them, on a machine without a Docker engine: buildah builds and runs
-# them, on a Debian 12 with Python 3.11 in the place of python:3.11-slim-bookworm, with this machine's network, and on the
-# servers of `python3 deploy`. Needs root, and of Debian: buildah, debootstrap. Compiling dlib takes ten minutes of two
-# cores, once. Ends with the images' sizes and what the steps took; exit code 0 when the answer was right.
+# them, on a Debian 12 with Python 3.11 in the place of python:3.11-slim-bookworm, and on the servers of `python3 deploy`.
+# They run where there is no network but loopback, so that none can fetch anything, and must write nothing but their volume
+# and /tmp. Looks, too, whether all that is installed exists for arm64. Needs root, and of Debian: buildah, debootstrap,
+# iproute2. Compiling dlib takes ten minutes of two cores, once. Ends with the images' sizes and what the steps took; exit
+# code 0 when the answer was right.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -18,6 +20,7 @@ finish() {
   for pid in "${running[@]}"; do wait "$pid" 2>/dev/null || true; done
   for container in "${containers[@]}"; do buildah rm "$container" >/dev/null || true; done
   if [ -e "$work/home" ]; then CASTLIST_HOME=$work/home python3 deploy down || true; fi
+  if [ -n "${alone:-}" ]; then kill "$alone"; fi
   if [ "${passed:-}" = 1 ]; then rm -rf "$work"; else echo "the logs are in $work" >&2; fi
 }
 trap finish EXIT
@@ -27,7 +30,7 @@ took() { # what, since when
 }
 
 base_image() {
-  buildah inspect --type image "$PREFIX/python" >/dev/null 2>&1 && return
+  buildah inspect --type image "$BASE" >/dev/null 2>&1 && return
   debootstrap --variant=minbase --include=ca-certificates,python3,python3-dev,python3-pip,python3-venv \
     bookworm "$work/root" > "$work/debootstrap.log"
   rm -rf "$work"/root/var/cache/apt/archives/*.deb "$work"/root/var/lib/apt/lists/*
@@ -40,15 +43,16 @@ base_image() {
   buildah config --env SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
     --env REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt \
     --env PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin "$container"
-  buildah commit -q "$container" "$PREFIX/python" >/dev/null
+  buildah commit -q "$container" "$BASE" >/dev/null
   buildah rm "$container" >/dev/null
   rm -rf "$work/root"
 }
+BASE=$PREFIX/python:$(declare -f base_image | sha256sum | cut -c -12) # made again when it would be another
 
 build() { # image, file, target
   local since=$SECONDS format=docker # which has health checks; the image that runs nothing has none
   if [ "$1" = dlib ]; then format=oci; fi
-  buildah bud --isolation chroot --layers --format $format --build-arg PYTHON_IMAGE="$PREFIX/python" \
+  buildah bud --isolation chroot --layers --format $format --build-arg PYTHON_IMAGE="$BASE" \
     --build-arg DLIB_IMAGE="$PREFIX/dlib" -f "$2" ${3:+--target "$3"} -t "$PREFIX/$1" . > "$work/build-$1.log" 2>&1
   took "build $1" "$since"
 }
@@ -63,12 +67,24 @@ for name in sys.argv[1].split("."):
 print(shlex.join(found[int(sys.argv[2]):]))' "$2" "$3"
 }
 
+on_loopback() { # command …: where loopback is all the network that there is
+  nsenter --net="/proc/$alone/ns/net" "$@"
+}
+
 in_container() { # container, command …
-  buildah run --isolation chroot "${given[@]}" "$@"
+  on_loopback buildah run --isolation chroot "${given[@]}" "$@"
+}
+
+written() { # container: what it has that it had not before it ran, but for its volume and /tmp
+  local root
+  root=$(buildah mount "$1")
+  find "$root" -xdev -type f -newer "$work/built" ! -path "$root/tmp/*" ! -path "$root/var/lib/castlist/*" \
+    ! -path "$root/run/.containerenv" -size +0 -printf '/%P\n'
+  buildah umount "$1" >/dev/null
 }
 
 ask() { # whether the demo's answer is right
-  .venv/bin/python - "$INGEST_URL" "$QUERY_URL" "$work/demo.html" <<'PYTHON'
+  on_loopback .venv/bin/python - "$INGEST_URL" "$QUERY_URL" "$work/demo.html" <<'PYTHON'
 import sys
 from pathlib import Path
 
@@ -90,14 +106,29 @@ for image in $SERVICES query-api; do build "$image" deploy/images/Dockerfile "$i
 build all-in-one Dockerfile-all-in-one
 echo "built"
 
+# Each hash-pinned file that a build installs from, asked for as arm64 would: wheels, but for two that are Python alone.
+since=$SECONDS
+uv=$(python3 -c 'from deploy import config, tools; print(tools.find_uv(config.load_config().cache))')
+for lock in deploy/locks/build.txt deploy/locks/uv.txt deploy/locks/images/*.txt; do
+  "$uv" pip install -q --dry-run --no-deps --require-hashes --only-binary :all: --no-binary face-recognition-models \
+    --no-binary faust-streaming --python-version 3.11 --python-platform aarch64-manylinux_2_36 --target "$work/arm64" \
+    -r "$lock"
+done
+echo "arm64: every package is there"
+took "arm64" "$since"
+
 # --- run --------------------------------------------------------------------------------------------------------------
 
 since=$SECONDS
-free() { python3 -c 'from deploy.supervision.ports import free_port; print(free_port())'; }
+unshare --net sleep infinity &
+alone=$!
+until on_loopback ip link set lo up; do sleep 0.1; done
+if on_loopback ip route get 1.1.1.1 >/dev/null 2>&1; then echo "there is more than loopback" >&2; exit 1; fi
+free() { on_loopback python3 -c 'from deploy.supervision.ports import free_port; print(free_port())'; }
 export CASTLIST_HOME=$work/home
 for setting in INGEST_PORT QUERY_PORT WORKERS_PORT AGGREGATOR_PORT; do export $setting="$(free)"; done
 PORTS=([profile-aggregator]=$AGGREGATOR_PORT [frame-workers]=$WORKERS_PORT [query-api-search]=$QUERY_PORT [ingest]=$INGEST_PORT)
-python3 deploy up --servers-only --detach
+on_loopback python3 deploy up --servers-only --detach
 set -a
 # shellcheck disable=SC1091 # written by deploy
 . "$CASTLIST_HOME/env"
@@ -115,10 +146,12 @@ for image in $SERVICES; do
   containers+=("$container")
   STARTED[$image]=$container
 done
+touch "$work/built"
 in_container "${STARTED[ingest]}" -- python -m castlist.admin init
 for image in $SERVICES; do
   eval "words=($(config_of "$image" Cmd 0))"
-  setsid buildah run --isolation chroot "${given[@]}" "${STARTED[$image]}" -- "${words[@]}" > "$work/$image.log" 2>&1 &
+  setsid nsenter --net="/proc/$alone/ns/net" buildah run --isolation chroot "${given[@]}" "${STARTED[$image]}" \
+    -- "${words[@]}" > "$work/$image.log" 2>&1 &
   running+=($!)
 done
 for image in $SERVICES; do
@@ -139,13 +172,19 @@ took "demo" "$since"
 
 # A face of the sample, asked for by its crop: search by picture has the models too.
 since=$SECONDS
-crop=$(curl -sf "$QUERY_URL/profiles?gallery=demo&limit=1" \
+crop=$(on_loopback curl -sf "$QUERY_URL/profiles?gallery=demo&limit=1" \
   | python3 -c 'import json, sys; print(json.load(sys.stdin)["items"][0]["appearances"][0]["crop"]["url"])')
-curl -sf -o "$work/face.jpg" "$QUERY_URL$crop"
-curl -sf -F "file=@$work/face.jpg" -F gallery=demo "$QUERY_URL/search" \
+on_loopback curl -sf -o "$work/face.jpg" "$QUERY_URL$crop"
+on_loopback curl -sf -F "file=@$work/face.jpg" -F gallery=demo "$QUERY_URL/search" \
   | python3 -c 'import json, sys; faces = json.load(sys.stdin)["faces"]; assert faces[0]["matches"], faces'
 echo "search by picture: found"
 took "search" "$since"
+
+for image in $SERVICES; do
+  found=$(written "${STARTED[$image]}")
+  if [ -n "$found" ]; then echo "$image has written: $found" >&2; exit 1; fi
+done
+echo "written outside of volume and /tmp: nothing"
 
 # The same clips once more, through everything in one container.
 since=$SECONDS
@@ -156,10 +195,11 @@ containers+=("$container")
 given=()
 for setting in INGEST_PORT QUERY_PORT WORKERS_PORT AGGREGATOR_PORT; do given+=(--env "$setting=${!setting}"); done
 eval "words=($(config_of all-in-one Cmd 0))"
-setsid buildah run --isolation chroot "${given[@]}" "$container" -- "${words[@]}" > "$work/all-in-one.log" 2>&1 &
+setsid nsenter --net="/proc/$alone/ns/net" buildah run --isolation chroot "${given[@]}" "$container" \
+  -- "${words[@]}" > "$work/all-in-one.log" 2>&1 &
 running=($!)
 for _ in $(seq 120); do
-  if curl -sf "$INGEST_URL/health/ready" && curl -sf "$QUERY_URL/health/ready"; then break; fi
+  if on_loopback curl -sf "$INGEST_URL/health/ready" && on_loopback curl -sf "$QUERY_URL/health/ready"; then break; fi
   sleep 1
 done
 echo
@@ -167,7 +207,7 @@ ask
 took "all in one" "$since"
 
 echo; echo "seconds:"
-for step in "base image" "build dlib" $(for image in $SERVICES query-api all-in-one; do echo "build_$image"; done) start demo search "all in one"; do
+for step in "base image" "build dlib" $(for image in $SERVICES query-api all-in-one; do echo "build_$image"; done) arm64 start demo search "all in one"; do
   printf '  %-28s %5d\n' "${step/_/ }" "${TOOK[${step/_/ }]}"
 done
 echo; echo "sizes:"
