@@ -10,7 +10,7 @@ from castlist.ports.errors import ObjectMissingError, UnavailableError
 def answer(code: str, status: int) -> ClientError:
     """An error as the client raises it."""
     told = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(told, "GetObject")  # type: ignore[arg-type]
+    return ClientError(told, "GetObject")
 
 
 def test_a_key_that_a_server_cannot_hold_is_missing_when_it_is_read() -> None:
