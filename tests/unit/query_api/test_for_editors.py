@@ -152,7 +152,7 @@ async def test_a_gallery_is_a_table_of_appearances(
     client: httpx2.AsyncClient, stored: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As CSV and as JSON Lines, whatever the number of pages; who is hidden only where asked for."""
-    monkeypatch.setattr("query_api.endpoints.appearance_tables._PAGE", 2)
+    monkeypatch.setattr("query_api.endpoints.galleries.appearance_tables._PAGE", 2)
     videos = [await film(stored, name) for name in ("a, b.mp4", '=HYPERLINK("x")', "c.mp4")]
     ada = await stored.profile(videos, "Ada")
     nobody = await stored.profile(videos[:1])

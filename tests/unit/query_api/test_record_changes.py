@@ -17,8 +17,8 @@ from castlist.store.records.tasks import TaskRecord
 from castlist.store.store import Store
 from castlist.tasks import lifecycle
 from query_api import record_changes
-from query_api.endpoints import tasks
-from query_api.endpoints.tasks import Tasks
+from query_api.endpoints.videos import tasks
+from query_api.endpoints.videos.tasks import Tasks
 from query_api.http.rendering import Json
 from query_api.read_model import ReadModel
 from query_api.record_changes import RecordChanges

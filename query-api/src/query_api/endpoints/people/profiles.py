@@ -12,7 +12,7 @@ from castlist.service.request_parsing import NoQuery
 from castlist.store.query import eq
 from castlist.store.records.appearances import AppearanceRecord
 from castlist.store.records.profiles import ProfileRecord
-from query_api.endpoints.galleries import ensure_known
+from query_api.endpoints.galleries.galleries import ensure_known
 from query_api.endpoints.replies import MOVED, none, one, page
 from query_api.http.parameters import Paged, ProfileQuery
 from query_api.http.rendering import json_page, json_response

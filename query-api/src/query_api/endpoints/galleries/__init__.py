@@ -1,0 +1,1 @@
+"""Galleries: how far they are, what was changed in them, and taking them along."""

@@ -1,0 +1,1 @@
+"""Videos, the work on each, and who is where in them."""
