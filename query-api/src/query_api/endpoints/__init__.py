@@ -1,1 +1,1 @@
-"""The operations, a resource a module."""
+"""The operations, a resource a module, in rooms as their tags are."""

@@ -9,7 +9,7 @@ from castlist.service.request_parsing import NoQuery
 from castlist.store.store import Store
 from query_api.alerts.feed_reading import last_place
 from query_api.alerts.feed_stream import place_in, stream
-from query_api.endpoints.galleries.galleries import known_gallery
+from query_api.endpoints.named_resources import known_gallery
 from query_api.endpoints.replies import none
 from query_api.record_changes import RecordChanges
 

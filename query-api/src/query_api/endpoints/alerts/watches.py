@@ -16,8 +16,7 @@ from castlist.store.query import eq, with_id
 from castlist.store.records.alerts import AlertRecord, WatchRecord
 from castlist.store.store import Store
 from query_api.command_outbox import command_key
-from query_api.endpoints.galleries.galleries import known_gallery
-from query_api.endpoints.people.profiles import find_profile
+from query_api.endpoints.named_resources import find_profile, known_gallery
 from query_api.endpoints.replies import MOVED, none, one, page
 from query_api.http.cursors import Order
 from query_api.http.parameters import Paged

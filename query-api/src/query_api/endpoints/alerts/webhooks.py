@@ -37,7 +37,7 @@ from castlist.store.records.alerts import AT_ONCE, DeliveryRecord, WebhookRecord
 from castlist.store.store import Store
 from query_api.alerts.feed_reading import last_place
 from query_api.command_outbox import command_key
-from query_api.endpoints.galleries.galleries import known_gallery
+from query_api.endpoints.named_resources import known_gallery
 from query_api.endpoints.replies import INVALID, none, one, page
 from query_api.http.cursors import Order
 from query_api.http.parameters import Paged

@@ -11,7 +11,7 @@ from castlist.store.query import eq, with_ids
 from castlist.store.records.appearances import AppearanceRecord
 from castlist.store.records.profiles import ProfileName
 from castlist.store.records.videos import VideoMoment
-from query_api.endpoints.galleries.galleries import known_gallery
+from query_api.endpoints.named_resources import known_gallery
 from query_api.endpoints.replies import INVALID, none
 from query_api.http.parameters import OnScreenQuery, wanted_hidden
 from query_api.http.rendering import Json, dumped, instant

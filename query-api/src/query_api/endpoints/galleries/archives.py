@@ -24,7 +24,7 @@ from castlist.tasks.commands import unfailed_id
 from castlist.tasks.galleries import GalleryGoingError, ensure_gallery
 from castlist.tasks.video_objects import AllowedObjects
 from query_api.command_outbox import COMMANDED, CommandOutbox
-from query_api.endpoints.galleries.galleries import known_gallery
+from query_api.endpoints.named_resources import known_gallery
 from query_api.endpoints.replies import INVALID, none
 from query_api.export.archive_stream import ArchiveStream
 from query_api.export.gallery_facts import Facts, GalleryFacts

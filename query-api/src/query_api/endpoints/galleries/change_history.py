@@ -12,7 +12,7 @@ from castlist.service.request_parsing import NoQuery
 from castlist.store.query import eq
 from castlist.store.records.change_history import ChangeRecord
 from query_api.command_outbox import COMMANDED, CommandOutbox, change_view, command_key
-from query_api.endpoints.galleries.galleries import known_gallery
+from query_api.endpoints.named_resources import known_gallery
 from query_api.endpoints.replies import none, one, page
 from query_api.http.cursors import Order
 from query_api.http.parameters import Paged

@@ -14,14 +14,13 @@ from castlist.clock import now_utc
 from castlist.contract.commands import ChangeSettings, PreviewSettings
 from castlist.contract.values import GallerySettings
 from castlist.service.operations import operation
-from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery, parse_body
 from castlist.store.query import Sort, ascending, descending, eq, of_kind
 from castlist.store.records.galleries import GalleryRecord, SuggestionRecord
 from castlist.store.records.pending import PendingCommand, PendingRecord
-from castlist.store.store import Store
-from castlist.tasks.galleries import SHOWN, is_shown
+from castlist.tasks.galleries import SHOWN
 from query_api.command_outbox import COMMANDED, CommandOutbox, command_key
+from query_api.endpoints.named_resources import known_gallery
 from query_api.endpoints.replies import none, one, page
 from query_api.http.cursors import Order
 from query_api.http.parameters import Paged, TrialQuery
@@ -136,20 +135,6 @@ class Galleries:
 
     async def _gallery(self, request: Request) -> GalleryRecord:
         return await known_gallery(self._model.store, request.path_params["gallery"])
-
-
-async def known_gallery(store: Store, gallery: str) -> GalleryRecord:
-    """The gallery; Problem 404 if there is none of that name, or it was deleted."""
-    record = await store.galleries.get(gallery)
-    if record is None or not is_shown(record):
-        raise Problem(404, f"There is no gallery {gallery}.")
-    return record
-
-
-async def ensure_known(store: Store, gallery: str | None) -> None:
-    """Where a list is empty: Problem 404 if the gallery that was asked for, if one was, does not exist."""
-    if gallery is not None:
-        await known_gallery(store, gallery)
 
 
 def _measured(one: SuggestionRecord) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from castlist.store.records.tasks import TaskRecord
 from castlist.store.records.videos import VideoRecord
 from castlist.store.store import Store
 from castlist.tasks.lifecycle import FINAL, OPEN
-from query_api.endpoints.galleries.galleries import known_gallery
+from query_api.endpoints.named_resources import known_gallery
 from query_api.endpoints.replies import one
 from query_api.http.rendering import Json, json_response
 

@@ -27,8 +27,7 @@ from castlist.service.request_parsing import NoQuery, parse_body
 from castlist.store.records.profiles import ProfileRecord
 from castlist.tasks.commands import Command
 from query_api.command_outbox import COMMANDED, CommandOutbox, asked_revision, command_key
-from query_api.endpoints.galleries.galleries import known_gallery
-from query_api.endpoints.people.profiles import find_profile
+from query_api.endpoints.named_resources import find_profile, known_gallery
 from query_api.endpoints.replies import MOVED, none
 from query_api.http.parameters import DeletionQuery
 from query_api.read_model import ReadModel

@@ -5,36 +5,26 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
 from castlist.clock import now_utc
 from castlist.contract.bounds import MOST_PICTURES
-from castlist.contract.commands import EnrolledPicture, EnrolPerson
+from castlist.contract.commands import EnrolPerson
 from castlist.contract.ids import picture_key
-from castlist.contract.values import NEW_GALLERY, AnalysisSettings, GalleryId, GallerySettings, PersonName
+from castlist.contract.values import NEW_GALLERY, GalleryId, GallerySettings, PersonName
 from castlist.ports.objects import Objects
-from castlist.service.operations import operation, problem
+from castlist.service.operations import operation
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery, drain, parsed_form
 from castlist.store.records.videos import UploadRecord
 from query_api.command_outbox import COMMANDED, CommandOutbox, command_key
+from query_api.endpoints.people.one_face import AROUND_FILES, LOOKED_AT, only_face, ready
 from query_api.read_model import ReadModel
 
 if TYPE_CHECKING:  # it is there where the extra `search` is installed
     from query_api.search.face_search import FaceSearch
-    from query_api.search.protocol import SeenFace
 
-AROUND_FILES = 64 * 1024
-LOOKED_AT = {
-    400: problem("The form cannot be read."),
-    408: problem("The form paused for too long."),
-    413: problem("A picture, or all of them, are larger than this installation takes, in bytes or in pixels."),
-    415: problem("A file is no JPEG, PNG, WebP or HEIC."),
-    501: problem("Looking at pictures is not installed here."),
-    503: problem("Too many pictures are being looked at; try again after Retry-After."),
-}
 _LARGEST_TOGETHER = 4
 """All pictures of a form together have at most so many times the bytes that one may have."""
 
@@ -122,29 +112,3 @@ class KnownPeople:
             await self._store.uploads.replace(UploadRecord(id=key, started_at=now, touched_at=now))
             await self._objects.put(key, jpeg, "image/jpeg")
         return keys
-
-
-def ready(search: "FaceSearch | None") -> "FaceSearch":
-    """What looks at pictures; a Problem where it is not installed, or where too many wait."""
-    if search is None:
-        raise Problem(501, "Looking at pictures is not installed here: query-api lacks its extra `search`.")
-    search.ensure_room()
-    return search
-
-
-async def only_face(
-    search: "FaceSearch", file: UploadFile, called: str, settings: AnalysisSettings, largest: int
-) -> tuple[EnrolledPicture, "SeenFace"]:
-    """The face of a picture; a Problem where there is none, or more than one: whose would it be?"""
-    if (file.size or 0) > largest:
-        raise Problem(413, f"{called} is larger than {largest} bytes.", kind="limits-exceeded")
-    try:
-        found = await search.look(file.file, settings)
-    except Problem as error:
-        error.detail = f"{called}: {error.detail}"
-        raise
-    if len(found.faces) != 1:
-        count = len(found.faces) or "no"
-        what = "cut it to one face" if found.faces else f"a face has to be {settings.smallest_face} pixels wide"
-        raise Problem(422, f"{called} shows {count} face{'s' if len(found.faces) != 1 else ''}: {what}.")
-    return EnrolledPicture(face=found.faces[0].face, frame=found.frame), found.faces[0]

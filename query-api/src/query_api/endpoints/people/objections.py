@@ -17,8 +17,8 @@ from castlist.store.query import eq
 from castlist.store.records.change_history import ObjectionRecord
 from castlist.store.records.galleries import GalleryRecord
 from query_api.command_outbox import COMMANDED, CommandOutbox, command_key
-from query_api.endpoints.galleries.galleries import known_gallery
-from query_api.endpoints.people.known_people import AROUND_FILES, LOOKED_AT, only_face, ready
+from query_api.endpoints.named_resources import known_gallery
+from query_api.endpoints.people.one_face import AROUND_FILES, LOOKED_AT, only_face, ready
 from query_api.endpoints.replies import none, page
 from query_api.http.cursors import Order
 from query_api.http.parameters import Paged

@@ -1,18 +1,17 @@
 """Profiles and their appearances."""
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from castlist.api.appearances import AppearancePage
 from castlist.api.profiles import Profile, ProfilePage
 from castlist.service.conditional import etag_of
 from castlist.service.operations import operation
-from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery
 from castlist.store.query import eq
 from castlist.store.records.appearances import AppearanceRecord
 from castlist.store.records.profiles import ProfileRecord
-from query_api.endpoints.galleries.galleries import ensure_known
+from query_api.endpoints.named_resources import ensure_known, find_profile, no_profile
 from query_api.endpoints.replies import MOVED, none, one, page
 from query_api.http.parameters import Paged, ProfileQuery
 from query_api.http.rendering import json_page, json_response
@@ -59,7 +58,7 @@ class Profiles:
         record, view = await self._model.profile(request.path_params["profile_id"])
         if record is None or view is None:
             found = await find_profile(self._model, request)
-            return found if isinstance(found, Response) else _no_profile().response()
+            return found if isinstance(found, Response) else no_profile().response()
         answer = json_response(view)
         # What `If-Match` compares is the revision alone: an appearance that came is no conflict.
         answer.headers["ETag"] = f'"{record.revision}-{etag_of(bytes(answer.body))}"'
@@ -88,23 +87,5 @@ class Profiles:
             return None
         holder = await self._model.holder(profile_id)
         if holder is None:
-            raise _no_profile()
+            raise no_profile()
         return holder
-
-
-async def find_profile(model: ReadModel, request: Request) -> ProfileRecord | Response:
-    """The profile that the path names, or the way to the one that holds its people now; Problem 404."""
-    profile_id = request.path_params["profile_id"]
-    record = await model.store.profiles.get(profile_id)
-    if record is not None:
-        return record
-    successor = await model.successor(profile_id)
-    if successor is None:
-        raise _no_profile()
-    below = request.url.path.removeprefix(f"/profiles/{profile_id}")
-    asked = f"?{request.url.query}" if request.url.query else ""
-    return RedirectResponse(f"/profiles/{successor}{below}{asked}", 308)
-
-
-def _no_profile() -> Problem:
-    return Problem(404, "There is no such profile.")

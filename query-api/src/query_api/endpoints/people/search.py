@@ -11,8 +11,7 @@ from castlist.contract.values import GalleryId
 from castlist.service.operations import Reply, operation, problem
 from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery, Query, drain, parsed_form
-from query_api.endpoints.galleries.galleries import known_gallery
-from query_api.endpoints.people.profiles import find_profile
+from query_api.endpoints.named_resources import find_profile, known_gallery
 from query_api.endpoints.replies import INVALID, MOVED, none, one
 from query_api.http.rendering import json_response
 from query_api.read_model import ReadModel

@@ -13,8 +13,7 @@ from castlist.store.query import eq, with_ids
 from castlist.store.records.appearances import AppearanceRecord
 from castlist.store.records.profiles import ProfileName, ProfileRecord
 from castlist.store.records.record import Record
-from query_api.endpoints.in_path import video_in_path
-from query_api.endpoints.people.profiles import find_profile
+from query_api.endpoints.named_resources import find_profile, video_in_path
 from query_api.endpoints.replies import INVALID, MOVED, none
 from query_api.http.cursors import Order
 from query_api.http.edit_decisions import Marker, Stretch, marker_edl, stretches_edl

@@ -17,7 +17,7 @@ from castlist.service.request_parsing import NoQuery
 from castlist.store.query import ANY, eq
 from castlist.store.records.tasks import TaskRecord
 from castlist.tasks.lifecycle import CANCELLED, FINAL
-from query_api.endpoints.galleries.galleries import ensure_known
+from query_api.endpoints.named_resources import ensure_known
 from query_api.endpoints.replies import none, one, page
 from query_api.http.cursors import Order
 from query_api.http.parameters import TaskQuery

@@ -8,8 +8,7 @@ from castlist.api.videos import VideoTimeline
 from castlist.service.operations import Reply, operation
 from castlist.store.query import eq
 from castlist.store.records.appearances import AppearanceRecord
-from query_api.endpoints.in_path import video_in_path
-from query_api.endpoints.people.profiles import find_profile
+from query_api.endpoints.named_resources import find_profile, video_in_path
 from query_api.endpoints.replies import INVALID, MOVED, none, one, page
 from query_api.http.cursors import Order
 from query_api.http.parameters import MarkerQuery, OnScreenQuery, TimelineQuery

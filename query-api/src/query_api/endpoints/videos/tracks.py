@@ -16,7 +16,7 @@ from castlist.store.query import at_least, eq, with_ids, within
 from castlist.store.records.persons import PersonRecord, PersonTracks, TracksRecord
 from castlist.store.records.profiles import ProfileName, ProfileRecord
 from castlist.store.records.videos import VideoRecord
-from query_api.endpoints.in_path import video_in_path
+from query_api.endpoints.named_resources import video_in_path
 from query_api.endpoints.replies import INVALID, one
 from query_api.http.parameters import TracksQuery, wanted_hidden
 from query_api.http.rendering import Json, dumped

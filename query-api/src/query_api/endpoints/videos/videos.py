@@ -19,8 +19,7 @@ from castlist.store.records.videos import VideoRecord
 from castlist.tasks.commands import unfailed_id
 from castlist.tasks.video_objects import AllowedObjects
 from query_api.command_outbox import COMMANDED, CommandOutbox
-from query_api.endpoints.galleries.galleries import ensure_known
-from query_api.endpoints.in_path import video_in_path
+from query_api.endpoints.named_resources import ensure_known, video_in_path
 from query_api.endpoints.replies import none, one, page
 from query_api.http.cursors import Order
 from query_api.http.parameters import DeletionQuery, PeopleOfVideoQuery, ProfileQuery, VideoQuery
