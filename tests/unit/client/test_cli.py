@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from castlist_client.cli import main
-from castlist_client.session import CANCELLED, FAILED, OK, UNREACHABLE, USAGE, exit_code
+from castlist_client.commands.session import CANCELLED, FAILED, OK, UNREACHABLE, USAGE, exit_code
 
 
 def absent() -> list[str]:

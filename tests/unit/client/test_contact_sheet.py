@@ -9,7 +9,7 @@ from castlist.api.profiles import Profile
 from castlist.api.videos import Video
 from castlist.contract.box import Box
 from castlist.contract.values import FrameSize, Segment
-from castlist_client import contact_sheet_html
+from castlist_client.display import contact_sheet_html
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 EVIL = "\"><script>alert('x')</script>&amp;<img src=x onerror=alert(1)>"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from castlist_client.files import CollectedFiles, CountingReader, collect, sha256_of
+from castlist_client.submission.files import CollectedFiles, CountingReader, collect, sha256_of
 
 TRANSPORT_STREAM = (b"\x47\x40\x00\x10" + bytes(184)) * 8
 

@@ -5,7 +5,7 @@ import pytest
 from castlist.api.change_history import Change
 from castlist.api.tasks import Task
 from castlist.contract.values import Segment
-from castlist_client.formatting import count, length, moment, moments, outcome, preview_text, printable, span
+from castlist_client.display.formatting import count, length, moment, moments, outcome, preview_text, printable, span
 
 
 @pytest.mark.parametrize(

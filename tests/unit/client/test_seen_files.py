@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from castlist_client.seen_files import SeenFile, SeenFiles, place_of
-from castlist_client.still_files import FileState
+from castlist_client.submission.seen_files import SeenFile, SeenFiles, place_of
+from castlist_client.submission.still_files import FileState
 
 STATE = FileState(3, 10**18 + 1)
 

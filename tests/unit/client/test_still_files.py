@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from castlist_client.still_files import FileState, StillFiles
+from castlist_client.submission.still_files import FileState, StillFiles
 
 A, B = Path("a.mp4"), Path("b.mp4")
 

@@ -52,7 +52,7 @@ PURE_ROOMS = (
     "castlist.tasks",
     "castlist_vision",
     "castlist_identity",
-    "castlist_client.formatting",
+    "castlist_client.display.formatting",
     "frame_workers.handlers.chunk_events",
     "castlist.children.messages",
     "frame_workers.slots.protocol",

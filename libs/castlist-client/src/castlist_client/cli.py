@@ -23,23 +23,16 @@ from typing import Any
 import click
 
 from castlist.api.tasks import Task
-from castlist_client import (
-    alert_commands,
-    archive_commands,
-    contact_sheet,
-    correction_commands,
-    folder_command,
-    gallery_commands,
-    objection_commands,
-)
 from castlist_client.client import Client, ClientError, UnreachableError
-from castlist_client.correction_commands import gallery_option
-from castlist_client.files import LeftOut, collect
-from castlist_client.formatting import count, outcome, printable
-from castlist_client.progress import ProgressDisplay
-from castlist_client.session import INTERRUPTED, OK, UNREACHABLE, Session, command_of, connection, exit_code
-from castlist_client.submission import Submission, Submitter
-from castlist_client.tables import people_table
+from castlist_client.commands import alerts, archives, corrections, folder, galleries, objections
+from castlist_client.commands.corrections import gallery_option
+from castlist_client.commands.session import INTERRUPTED, OK, UNREACHABLE, Session, command_of, connection, exit_code
+from castlist_client.display import contact_sheet
+from castlist_client.display.formatting import count, outcome, printable
+from castlist_client.display.progress import ProgressDisplay
+from castlist_client.display.tables import people_table
+from castlist_client.submission.files import LeftOut, collect
+from castlist_client.submission.submission import Submission, Submitter
 
 
 @click.group(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
@@ -212,12 +205,12 @@ async def sheet(session: Session, out: Path, gallery: str) -> int:
 
 
 for one in (
-    *correction_commands.COMMANDS,
-    *alert_commands.COMMANDS,
-    *folder_command.COMMANDS,
-    *gallery_commands.COMMANDS,
-    *objection_commands.COMMANDS,
-    *archive_commands.COMMANDS,
+    *corrections.COMMANDS,
+    *alerts.COMMANDS,
+    *folder.COMMANDS,
+    *galleries.COMMANDS,
+    *objections.COMMANDS,
+    *archives.COMMANDS,
 ):
     main.add_command(one)
 

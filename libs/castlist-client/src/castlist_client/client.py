@@ -31,10 +31,16 @@ from castlist.api.resource import Resource
 from castlist.api.search import SearchResult
 from castlist.api.tasks import Task
 from castlist.api.videos import Video, VideoAccepted
-from castlist_client.alert_calls import STREAM_TIMEOUT, AlertCalls, GalleryEvent
-from castlist_client.archives import TIMEOUT, FileBlocks, download
-from castlist_client.files import CountingReader, Progress, sha256_of
-from castlist_client.transport import ClientError, NotFoundError, RequestRefusedError, Transport, UnreachableError
+from castlist_client.operations.alerts import STREAM_TIMEOUT, AlertCalls, GalleryEvent
+from castlist_client.operations.archives import TIMEOUT, FileBlocks, download
+from castlist_client.operations.transport import (
+    ClientError,
+    NotFoundError,
+    RequestRefusedError,
+    Transport,
+    UnreachableError,
+)
+from castlist_client.submission.files import CountingReader, Progress, sha256_of
 
 __all__ = [
     "Client",

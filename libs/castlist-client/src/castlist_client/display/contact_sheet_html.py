@@ -12,7 +12,7 @@ from importlib.resources import files
 from castlist.api.appearances import Appearance
 from castlist.api.profiles import Profile
 from castlist.api.videos import Video
-from castlist_client.formatting import by_video, count, length, moment, person_label, span
+from castlist_client.display.formatting import by_video, count, length, moment, person_label, span
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _SEGMENTS_SHOWN = 12
@@ -20,7 +20,7 @@ _SEGMENTS_SHOWN = 12
 
 def head(gallery: str, people: int, videos: int, appearances: int, made: datetime) -> str:
     """Everything before the first person."""
-    style = files("castlist_client").joinpath("contact_sheet.css").read_text("utf-8")
+    style = files("castlist_client.display").joinpath("contact_sheet.css").read_text("utf-8")
     facts = [count(people, "person", "people"), count(videos, "video"), count(appearances, "appearance")]
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

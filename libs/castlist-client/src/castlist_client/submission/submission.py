@@ -9,7 +9,7 @@ from typing import Any
 
 from castlist.api.tasks import Task
 from castlist_client.client import Client, ClientError, RequestRefusedError, Submitted, UnreachableError
-from castlist_client.progress import ProgressDisplay, ProgressRow
+from castlist_client.display.progress import ProgressDisplay, ProgressRow
 
 UPLOADS_AT_ONCE = 3
 WATCHED_AT_ONCE = 16

@@ -7,9 +7,9 @@ import click
 from rich import box
 from rich.table import Table
 
-from castlist_client.correction_commands import show_changes
-from castlist_client.formatting import count, preview_text
-from castlist_client.session import OK, Session, command_of
+from castlist_client.commands.corrections import show_changes
+from castlist_client.commands.session import OK, Session, command_of
+from castlist_client.display.formatting import count, preview_text
 
 command = command_of(None)
 gallery_argument = click.argument("gallery", metavar="GALLERY")

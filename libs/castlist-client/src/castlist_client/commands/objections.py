@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from castlist_client.correction_commands import gallery_option, show_changes
-from castlist_client.formatting import count
-from castlist_client.session import OK, Session, command_of
+from castlist_client.commands.corrections import gallery_option, show_changes
+from castlist_client.commands.session import OK, Session, command_of
+from castlist_client.display.formatting import count
 
 command = command_of(None)
 

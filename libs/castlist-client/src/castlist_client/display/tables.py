@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from castlist.api.profiles import Profile
-from castlist_client.formatting import by_video, moment, moments, most_seen_first, person_label, printable
+from castlist_client.display.formatting import by_video, moment, moments, most_seen_first, person_label, printable
 
 _SEGMENTS_SHOWN = 4
 

@@ -7,9 +7,9 @@ from rich.text import Text
 
 from castlist.api.watches import Watch
 from castlist_client.client import Client, NotFoundError
-from castlist_client.correction_commands import gallery_option
-from castlist_client.formatting import count, person_label
-from castlist_client.session import OK, Session, command_of
+from castlist_client.commands.corrections import gallery_option
+from castlist_client.commands.session import OK, Session, command_of
+from castlist_client.display.formatting import count, person_label
 
 command = command_of(None)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from castlist.api.appearances import Appearance
 from castlist.api.profiles import Profile
-from castlist_client import contact_sheet_html
 from castlist_client.client import Client, ForeignAddressError, NotFoundError
-from castlist_client.formatting import most_seen_first
+from castlist_client.display import contact_sheet_html
+from castlist_client.display.formatting import most_seen_first
 
 _CROPS_AT_ONCE = 8
 

@@ -17,9 +17,9 @@ from watchfiles import awatch
 
 from castlist.retry import pauses
 from castlist_client.client import Client, ClientError, RequestRefusedError, UnreachableError
-from castlist_client.files import collect, sha256_of
-from castlist_client.seen_files import Outcome, SeenFile, SeenFiles
-from castlist_client.still_files import FileState, StillFiles
+from castlist_client.submission.files import collect, sha256_of
+from castlist_client.submission.seen_files import Outcome, SeenFile, SeenFiles
+from castlist_client.submission.still_files import FileState, StillFiles
 
 UNFINISHED = {
     *(".part", ".partial", ".filepart", ".tmp", ".temp", ".crdownload", ".download", ".opdownload", ".aria2", ".!ut"),

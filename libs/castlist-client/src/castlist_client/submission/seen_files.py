@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from castlist_client.still_files import FileState
+from castlist_client.submission.still_files import FileState
 
 Outcome = Literal["submitted", "known", "refused"]
 _SCHEMA = """

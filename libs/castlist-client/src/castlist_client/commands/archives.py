@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 
 from castlist.api.change_history import Change
-from castlist_client.correction_commands import gallery_option
-from castlist_client.formatting import count, printable
-from castlist_client.progress import ProgressDisplay
-from castlist_client.session import FAILED, OK, Session, command_of
+from castlist_client.commands.corrections import gallery_option
+from castlist_client.commands.session import FAILED, OK, Session, command_of
+from castlist_client.display.formatting import count, printable
+from castlist_client.display.progress import ProgressDisplay
 
 command = command_of(None)
 

@@ -9,7 +9,7 @@ from rich.table import Column
 from rich.text import Text
 
 from castlist.api.tasks import Task
-from castlist_client.formatting import outcome, printable
+from castlist_client.display.formatting import outcome, printable
 
 _MARKS = {"done": ("✓", "green"), "failed": ("✗", "red"), "cancelled": ("–", "yellow")}
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from castlist_client.addresses import ingest_url, query_url, settings
 from castlist_client.client import Client, ClientError, NotFoundError, RequestRefusedError, UnreachableError
-from castlist_client.formatting import printable
+from castlist_client.display.formatting import printable
 
 OK, FAILED, USAGE, UNREACHABLE, CANCELLED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 _WIDTH_OF_A_PIPE = 160

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from castlist_client.correction_commands import gallery_option
-from castlist_client.folder_watch import FolderEvent, FolderWatch
-from castlist_client.formatting import printable
-from castlist_client.progress import ProgressDisplay
-from castlist_client.seen_files import SeenFiles, place_of
-from castlist_client.session import INTERRUPTED, OK, Session, command_of
+from castlist_client.commands.corrections import gallery_option
+from castlist_client.commands.session import INTERRUPTED, OK, Session, command_of
+from castlist_client.display.formatting import printable
+from castlist_client.display.progress import ProgressDisplay
+from castlist_client.submission.folder_watch import FolderEvent, FolderWatch
+from castlist_client.submission.seen_files import SeenFiles, place_of
 
 _MARKS = {
     "submitted": ("✓", "green"), "known": ("✓", "dim"), "moved": ("→", "dim"), "refused": ("✗", "red"),

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from castlist.api.change_history import Change
 from castlist.api.search import SearchResult
-from castlist_client.formatting import count, person_label, printable
-from castlist_client.session import OK, Session, command_of
+from castlist_client.commands.session import OK, Session, command_of
+from castlist_client.display.formatting import count, person_label, printable
 
 command = command_of(None)
 gallery_option = click.option("--gallery", "-g", default="default", show_default=True, help="A namespace of people.")

@@ -17,7 +17,7 @@ from castlist.api.resource import Resource
 from castlist.api.watches import Watch
 from castlist.api.webhooks import Delivery, Replayed, Webhook, WebhookSecret
 from castlist.contract.bounds import LARGEST_EVENT
-from castlist_client.transport import NotFoundError, RequestRefusedError, Transport
+from castlist_client.operations.transport import NotFoundError, RequestRefusedError, Transport
 
 A = TypeVar("A", bound=Resource)
 _AGAIN = 1.0

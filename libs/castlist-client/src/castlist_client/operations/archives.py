@@ -9,8 +9,8 @@ from typing import Any
 import httpx2
 
 from castlist.retry import pauses
-from castlist_client.files import Progress
-from castlist_client.transport import Transport, UnreachableError, checked
+from castlist_client.operations.transport import Transport, UnreachableError, checked
+from castlist_client.submission.files import Progress
 
 TIMEOUT = httpx2.Timeout(60, connect=5, read=300)
 _BLOCK = 1024 * 1024

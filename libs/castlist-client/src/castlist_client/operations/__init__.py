@@ -1,0 +1,1 @@
+"""The parts of the client: what the two services are asked."""

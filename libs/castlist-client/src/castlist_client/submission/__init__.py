@@ -1,0 +1,1 @@
+"""Files that are put in: which they are, and how that goes."""
