@@ -4,25 +4,20 @@ import asyncio
 import contextlib
 import json
 import uuid
-from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
-from urllib.parse import quote
+from typing import Any
 
 import httpx2
 
-from castlist.api.resource import Resource
 from castlist.api.watches import Watch
 from castlist.api.webhooks import Delivery, Replayed, Webhook, WebhookSecret
 from castlist.contract.bounds import LARGEST_EVENT
-from castlist_client.operations.transport import NotFoundError, RequestRefusedError, Transport
+from castlist_client.operations.services import STREAM_TIMEOUT, Services, segment
+from castlist_client.operations.transport import NotFoundError, RequestRefusedError
 
-A = TypeVar("A", bound=Resource)
 _AGAIN = 1.0
-# query-api sends a comment every 15 s: a stream that was silent for three of them is dead.
-STREAM_TIMEOUT = httpx2.Timeout(10, read=45)
 
 
 @dataclass(frozen=True)
@@ -34,44 +29,41 @@ class GalleryEvent:
     data: dict[str, Any]
 
 
-class AlertCalls(ABC):
+class AlertCalls(Services):
     """A part of `Client`."""
-
-    query_url: str
-    _calls: Transport
 
     async def watch_person(self, profile_id: str) -> Watch:
         """Have it told when this person is in a video; the watch that there is already, where there is one."""
-        path = f"{self.query_url}/profiles/{quote(profile_id, safe='')}/watches"
+        path = f"{self.query_url}/profiles/{segment(profile_id)}/watches"
         response = await self._call("POST", path, headers=_once(), follow_redirects=True)
         return Watch.model_validate_json(response.content)
 
     def watches(self, gallery: str) -> AsyncIterator[Watch]:
         """Who is watched for in a gallery, the oldest watch first."""
-        return self._all(f"/galleries/{quote(gallery, safe='')}/watches", Watch)
+        return self._all(f"/galleries/{segment(gallery)}/watches", Watch)
 
     async def unwatch(self, watch_id: str) -> None:
         """Take a watch away. NotFoundError if there is none."""
-        await self._call("DELETE", f"{self.query_url}/watches/{quote(watch_id, safe='')}")
+        await self._call("DELETE", f"{self.query_url}/watches/{segment(watch_id)}")
 
     async def add_webhook(self, gallery: str, url: str, *events: str) -> WebhookSecret:
         """Have what happens in a gallery sent to `url`: these events, or all. The secret is shown only here."""
-        path = f"{self.query_url}/galleries/{quote(gallery, safe='')}/webhooks"
+        path = f"{self.query_url}/galleries/{segment(gallery)}/webhooks"
         response = await self._call("POST", path, headers=_once(), json={"url": url, "events": list(events)})
         return WebhookSecret.model_validate_json(response.content)
 
     def webhooks(self, gallery: str) -> AsyncIterator[Webhook]:
         """Where what happens in a gallery is sent, and how that goes."""
-        return self._all(f"/galleries/{quote(gallery, safe='')}/webhooks", Webhook)
+        return self._all(f"/galleries/{segment(gallery)}/webhooks", Webhook)
 
     async def remove_webhook(self, webhook_id: str) -> None:
         """Send nothing more there. NotFoundError if there is none."""
-        await self._call("DELETE", f"{self.query_url}/webhooks/{quote(webhook_id, safe='')}")
+        await self._call("DELETE", f"{self.query_url}/webhooks/{segment(webhook_id)}")
 
     def deliveries(self, webhook_id: str, status: str | None = None) -> AsyncIterator[Delivery]:
         """What became of what was sent in the last seven days, those tried last first."""
         only = {} if status is None else {"status": status}
-        return self._all(f"/webhooks/{quote(webhook_id, safe='')}/deliveries", Delivery, **only)
+        return self._all(f"/webhooks/{segment(webhook_id)}/deliveries", Delivery, **only)
 
     async def replay(
         self, webhook_id: str, *deliveries: str, since: datetime | None = None, delivered: bool = False
@@ -79,14 +71,14 @@ class AlertCalls(ABC):
         """Send these once more, or those since a time that were given up, with `delivered` the others too; how many."""
         which: dict[str, Any] = {"deliveries": list(deliveries)} if deliveries else {}
         which |= {} if since is None else {"since": since.isoformat()}
-        path = f"{self.query_url}/webhooks/{quote(webhook_id, safe='')}/replay"
+        path = f"{self.query_url}/webhooks/{segment(webhook_id)}/replay"
         response = await self._call("POST", path, json={**which, "delivered": delivered})
         return Replayed.model_validate_json(response.content).queued
 
     async def events(self, gallery: str, after: str | None = None) -> AsyncGenerator[GalleryEvent, None]:
         """What happens in a gallery, from now on or behind the event `after`, for ever: where the stream breaks off it
         is taken up again. RequestRefusedError where there is no such gallery."""
-        url, last = f"{self.query_url}/galleries/{quote(gallery, safe='')}/events", after
+        url, last = f"{self.query_url}/galleries/{segment(gallery)}/events", after
         while True:
             with contextlib.suppress(httpx2.TransportError):
                 async with self._stream(url, last) as response:
@@ -107,14 +99,6 @@ class AlertCalls(ABC):
                 await response.aread()
                 raise NotFoundError(response) if response.status_code == 404 else RequestRefusedError(response)
             yield response
-
-    # --- underneath, of `Client` --------------------------------------------------------------------------------------
-
-    @abstractmethod
-    async def _call(self, method: str, url: str, **options: Any) -> httpx2.Response: ...
-
-    @abstractmethod
-    def _all(self, path: str, model: type[A], **query: str) -> AsyncIterator[A]: ...
 
 
 def _once() -> dict[str, str]:
