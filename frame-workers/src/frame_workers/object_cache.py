@@ -38,13 +38,15 @@ class ObjectCache:
             _remove_abandoned(part)
 
     @asynccontextmanager
-    async def hold(self, stored: StoredObject) -> AsyncIterator[Path]:
+    async def hold(self, stored: StoredObject, size: int | None = None) -> AsyncIterator[Path]:
         """A file with the object's bytes while inside; `stored` must say its etag.
+
+        `size`: what S3 has just said that it has under this etag, if it was asked.
 
         Raises ObjectMissingError, ObjectChangedError, or UnavailableError where S3 or room on the disk is lacking.
         """
         path = self._folder / f"{place_of(stored)}-{_digest(str(stored.etag))}"
-        held = await self._open(path, stored)
+        held = await self._open(path, stored, size)
         try:
             os.utime(path)  # the least recently used goes first
             yield path
@@ -60,7 +62,7 @@ class ObjectCache:
             if not path.suffix and not _remove_unused(path):
                 self._unwanted.add(path.name)
 
-    async def _open(self, path: Path, stored: StoredObject) -> int:
+    async def _open(self, path: Path, stored: StoredObject, size: int | None) -> int:
         """A descriptor that holds the file's shared lock; fetches it first where it is not there."""
         while True:
             with contextlib.suppress(FileNotFoundError):
@@ -70,7 +72,7 @@ class ObjectCache:
             lock = await _lock(fetching, os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX)
             try:
                 if not path.exists():
-                    await self._fetch(path, stored)
+                    await self._fetch(path, stored, size)
                 held = await _lock(path, os.O_RDONLY, fcntl.LOCK_SH)
             except FileNotFoundError:
                 continue  # evicted in between
@@ -79,14 +81,16 @@ class ObjectCache:
                 os.close(lock)
             return held
 
-    async def _fetch(self, path: Path, stored: StoredObject) -> None:
+    async def _fetch(self, path: Path, stored: StoredObject, size: int | None) -> None:
         part, began = path.with_suffix(".part"), time.monotonic()
         try:
-            info = await self._objects.head(stored.key, bucket=stored.bucket)
-            if info.etag != stored.etag:
-                raise ObjectChangedError(f"{stored.key} is another object by now than the one announced")
-            self._evict(self._capacity - info.bytes)
-            await self._objects.fetch(stored.key, part, bucket=stored.bucket, etag=stored.etag)
+            if size is None:
+                head = await self._objects.head(stored.key, bucket=stored.bucket)
+                if head.etag != stored.etag:
+                    raise ObjectChangedError(f"{stored.key} is another object by now than the one announced")
+                size = head.bytes
+            self._evict(self._capacity - size)
+            info = await self._objects.fetch(stored.key, part, bucket=stored.bucket, etag=stored.etag)
             part.replace(path)
         except OSError as error:
             self._evict(0)

@@ -22,11 +22,13 @@ class CountingObjects:
     def __init__(self) -> None:
         self.etag = "e1"
         self.fetched: list[str] = []
+        self.asked_about: list[str] = []
         self.fail: list[Exception] = []
 
     async def head(self, key: str, *, bucket: str | None = None) -> ObjectInfo:
         if key == "missing":
             raise ObjectMissingError(key)
+        self.asked_about.append(key)
         return ObjectInfo(key, 100, self.etag)
 
     async def fetch(self, key: str, path: Path, *, bucket: str | None = None, etag: str | None = None) -> ObjectInfo:
@@ -60,6 +62,18 @@ async def test_an_object_is_fetched_once_for_all_who_want_it(tmp_path: Path) -> 
     assert found == [b"a"] * 8
     assert await read(caches[0], "a") == b"a"
     assert objects.fetched == ["a"]
+
+
+async def test_s3_is_not_asked_again_how_large_an_object_is(tmp_path: Path) -> None:
+    """Who has just been told says so; room is made for it all the same."""
+    objects = CountingObjects()
+    cache = cache_on(tmp_path, objects, capacity=250)
+    for key in ("a", "b", "c"):
+        async with cache.hold(stored(key), 100) as path:
+            assert path.read_bytes().strip() == key.encode()
+    assert (objects.fetched, objects.asked_about) == (["a", "b", "c"], [])
+    assert await read(cache, "a") == b"a"
+    assert (objects.fetched, objects.asked_about) == (["a", "b", "c", "a"], ["a"])
 
 
 async def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:

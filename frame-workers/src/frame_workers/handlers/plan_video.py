@@ -23,6 +23,7 @@ from castlist.retry import retry_while_unavailable
 from castlist.service.json_logging import about
 from castlist.service.metrics import DETECTOR_REPLACED, JOB_CPU_SECONDS, STAGE_SECONDS
 from castlist.store.records.runs import ChunkSpan, PlanRecord
+from castlist.store.records.videos import VideoRecord
 from castlist.tasks.planned_chunks import chunks_planned
 from castlist.tasks.registration import VideoConflictError, register
 from frame_workers.attempts import AttemptsExhaustedError
@@ -86,13 +87,17 @@ class PlanVideo:
         """The plan that stands. Raises VideoRejectedError, or RunCancelledError if the run is not wanted."""
         store, began = self._context.store, time.monotonic()
         run = run_key(uploaded.video_id, uploaded.epoch)
-        wanted = self._context.ensure_wanted(uploaded.video_id, uploaded.epoch)
-        _, plan = await asyncio.gather(wanted, store.plans.get(run))
+        _, plan, video, gallery, failed = await asyncio.gather(
+            self._context.ensure_wanted(uploaded.video_id, uploaded.epoch),
+            store.plans.get(run),
+            store.videos.get(uploaded.video_id),
+            store.galleries.get(uploaded.gallery),
+            self._context.attempts.failed(plan_key(uploaded.video_id, uploaded.epoch)),
+        )
         if plan is not None:
             return plan
-        stored = await self._object(uploaded)
-        found = await self._probe(uploaded, stored)
-        gallery = await store.galleries.get(uploaded.gallery)
+        stored, size = await self._object(uploaded, video)
+        found = await self._probe(uploaded, stored, size, failed)
         asked = gallery.settings.analysis if gallery and gallery.settings else AnalysisSettings()
         asked = replace(asked, identify=asked.identify and uploaded.identify)
         settings, replaced = self._that_can_be_had(asked, found.without_auto)
@@ -131,10 +136,9 @@ class PlanVideo:
         DETECTOR_REPLACED.inc()
         return replace(asked, detector="hog"), (warning("detector_replaced"),)
 
-    async def _object(self, uploaded: VideoUploaded) -> StoredObject:
-        """The object with the etag that it has now, if that is the one announced, and may be."""
+    async def _object(self, uploaded: VideoUploaded, video: VideoRecord | None) -> tuple[StoredObject, int]:
+        """The object with the etag that it has now, if that is the one announced, and may be; and its bytes."""
         announced, allowed = uploaded.object, self._context.settings.announceable
-        video = await self._context.store.videos.get(uploaded.video_id)
         if video is None or not allowed.readable(video):
             raise VideoRejectedError("object_not_allowed", allowed.refusal(announced.bucket))
         try:
@@ -151,15 +155,15 @@ class PlanVideo:
         limit = self._context.settings.largest_video_bytes
         if info.bytes > limit:
             raise VideoRejectedError("limits_exceeded", f"The object has {info.bytes} bytes; up to {limit} are taken.")
-        return replace(announced, etag=info.etag)
+        return replace(announced, etag=info.etag), info.bytes
 
-    async def _probe(self, uploaded: VideoUploaded, stored: StoredObject) -> PlanResult:
+    async def _probe(self, uploaded: VideoUploaded, stored: StoredObject, size: int, failed: int) -> PlanResult:
         settings, attempts = self._context.settings, self._context.attempts
         bounds = Bounds(settings.job_cpu_seconds, settings.job_seconds, settings.child_memory_bytes)
         key = plan_key(uploaded.video_id, uploaded.epoch)
-        turn = Turn(uploaded.gallery, uploaded.video_id, await attempts.failed(key))
+        turn = Turn(uploaded.gallery, uploaded.video_id, failed)
         try:
-            async with self._context.cache.hold(stored) as path, self._slots.slot(turn) as child:
+            async with self._context.cache.hold(stored, size) as path, self._slots.slot(turn) as child:
 
                 async def attempt() -> PlanResult:
                     try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from castlist.children.child import Bounds, run_job
 from castlist.children.messages import JobRejectedError
+from castlist.concurrently import concurrently
 from castlist.contract.errors import PermanentError
 from castlist.contract.events import ChunkFailed, ChunkPlanned, Event
 from castlist.contract.ids import chunk_key, crops_prefix, event_id, run_key, task_id
@@ -91,10 +92,12 @@ class ProcessChunk:
     async def _is_stored(self, chunk: ChunkPlanned) -> bool:
         """Whether the result is known already: then only the successor may be missing. RunCancelledError if the run is
         not wanted."""
-        await self._context.ensure_wanted(chunk.video_id, chunk.epoch)
         run = run_key(chunk.video_id, chunk.epoch)
         where = eq(ChunkResultRecord.run, run) & eq(ChunkResultRecord.chunk, chunk.chunk)
-        parts = await self._context.store.chunks.find_parts(ReceivedPart, where)
+        parts, _ = await asyncio.gather(
+            self._context.store.chunks.find_parts(ReceivedPart, where),
+            self._context.ensure_wanted(chunk.video_id, chunk.epoch),
+        )
         return bool(whole_results(parts))
 
     @retry_while_unavailable
@@ -159,8 +162,8 @@ class ProcessChunk:
 
         began = time.monotonic()
         digest = digest_of(result)
-        await asyncio.gather(*(put(key, jpeg) for key, jpeg in jpegs_of(chunk, result, digest).items()))
-        await self._context.ensure_wanted(chunk.video_id, chunk.epoch)
+        puts = (put(key, jpeg) for key, jpeg in jpegs_of(chunk, result, digest).items())
+        await concurrently(*puts, self._context.ensure_wanted(chunk.video_id, chunk.epoch))
         await self._context.publisher.publish(*faces_encoded(chunk, result, digest, self._context.clock()))
         STAGE_SECONDS.labels("report").observe(time.monotonic() - began)
         CHUNKS.labels("done").inc()

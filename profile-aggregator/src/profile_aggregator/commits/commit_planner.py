@@ -151,10 +151,12 @@ class CommitPlanner:
         """
         known = cached.gallery
         videos = [one for one in batch if isinstance(one, PendingVideo)]
-        inserted = await people_of(self._store, videos)
+        command = command_of(batch[0])
+        inserted, skipped = await asyncio.gather(
+            people_of(self._store, videos), faces_skipped(self._store, gallery, batch, command)
+        )
         if len(inserted) < sum(video.people for video in videos):
             raise LookupError(f"people of {[video.id for video in videos]} are not there")
-        command = command_of(batch[0])
         asked = await self._asked(command, videos, cached, inserted)
         setting = command.across_video_distance if isinstance(command, ChangeSettings) else cached.setting
         change = asked.change
@@ -199,7 +201,7 @@ class CommitPlanner:
             decided,
             outcome,
             erasure,
-            faces_skipped=await faces_skipped(self._store, gallery, batch, command),
+            faces_skipped=skipped,
             objection=asked.objection,
             withdrawn=command.objection_id if isinstance(command, WithdrawObjection) else None,
         )

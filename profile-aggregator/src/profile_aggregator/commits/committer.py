@@ -292,9 +292,11 @@ class Committer:
 
     async def _admissible(self, pending: Sequence[PendingRecord]) -> list[PendingRecord]:
         """What of `pending` is still to be committed: not in the ledger, and no newer epoch is there or beside it."""
-        applied = set(await self._store.ledger.ids(with_ids(ledger_id(one) for one in pending)))
         videos = [one for one in pending if isinstance(one, PendingVideo)]
-        known = await self._store.videos.find_parts(CommittedEpoch, with_ids(one.video_id for one in videos))
+        applied, known = await asyncio.gather(
+            self._store.ledger.ids(with_ids(ledger_id(one) for one in pending)),
+            self._store.videos.find_parts(CommittedEpoch, with_ids(one.video_id for one in videos)),
+        )
         newest = {committed.id: committed.committed_epoch or 0 for committed in known}
         for video in videos:
             newest[video.video_id] = max(newest.get(video.video_id, 0), video.epoch)

@@ -102,10 +102,12 @@ class GalleryCache:
             loaded = Gallery(distance, stages=stages)
             async for page in pages_of_persons(self._store, gallery, PersonEncoding, PAGE):
                 await asyncio.to_thread(_take_over, loaded, page)
-            living = await self._store.profiles.find_parts(ProfileFounder, eq(ProfileRecord.gallery, gallery))
-            retired = await self._store.redirects.find_parts(ProfileFounder, eq(RedirectRecord.gallery, gallery))
-            decided = await self._store.decisions.find(eq(DecisionRecord.gallery, gallery))
-            objecting = await self._store.objections.find(eq(ObjectionRecord.gallery, gallery))
+            living, retired, decided, objecting = await asyncio.gather(
+                self._store.profiles.find_parts(ProfileFounder, eq(ProfileRecord.gallery, gallery)),
+                self._store.redirects.find_parts(ProfileFounder, eq(RedirectRecord.gallery, gallery)),
+                self._store.decisions.find(eq(DecisionRecord.gallery, gallery)),
+                self._store.objections.find(eq(ObjectionRecord.gallery, gallery)),
+            )
             after = await self._store.galleries.get(gallery)
             version = before.version if before else 0
             if version == (after.version if after else 0):  # no commit came while we read

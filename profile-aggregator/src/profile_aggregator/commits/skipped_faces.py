@@ -1,5 +1,6 @@
 """How many faces of a gallery's videos nobody is made of, by reason, after a commit."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -25,14 +26,15 @@ async def faces_skipped(
     videos = [command.video_id] if isinstance(command, DeleteVideo) else sorted(coming)
     if not videos:
         return None
-    committed = await store.videos.find_parts(CommittedEpoch, with_ids(videos))
+    committed, known = await asyncio.gather(
+        store.videos.find_parts(CommittedEpoch, with_ids(videos)), store.galleries.get(gallery)
+    )
     going = {task_id(one.id, one.committed_epoch) for one in committed if one.committed_epoch is not None}
     tasks = await store.tasks.find_parts(SkippedFaces, with_ids(sorted({*coming.values(), *going})))
     change: Counter[str] = Counter()
     for task in tasks:
         for reason, count in task.faces_skipped.items():
             change[reason] += count * ((task.id in coming.values()) - (task.id in going))
-    known = await store.galleries.get(gallery)
     if known is None or not any(change.values()):
         return None
     change.update(known.faces_skipped)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import datetime
 from functools import partial
 
+from castlist.concurrently import concurrently
 from castlist.contract.bounds import MOST_WARNINGS
 from castlist.contract.codec import UndecodableMessageError, decode_stored, encode
 from castlist.contract.commands import CancelVideo
@@ -229,14 +230,18 @@ class VideoHandlers:
             return
         received = await self._received(plan)
         whole = whole_results(received)
-        missing = missing_chunks(len(plan.chunks), whole)
-        if not missing or time.monotonic() - self._shown.get(run, 0.0) >= _PROGRESS_EVERY:
-            await self._show(video_id, epoch, plan, whole.keys())
-        if missing:
+        if missing_chunks(len(plan.chunks), whole):
+            if time.monotonic() - self._shown.get(run, 0.0) >= _PROGRESS_EVERY:
+                await self._show(video_id, epoch, plan, whole.keys())
             return
-        if await self._store.ledger.get(ledger_key(plan.gallery, video_id, epoch)) is not None:
+        committed, wanted, _ = await asyncio.gather(
+            self._store.ledger.get(ledger_key(plan.gallery, video_id, epoch)),
+            lifecycle.is_wanted(self._store, video_id, epoch),
+            self._show(video_id, epoch, plan, whole.keys()),
+        )
+        if committed is not None:
             return
-        if not await lifecycle.is_wanted(self._store, video_id, epoch):
+        if not wanted:
             await self.forget(video_id, epoch)
             return
         if exceeds_limits(received):
@@ -299,13 +304,15 @@ class VideoHandlers:
         warnings = list(dict.fromkeys([*map(as_warning, plan.warnings), *of_chunks]))[:MOST_WARNINGS]
         skipped = reasons_added_up([people.skipped, *(result.faces_skipped for result in results)])
         told = set_to(TaskRecord.faces_skipped, skipped) & set_to(TaskRecord.warnings, warnings)
-        await self._store.tasks.update(_open(video_id, epoch), told)
-        await self._note_media_facts(video_id, plan)  # the event that says the same may be late, or lost
         left_out = put_together([*people.left_out, *(face for one in results for face in one.left_out)], OF_A_VIDEO)
-        await self._store.left_out.replace(LeftOutRecord(id=plan.id, faces=left_out))
-        await keep_tracks(self._store, tracks, plan.id)
         identified = plan.settings.identify
-        await keep_people(self._store, people.people, plan.gallery, video_id, epoch, identified=identified)
+        await concurrently(
+            self._store.tasks.update(_open(video_id, epoch), told),
+            self._note_media_facts(video_id, plan),  # the event that says the same may be late, or lost
+            self._store.left_out.replace(LeftOutRecord(id=plan.id, faces=left_out)),
+            keep_tracks(self._store, tracks, plan.id),
+            keep_people(self._store, people.people, plan.gallery, video_id, epoch, identified=identified),
+        )
         pending = PendingVideo(
             id=plan.id,
             gallery=plan.gallery,

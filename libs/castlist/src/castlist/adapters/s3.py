@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import functools
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -174,34 +174,50 @@ class S3Objects(Objects):
             await self.ping()  # who is refused everywhere has lost the key
             raise
 
+    def _asked(self, key: str, bucket: str | None, etag: str | None) -> dict[str, Any]:
+        """What to ask for an object with; ObjectMissingError where there can be none."""
+        _askable(bucket or self.bucket, key)
+        asked = {"Bucket": bucket or self.bucket, "Key": key}
+        return asked if etag is None else {**asked, "IfMatch": f'"{etag}"'}
+
     async def read(
         self, key: str, *, bucket: str | None = None, start: int = 0, end: int | None = None, etag: str | None = None
     ) -> AsyncGenerator[bytes, None]:
-        _askable(bucket or self.bucket, key)
-        asked: dict[str, Any] = {"Bucket": bucket or self.bucket, "Key": key}
+        asked = self._asked(key, bucket, etag)
         if end is not None and end <= start:
             return
         if start or end is not None:
             asked["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
-        if etag is not None:
-            asked["IfMatch"] = f'"{etag}"'
+        async with contextlib.aclosing(self._blocks(asked, bucket, etag, lambda _: None)) as blocks:
+            async for block in blocks:
+                yield block
+
+    async def _blocks(
+        self, asked: dict[str, Any], bucket: str | None, etag: str | None, told: Callable[[ObjectInfo], None]
+    ) -> AsyncGenerator[bytes, None]:
+        """What is asked for; `told` hears of the object before the first byte."""
+        key = asked["Key"]
         async with self._reading(key, bucket):
             answer = await self._client.get_object(**asked)
             if etag is not None and answer["ETag"].strip('"') != etag:
                 answer["Body"].close()
                 raise ObjectMissingError(f"{key}: is not {etag} any more")
+            told(_info(key, answer, answer["ContentLength"]))
             async with answer["Body"] as body:
                 async for block in body.iter_chunks(_READ):
                     yield block
 
     async def fetch(self, key: str, path: Path, *, bucket: str | None = None, etag: str | None = None) -> ObjectInfo:
-        info = await self.head(key, bucket=bucket)
+        told: list[ObjectInfo] = []
         size = 0
         with path.open("wb") as file:
-            async with contextlib.aclosing(self.read(key, bucket=bucket, etag=etag or info.etag)) as blocks:
+            async with contextlib.aclosing(
+                self._blocks(self._asked(key, bucket, etag), bucket, etag, told.append)
+            ) as blocks:
                 async for block in blocks:
                     await asyncio.to_thread(file.write, block)
                     size += len(block)
+        (info,) = told
         if size != info.bytes:
             raise UnavailableError(f"S3: {key} ended after {size} of {info.bytes} bytes")
         return info
