@@ -7,7 +7,6 @@ from pydantic import Field
 from castlist.children.messages import JobModel
 from castlist.contract.bounds import MOST_CHUNKS, MOST_LEFT_OUT, MOST_REASONS, MOST_TRACKS
 from castlist.contract.box import Pixels
-from castlist.contract.events import Warnings
 from castlist.contract.values import (
     AnalysisSettings,
     Code,
@@ -19,6 +18,7 @@ from castlist.contract.values import (
     Stretches,
     Tally,
     Track,
+    Warnings,
 )
 
 DETECTOR_UNAVAILABLE = "detector_unavailable"

@@ -17,7 +17,6 @@ from castlist.contract.bounds import (
     MOST_SEGMENTS,
     MOST_TAGS,
     MOST_TRACKS,
-    MOST_WARNINGS,
 )
 from castlist.contract.box import Pixels
 from castlist.contract.ids import is_enrolment
@@ -55,12 +54,11 @@ from castlist.contract.values import (
     Track,
     VideoId,
     VideoName,
-    VideoWarning,
+    Warnings,
     WatchId,
     Whole,
 )
 
-Warnings = Annotated[tuple[VideoWarning, ...], Field(max_length=MOST_WARNINGS)]
 EventId = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 

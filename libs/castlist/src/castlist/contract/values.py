@@ -26,6 +26,7 @@ from castlist.contract.bounds import (
     MOST_SIGHTINGS,
     MOST_STRETCHES,
     MOST_TRACKS,
+    MOST_WARNINGS,
     WHOLE,
 )
 from castlist.contract.box import Box, Pixels
@@ -249,6 +250,9 @@ class VideoWarning:
     message: Annotated[str, BeforeValidator(printable), StringConstraints(max_length=1000)]
     start: Seconds | None = None
     end: Seconds | None = None
+
+
+Warnings = Annotated[tuple[VideoWarning, ...], Field(max_length=MOST_WARNINGS)]
 
 
 @dataclass(frozen=True, slots=True)
