@@ -43,6 +43,13 @@ def test_both_encoders_give_the_same_numbers(cache: Path) -> None:
     assert encoder.encode(chips * 4).shape == (20, 128)
 
 
+def test_an_encoding_does_not_depend_on_who_else_is_encoded(cache: Path) -> None:
+    """To the last bit: a chunk that is done again is told under the same digest."""
+    encoder, chips = OnnxEncoder(cache), pictures()
+    alone = np.concatenate([encoder.encode([chip]) for chip in chips])
+    assert np.array_equal(encoder.encode(chips), alone)
+
+
 def test_the_converted_model_is_made_once(cache: Path) -> None:
     """And nothing half written is left beside it."""
     path = converted(cache)

@@ -1,5 +1,6 @@
 """Find the faces of a frame: all of them, or those near places where faces are known."""
 
+import pickle
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +27,9 @@ _FURTHER = 2.0
 _JUDGED_AT = (84, 92)
 """Half a step of dlib's pyramid (6/5) apart: how a face falls between two steps is worth half of its score."""
 _JUDGED_IN = 1.4
+# How dlib writes the shape of its pyramid: a window of 80 × 80, up to 1000 levels, of 64 × 64 pixels at least.
+_LEVELS = b"\x01\x50\x01\x50\x02\xe8\x03\x01\x40\x01\x40"
+_LEVELS_OF_THE_WINDOW = b"\x01\x50\x01\x50\x02\xe8\x03\x01\x50\x01\x50"
 _SAME = 0.3
 
 
@@ -104,7 +108,7 @@ def frontal(picture: Gray, face: Box) -> Detection | None:
     """The face at `face` as dlib's HOG sees it, which knows faces from in front alone; None where it sees none."""
     region = face.scaled(_JUDGED_IN).clipped(picture.shape)
     part = part_of(picture, region)
-    scans = [_scaled_scan(_run_hog, part, size / face.width, region.left, region.top) for size in _JUDGED_AT]
+    scans = [_scaled_scan(_run_judge, part, size / face.width, region.left, region.top) for size in _JUDGED_AT]
     there = [one for scan in scans for one in scan if one.box.overlap(face) >= _SAME]
     return max(there, key=lambda one: one.score, default=None)
 
@@ -115,8 +119,24 @@ def _hog() -> Any:
     return dlib.get_frontal_face_detector()
 
 
+@cache
+def _judge() -> Any:
+    """The same, which stops where its window is larger than the picture: dlib's goes on down to 64 pixels, and in the
+    small pictures around single faces that is a fourth of its work."""
+    state = pickle.dumps(_hog())
+    return pickle.loads(state.replace(_LEVELS, _LEVELS_OF_THE_WINDOW)) if state.count(_LEVELS) == 1 else _hog()
+
+
 def _run_hog(image: Gray) -> list[Found]:
-    boxes, scores, _ = _hog().run(image, 0, LOWEST_SCORE)
+    return _run(_hog(), image)
+
+
+def _run_judge(image: Gray) -> list[Found]:
+    return _run(_judge(), image)
+
+
+def _run(hog: Any, image: Gray) -> list[Found]:
+    boxes, scores, _ = hog.run(image, 0, LOWEST_SCORE)
     return list(zip(boxes, scores, strict=True))
 
 

@@ -11,14 +11,15 @@ from castlist_vision.faces.dlib_models import ENCODER, path_of
 from castlist_vision.faces.onnx_session import CPU, failing, open_session
 from castlist_vision.frames.geometry import Colour
 
-_BATCH = 8
+_BATCH = 2
+"""On one thread more gain nothing, and take memory."""
 
 
 class OnnxEncoder:
     """With one thread on the CPU, or what else is said. Raises RuntimeError where that cannot be loaded, or fails."""
 
     def __init__(self, cache_folder: Path, provider: str = CPU) -> None:
-        self._session = open_session(converted(cache_folder), provider)
+        self._session = open_session(converted(cache_folder), provider, keep_memory=True)
         self.name = f"onnx-{provider.removesuffix('ExecutionProvider').lower()}"
 
     def encode(self, chips: Sequence[Colour]) -> NDArray[np.float32]:
