@@ -19,7 +19,7 @@ class OnnxEncoder:
     """With one thread on the CPU, or what else is said. Raises RuntimeError where that cannot be loaded, or fails."""
 
     def __init__(self, cache_folder: Path, provider: str = CPU) -> None:
-        self._session = open_session(converted(cache_folder), provider, keep_memory=True)
+        self._session = open_session(converted(cache_folder), provider)
         self.name = f"onnx-{provider.removesuffix('ExecutionProvider').lower()}"
 
     def encode(self, chips: Sequence[Colour]) -> NDArray[np.float32]:

@@ -22,17 +22,14 @@ def providers() -> list[str]:
     return [provider for provider in _PROVIDERS if provider in present]
 
 
-def open_session(model: Path, provider: str, *, keep_memory: bool = False) -> Any:
-    """An InferenceSession of the model; RuntimeError where it cannot be loaded, or `provider` not be used.
-
-    `keep_memory`: what one run computed in is there for the next, which saves asking the system for each page of it
-    again. For pictures of one size, in small batches: what the largest batch took, and each size, is kept for good.
-    """
+def open_session(model: Path, provider: str) -> Any:
+    """An InferenceSession of the model; RuntimeError where it cannot be loaded, or `provider` not be used."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    options.enable_cpu_mem_arena = keep_memory
-    options.enable_mem_pattern = False
+    # The memory of the largest batch, and of each size of picture, would be kept for good: worth more to the neighbours
+    # than the few microseconds that it saves.
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
     with failing():
         session = onnxruntime.InferenceSession(str(model), options, [(provider, _PROVIDERS[provider])])
     if session.get_providers()[0] != provider:  # it takes the CPU where it has to
