@@ -1,6 +1,7 @@
 """Every query that the services make of MongoDB is answered from an index."""
 
 import os
+import sys
 import uuid
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -107,7 +108,10 @@ async def recorded() -> AsyncIterator[tuple[RecordedQueries, MongoDocuments]]:
     """A database of the test's own with all its indexes, and the same with its queries noted."""
     documents = mongo.connect(os.environ["MONGO_URL"], f"queries-{uuid.uuid4().hex[:12]}")
     await collections.create(documents)
+    depth = sys.get_coroutine_origin_tracking_depth()
+    sys.set_coroutine_origin_tracking_depth(3)
     yield RecordedQueries(documents), documents
+    sys.set_coroutine_origin_tracking_depth(depth)
     await documents.database.client.drop_database(documents.database.name)
     documents.close()
 

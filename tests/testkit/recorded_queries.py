@@ -1,6 +1,7 @@
 """Documents that note which queries are made of them, from where, and how MongoDB would answer each."""
 
 import ast
+import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -103,14 +104,19 @@ class RecordedQueries:
 
 
 def _asked_from() -> Site:
-    """The innermost line of ours outside of the store."""
+    """The innermost line of ours outside of the store; where several are asked at once, that which made this one."""
     frame = sys._getframe(1)
     while frame.f_back is not None:
-        path = frame.f_code.co_filename
-        if path in _OURS and path != tables.__file__:
-            return path, frame.f_lineno
+        if _is_ours(frame.f_code.co_filename):
+            return frame.f_code.co_filename, frame.f_lineno
         frame = frame.f_back
-    return "a test", 0
+    task = asyncio.current_task()
+    made = getattr(task.get_coro(), "cr_origin", None) if task is not None else None
+    return next(((path, line) for path, line, _ in made or () if _is_ours(path)), ("a test", 0))
+
+
+def _is_ours(path: str) -> bool:
+    return path in _OURS and path != tables.__file__
 
 
 def call_sites(packages: Sequence[str]) -> Iterator[tuple[str, range]]:
