@@ -243,15 +243,19 @@ def test_the_index_finds_exactly_who_is_within(seed: int, count: int, distance: 
     assert len(index) == len(left)
 
 
-def test_the_index_keeps_its_answers_when_it_clears_out_removed_rows() -> None:
-    """Far more removals than it tolerates, in portions."""
+def test_rows_that_are_empty_are_used_again() -> None:
+    """Whoever has left is not found, and whoever comes takes no more room."""
     people = [member(f"{i:04}", 0.001 * i) for i in range(1000)]
     index = PersonRows()
     index.add(people)
     for start in range(0, 900, 100):
         index.remove(person.key for person in people[start : start + 100])
         assert index.within([people[950]], 0.0) == [["0950"]]
+        assert index.within([people[start]], 0.0) == [[]]
     assert len(index) == 100
+    index.add([replace(person, key=f"again-{person.key}") for person in people[:900]])
+    assert len(index.keys) == len(people)
+    assert index.within([people[7], people[950]], 0.0) == [["again-0007"], ["0950"]]
 
 
 def test_the_index_refuses_a_person_twice() -> None:

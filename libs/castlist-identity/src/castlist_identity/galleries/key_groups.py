@@ -1,6 +1,6 @@
 """Groups of keys of which nearly all hold one: a set of each would take more than what it holds."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 Keys = frozenset[str] | set[str]
 
@@ -40,19 +40,3 @@ class KeyGroups(Mapping[str, Keys]):
                 (self._groups[group],) = found
         elif found == key:
             del self._groups[group]
-
-    def put(self, group: str, keys: Iterable[str]) -> None:
-        """All that it holds from now on."""
-        held = set(keys)
-        if len(held) > 1:
-            self._groups[group] = held
-        elif held:
-            (self._groups[group],) = held
-        else:
-            self._groups.pop(group, None)
-
-    def pop(self, group: str) -> Keys:
-        """What it has held; nobody is in it any more."""
-        held = self.get(group, frozenset[str]())
-        self._groups.pop(group, None)
-        return held
