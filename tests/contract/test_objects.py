@@ -183,8 +183,6 @@ async def test_the_parts_of_one_object_are_found_by_its_key(bucket: Bucket) -> N
         assert await bucket.objects.abort_stale_uploads(-1, "videos/two") == 0
         assert await bucket.objects.abort_stale_uploads(-1, "videos/one") == 1
         assert await bucket.open_uploads() == 0
-        with pytest.raises(UnavailableError):  # a new upload may well succeed
-            await upload.complete()
 
 
 async def test_deleting(bucket: Bucket) -> None:

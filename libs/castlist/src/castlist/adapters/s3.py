@@ -64,7 +64,7 @@ def _translated(key: str, *, reading: bool = False, foreign: bool = False) -> It
 
 
 def _info(key: str, head: dict[str, Any], size: int) -> ObjectInfo:
-    return ObjectInfo(key, size, head["ETag"].strip('"'), head.get("ContentType", "application/octet-stream"))
+    return ObjectInfo(key, size, head.get("ETag", "").strip('"'), head.get("ContentType", "application/octet-stream"))
 
 
 class S3Upload(Upload):
@@ -199,7 +199,7 @@ class S3Objects(Objects):
         key = asked["Key"]
         async with self._reading(key, bucket):
             answer = await self._client.get_object(**asked)
-            if etag is not None and answer["ETag"].strip('"') != etag:
+            if etag is not None and answer.get("ETag", "").strip('"') != etag:
                 answer["Body"].close()
                 raise ObjectMissingError(f"{key}: is not {etag} any more")
             told(_info(key, answer, answer["ContentLength"]))
