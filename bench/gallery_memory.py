@@ -17,7 +17,7 @@ import os
 import random
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -32,10 +32,9 @@ from castlist_identity.matching.auto_distance import auto_distance
 from profile_aggregator.commits.gallery_cache import PAGE
 
 
-def stored(size: int, seen: str, people: str, seed: int) -> Iterator[tuple[GalleryPerson, str]]:
+def stored(population: Population, who: Sequence[int], seen: str) -> Iterator[tuple[GalleryPerson, str]]:
     """Each video person with its profile; no two values share a string, as none do that are read."""
-    who = list(range(size)) if seen == "once" else appearances(size)
-    population, chance = Population(max(who) + 1, seed, of=COLLECTIONS[people]), random.Random(seed)
+    chance = random.Random(len(who))
     profiles: dict[int, uuid.UUID] = {}
     video = ""
     for i, one in enumerate(who):
@@ -57,12 +56,11 @@ def resident() -> int:
 
 def measure(size: int, seen: str, people: str, seed: int) -> dict[str, Any]:
     """Load one, in this process."""
-    waiting = stored(size, seen, people, seed)
-    first = list(islice(waiting, 1))
-    before, cpu = resident(), 0.0
+    who = list(range(size)) if seen == "once" else appearances(size)
+    population = Population(max(who) + 1, seed, of=COLLECTIONS[people])
+    waiting, before, cpu = stored(population, who, seen), resident(), 0.0
     gallery, founders = Gallery(auto_distance(size)), dict[str, str]()
-    while page := first or list(islice(waiting, PAGE)):
-        first = []
+    while page := list(islice(waiting, PAGE)):
         for one, profile in page:
             founders.setdefault(profile, one.key)
         start = time.process_time()
@@ -73,7 +71,8 @@ def measure(size: int, seen: str, people: str, seed: int) -> dict[str, Any]:
     cpu += time.process_time() - start
     profiles = len(founders)
     del founders, page, profile, one
-    held = resident() - before  # the population, which `waiting` holds, is in both
+    held = resident() - before
+    del population  # which was there before, and until now
     return {
         "persons": size,
         "seen": seen,
