@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from castlist.adapters.memory.objects import MemoryObjects
 from castlist.children.child import Bounds, ChildLostError, JobError
 from castlist.children.messages import JobMessage, JobRejectedError
 from castlist.contract import values
@@ -424,6 +425,25 @@ async def test_a_chunk_that_is_cancelled_while_it_runs_stops(tmp_path: Path) -> 
     assert len(workers.servers.published("face.encodings")) == 1
     assert [info.key for info in await workers.servers.bucket.list("")] == [KEY]
     assert await workers.servers.stored.attempts.find() == []
+
+
+async def test_a_chunk_that_is_cancelled_while_its_crops_are_stored_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever took the crops of that run away, as an erasure does, does not come again."""
+    workers = Workers(tmp_path)
+    await workers.deliver(workers.uploaded)
+    put = MemoryObjects.put
+
+    async def cancelled_meanwhile(objects: MemoryObjects, *crop: Any) -> None:
+        await asyncio.sleep(0.05)  # what was asked beside this has its answer by now
+        await cancels.cancel(workers.servers.stored, "v", 1, workers.servers.clock())
+        await put(objects, *crop)
+
+    monkeypatch.setattr(MemoryObjects, "put", cancelled_meanwhile)
+    await workers.deliver(workers.chunks()[0])
+    assert len(workers.servers.published("face.encodings")) == 1
+    assert [info.key for info in await workers.servers.bucket.list("")] == [KEY]
 
 
 class EndlessSlots(InlineSlots):

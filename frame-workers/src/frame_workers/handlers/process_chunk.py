@@ -162,8 +162,9 @@ class ProcessChunk:
 
         began = time.monotonic()
         digest = digest_of(result)
-        puts = (put(key, jpeg) for key, jpeg in jpegs_of(chunk, result, digest).items())
-        await concurrently(*puts, self._context.ensure_wanted(chunk.video_id, chunk.epoch))
+        await concurrently(*(put(key, jpeg) for key, jpeg in jpegs_of(chunk, result, digest).items()))
+        # Not before: of who was erased meanwhile the crops have to go again.
+        await self._context.ensure_wanted(chunk.video_id, chunk.epoch)
         await self._context.publisher.publish(*faces_encoded(chunk, result, digest, self._context.clock()))
         STAGE_SECONDS.labels("report").observe(time.monotonic() - began)
         CHUNKS.labels("done").inc()
