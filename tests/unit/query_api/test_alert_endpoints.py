@@ -10,7 +10,10 @@ from standardwebhooks import Webhook
 from castlist.store.query import set_to, with_id
 from castlist.store.records.alerts import DeliveryRecord, DeliveryStatus, FeedRecord, Place, WebhookRecord
 from castlist.store.records.galleries import GalleryRecord
+from castlist.store.records.outbox import GalleryLogRecord
 from castlist.store.store import Store
+from query_api.alerts.feed_numbering import COMMITS_AT_ONCE, number
+from query_api.alerts.feed_reading import last_place
 from testkit.stored import START, Stored
 
 URL = "https://receiver.example/hook"
@@ -65,6 +68,21 @@ async def test_a_webhook_begins_behind_what_was_said(client: httpx2.AsyncClient,
     webhook = await store.webhooks.get(made["id"])
     assert webhook is not None
     assert webhook.passed == Place(8, 0)
+
+
+async def test_what_was_said_before_and_has_no_place_yet_is_past_too(
+    client: httpx2.AsyncClient, stored: Stored, store: Store
+) -> None:
+    """A webhook that is made between a commit and its numbering is not sent it, nor what is numbered with it."""
+    for version in range(1, COMMITS_AT_ONCE + 3):
+        await store.gallery_log.insert(
+            GalleryLogRecord(id=f"g:{version}:0", gallery="g", version=version, part=0, events=("{}",), at=START)
+        )
+    made = await added(client)
+    webhook = await store.webhooks.get(made["id"])
+    assert webhook is not None
+    assert await number(store) == []
+    assert webhook.passed == await last_place(store, "g") == Place(COMMITS_AT_ONCE + 3, 0)
 
 
 @pytest.mark.parametrize(

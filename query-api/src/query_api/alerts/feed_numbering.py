@@ -13,10 +13,11 @@ import orjson
 from castlist.contract.topics import PROFILE_EVENTS
 from castlist.ports.errors import UnavailableError
 from castlist.store.query import add, ascending, eq, set_to, with_ids
-from castlist.store.records.alerts import FeedRecord, WatchedProfiles, WatchRecord, WebhookRecord
+from castlist.store.records.alerts import FeedRecord, Place, WatchedProfiles, WatchRecord, WebhookRecord
 from castlist.store.records.outbox import GalleryLogRecord, OutboxRecord
 from castlist.store.records.record import Record
 from castlist.store.store import Store
+from query_api.alerts.feed_reading import last_place
 
 log = logging.getLogger(__name__)
 COMMITS_AT_ONCE, OTHERS_AT_ONCE = 16, 200
@@ -32,6 +33,16 @@ async def number(store: Store) -> list[str]:
     others = await store.outbox.count_by(_UNNUMBERED, OutboxRecord.key)
     galleries = sorted(logged.keys() | others.keys())
     return [gallery for gallery in galleries if await _try_to_number(store, gallery)]
+
+
+async def number_up_to_now(store: Store, gallery: str) -> Place:
+    """Behind everything that has been said of a gallery by now; what had no number yet gets it first, whoever asks."""
+    commits = await store.gallery_log.count(eq(GalleryLogRecord.gallery, gallery) & eq(GalleryLogRecord.number, None))
+    others = await store.outbox.count(_UNNUMBERED & eq(OutboxRecord.key, gallery))
+    # Not until nothing is left: of a gallery that is being filled, that could be never.
+    for _ in range(max(-(-commits // COMMITS_AT_ONCE), -(-others // OTHERS_AT_ONCE))):
+        await _try_to_number(store, gallery)
+    return await last_place(store, gallery)
 
 
 async def _try_to_number(store: Store, gallery: str) -> bool:

@@ -35,7 +35,7 @@ from castlist.service.request_parsing import NoQuery, parse_body
 from castlist.store.query import add, at_least, eq, one_of, set_to, with_id, with_ids
 from castlist.store.records.alerts import AT_ONCE, DeliveryRecord, WebhookRecord
 from castlist.store.store import Store
-from query_api.alerts.feed_reading import last_place
+from query_api.alerts.feed_numbering import number_up_to_now
 from query_api.command_outbox import command_key
 from query_api.endpoints.named_resources import known_gallery
 from query_api.endpoints.replies import INVALID, none, one, page
@@ -99,7 +99,7 @@ class Webhooks:
             events=tuple(sorted(set(asked.events))),
             created_at=now_utc(),
             digest=hashlib.sha256(f"{gallery.id} {asked.model_dump_json()}".encode()).hexdigest(),
-            passed=await last_place(store, gallery.id),
+            passed=await number_up_to_now(store, gallery.id),
             waiting=True,
         )
         with contextlib.suppress(AlreadyExistsError):
