@@ -59,6 +59,7 @@ def test_a_batch_that_is_far_too_large_is_read_cut() -> None:
     assert peak < 4 * decompression.MOST
 
 
+@pytest.mark.slow
 def test_many_large_records_are_cut_shorter() -> None:
     """Two hundred of a megabyte each: what is kept of them has a bound all together."""
     found = read(batch(*[bytes(1_000_000)] * 200))

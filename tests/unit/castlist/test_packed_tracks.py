@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,6 +58,7 @@ def test_a_box_is_what_was_seen() -> None:
     assert found.boxes() == [[86_400.123, 5, 6, 70, 80, 1.235]]
 
 
+@pytest.mark.slow
 def test_documents_are_bounded_and_in_the_order_of_time() -> None:
     """All tracks come back, the first seen first, and none is cut."""
     tracks = [track(n, float((n * 37) % 997), 200) for n in range(997)]

@@ -107,6 +107,7 @@ def world(seed: int, videos: int = 14) -> list[tuple[GalleryPerson, ...]]:
     return made
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 10_000), st.randoms(use_true_random=False), st.integers(1, 5))
 def test_any_order_in_any_batches_gives_the_partition_of_everything_at_once(
@@ -413,6 +414,7 @@ def test_another_distance_is_reached_in_portions(seed: int, old: float, new: flo
     assert committed.clusters == partition(committed.gallery.members.values(), new)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 10_000), st.randoms(use_true_random=False))
 def test_a_component_past_the_bound_is_canonical_once_it_is_reconsidered(seed: int, chance: random.Random) -> None:

@@ -94,6 +94,7 @@ def decided(keys: list[str], chance: random.Random) -> PairConstraints:
     return PairConstraints(frozenset((a, b) for a, b in pairs[:half]), frozenset((a, b) for a, b in pairs[half:]))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=12)
 @given(st.integers(0, 100_000), st.randoms(use_true_random=False))
 def test_any_order_and_any_way_there_gives_the_partition_of_everybody_at_once(seed: int, chance: random.Random) -> None:
@@ -140,6 +141,7 @@ def test_the_partition_does_not_depend_on_the_order(seed: int, chance: random.Ra
     assert partition(again, T, sample=SAMPLE) == expected
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(st.integers(0, 100_000), st.sampled_from([(0.46, 0.36), (0.38, 0.5)]), st.randoms(use_true_random=False))
 def test_another_distance_is_reached_in_portions(
@@ -166,6 +168,7 @@ def test_another_distance_is_reached_in_portions(
     grown.check()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(st.integers(0, 100_000), st.sampled_from([0, 3]), st.randoms(use_true_random=False))
 def test_past_the_bound_it_is_the_same_once_reconsidered(seed: int, bound: int, chance: random.Random) -> None:
@@ -232,6 +235,7 @@ def test_who_comes_to_the_sample_moves_nobody_who_follows_it_whatever_they_are_c
     assert made.clusters.homes.keys() == made.clusters.out, "only whoever has left the sample for it"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strangers", [0, 80])
 def test_whom_a_crowd_has_no_place_for_does_not_part_it_from_the_others(strangers: int) -> None:
     """Somebody seen often enough is now and then farther off than the distance, more often than a list is long. They
@@ -281,6 +285,7 @@ def test_of_two_seen_together_and_near_to_one_cluster_the_one_of_lower_rank_has_
     assert next(len(keys) for keys in clusters if first in keys) == 51
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=8)
 @given(st.integers(0, 100_000), st.randoms(use_true_random=False))
 def test_whoever_was_counted_only_until_there_were_enough_is_counted_again(seed: int, chance: random.Random) -> None:

@@ -206,6 +206,7 @@ def decided(members: list[GalleryPerson], chance: random.Random) -> PairConstrai
     return PairConstraints(frozenset((a, b) for a, b in pairs[:3]), frozenset((a, b) for a, b in pairs[3:]))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=12)
 @given(st.integers(0, 10_000), st.sampled_from([people, grid]))
 def test_the_partition_is_what_its_definition_says_in_any_order(seed: int, kind: Kind) -> None:
@@ -240,6 +241,7 @@ class Grown(GrownGallery):
             assert after.nearest(key)[:COHORT] == before.nearest(key)[:COHORT]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=8)
 @given(st.integers(0, 10_000), st.sampled_from([people, grid]))
 def test_commits_keep_up_the_partition_of_everybody_at_once(seed: int, kind: Kind) -> None:

@@ -77,6 +77,7 @@ def test_more_people_than_fit_are_found_by_their_neighbours(monkeypatch: pytest.
     assert found(means, tracks) == truth(who)
 
 
+@pytest.mark.slow
 def test_a_conference_hour_takes_little_memory() -> None:
     """25 people side by side for an hour, 6,000 tracks: a matrix of all distances alone would be 288 MB."""
     means, who = encodings(25, 6_000)

@@ -234,6 +234,7 @@ def no_mistakes() -> Iterator[None]:
     assert not seen, "\n".join(seen)
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(sequence=st.lists(ANY_EVENT, max_size=12), place=st.integers(0, 12), data=st.data())
 async def test_each_task_comes_to_its_end(sequence: list[Event], place: int, data: st.DataObject) -> None:

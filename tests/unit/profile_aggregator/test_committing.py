@@ -213,6 +213,7 @@ async def test_a_crash_in_the_middle_and_videos_in_between_change_nothing(
     assert await world.clusters() == await world.canonical(0.4, 1)
 
 
+@pytest.mark.slow
 async def test_portions_of_a_batch_survive_crashes_in_between(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a batch is on its way in several versions, profiles are no clusters; who takes over finds that out."""
     for group in range(4):

@@ -521,6 +521,7 @@ async def test_of_an_erased_known_person_the_pictures_go_too(gallery: CorrectedG
     await assert_whole(gallery)
 
 
+@pytest.mark.slow
 async def test_who_is_only_counted_is_never_matched(gallery: CorrectedGallery) -> None:
     """Each is somebody of their own, whoever they look like, and nothing is kept that could match them; others are
     matched as ever, and what people say by hand holds."""
@@ -621,6 +622,7 @@ def two_tracks() -> bytes:
 EXAMPLES = 1_000 if os.environ.get("CASTLIST_FAULTS") == "1" else 60
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(STEPS)
 async def test_any_sequence_comes_to_what_its_decisions_give_at_once(steps: list[tuple[str, int, int]]) -> None:
@@ -651,6 +653,7 @@ async def known_and_objecting(gallery: CorrectedGallery) -> None:
     await gallery.video("late", {0: 0.03})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decide", [put_right, known_and_objecting])
 async def test_a_correction_is_done_once_wherever_a_process_dies(
     decide: Callable[[CorrectedGallery], Awaitable[None]],

@@ -77,6 +77,7 @@ async def test_of_an_erased_video_nothing_is_left_but_that_it_was_there() -> Non
     assert left["erasures"] == left["removals"] == {}
 
 
+@pytest.mark.slow
 async def test_a_video_is_erased_whenever_a_process_dies() -> None:
     """The end is the same, and so is who stays."""
 
@@ -142,6 +143,7 @@ async def test_of_an_erased_gallery_nothing_is_left_but_that_it_was_there() -> N
     assert (reader.missing, copy.profiles, copy.appearances, copy.cards) == (None, {}, {}, {})
 
 
+@pytest.mark.slow
 async def test_a_gallery_is_deleted_whenever_a_process_dies() -> None:
     """Each step may be the last of a process; the end is the same."""
 

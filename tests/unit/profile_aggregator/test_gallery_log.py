@@ -179,6 +179,7 @@ async def test_versions_are_published_in_order_wherever_they_lie() -> None:
     assert places(world.events()) == sorted(places(world.events()))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 10_000))
 async def test_a_reader_copes_with_events_in_any_order_and_twice(seed: int) -> None:

@@ -261,6 +261,7 @@ async def test_where_people_were_is_kept_beyond_their_results() -> None:
 # --- a video becomes people -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_a_video_becomes_people_whatever_fails() -> None:
     """Its task is done once, its people are in the gallery once, and each change is told once."""
 
@@ -297,6 +298,7 @@ async def test_parts_of_results_that_differ_are_never_taken_together() -> None:
     assert faces == {0: 20, 1: 10}
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32))
 async def test_the_order_of_events_changes_nothing(seed: int) -> None:
@@ -473,6 +475,7 @@ async def clear(aggregator: Aggregator) -> None:
     await aggregator.servers.repeat(once)
 
 
+@pytest.mark.slow
 async def test_what_an_ended_run_was_worked_out_from_goes_whatever_fails() -> None:
     """Results, plan and attempts, of a task that is done and of one that was given up. Who is in a video stays; what is
     delivered again is passed over."""
@@ -528,6 +531,7 @@ async def _named(aggregator: Aggregator, name: str, id: str) -> RenameProfile:
     )
 
 
+@pytest.mark.slow
 async def test_a_name_is_given_once_whatever_fails() -> None:
     """Also where the command comes again after a later one."""
 
@@ -540,6 +544,7 @@ async def test_a_name_is_given_once_whatever_fails() -> None:
     assert await everywhere(scenario, prepare=two_videos)
 
 
+@pytest.mark.slow
 async def test_a_command_that_cannot_be_carried_out_fails_whatever_fails() -> None:
     """A profile or a video that is not there, another system's nonsense: told once, and the next one is carried out."""
 
@@ -566,6 +571,7 @@ async def test_a_command_that_cannot_be_carried_out_fails_whatever_fails() -> No
     assert await everywhere(scenario, prepare=two_videos)
 
 
+@pytest.mark.slow
 async def test_a_deleted_video_is_gone_whatever_fails() -> None:
     """Its people, appearances, crops, results, plan and file; what it shared with others is theirs alone."""
 
@@ -627,6 +633,7 @@ async def test_a_video_that_comes_again_keeps_what_its_new_run_cuts_out(dies: bo
     assert await aggregator.clusters() == [["b:2:0"]]
 
 
+@pytest.mark.slow
 async def test_the_crops_of_all_runs_before_go() -> None:
     """However many runs lie between, and whatever fails; who is shown has the crops of the last one."""
 

@@ -171,6 +171,7 @@ async def test_many_people_for_many_hours_are_committed(chunks: int, people: int
     assert max((await largest_documents(aggregator.servers)).values()) < MEGABYTE
 
 
+@pytest.mark.slow
 async def test_a_video_that_cannot_be_put_together_fails_its_task_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever goes wrong about it: its task says so, its message is a dead letter, and the next video is done."""
     aggregator = Aggregator()
@@ -196,6 +197,7 @@ async def test_a_video_that_cannot_be_put_together_fails_its_task_alone(monkeypa
     assert "MemoryError" in letter
 
 
+@pytest.mark.slow
 async def test_a_long_video_that_cannot_be_put_together_fails_its_task(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for it in the stream, so nobody else could tell."""
     aggregator = Aggregator()

@@ -120,6 +120,7 @@ STEP = st.one_of(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("few", [0, 100])
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(STEP, min_size=3, max_size=14))

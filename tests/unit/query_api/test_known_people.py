@@ -128,6 +128,7 @@ async def test_a_nameless_person_is_not_enrolled(world: World) -> None:
     assert (await world.enrol(left(), name="")).status_code == 422
 
 
+@pytest.mark.slow
 async def test_an_objection_is_raised_by_a_picture_or_a_profile_and_withdrawn(world: World) -> None:
     """Of a picture nothing is kept but its encoding, in the command; who is not there is not found."""
     await ensure_gallery(world.store, G, START)

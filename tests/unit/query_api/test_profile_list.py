@@ -156,6 +156,7 @@ LIMITS = st.tuples(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(people=st.lists(PERSON, min_size=1, max_size=14), asked=QUERY, limits=LIMITS)
 async def test_each_page_is_exact_whatever_is_asked_together(

@@ -179,6 +179,7 @@ async def test_a_deleted_gallery_takes_all_with_it(gallery: CorrectedGallery, al
         assert await table.count() == 0
 
 
+@pytest.mark.slow
 async def test_watches_survive_every_crash() -> None:
     """Each video is told exactly once, whatever fails or dies in between."""
 

@@ -391,6 +391,7 @@ async def known_of(archive: bytes) -> dict[str, Any]:
 # --- crashes, and any gallery -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_an_import_is_done_once_wherever_a_process_dies(monkeypatch: pytest.MonkeyPatch) -> None:
     """At every moment of it, a few videos a commit: the end is the same, and nothing is half done."""
     monkeypatch.setattr("profile_aggregator.imports.imported_videos.MOST_VIDEOS", 2)
@@ -413,6 +414,7 @@ async def test_an_import_is_done_once_wherever_a_process_dies(monkeypatch: pytes
     assert await at_every_moment(scenario) > 20
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(STEPS)
 async def test_any_gallery_comes_out_as_it_went_in(steps: list[tuple[str, int, int]]) -> None:

@@ -77,6 +77,7 @@ def test_the_gallerys_detector_is_used(encoder: Encoder) -> None:
         looked_at(clips.frames("wednesday")[10], encoder, None)
 
 
+@pytest.mark.slow
 def test_fifty_faces_are_found(encoder: Encoder, centerface: CenterFace) -> None:
     """A group has everybody in it."""
     frame = clips.frames("wednesday")[10]
@@ -84,6 +85,7 @@ def test_fifty_faces_are_found(encoder: Encoder, centerface: CenterFace) -> None
     assert len(looked_at(group, encoder, centerface)) == 50
 
 
+@pytest.mark.slow
 def test_boxes_are_in_the_files_own_pixels(encoder: Encoder, centerface: CenterFace) -> None:
     """A picture that was scaled down before it was looked at has its faces where they are in the file."""
     frame = clips.frames("wednesday")[10]
@@ -111,6 +113,7 @@ def test_a_picture_without_faces_has_none(encoder: Encoder, centerface: CenterFa
         assert looked_at(picture, encoder, centerface) == []
 
 
+@pytest.mark.slow
 def test_of_very_many_faces_the_largest_are_taken(encoder: Encoder, centerface: CenterFace) -> None:
     """What one picture costs is bounded."""
     found = looked_at(np.tile(clips.frames("wednesday")[10], (8, 8, 1)), encoder, centerface)
