@@ -63,7 +63,7 @@ class Grown(GrownGallery):
         assert {key for keys in known.followers.values() for key in keys} == known.home.keys()
         for profile, keys in known.persons.items():
             assert set(known.sampled_of(profile)) == keys - known.home.keys()
-            assert known.videos[profile] == len({known.members[key].video for key in keys})
+            assert known.videos_of(profile) == len({known.members[key].video for key in keys})
         pinned = {key for pair in known.links.must_link | known.links.cannot_link for key in pair}
         for number, table in enumerate(known.rounds):
             beyond = {

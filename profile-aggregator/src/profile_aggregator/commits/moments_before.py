@@ -37,7 +37,7 @@ async def seen_before(store: Store, diff: GalleryDiff, known: Gallery, now: date
         for profile, video in appearances_changed
         if any(known.profile_of[key] == profile for key in known.persons_of(video))
     ]
-    staying = sorted({profile for profile, _ in diff.appearances if known.videos.get(profile) and diff.videos[profile]})
+    staying = sorted({profile for profile, _ in diff.appearances if known.videos_of(profile) and diff.videos[profile]})
     moments, appearances, profiles = await asyncio.gather(
         _parts_of(store.videos, VideoMoment, videos),
         _parts_of(store.appearances, AppearanceTotals, changed),
@@ -68,7 +68,7 @@ async def _staying(
         going[one.profile_id].add(one.id)
         if one.profile_id in profiles and one.video_at in ends(profiles[one.profile_id]):
             at_an_end.add(one.profile_id)
-    few = sorted(profile for profile in at_an_end if known.videos[profile] <= _FEW)
+    few = sorted(profile for profile in at_an_end if known.videos_of(profile) <= _FEW)
     many = sorted(at_an_end - set(few))
     find, of = store.appearances.find_parts, AppearanceRecord.profile_id
     queries = [

@@ -172,5 +172,5 @@ def _prominence(corrected: CorrectedGallery, profile: str) -> tuple[object, ...]
     """Which of two keeps its id: the named, the larger, the older one."""
     gallery = corrected.gallery
     return (
-        corrected.name(profile) is None, -gallery.videos.get(profile, 0), gallery.profiles[profile].created, profile
+        corrected.name(profile) is None, -gallery.videos_of(profile), gallery.profiles[profile].created, profile
     )  # fmt: skip

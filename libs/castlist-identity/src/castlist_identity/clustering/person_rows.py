@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from castlist.contract.vectors import Vector
 from castlist_identity.clustering.average_link import squared_distances
+from castlist_identity.clustering.means import KeptMeans, Means, Rows, Vectors, means_of, with_room
 from castlist_identity.domain import GalleryPerson, Matrix
 
 ROUNDING = 1e-4
@@ -21,11 +22,7 @@ BLOCK = 8_192
 """Rows compared at a time: with 250 persons some 16 MB."""
 BAND = 256
 """Of those who are about as far from a crowd so many are compared with it at once; as many persons at once."""
-GROWTH = 1.25
-"""How much larger the arrays become where rows are missing."""
 Flags = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.int64]
-Vectors = npt.NDArray[np.float32]
 Column = tuple[Any, tuple[int, ...], Any]
 """Type, shape of one row's value, and the value of a row that nobody has."""
 
@@ -33,22 +30,21 @@ Column = tuple[Any, tuple[int, ...], Any]
 class PersonRows:
     """Rows of those that left are used again; until then their `keys` are "" and they are not `alive`.
 
-    `means[rows, 128]` and `variances[rows]` are of whoever is there. `columns` are all arrays of a row each, by name; a
+    `means[rows]` and `variances[rows]` are of whoever is there. `columns` are all arrays of a row each, by name; a
     subclass adds its own.
     """
 
-    means: Vectors
     variances: Matrix
     alive: Flags
     squares: Vectors
     columns: ClassVar[Mapping[str, Column]] = {
-        "means": (np.float32, (128,), 0.0),
         "variances": (np.float64, (), 0.0),
         "alive": (np.bool_, (), False),
         "squares": (np.float32, (), 0.0),
     }
 
-    def __init__(self) -> None:
+    def __init__(self, means: Means | None = None) -> None:
+        self.means: Means = KeptMeans() if means is None else means
         self.keys: list[str] = []
         self._row: dict[str, int] = {}
         self._free: list[int] = []
@@ -87,12 +83,16 @@ class PersonRows:
             return rows
         del self._free[len(self._free) - min(len(rows), len(self._free)) :]
         if (missing := int(rows.max()) + 1 - len(self.keys)) > 0:
+            for name, (_, _, nothing) in self.columns.items():
+                column = with_room(getattr(self, name), len(self.keys) + missing)
+                column[len(self.keys) : len(self.keys) + missing] = nothing
+                setattr(self, name, column)
             self.keys += [""] * missing
-            self._make_room(len(self.keys))
         for start in range(0, len(rows), BLOCK):
             part = slice(start, start + BLOCK)
-            self.means[rows[part]], self.variances[rows[part]] = stacked(members[part])
-            self.squares[rows[part]] = squares_of(self.means[rows[part]], self.variances[rows[part]])
+            self.means.put(rows[part], members[part])
+            means, self.variances[rows[part]] = stacked(members[part])
+            self.squares[rows[part]] = squares_of(means, self.variances[rows[part]])
         self.alive[rows] = True
         for row, member in zip(rows.tolist(), members, strict=True):
             self.keys[row] = member.key
@@ -104,19 +104,10 @@ class PersonRows:
         gone = [self._row.pop(key) for key in sorted(keys)]
         for row in gone:
             self.keys[row] = ""
+        self.means.forget(np.array(gone, np.int64))
         for name, (_, _, nothing) in self.columns.items():
             getattr(self, name)[gone] = nothing
         self._free += gone
-
-    def _make_room(self, rows: int) -> None:
-        if rows <= len(self.alive):
-            return
-        room = max(rows, int(GROWTH * len(self.alive)))
-        for name, (kind, shape, nothing) in self.columns.items():
-            known = getattr(self, name)
-            column = np.full((room, *shape), nothing, kind)
-            column[: len(known)] = known
-            setattr(self, name, column)
 
     def within(self, members: Sequence[GalleryPerson], limit: float) -> list[list[str]]:
         """For each of `members` the keys with D² ≤ limit, sorted; itself among them where it is in the index."""
@@ -198,8 +189,7 @@ class PersonRows:
 
 def stacked(members: Sequence[GalleryPerson]) -> tuple[Vectors, Matrix]:
     """Means[n, 128] and variances[n]."""
-    means = np.array([member.mean for member in members], np.float32).reshape(len(members), 128)
-    return means, np.array([member.variance for member in members], np.float64)
+    return means_of(members), np.array([member.variance for member in members], np.float64)
 
 
 def squares_of(means: Vectors, variances: Matrix) -> Vectors:

@@ -28,6 +28,11 @@ class ClusterMap(Mapping[str, Cluster]):
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def larger(self) -> int:
+        """How many hold more than one person."""
+        return len(self._larger)
+
     def put(self, cluster: Cluster) -> None:
         """Its persons must be in none that is here."""
         key = cluster_key(cluster)

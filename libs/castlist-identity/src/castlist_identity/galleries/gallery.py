@@ -36,8 +36,8 @@ REMEMBERED = 400_000
 """How many pairs of neighbours are kept. Past it they are forgotten and searched again as they are needed."""
 SET = 4
 """Pairs that take what the set of somebody's neighbours does, however few."""
-PERSON_BYTES, CLUSTER_BYTES = 1_200, 900
-"""What one takes: of each half is its encoding; of a cluster the rest are its nearest others."""
+PERSON_BYTES, CLUSTER_BYTES, LARGER_BYTES = 1_250, 400, 1_000
+"""What a person takes, a cluster of one, and a larger one more: an encoding is 512."""
 AT_ONCE = 256
 """How many persons' neighbours are searched for at once."""
 
@@ -49,7 +49,7 @@ class Gallery:
     Holding to `apply(propose(change))`, the partition is at any time exactly that of `partition` over all persons,
     save for the components named in `unsettled`. `clusters` are those of the first stage, of which profiles are made,
     by their keys; `followers` are who is in them without being in a sample, each with its `home`. `rounds` are the
-    persons of each round, `videos` says in how many videos a profile is.
+    persons of each round.
     """
 
     def __init__(
@@ -66,8 +66,8 @@ class Gallery:
         self.rounds: list[PersonTable] = [self._table]
         self.home: dict[str, str] = {}
         self.followers: dict[str, set[str]] = {}
-        self.videos: dict[str, int] = {}
-        self.nearest = NearestClusters()
+        self._in_videos: dict[str, int] = {}
+        self.nearest = NearestClusters(self._table)
         self._sampled: dict[str, set[str]] = {}
         self._founded = KeyGroups()
         self._videos = KeyGroups()
@@ -111,7 +111,8 @@ class Gallery:
         for table in self.rounds[1:]:
             following -= {key for key in table if table.is_sampled(key)}
         for profile, keys in self.persons.items():
-            self.videos[profile] = len({self._table.video(key) for key in keys})
+            if (count := len({self._table.video(key) for key in keys})) > 1:
+                self._in_videos[profile] = count
             if followers := keys & following:
                 self._sampled[profile] = set(keys - followers)
             for table in self.rounds:
@@ -126,13 +127,18 @@ class Gallery:
     @property
     def size(self) -> int:
         """About how many bytes it takes."""
-        return PERSON_BYTES * len(self.members) + CLUSTER_BYTES * len(self.clusters)
+        clusters = CLUSTER_BYTES * len(self.clusters) + LARGER_BYTES * self.clusters.larger
+        return PERSON_BYTES * len(self.members) + clusters
 
     def people(self, change: GalleryChange) -> int:
         """How many persons with a face there are once this has changed: `auto` goes by them."""
         come = sum(not one.faceless for one in change.inserted)
         gone = sum(not self._table.is_faceless(key) for key in change.removed)
         return self._table.with_face + come - gone
+
+    def videos_of(self, profile: str) -> int:
+        """In how many videos it is; nearly all are in one."""
+        return self._in_videos.get(profile, int(profile in self.persons))
 
     @property
     def cluster_of(self) -> Mapping[str, str]:
@@ -213,7 +219,7 @@ class Gallery:
             self.profile_of,
             self.profiles,
             self.persons,
-            self.videos,
+            self.videos_of,
             self._founded,
             self._table.video,
             self._table.name,
@@ -271,9 +277,11 @@ class Gallery:
         self.nearest.apply(clusters.nearest)
         for key, home in clusters.homes.items():
             self._follow(key, home)
-        self.videos |= made.videos
-        for id in [id for id, count in made.videos.items() if not count]:
-            del self.videos[id]
+        for id, count in made.videos.items():
+            if count > 1:
+                self._in_videos[id] = count
+            else:
+                self._in_videos.pop(id, None)
         changed: list[tuple[str, str | None]] = [(move.person, move.old) for move in made.moved]
         changed += [(key, self.profile_of.get(key)) for key in (*clusters.out, *clusters.into, *clusters.homes)]
         self._note_sampled([*changed, *made.left])

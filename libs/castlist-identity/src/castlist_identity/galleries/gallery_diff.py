@@ -124,7 +124,7 @@ class GallerySnapshot:
     profile_of: Mapping[str, str]
     profiles: Mapping[str, Profile]
     persons: Mapping[str, frozenset[str] | set[str]]
-    videos: Mapping[str, int]
+    videos_of: Callable[[str], int]
     founded: Mapping[str, frozenset[str] | set[str]]
     video: Callable[[str], str]
     name: Callable[[str], str | None]
@@ -190,7 +190,7 @@ def diff_gallery(
     old_names = {profile: _most(map(before.name, before.persons.get(profile, ()))) for profile in claimed}
     names = {profile: _most(map(name, keys)) for profile, keys in persons.items()}
     appearances, shown = _appearances(before, change, moved)
-    videos = {profile: before.videos.get(profile, 0) + shown.get(profile, 0) for profile in sorted({*leaving, *coming})}
+    videos = {profile: before.videos_of(profile) + shown.get(profile, 0) for profile in sorted({*leaving, *coming})}
     return GalleryDiff(
         change=change,
         created=tuple(Profile(id, key, created) for id, key in sorted(new_ids.items()) if id not in revived),

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from castlist_identity.clustering.person_rows import Rows
+import numpy as np
+
+from castlist_identity.clustering.means import Rows
 from castlist_identity.domain import GalleryPerson
 from castlist_identity.matching.person_table import PersonTable
 
@@ -70,7 +72,7 @@ class MemberTable(PersonTable):
         return GalleryPerson(
             key,
             self._videos[row],
-            self.means[row].copy(),
+            self.means[np.array([row])][0],
             float(self.variances[row]),
             self.apart(key),
             self.name(key),

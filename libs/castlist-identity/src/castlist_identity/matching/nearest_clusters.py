@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from castlist_identity.clustering.means import Rows, Vectors
 from castlist_identity.clustering.person_distances import person_distance_matrix
 from castlist_identity.clustering.person_rows import (
     BAND,
@@ -21,18 +22,18 @@ from castlist_identity.clustering.person_rows import (
     Column,
     Flags,
     PersonRows,
-    Rows,
-    Vectors,
     expanded,
     squares_of,
     stacked,
 )
 from castlist_identity.domain import GalleryPerson, Matrix
 from castlist_identity.matching.isolation import COHORT, FAR, FULL, isolation_among_few
+from castlist_identity.matching.shared_means import SharedMeans
 
 KEPT = 16
 """Length of a list: some may go before others have to be searched for."""
 NOBODY = -1
+Distances = npt.NDArray[np.float32]
 _LARGEST = np.finfo(np.float32).max
 Limit = Callable[[Matrix, Matrix | float], Matrix]
 """Up to which D two may join, by the isolation of both."""
@@ -48,19 +49,24 @@ class NearestClusters(PersonRows):
     has no place for, of somebody seen often enough more than a list holds, and would part that crowd from itself.
     """
 
+    means: SharedMeans
     others: npt.NDArray[np.int32]
-    distances: Matrix
+    distances: Distances
     reach: Matrix
     isolation: Matrix
     listed: Flags
     columns: ClassVar[Mapping[str, Column]] = {
         **PersonRows.columns,
         "others": (np.int32, (KEPT,), NOBODY),
-        "distances": (np.float64, (KEPT,), np.inf),
+        "distances": (np.float32, (KEPT,), np.inf),
         "reach": (np.float64, (), 0.0),
         "isolation": (np.float64, (), 0.0),
         "listed": (np.bool_, (), False),
     }
+
+    def __init__(self, persons: PersonRows | None = None) -> None:
+        """`persons` has the means of clusters that hold one person: see `SharedMeans`."""
+        super().__init__(SharedMeans(PersonRows() if persons is None else persons))
 
     def load(self, points: Iterable[GalleryPerson], further: Collection[str] = ()) -> None:
         """Take over all there are, of whom `further` are on no list; nobody must be here yet."""
@@ -88,7 +94,7 @@ class NearestClusters(PersonRows):
     def point(self, key: str) -> GalleryPerson:
         """A cluster as a person."""
         row = self._row[key]
-        return GalleryPerson(key, "", self.means[row].copy(), float(self.variances[row]))
+        return GalleryPerson(key, "", self.means[np.array([row])][0], float(self.variances[row]))
 
     def apply(self, change: "NearestChange") -> None:
         """Make it so; `change` must have been worked out on this very state."""
@@ -220,12 +226,12 @@ class Lists:
     """The columns of NearestClusters for some rows."""
 
     others: npt.NDArray[np.int32]
-    distances: Matrix
+    distances: Distances
     reach: Matrix
     isolation: Matrix
 
     @classmethod
-    def of(cls, owners: Rows, others: Rows, distances: Matrix, reach: Matrix, key: Callable[[int], str]) -> "Lists":
+    def of(cls, owners: Rows, others: Rows, distances: Distances, reach: Matrix, key: Callable[[int], str]) -> "Lists":
         """Of each of `reach[n]` from all entries: (owner, other, D), in any order. `key` orders those equally far."""
         reach = np.minimum(reach, FAR)
         near = distances < reach[owners]
@@ -242,7 +248,7 @@ class Lists:
         kept = place < KEPT
         found = np.full((len(reach), KEPT), NOBODY, np.int32)
         found[owners[kept], place[kept]] = others[kept]
-        away = np.full((len(reach), KEPT), np.inf)
+        away = np.full((len(reach), KEPT), np.inf, np.float32)
         away[owners[kept], place[kept]] = distances[kept]
         first_beyond = place == KEPT
         reach[owners[first_beyond]] = distances[first_beyond]
@@ -267,11 +273,11 @@ class Lists:
         return Lists(self.others[rows], self.distances[rows], self.reach[rows], self.isolation[rows])
 
 
-def _isolation(distances: Matrix) -> Matrix:
+def _isolation(distances: Distances) -> Matrix:
     """One by one, so that it is the same number however many rows there are."""
     total = np.zeros(len(distances))
     for place in range(COHORT):
-        total += np.minimum(distances[:, place], FAR)
+        total += np.minimum(distances[:, place].astype(np.float64), FAR)
     result: Matrix = total / COHORT
     return result
 
@@ -323,10 +329,10 @@ class _Proposal:
     def _key(self, row: int) -> str:
         return self._keys.get(row) or self._before.keys[row]
 
-    def _heard(self) -> tuple[Rows, Rows, Matrix]:
+    def _heard(self) -> tuple[Rows, Rows, Distances]:
         """(row, which of the added, D) of those that stay and have one of the added within their reach."""
         before = self._before
-        found = [(self.rows[:0], self.rows[:0], np.zeros(0))]
+        found = [(self.rows[:0], self.rows[:0], np.zeros(0, np.float32))]
         for first in range(0, len(self.rows), BAND):
             band = slice(first, first + BAND)
             for start in range(0, len(self._stay), BLOCK):
@@ -335,7 +341,7 @@ class _Proposal:
                 rough += (before.squares[part] - before.reach[part] ** 2).astype(np.float32)
                 new, row = np.nonzero((rough <= 2 * ROUNDING) & self._stay[part] & self._listed[band, np.newaxis])
                 new, row = new + first, row + start
-                distances = np.sqrt(self._exactly(self._means[new], self._variances[new], row))
+                distances = self._distances(self._means[new], self._variances[new], row)
                 near = distances < before.reach[row]
                 found.append((row[near], new[near], distances[near]))
         rows, added, away = zip(*found, strict=True)
@@ -343,7 +349,7 @@ class _Proposal:
 
     def searched(self, asked: Rows, means: Vectors, variances: Matrix) -> Lists:
         """Of rows that are to have these points."""
-        lists = [Lists.of(asked[:0], asked[:0], np.zeros(0), np.zeros(0), self._key)]
+        lists = [Lists.of(asked[:0], asked[:0], np.zeros(0, np.float32), np.zeros(0), self._key)]
         for start in range(0, len(asked), BAND):
             part = slice(start, start + BAND)
             lists.append(self._nearest_of(asked[part], means[part], variances[part], KEPT + 2))
@@ -353,7 +359,7 @@ class _Proposal:
         owners, others, beyond = self._candidates(means, squares_of(means, variances), count)
         foreign = others != asked[owners]
         owners, others = owners[foreign], others[foreign]
-        distances = np.sqrt(self._exactly(means[owners], variances[owners], others))
+        distances = self._distances(means[owners], variances[owners], others)
         found = Lists.of(owners, others, distances, np.sqrt(np.maximum(0.0, beyond)), self._key)
         short = found.short
         if not short.any():
@@ -391,25 +397,34 @@ class _Proposal:
     def _blocks(self) -> Iterator[tuple[Rows, Vectors, Vectors]]:
         """All who are there then, a block at a time, the largest first: rows, means, squares; these infinite where
         nobody is."""
-        before, count = self._before, len(self._stay)
-        blocks = []
-        for start in range(0, count, BLOCK):
-            part = slice(start, min(start + BLOCK, count))
+        if len(self._stay) >= len(self.rows):
+            yield from self._blocks_before()
+            yield from self._blocks_added()
+        else:
+            yield from self._blocks_added()
+            yield from self._blocks_before()
+
+    def _blocks_before(self) -> Iterator[tuple[Rows, Vectors, Vectors]]:
+        before = self._before
+        for start in range(0, len(self._stay), BLOCK):
+            part = slice(start, min(start + BLOCK, len(self._stay)))
             squares = np.where(self._stay[part] & before.listed[part], before.squares[part], np.float32(np.inf))
-            blocks.append((np.arange(part.start, part.stop), before.means[part], squares))
+            yield np.arange(part.start, part.stop), before.means[part], squares
+
+    def _blocks_added(self) -> Iterator[tuple[Rows, Vectors, Vectors]]:
         for start in range(0, len(self.rows), BLOCK):
             part = slice(start, start + BLOCK)
             squares = np.where(self._listed[part], self._squares[part], np.float32(np.inf))
-            blocks.append((self.rows[part], self._means[part], squares))
-        yield from sorted(blocks, key=lambda block: -len(block[0]))
+            yield self.rows[part], self._means[part], squares
 
-    def _exactly(self, means: Vectors, variances: Matrix, rows: Rows) -> Matrix:
-        """D² of pairs: these, and whoever has those rows then."""
+    def _distances(self, means: Vectors, variances: Matrix, rows: Rows) -> Distances:
+        """D of pairs: these, and whoever has those rows then. All are rounded, so it is one number however it is come
+        by."""
         new = self._of_added[rows]
         added, old = new >= 0, new < 0
         difference, spread = np.empty(means.shape, np.float64), np.empty(len(rows))
         difference[old], difference[added] = self._before.means[rows[old]], self._means[new[added]]
         spread[old], spread[added] = self._before.variances[rows[old]], self._variances[new[added]]
         difference -= means
-        result: Matrix = (difference * difference).sum(axis=1) + (spread + variances)
+        result: Distances = np.sqrt((difference * difference).sum(axis=1) + (spread + variances)).astype(np.float32)
         return result

@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from castlist_identity.clustering.person_rows import BAND, BLOCK, Column, Flags, PersonRows, Rows
+from castlist_identity.clustering.means import Rows
+from castlist_identity.clustering.person_rows import BAND, BLOCK, Column, Flags, PersonRows
 from castlist_identity.domain import GalleryPerson
 from castlist_identity.matching.crowd_sample import CROWDED, rank
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from castlist_identity.clustering.means import Rows
 from castlist_identity.clustering.person_distances import person_distance_matrix
-from castlist_identity.clustering.person_rows import Rows
 from castlist_identity.domain import GalleryPerson
 from castlist_identity.matching.crowd_sample import CROWDED, SAMPLE, rank
 from castlist_identity.matching.person_table import UNKNOWN, Counts, PersonTable

@@ -1,0 +1,55 @@
+"""The means of clusters: of who is alone in one the person's own row."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from castlist_identity.clustering.person_rows import PersonRows
+from castlist_identity.domain import GalleryPerson
+from castlist_identity.galleries.gallery import Gallery
+from castlist_identity.galleries.profile_ids import Profile
+from castlist_identity.matching.shared_means import SharedMeans
+
+
+def person(key: str, number: float) -> GalleryPerson:
+    return GalleryPerson(key, key, np.full(128, number, np.float32), 0.01)
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.integers(0, 7), st.tuples(st.sampled_from("abcd"), st.sampled_from([0.25, 0.5]))), max_size=6
+    )
+)
+def test_rows_have_what_was_put_there_last(steps: list[dict[int, tuple[str, float]]]) -> None:
+    """Whether a point is its person or not, and whatever had the row before."""
+    persons = PersonRows()
+    persons.add([person("a", 0.25), person("b", 0.5)])
+    means, known = SharedMeans(persons), dict[int, float]()
+    for step in steps:
+        if again := sorted(step.keys() & known.keys()):
+            means.forget(np.array(again))
+        means.put(np.array([*step], np.int64), [person(key, number) for key, number in step.values()])
+        known |= {row: number for row, (_, number) in step.items()}
+        assert means[np.array([*known], np.int64)].tolist() == [[number] * 128 for number in known.values()]
+
+
+def test_a_row_that_was_given_up_is_used_again() -> None:
+    """So a cluster that comes and goes for ever takes what one does."""
+    means = SharedMeans(PersonRows())
+    for _ in range(100):
+        means.put(np.array([3]), [person("a", 0.25)])
+        means.forget(np.array([3]))
+    assert means.own < 20
+
+
+def test_who_is_alone_in_a_cluster_takes_no_second_encoding() -> None:
+    """Of a gallery's clusters those have means of their own that hold more than one, before and after a commit."""
+    gallery = Gallery(0.46)
+    alone = [(person(f"p{n}", n), f"profile{n}") for n in range(50)]
+    both = [(person(key, 90.0), "both") for key in ("x", "y")]
+    gallery.load([*alone, *both], [Profile(profile, one.key, 1) for one, profile in [*alone, both[0]]])
+    assert len(gallery.clusters) == 51
+    assert gallery.nearest.means.own <= 16
+    assert {key: gallery.nearest.point(key).mean[0] for key in gallery.clusters} == {
+        key: gallery.members[key].mean[0] for key in gallery.clusters
+    }
