@@ -31,7 +31,7 @@ from labelled import Answer, Labels
 from other_encodings import ENCODINGS, encoded
 from scenes_of_people import Scenes
 
-from castlist.contract.values import NEW_GALLERY
+from castlist.contract.values import NEW_GALLERY, FrameSize
 from castlist_identity.domain import GalleryPerson, Track, VideoPerson
 from castlist_identity.matching import nearest_clusters, second_stage
 from castlist_identity.matching.auto_distance import auto_distance
@@ -46,7 +46,7 @@ Found = list[tuple[str, VideoPerson, tuple[str, ...]]]
 """(video, person, profile)"""
 
 
-VIDEO = PeopleSettings.of(NEW_GALLERY.analysis)
+VIDEO = PeopleSettings.of(NEW_GALLERY.analysis, FrameSize(1920, 1080))
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def find(tracks: Tracks, rules: Rules) -> Found:
 
 def _find(tracks: Tracks, rules: Rules) -> Found:
     found = {
-        video: people_of_video([replace(t, faces=_best(t, rules.faces)) for t in of], rules.video).people
+        video: people_of_video([replace(t, faces=_best(t, rules.faces)) for t in of], _in_frames_of(of, rules)).people
         for video, of in tracks.items()
     }
     members = [
@@ -99,6 +99,14 @@ def _find(tracks: Tracks, rules: Rules) -> Found:
     across = auto_distance(len(members)) if rules.across is None else rules.across
     profile_of = {key: profile for profile in partition(members, across, None, rules.stages) for key in profile}
     return [(v, person, profile_of[f"{v}:1:{person.n}"]) for v, there in found.items() for person in there]
+
+
+def _in_frames_of(tracks: Sequence[Track], rules: Rules) -> PeopleSettings:
+    """The rules for a video; unless they ask for another smallest width, with that of its frames."""
+    if rules.video.min_width != VIDEO.min_width:
+        return rules.video
+    frame = next((one.crop.frame for one in tracks if one.crop is not None), FrameSize(1920, 1080))
+    return replace(rules.video, min_width=PeopleSettings.of(NEW_GALLERY.analysis, frame).min_width)
 
 
 def _best(track: Track, count: int) -> tuple[Any, ...]:

@@ -32,7 +32,7 @@ import numpy as np
 from found_faces import finders, labelled_faces
 from labelled import Labels
 from numpy.typing import NDArray
-from stages import Models, load_models, settings_for, tracks, work
+from stages import Models, frame_of, load_models, settings_for, tracks, work
 
 from castlist.contract.box import Box
 
@@ -160,7 +160,8 @@ def _laid(image: Image, picture: Image, opacity: NDArray[np.float32], left: int,
 
 def finds(path: Path, case: Case, models: Models, settings: AnalysisSettings) -> bool:
     """Whether somebody is found where the guest is, while they are there."""
-    found = people_of_video(tracks(work(path, models, settings)[1]), PeopleSettings.of(settings)).people
+    there = tracks(work(path, models, settings)[1])
+    found = people_of_video(there, PeopleSettings.of(settings, frame_of(there))).people
     return any(
         case.start <= place.time < case.end and place.box.overlap(case.face) > 0.25
         for person in found

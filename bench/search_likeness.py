@@ -27,7 +27,7 @@ import numpy as np
 from encodings_of_people import BETWEEN_FACES, COLLECTIONS, SIZE, Population
 from labelled import IGNORED, Answer, Labels
 from PIL import Image
-from stages import Models, load_models, settings_for, tracks, work
+from stages import Models, frame_of, load_models, settings_for, tracks, work
 
 from castlist.contract.values import NEW_GALLERY
 from castlist.contract.vectors import Vector
@@ -122,7 +122,8 @@ def labelled(clips: Path, labels: Labels, detector: str) -> tuple[list[Pair], in
     people: dict[str, list[tuple[str, Person]]] = {}
     for path in paths:
         _, results = work(path, models, settings_for(detector))
-        for person in people_of_video(tracks(results), PeopleSettings.of(NEW_GALLERY.analysis)).people:
+        seen = tracks(results)
+        for person in people_of_video(seen, PeopleSettings.of(NEW_GALLERY.analysis, frame_of(seen))).people:
             assert person.crop is not None
             who = labels.person(Answer.of_crop(path.name, None, person.crop))
             if who not in (None, IGNORED):

@@ -9,7 +9,7 @@ from labelled import Answer
 from pydantic import TypeAdapter
 
 from castlist.contract.box import Box
-from castlist.contract.values import NEW_GALLERY, AnalysisSettings, Crop
+from castlist.contract.values import NEW_GALLERY, AnalysisSettings, Crop, FrameSize
 from castlist_identity.domain import GalleryPerson, Track
 from castlist_identity.matching.auto_distance import auto_distance
 from castlist_identity.matching.partition import partition
@@ -70,12 +70,18 @@ def _crop(crop: FaceCrop) -> Crop:
     return Crop("", crop.time, crop.box, crop.frame, crop.quality)
 
 
+def frame_of(tracks: Sequence[Track]) -> FrameSize:
+    """That of a clip, as its crops say; of a clip without any, one that is large enough."""
+    return next((one.crop.frame for one in tracks if one.crop is not None), FrameSize(1920, 1080))
+
+
 def people(found: dict[str, list[Track]]) -> list[Answer]:
     """Who is in which clip, after matching across all of them."""
     members: list[GalleryPerson] = []
     crops: list[tuple[str, str, Crop]] = []
     for clip, clip_tracks in found.items():
-        for person in people_of_video(clip_tracks, PeopleSettings.of(NEW_GALLERY.analysis)).people:
+        rules = PeopleSettings.of(NEW_GALLERY.analysis, frame_of(clip_tracks))
+        for person in people_of_video(clip_tracks, rules).people:
             if person.crop is not None:
                 key, apart = f"{clip}:1:{person.n}", frozenset(f"{clip}:1:{n}" for n in person.apart)
                 members.append(GalleryPerson(key, clip, person.mean, person.variance, apart))

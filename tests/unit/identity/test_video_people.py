@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -80,11 +81,26 @@ def test_a_track_whose_faces_alone_were_scored_may_found_a_person() -> None:
 
 
 @pytest.mark.parametrize(
-    ("smallest", "width", "founded"), [(30, 32, 1), (40, 38, 0), (40, 42, 1), (57, 51, 1), (57, 49, 0)]
+    ("detector", "smallest", "lines", "width", "founded"),
+    [
+        ("auto", 30, 480, 32, 1),
+        ("auto", 40, 480, 38, 0),
+        ("auto", 40, 480, 42, 1),
+        ("auto", 57, 480, 51, 1),
+        ("auto", 57, 480, 49, 0),
+        ("auto", 40, 240, 28, 1),
+        ("auto", 40, 240, 26, 0),
+        ("auto", 40, 120, 21, 1),
+        ("auto", 40, 120, 19, 0),
+        ("hog", 57, 240, 49, 0),
+    ],
 )
-def test_a_face_as_small_as_a_gallery_asks_for_may_found_a_person(smallest: int, width: int, founded: int) -> None:
-    """Where it asks for large ones alone, those of 50 pixels may as well."""
-    rules = PeopleSettings.of(AnalysisSettings(smallest_face=smallest))
+def test_a_face_as_small_as_a_gallery_asks_for_may_found_a_person(
+    detector: Literal["auto", "hog"], smallest: int, lines: int, width: int, founded: int
+) -> None:
+    """Where it asks for large ones alone, those of 50 pixels may as well; in small frames smaller ones do."""
+    asked = AnalysisSettings(detector=detector, smallest_face=smallest)
+    rules = PeopleSettings.of(asked, FrameSize(2 * lines, lines))
     found = people_of_video([track(0, [at(0.0)], box=Box(0, 0, width, width))], rules)
     assert (len(found.people), dict(found.skipped)) == (founded, {} if founded else {"too_small": 5})
 

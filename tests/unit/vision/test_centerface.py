@@ -53,6 +53,13 @@ def two_side_by_side(share: float = 1.0) -> Gray:
     return np.asarray(gray if share == 1 else cv2.resize(gray, None, fx=share, fy=share, interpolation=how), np.uint8)
 
 
+def framed(picture: Gray, lines: int) -> Gray:
+    """In the corner of a frame with so many lines."""
+    gray = np.zeros((lines, 4 * lines // 3), np.uint8)
+    gray[: picture.shape[0], : picture.shape[1]] = picture
+    return gray
+
+
 def whole(gray: Gray) -> Box:
     return Box(0, 0, gray.shape[1], gray.shape[0])
 
@@ -174,11 +181,29 @@ def test_faces_are_found_where_hog_finds_them(detector: AutoDetector) -> None:
 
 def test_faces_of_the_smallest_size_are_found(detector: AutoDetector) -> None:
     """Those that are smaller are counted when asked for."""
-    gray = two_side_by_side(1.15 * SMALLEST / 150)
+    gray = framed(two_side_by_side(1.15 * SMALLEST / 150), 480)
     assert len(detector.within(gray, [whole(gray)])) == 2
-    gray = two_side_by_side(0.7 * SMALLEST / 150)
+    gray = framed(two_side_by_side(0.7 * SMALLEST / 150), 480)
+    assert not [one for one in detector.within(gray, [whole(gray)]) if one.box.width >= detector.smallest(gray)]
     assert len(detector.smaller(gray)) == 2
     assert detector.smaller(two_side_by_side()) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "smallest"), [(2160, 79.9), (1080, 40), (480, 40), (360, 40), (270, 30), (240, 26.7), (120, 20)]
+)
+def test_the_smallest_face_goes_by_the_frame(detector: AutoDetector, lines: int, smallest: float) -> None:
+    """In a large one there are many of so many pixels, in a small one nobody may have as many."""
+    assert detector.smallest(np.zeros((lines, 2 * lines), np.uint8)) == pytest.approx(smallest, abs=0.05)
+
+
+def test_faces_of_a_small_video_are_found(detector: AutoDetector) -> None:
+    """Of 30 pixels, where there are 240 lines; where there are 480 they are too small."""
+    faces = two_side_by_side(30 / 150)
+    small, large = framed(faces, 240), framed(faces, 480)
+    found = detector.within(small, [whole(small)])
+    assert len([one for one in found if one.box.width >= detector.smallest(small)]) == 2
+    assert len(detector.smaller(large)) == 2
 
 
 @pytest.mark.parametrize("degrees", [-55, 55])

@@ -35,7 +35,7 @@ from castlist.contract.ids import (
     video_and_epoch,
 )
 from castlist.contract.left_out import OF_A_VIDEO, put_together
-from castlist.contract.values import AnalysisSettings
+from castlist.contract.values import FrameSize
 from castlist.contract.video_warnings import as_warning, summed_up
 from castlist.messaging.delivery import attempted, reason_of
 from castlist.ports.errors import AlreadyExistsError
@@ -299,7 +299,7 @@ class VideoHandlers:
         if sum(result.frames for result in results) == 0:
             await self._fail(video_id, epoch, _UNREADABLE)
             return None
-        people, tracks = await asyncio.to_thread(_people, results, plan.settings)
+        people, tracks = await asyncio.to_thread(_people, results, plan)
         of_chunks = summed_up(one for result in results for one in result.warnings)
         warnings = list(dict.fromkeys([*map(as_warning, plan.warnings), *of_chunks]))[:MOST_WARNINGS]
         skipped = reasons_added_up([people.skipped, *(result.faces_skipped for result in results)])
@@ -346,7 +346,7 @@ def _read(stored: Sequence[ChunkResultRecord]) -> list[FacesEncoded]:
     return [decode_stored(FacesEncoded, one.event) for one in stored]
 
 
-def _people(results: Sequence[FacesEncoded], settings: AnalysisSettings) -> tuple[VideoPeople, Sequence[PackedTracks]]:
+def _people(results: Sequence[FacesEncoded], plan: PlanRecord) -> tuple[VideoPeople, Sequence[PackedTracks]]:
     tracks: list[Track] = [track for result in results for track in tracks_of(result)]
-    people = people_of_video(tracks, PeopleSettings.of(settings))
+    people = people_of_video(tracks, PeopleSettings.of(plan.settings, FrameSize(plan.width, plan.height)))
     return people, tracks_of_people(tracks, people.people)

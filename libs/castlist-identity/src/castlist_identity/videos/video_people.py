@@ -15,7 +15,7 @@ import numpy as np
 
 from castlist.contract.box import Box
 from castlist.contract.left_out import OF_A_VIDEO, put_together
-from castlist.contract.values import AnalysisSettings, Crop, LeftOutFace, Segment, Sighting
+from castlist.contract.values import AnalysisSettings, Crop, FrameSize, LeftOutFace, Segment, Sighting
 from castlist.contract.vectors import Vector, VectorFace
 from castlist_identity.clustering.average_link import squared_distances
 from castlist_identity.domain import SightedAt, Track, VideoPeople, VideoPerson
@@ -47,12 +47,13 @@ class PeopleSettings:
     most_places: int = 512
 
     @classmethod
-    def of(cls, settings: AnalysisSettings) -> Self:
-        """What a gallery's settings make of them: who has smaller faces looked for wants them to be somebody."""
+    def of(cls, settings: AnalysisSettings, frame: FrameSize) -> Self:
+        """What a gallery's settings make of them for a video with such frames: who has smaller faces looked for wants
+        them to be somebody."""
         return cls(
             distance=settings.in_video_distance,
             min_sightings=settings.minimum_sightings,
-            min_width=min(settings.smallest_face, _WIDE),
+            min_width=min(settings.smallest_in(frame), _WIDE),
         )
 
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from castlist.contract.box import Box
-from castlist.contract.values import AnalysisSettings
+from castlist.contract.values import AnalysisSettings, smallest_face_in
 from castlist_vision.faces.centerface import SIDES, CenterFace, FoundFace, ModelUnavailableError
 from castlist_vision.faces.detector import Detection, FaceDetector, distinct, frontal
 from castlist_vision.frames.geometry import Gray, part_of
@@ -36,7 +36,8 @@ class AutoDetector:
     """CenterFace on luma, scaled so that the smallest face wanted becomes as large as it needs; boxes are squares as
     dlib's would be, scores from 0 to 1.
 
-    The smallest face is `smallest_face` pixels wide, and 3.7 % of the frame's shorter side where that is more.
+    The smallest face is `smallest_face` pixels wide, less in small frames, and 3.7 % of the frame's shorter side where
+    that is more.
     """
 
     def __init__(self, centerface: CenterFace, smallest_face: int) -> None:
@@ -44,7 +45,8 @@ class AutoDetector:
 
     def smallest(self, gray: Gray) -> float:
         """The width of the smallest face looked for in this frame."""
-        return float(max(self._smallest, _SMALLEST_SHARE * min(gray.shape)))
+        side = min(gray.shape)
+        return float(max(smallest_face_in(side, self._smallest), _SMALLEST_SHARE * side))
 
     def within(self, gray: Gray, regions: Iterable[Box]) -> list[Detection]:
         """All faces inside rectangles of a frame, each once, best first."""

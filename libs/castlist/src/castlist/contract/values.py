@@ -136,6 +136,20 @@ class FrameSize:
     height: Pixels
 
 
+SMALLEST = 20
+"""Pixels of a face up from which there is enough of it to be encoded."""
+FULL_FRAME = 360
+"""Pixels of a frame's shorter side from which on `smallest_face` is what it says."""
+
+
+def smallest_face_in(side: float, smallest_face: int) -> float:
+    """How many pixels wide the smallest face is that `auto` looks for in a frame with this shorter side.
+
+    Who fills a ninth of a small picture is no less in it than who fills a ninth of a large one, with fewer pixels.
+    """
+    return max(float(SMALLEST), smallest_face * min(1.0, side / FULL_FRAME))
+
+
 @dataclass(frozen=True, slots=True)
 class AnalysisSettings:
     """How faces are looked for in one task; fixed with its plan, so that a redo is the same.
@@ -146,10 +160,15 @@ class AnalysisSettings:
 
     detector: Literal["auto", "hog", "cnn"] = "hog"
     samples_per_second: Annotated[float, Field(ge=1, le=30)] = 5.0
-    smallest_face: Annotated[int, Field(ge=20, le=400)] = 57
+    smallest_face: Annotated[int, Field(ge=SMALLEST, le=400)] = 57
     in_video_distance: Annotated[float, Field(gt=0, lt=1)] = 0.38
     minimum_sightings: Annotated[int, Field(ge=1, le=100)] = 2
     identify: bool = True
+
+    def smallest_in(self, frame: FrameSize) -> float:
+        """Pixels of the narrowest face looked for in a frame."""
+        side = min(frame.width, frame.height)
+        return smallest_face_in(side, self.smallest_face) if self.detector == "auto" else float(self.smallest_face)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ async def only_face(
         raise
     if len(found.faces) != 1:
         count = len(found.faces) or "no"
-        what = "cut it to one face" if found.faces else f"a face has to be {settings.smallest_face} pixels wide"
+        wide = round(settings.smallest_in(found.frame))
+        what = "cut it to one face" if found.faces else f"a face has to be {wide} pixels wide"
         raise Problem(422, f"{called} shows {count} face{'s' if len(found.faces) != 1 else ''}: {what}.")
     return EnrolledPicture(face=found.faces[0].face, frame=found.frame), found.faces[0]
