@@ -33,10 +33,11 @@ from scenes_of_people import Scenes
 
 from castlist.contract.values import NEW_GALLERY, FrameSize
 from castlist_identity.domain import GalleryPerson, Track, VideoPerson
-from castlist_identity.matching import nearest_clusters, second_stage
+from castlist_identity.matching import second_stage
 from castlist_identity.matching.auto_distance import auto_distance
 from castlist_identity.matching.partition import partition
 from castlist_identity.matching.second_stage import STAGES
+from castlist_identity.nearest import isolation, lists, nearest_change
 from castlist_identity.videos import video_people
 from castlist_identity.videos.told_apart import ToldApart
 from castlist_identity.videos.video_people import PeopleSettings, people_of_video
@@ -126,9 +127,13 @@ def _patched(rules: Rules) -> Iterator[None]:
             )
         if rules.second is not None:
             name, value = rules.second
-            for module in (second_stage, nearest_clusters):
+            for module in (second_stage, lists, nearest_change):
                 if hasattr(module, name):
                     stack.enter_context(patch.object(module, name, value))
+            if name != "JOINED":
+                scale = replace(isolation.OF_CLUSTERS, **{name.lower(): value})
+                for function in (isolation.isolation, isolation.normalised):
+                    stack.enter_context(patch.object(function, "__defaults__", (scale,)))
         yield
 
 

@@ -19,10 +19,10 @@ from gallery import Drawn
 
 from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.galleries.suggestions import nearest_others
-from castlist_identity.matching.isolation import normalised
-from castlist_identity.matching.nearest_clusters import NearestClusters
 from castlist_identity.matching.partition import partition
 from castlist_identity.matching.same_person import likeness
+from castlist_identity.nearest.isolation import normalised
+from castlist_identity.nearest.nearest_clusters import NearestClusters
 
 EDGES = (0.56, 0.58, 0.59, 0.60, 0.61, 0.62, 0.63, 0.64, 0.66, 0.68)
 

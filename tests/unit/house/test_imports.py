@@ -74,10 +74,11 @@ IMPURE = {
 IDENTITY_ROOMS = {
     "clustering": {"domain"},
     "videos": {"domain", "clustering"},
-    "matching": {"domain", "clustering"},
+    "nearest": {"domain", "clustering"},
+    "matching": {"domain", "clustering", "nearest"},
     "decisions": {"domain"},
-    "galleries": {"domain", "clustering", "matching", "decisions"},
-    "search": {"domain", "matching"},
+    "galleries": {"domain", "clustering", "nearest", "matching", "decisions"},
+    "search": {"domain", "nearest", "matching"},
 }
 # The base of castlist is importable with pydantic alone; `vectors` is the extra of that name.
 BASE_ROOMS = ("castlist.contract", "castlist.media", "castlist.api", "castlist.ports")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from castlist.contract.ids import video_of_person
 from castlist.contract.vectors import Vector
-from castlist_identity.matching.isolation import FULL
+from castlist_identity.nearest.isolation import FULL
 from castlist_identity.search.face_index import FaceIndex, Person
 
 SIZE = 128

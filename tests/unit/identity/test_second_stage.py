@@ -26,10 +26,10 @@ from castlist_identity.galleries.gallery_diff import GalleryChange
 from castlist_identity.galleries.profile_ids import Profile
 from castlist_identity.matching import second_stage
 from castlist_identity.matching.decided_groups import must_groups, positions
-from castlist_identity.matching.isolation import COHORT, FAR, PRIOR, TYPICAL, USUAL, cohort
-from castlist_identity.matching.nearest_clusters import NearestClusters
 from castlist_identity.matching.partition import first_stage, partition
 from castlist_identity.matching.second_stage import JOINED
+from castlist_identity.nearest.isolation import COHORT, FAR, PRIOR, TYPICAL, USUAL, cohort
+from castlist_identity.nearest.nearest_clusters import NearestClusters
 from testkit.grown_gallery import GrownGallery
 
 T = 0.46

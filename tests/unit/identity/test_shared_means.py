@@ -8,7 +8,7 @@ from castlist_identity.clustering.person_rows import PersonRows
 from castlist_identity.domain import GalleryPerson
 from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.galleries.profile_ids import Profile
-from castlist_identity.matching.shared_means import SharedMeans
+from castlist_identity.nearest.shared_means import SharedMeans
 
 
 def person(key: str, number: float) -> GalleryPerson:

@@ -5,8 +5,8 @@ import pytest
 
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.galleries.suggestions import LIKELY, UNSURE, suggestions
-from castlist_identity.matching.nearest_clusters import KEPT
 from castlist_identity.matching.same_person import likeness
+from castlist_identity.nearest.lists import KEPT
 
 
 def at(key: str, *coordinates: float, apart: tuple[str, ...] = (), name: str | None = None) -> GalleryPerson:

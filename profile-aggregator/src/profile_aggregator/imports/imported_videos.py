@@ -16,7 +16,7 @@ from castlist.store.records.videos import VideoMoment, VideoRecord
 from castlist_identity.decisions.decision_set import NAME, DecisionSet
 from castlist_identity.galleries.gallery_diff import ClusterChange, GalleryChange, GalleryDiff
 from castlist_identity.galleries.profile_ids import Profile
-from castlist_identity.matching.nearest_clusters import NearestClusters
+from castlist_identity.nearest.nearest_clusters import NearestClusters
 from profile_aggregator.commits.asked import Asked
 from profile_aggregator.commits.commit_documents import CommitDocuments, documents_of
 from profile_aggregator.commits.profile_totals import SeenBefore

@@ -9,7 +9,6 @@ from castlist_identity.galleries.cluster_map import ClusterMap
 from castlist_identity.galleries.gallery_diff import GalleryChange
 from castlist_identity.galleries.key_groups import KeyGroups
 from castlist_identity.matching.cluster_key import cluster_key
-from castlist_identity.matching.nearest_clusters import NearestClusters
 from castlist_identity.matching.second_stage import (
     Cluster,
     components,
@@ -17,6 +16,7 @@ from castlist_identity.matching.second_stage import (
     joined_of,
     parted_by_sight,
 )
+from castlist_identity.nearest.nearest_clusters import NearestClusters
 
 
 class ClusteredGallery(Protocol):

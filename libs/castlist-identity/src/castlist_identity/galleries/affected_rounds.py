@@ -15,10 +15,10 @@ from castlist_identity.galleries.affected_clusters import AffectedClusters, Gall
 from castlist_identity.galleries.gallery_diff import FIRST, GalleryChange, SampleRole
 from castlist_identity.matching.cluster_key import cluster_key
 from castlist_identity.matching.followers import Options, chosen, is_taken, options_of
-from castlist_identity.matching.nearest_clusters import NearestClusters
 from castlist_identity.matching.person_table import UNKNOWN, PersonTable
 from castlist_identity.matching.sampled_round import SampleChange, sample_change
 from castlist_identity.matching.second_stage import Cluster
+from castlist_identity.nearest.nearest_clusters import NearestClusters
 
 FEW = 64
 """Followers up to whom each is asked for the clusters near it; of more those clusters are looked for that have any."""

@@ -27,10 +27,10 @@ from castlist_identity.galleries.members import Members, MemberTable
 from castlist_identity.galleries.profile_ids import Profile
 from castlist_identity.matching.co_occurrence import CoOccurrence
 from castlist_identity.matching.crowd_sample import SAMPLE
-from castlist_identity.matching.nearest_clusters import NearestClusters
 from castlist_identity.matching.partition import DENSE, first_stage
 from castlist_identity.matching.person_table import UNKNOWN, PersonTable
 from castlist_identity.matching.second_stage import STAGES
+from castlist_identity.nearest.nearest_clusters import NearestClusters
 
 REMEMBERED = 400_000
 """How many pairs of neighbours are kept. Past it they are forgotten and searched again as they are needed."""

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from castlist_identity.domain import GalleryPerson, PairConstraints
 from castlist_identity.galleries.profile_ids import Lineage, Profile, ProfileRank, keep_ids, majority
-from castlist_identity.matching.nearest_clusters import NearestChange
 from castlist_identity.matching.sampled_round import SampleChange
+from castlist_identity.nearest.nearest_change import NearestChange
 
 
 @dataclass(frozen=True, slots=True)

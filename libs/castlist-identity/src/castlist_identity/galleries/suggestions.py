@@ -12,9 +12,10 @@ from math import sqrt
 from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.clustering.person_distances import person_distances
 from castlist_identity.domain import GalleryPerson, PairConstraints
-from castlist_identity.matching.isolation import FULL, normalised
-from castlist_identity.matching.nearest_clusters import NearestChange, NearestClusters
 from castlist_identity.matching.same_person import likeness
+from castlist_identity.nearest.isolation import FULL, normalised
+from castlist_identity.nearest.nearest_change import NearestChange
+from castlist_identity.nearest.nearest_clusters import NearestClusters
 
 LIKELY = 0.25
 """Likeness from which two profiles are suggested."""

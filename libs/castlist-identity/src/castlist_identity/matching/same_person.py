@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from castlist_identity.matching.isolation import Scale
+from castlist_identity.nearest.isolation import Scale
 
 OF_PICTURES = Scale(0.60, 0.55, 0.77)
 """Distances of the encoding of a picture's face from profiles' means, which are shorter than D."""

@@ -14,8 +14,9 @@ from castlist_identity.clustering.person_distances import person_distance_matrix
 from castlist_identity.domain import GalleryPerson, Matrix, PairConstraints
 from castlist_identity.matching.cluster_key import cluster_key
 from castlist_identity.matching.decided_groups import must_groups, positions
-from castlist_identity.matching.isolation import FAR, FULL, normalised
-from castlist_identity.matching.nearest_clusters import NearestChange, NearestClusters
+from castlist_identity.nearest.isolation import FAR, FULL, normalised
+from castlist_identity.nearest.nearest_change import NearestChange
+from castlist_identity.nearest.nearest_clusters import NearestClusters
 
 JOINED = 0.56
 """Normalised D up to which clusters join: two are nearer to each other by FAR - JOINED than both to their cohorts."""

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from castlist.contract.ids import video_of_person
 from castlist.contract.values import ENCODING_SIZE
 from castlist.contract.vectors import Vector
-from castlist_identity.matching.isolation import COHORT, FULL, OF_CLUSTERS, Scale, isolation, normalised
 from castlist_identity.matching.same_person import OF_PICTURES, likeness, picture_likeness
+from castlist_identity.nearest.isolation import COHORT, FULL, OF_CLUSTERS, Scale, isolation, normalised
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
