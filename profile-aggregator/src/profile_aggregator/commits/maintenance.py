@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -16,8 +15,7 @@ from castlist.store.query import eq, set_to, with_id, with_ids
 from castlist.store.records.galleries import GalleryRecord, SuggestionRecord
 from castlist.store.records.pending import PendingRecord
 from castlist.store.store import Store
-from castlist_identity.domain import GalleryPerson
-from castlist_identity.galleries.suggestions import Suggestion, WeakLink, suggestions
+from castlist_identity.galleries.suggestions import ProfilesNow, Suggestion, WeakLink, suggestions
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache, GalleryGoneError
 
@@ -78,16 +76,8 @@ class GalleryMaintenance:
                 cached = await self._galleries.current(gallery)
             except GalleryGoneError:
                 return
-            known, version = cached.gallery, cached.version
-            clusters = defaultdict[str, list[list[GalleryPerson]]](list)
-            for keys in known.clusters.values():
-                clusters[known.profile_of[keys[0]]].append([known.members[key] for key in keys])
-            clustered = {key for keys in known.clusters.values() for key in keys}
-            followers = {
-                profile: [known.members[key] for key in keys if key not in clustered]
-                for profile, keys in known.persons.items()
-            }
-        pairs, links = await asyncio.to_thread(suggestions, clusters, known.links, followers)
+            now, version = ProfilesNow.of(cached.gallery), cached.version
+        pairs, links = await asyncio.to_thread(suggestions, now)
         # That a picture is of somebody is what a person said.
         links = [one for one in links if not any(map(is_enrolment, one.videos))]
         found = [*(_pair(gallery, one) for one in pairs), *(_link(gallery, one) for one in links)]

@@ -63,6 +63,10 @@ class MemberTable(PersonTable):
     def apart(self, key: str) -> frozenset[str]:
         return self._apart.get(key, frozenset())
 
+    def told_apart(self) -> Iterator[tuple[str, str]]:
+        """Each who is known to be somebody else than another, with that one, who need not be here."""
+        return ((key, other) for key, others in self._apart.items() for other in others)
+
     def is_faceless(self, key: str) -> bool:
         return key in self._faceless
 
@@ -86,6 +90,7 @@ class Members(Mapping[str, GalleryPerson]):
     def __init__(self, table: MemberTable) -> None:
         self._table = table
         self.video, self.name, self.apart = table.video, table.name, table.apart
+        self.told_apart = table.told_apart
 
     def __getitem__(self, key: str) -> GalleryPerson:
         return self._table.member(key)

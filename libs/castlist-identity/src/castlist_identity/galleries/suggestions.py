@@ -4,14 +4,17 @@ Both are measured as the second stage measures clusters: by D, normalised by wha
 they are one person at a normalised D was counted among synthetic strangers (`bench/suggestions.py`).
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import sqrt
+from typing import Self
 
 from castlist_identity.clustering.cluster_summary import summary
 from castlist_identity.clustering.person_distances import person_distances
-from castlist_identity.domain import GalleryPerson, PairConstraints
+from castlist_identity.domain import GalleryPerson
+from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.matching.same_person import likeness
 from castlist_identity.nearest.isolation import FULL, normalised
 from castlist_identity.nearest.nearest_change import NearestChange
@@ -45,31 +48,56 @@ class WeakLink:
     likeness: float
 
 
-def suggestions(
-    profiles: Mapping[str, Clusters],
-    links: PairConstraints | None = None,
-    followers: Mapping[str, Sequence[GalleryPerson]] | None = None,
-) -> tuple[list[Suggestion], list[WeakLink]]:
-    """Of profiles, given as their clusters of the first stage: those that may be one, the nearest pair first, and those
-    that may be two, the furthest link first.
+@dataclass(frozen=True, slots=True, eq=False)
+class ProfilesNow:
+    """A gallery's profiles at one moment: `clusters` of the first stage, `profile_of` each the profile it belongs to,
+    `joined` the clusters of profiles that are made of several, `parted` whom each profile is known not to be."""
 
-    Not those that were seen together, nor those that a person said are two. Two names may well be one person. Whom
-    `followers` of a profile were seen with counts as well.
+    clusters: NearestClusters
+    profile_of: Mapping[str, str]
+    joined: Mapping[str, Clusters]
+    parted: Mapping[str, set[str]]
+
+    @classmethod
+    def of(cls, gallery: Gallery) -> Self:
+        """Nothing of it changes as the gallery does."""
+        profile_of = {key: gallery.profile_of[key] for key in gallery.clusters}
+        several = {profile for profile, count in Counter(profile_of.values()).items() if count > 1}
+        joined = defaultdict[str, list[list[GalleryPerson]]](list)
+        for key, profile in sorted(profile_of.items()):
+            if profile in several:
+                joined[profile].append([gallery.members[one] for one in gallery.clusters[key]])
+        parted = defaultdict[str, set[str]](set)
+        for one, other in chain(gallery.members.told_apart(), gallery.links.cannot_link):
+            if one in gallery.profile_of and other in gallery.profile_of:
+                parted[gallery.profile_of[one]].add(gallery.profile_of[other])
+                parted[gallery.profile_of[other]].add(gallery.profile_of[one])
+        return cls(gallery.nearest.copy(), profile_of, joined, parted)
+
+
+def suggestions(now: ProfilesNow) -> tuple[list[Suggestion], list[WeakLink]]:
+    """Profiles that may be one, the nearest pair first, and those that may be two, the furthest link first.
+
+    Not those that were seen together, nor those that a person said are two. Two names may well be one person.
     """
-    held = {profile: [one for cluster in of for one in cluster] for profile, of in sorted(profiles.items()) if any(of)}
-    points = [summary(profile, persons) for profile, persons in held.items()]
-    nearest = NearestClusters().change(added=points)
-    everybody = {profile: [*there, *(followers or {}).get(profile, ())] for profile, there in held.items()}
-    parted = _parted(everybody, links or PairConstraints())
-    return _near_misses(nearest, parted), _weak_links(profiles, nearest)
+    several = [key for key, profile in now.profile_of.items() if profile in now.joined]
+    points = [summary(profile, [one for part in now.joined[profile] for one in part]) for profile in sorted(now.joined)]
+    nearest = now.clusters.change(several, points)
+    profile_of = {**now.profile_of, **{profile: profile for profile in now.joined}}
+    return _near_misses(nearest, profile_of, now.parted), _weak_links(now.joined, nearest)
 
 
-def _near_misses(nearest: NearestChange, parted: Mapping[str, set[str]]) -> list[Suggestion]:
+def _near_misses(
+    nearest: NearestChange, profile_of: Mapping[str, str], parted: Mapping[str, set[str]]
+) -> list[Suggestion]:
+    """`profile_of` each key in `nearest`."""
+    key_of = {profile_of[key]: key for key in nearest.keys()}  # noqa: SIM118
     found: dict[tuple[str, str], Suggestion] = {}
-    for profile in nearest.keys():  # noqa: SIM118
-        for distance, other in nearest_others(profile, nearest, parted.get(profile, set())):
-            one, two = sorted((profile, other))
-            there = likeness(normalised(distance, nearest.isolation(one), nearest.isolation(two)))
+    for profile, key in sorted(key_of.items()):
+        others = {key_of[other] for other in parted.get(profile, ()) if other in key_of}
+        for distance, other in nearest_others(key, nearest, others):
+            one, two = sorted((profile, profile_of[other]))
+            there = likeness(normalised(distance, nearest.isolation(key), nearest.isolation(other)))
             if there >= LIKELY:
                 found[one, two] = Suggestion(one, two, distance, there)
     return sorted(found.values(), key=lambda pair: (pair.distance, pair.one, pair.other))
@@ -90,11 +118,9 @@ def nearest_others(profile: str, nearest: NearestChange, parted: set[str]) -> It
     return ((distance, other) for distance, other in near if other not in parted)
 
 
-def _weak_links(profiles: Mapping[str, Clusters], nearest: NearestChange) -> list[WeakLink]:
+def _weak_links(joined: Mapping[str, Clusters], nearest: NearestChange) -> list[WeakLink]:
     found: list[WeakLink] = []
-    for profile, clusters in profiles.items():
-        if len(clusters) < 2:
-            continue
+    for profile, clusters in joined.items():
         furthest = max(_links(clusters), key=lambda link: (link[0], link[1]))
         isolation = nearest.isolation(profile)
         there = likeness(normalised(furthest[0], isolation, isolation))
@@ -109,14 +135,3 @@ def _links(clusters: Clusters) -> Iterable[tuple[float, tuple[str, ...]]]:
         rest = [one for j, other in enumerate(clusters) if j != i for one in other]
         (squared,) = person_distances(summary("", cluster), [summary("", rest)])
         yield sqrt(squared), tuple(sorted({one.video for one in cluster}))
-
-
-def _parted(held: Mapping[str, Iterable[GalleryPerson]], links: PairConstraints) -> dict[str, set[str]]:
-    profile_of = {person.key: profile for profile, persons in held.items() for person in persons}
-    apart = {(person.key, key) for persons in held.values() for person in persons for key in person.apart}
-    parted: dict[str, set[str]] = defaultdict(set)
-    for one, other in apart | links.cannot_link:
-        if one in profile_of and other in profile_of:
-            parted[profile_of[one]].add(profile_of[other])
-            parted[profile_of[other]].add(profile_of[one])
-    return parted

@@ -41,6 +41,15 @@ class NearestClusters(ListedRows):
         made = Proposal(self, left, added, listed, self.vacant(len(added), left.tolist()))
         return NearestChange(self, gone, {point.key: point for point in added}, made.rows, listed, made.lists())
 
+    def copy(self) -> "NearestClusters":
+        """As they are now, whatever becomes of these, and of the persons whose means they share."""
+        result, count = NearestClusters(), len(self.keys)
+        result.keys, result._row, result._free = self.keys.copy(), self._row.copy(), self._free.copy()
+        result.means = self.means.alone(count)
+        for name in self.columns:
+            setattr(result, name, getattr(self, name)[:count].copy())
+        return result
+
     def apply(self, change: NearestChange) -> None:
         """Make it so; `change` must have been worked out on this very state."""
         self.remove(change.gone)

@@ -49,6 +49,13 @@ class SharedMeans:
         place = self._place[rows]
         self._free += (~place[place < 0]).tolist()
 
+    def alone(self, count: int) -> "SharedMeans":
+        """The first so many rows as they are now, shared with nobody."""
+        result = SharedMeans(PersonRows())
+        result._own, result._used = self[slice(0, count)], count
+        result._place = ~np.arange(count, dtype=np.int32)
+        return result
+
     def _place_of(self, point: GalleryPerson) -> int:
         if point.key in self._persons:
             row = self._persons.row(point.key)
