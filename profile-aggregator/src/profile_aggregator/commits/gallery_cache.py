@@ -4,8 +4,10 @@ Loaded again when another process has committed.
 """
 
 import asyncio
+import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from castlist.contract.values import DistanceSetting, GallerySettings
@@ -115,7 +117,9 @@ class GalleryCache:
         decisions = await asyncio.to_thread(DecisionSet, map(decision_of, decided), loaded.members.__contains__)
         loaded.links = decisions.constraints
         profiles = (Profile(one.id, one.founder, one.version) for one in (*living, *retired))
-        await asyncio.to_thread(loaded.complete, profiles)
+        # Nothing of the gallery is committed before this is through, and it goes with the square: on all cores.
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            await asyncio.to_thread(loaded.complete, profiles, pool.map)
         told = before.told if before and before.version else 0
         sampled = before.sampled if before and before.version else True
         cards = await asyncio.to_thread(Cards, decisions, loaded.profile_of.get)

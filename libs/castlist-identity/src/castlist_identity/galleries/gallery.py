@@ -30,7 +30,7 @@ from castlist_identity.matching.crowd_sample import SAMPLE
 from castlist_identity.matching.partition import DENSE, first_stage
 from castlist_identity.matching.person_table import UNKNOWN, PersonTable
 from castlist_identity.matching.second_stage import STAGES
-from castlist_identity.nearest.nearest_clusters import NearestClusters
+from castlist_identity.nearest.nearest_clusters import Each, NearestClusters
 
 REMEMBERED = 400_000
 """How many pairs of neighbours are kept. Past it they are forgotten and searched again as they are needed."""
@@ -98,8 +98,8 @@ class Gallery:
         for member, profile, _ in taken:
             self._put(member, profile)
 
-    def complete(self, profiles: Iterable[Profile]) -> None:
-        """What follows from everybody being here, and from all ids, retired ones too.
+    def complete(self, profiles: Iterable[Profile], each: Each = map) -> None:
+        """What follows from everybody being here, and from all ids, retired ones too. `each` as in `NearestClusters`.
 
         Of the first stage nothing else is stored: no cluster of it reaches beyond a profile, so a profile's persons
         alone give those that everybody would.
@@ -120,7 +120,7 @@ class Gallery:
                     self.clusters.put(cluster)
         clusters = ((key, self.clusters[key]) for key in sorted(self.clusters))
         points = (summary(key, [self.members[one] for one in cluster]) for key, cluster in clusters)
-        self.nearest.load(points, {key for table in self.rounds[1:] for key in table if key in self.clusters})
+        self.nearest.load(points, {key for table in self.rounds[1:] for key in table if key in self.clusters}, each)
         for key, home in AffectedRounds(self, GalleryChange()).homes_of(following).items():
             self._follow(key, home)
 
