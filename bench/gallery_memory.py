@@ -26,6 +26,7 @@ import psutil
 from encodings_of_people import COLLECTIONS, Population, appearances
 
 from castlist.contract.ids import person_key
+from castlist.service.heap import share_one_heap
 from castlist_identity.domain import GalleryPerson
 from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.galleries.profile_ids import Profile
@@ -60,6 +61,7 @@ def measure(size: int, seen: str, people: str, seed: int) -> dict[str, Any]:
     who = list(range(size)) if seen == "once" else appearances(size)
     population = Population(max(who) + 1, seed, of=COLLECTIONS[people])
     waiting, before, cpu = stored(population, who, seen), resident(), 0.0
+    share_one_heap()  # as the aggregator does
     gallery, founders = Gallery(auto_distance(size)), dict[str, str]()
     while page := list(islice(waiting, PAGE)):
         for one, profile in page:

@@ -26,6 +26,7 @@ from castlist.adapters import mongo
 from castlist.adapters.kafka.publisher import KafkaPublisher
 from castlist.clock import now_utc
 from castlist.contract.ids import person_key
+from castlist.service.heap import share_one_heap
 from castlist.store import collections
 from castlist.store.query import eq
 from castlist.store.records.pending import PendingRecord
@@ -71,6 +72,7 @@ def _fill(database: str, k: int, people: str, seed: int) -> None:
 
 def _commit(database: str, k: int) -> None:
     logging.getLogger("profile_aggregator").setLevel(logging.WARNING)
+    share_one_heap()  # as the aggregator does
     print(json.dumps(asyncio.run(_commit_to(database, k))))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 
+from castlist.service.heap import share_one_heap
 from castlist.service.json_logging import configure
 from profile_aggregator.settings import Settings
 
@@ -12,6 +13,7 @@ if __name__ == "__main__":
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from profile_aggregator.app import main
 
+    share_one_heap()
     settings = Settings()
     configure("profile-aggregator", settings.log_level)
     asyncio.run(main(settings))
