@@ -495,6 +495,19 @@ async def test_whoever_is_there_already_gets_the_name_and_the_pictures(gallery: 
     await assert_whole(gallery)
 
 
+async def test_a_picture_is_never_doubted() -> None:
+    """That it shows somebody is what a person said; a video that only just fits its profile may be looked at."""
+    gallery = CorrectedGallery()
+    await gallery.enrol("Cleo", 9.0)
+    for video, value in (("a", 0.0), ("b", 0.48), ("c", 9.48)):
+        await gallery.video(video, {0: value})
+    await gallery.settle()
+    assert await gallery.of("a") == await gallery.of("b")
+    assert (await gallery.profile(await gallery.of("c"))).name == "Cleo"
+    doubted = [one.videos for one in await gallery.servers.stored.suggestions.find() if one.kind == "two"]
+    assert doubted == [("b",)]
+
+
 async def test_an_enrolment_is_taken_back_and_put_again(gallery: CorrectedGallery) -> None:
     """The profile goes, and comes back under its id, with its name; where somebody has joined meanwhile, they stay."""
     change = await gallery.enrol("Cleo", 9.0)
