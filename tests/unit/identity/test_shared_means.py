@@ -42,6 +42,17 @@ def test_a_row_that_was_given_up_is_used_again() -> None:
     assert means.own < 20
 
 
+def test_nothing_is_left_of_who_is_gone() -> None:
+    """Whose encoding was erased may not lie about in memory."""
+    persons, means = PersonRows(), SharedMeans(PersonRows())
+    (row,) = persons.add([person("a", 0.25)])
+    persons.remove(["a"])
+    means.put(np.array([3]), [person("a", 0.25)])
+    means.forget(np.array([3]))
+    assert not persons.means[np.array([row])].any()
+    assert not means[np.array([3])].any()
+
+
 def test_who_is_alone_in_a_cluster_takes_no_second_encoding() -> None:
     """Of a gallery's clusters those have means of their own that hold more than one, before and after a commit."""
     gallery = Gallery(0.46)

@@ -6,7 +6,7 @@ Loaded again when another process has committed.
 import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -30,6 +30,8 @@ from profile_aggregator.videos.conversions import gallery_person, mean_of
 
 ROOM = 512_000_000
 """Bytes of galleries that are held beside the one in use."""
+LOADING_THREADS = 4
+"""At most so many load a gallery: each takes some 25 MB meanwhile."""
 PAGE = 5_000
 """Persons read at a time."""
 
@@ -117,9 +119,7 @@ class GalleryCache:
         decisions = await asyncio.to_thread(DecisionSet, map(decision_of, decided), loaded.members.__contains__)
         loaded.links = decisions.constraints
         profiles = (Profile(one.id, one.founder, one.version) for one in (*living, *retired))
-        # Nothing of the gallery is committed before this is through, and it goes with the square: on all cores.
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            await asyncio.to_thread(loaded.complete, profiles, pool.map)
+        await asyncio.to_thread(_complete, loaded, profiles)
         told = before.told if before and before.version else 0
         sampled = before.sampled if before and before.version else True
         cards = await asyncio.to_thread(Cards, decisions, loaded.profile_of.get)
@@ -127,6 +127,12 @@ class GalleryCache:
         return CachedGallery(
             version, loaded, decisions, cards, objections, settings.across_video_distance, told, sampled
         )
+
+
+def _complete(gallery: Gallery, profiles: Iterable[Profile]) -> None:
+    """Nothing of the gallery is committed before this is through, and it goes with the square: on all cores."""
+    with ThreadPoolExecutor(min(LOADING_THREADS, len(os.sched_getaffinity(0)))) as pool:
+        gallery.complete(profiles, pool.map)
 
 
 def _take_over(gallery: Gallery, persons: Sequence[PersonEncoding]) -> None:

@@ -76,7 +76,7 @@ class GalleryMaintenance:
                 cached = await self._galleries.current(gallery)
             except GalleryGoneError:
                 return
-            now, version = ProfilesNow.of(cached.gallery), cached.version
+            now, version = await asyncio.to_thread(ProfilesNow.of, cached.gallery), cached.version
         pairs, links = await asyncio.to_thread(suggestions, now)
         # That a picture is of somebody is what a person said.
         links = [one for one in links if not any(map(is_enrolment, one.videos))]

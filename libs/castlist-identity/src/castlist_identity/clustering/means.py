@@ -24,7 +24,7 @@ class Means(Protocol):
         """These rows, which were nobody's, are theirs."""
 
     def forget(self, rows: Rows) -> None:
-        """These rows are nobody's."""
+        """These rows are nobody's, and nothing is left of what was in them."""
 
 
 class KeptMeans:
@@ -43,6 +43,7 @@ class KeptMeans:
 
     def forget(self, rows: Rows) -> None:
         """See `Means`."""
+        self._rows[rows] = 0.0
 
 
 def means_of(members: Sequence[GalleryPerson]) -> Vectors:

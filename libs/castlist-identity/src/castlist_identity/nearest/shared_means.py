@@ -47,7 +47,9 @@ class SharedMeans:
     def forget(self, rows: Rows) -> None:
         """See `Means`."""
         place = self._place[rows]
-        self._free += (~place[place < 0]).tolist()
+        own = ~place[place < 0]
+        self._own[own] = 0.0
+        self._free += own.tolist()
 
     def alone(self, count: int) -> "SharedMeans":
         """The first so many rows as they are now, shared with nobody."""
