@@ -18,7 +18,6 @@ import random
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
@@ -31,7 +30,7 @@ from castlist_identity.domain import GalleryPerson
 from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.galleries.profile_ids import Profile
 from castlist_identity.matching.auto_distance import auto_distance
-from profile_aggregator.commits.gallery_cache import LOADING_THREADS, PAGE
+from profile_aggregator.commits.gallery_cache import PAGE, complete
 
 
 def stored(population: Population, who: Sequence[int], seen: str) -> Iterator[tuple[GalleryPerson, str]]:
@@ -71,9 +70,7 @@ def measure(size: int, seen: str, people: str, seed: int) -> dict[str, Any]:
         cpu += time.process_time() - start
     start = time.process_time()
     began = time.perf_counter()
-    with ThreadPoolExecutor(min(LOADING_THREADS, len(os.sched_getaffinity(0)))) as pool:
-        profiles = (Profile(profile, key, number) for number, (profile, key) in enumerate(founders.items()))
-        gallery.complete(profiles, pool.map)
+    complete(gallery, (Profile(profile, key, number) for number, (profile, key) in enumerate(founders.items())))
     cpu, wall = cpu + time.process_time() - start, time.perf_counter() - began
     count = len(founders)
     del founders, page, profile, one

@@ -27,11 +27,11 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from labelled import Answer, Labels
+from labelled import Answer, Labels, frame_of
 from other_encodings import ENCODINGS, encoded
 from scenes_of_people import Scenes
 
-from castlist.contract.values import NEW_GALLERY, FrameSize
+from castlist.contract.values import NEW_GALLERY
 from castlist_identity.domain import GalleryPerson, Track, VideoPerson
 from castlist_identity.matching import second_stage
 from castlist_identity.matching.auto_distance import auto_distance
@@ -47,7 +47,7 @@ Found = list[tuple[str, VideoPerson, tuple[str, ...]]]
 """(video, person, profile)"""
 
 
-VIDEO = PeopleSettings.of(NEW_GALLERY.analysis, FrameSize(1920, 1080))
+VIDEO = PeopleSettings.of(NEW_GALLERY.analysis, frame_of(()))
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,7 @@ def _in_frames_of(tracks: Sequence[Track], rules: Rules) -> PeopleSettings:
     """The rules for a video; unless they ask for another smallest width, with that of its frames."""
     if rules.video.min_width != VIDEO.min_width:
         return rules.video
-    frame = next((one.crop.frame for one in tracks if one.crop is not None), FrameSize(1920, 1080))
-    return replace(rules.video, min_width=PeopleSettings.of(NEW_GALLERY.analysis, frame).min_width)
+    return replace(rules.video, min_width=PeopleSettings.of(NEW_GALLERY.analysis, frame_of(tracks)).min_width)
 
 
 def _best(track: Track, count: int) -> tuple[Any, ...]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from castlist.contract.box import Box
-from castlist.contract.values import Crop
+from castlist.contract.values import Crop, FrameSize
+from castlist_identity.domain import Track
 
 IGNORED = "ignored"
 
@@ -80,6 +81,11 @@ class Labels:
         precision = sum(n / sum(found == item[0] for found, _ in items) for n, item in hits) / len(items)
         recall = sum(n / truth.count(item[1]) for n, item in hits) / len(truth)
         return precision, recall
+
+
+def frame_of(tracks: Sequence[Track]) -> FrameSize:
+    """That of a clip, as its crops say; of a clip without any, one that is large enough."""
+    return next((one.crop.frame for one in tracks if one.crop is not None), FrameSize(1920, 1080))
 
 
 def _shown(region: Mapping[str, Any], time: float) -> bool:

@@ -30,9 +30,9 @@ import cv2
 import found_faces
 import numpy as np
 from found_faces import finders, labelled_faces
-from labelled import Labels
+from labelled import Labels, frame_of
 from numpy.typing import NDArray
-from stages import Models, frame_of, load_models, settings_for, tracks, work
+from stages import Models, load_models, settings_for, tracks, work
 
 from castlist.contract.box import Box
 

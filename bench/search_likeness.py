@@ -25,9 +25,9 @@ from typing import Any
 import av
 import numpy as np
 from encodings_of_people import BETWEEN_FACES, COLLECTIONS, SIZE, Population
-from labelled import IGNORED, Answer, Labels
+from labelled import IGNORED, Answer, Labels, frame_of
 from PIL import Image
-from stages import Models, frame_of, load_models, settings_for, tracks, work
+from stages import Models, load_models, settings_for, tracks, work
 
 from castlist.contract.values import NEW_GALLERY
 from castlist.contract.vectors import Vector

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from labelled import Answer
+from labelled import Answer, frame_of
 from pydantic import TypeAdapter
 
 from castlist.contract.box import Box
-from castlist.contract.values import NEW_GALLERY, AnalysisSettings, Crop, FrameSize
+from castlist.contract.values import NEW_GALLERY, AnalysisSettings, Crop
 from castlist_identity.domain import GalleryPerson, Track
 from castlist_identity.matching.auto_distance import auto_distance
 from castlist_identity.matching.partition import partition
@@ -68,11 +68,6 @@ def tracks(results: Sequence[tuple[Chunk, ChunkResult]]) -> list[Track]:
 
 def _crop(crop: FaceCrop) -> Crop:
     return Crop("", crop.time, crop.box, crop.frame, crop.quality)
-
-
-def frame_of(tracks: Sequence[Track]) -> FrameSize:
-    """That of a clip, as its crops say; of a clip without any, one that is large enough."""
-    return next((one.crop.frame for one in tracks if one.crop is not None), FrameSize(1920, 1080))
 
 
 def people(found: dict[str, list[Track]]) -> list[Answer]:

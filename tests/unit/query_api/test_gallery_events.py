@@ -150,7 +150,7 @@ async def test_where_to_go_on_is_an_id_of_this_stream(
 ) -> None:
     """Anything else is refused, also what has not been said yet."""
     await Stored(store, G).video()
-    for id in ("x", "1", "1.", ".1", "-1.0", "1.0.0", "9.0", "9999999999999999999999999999999999.1", "²5.1"):
+    for id in ("x", "1", "1.", ".1", "-1.0", "1.0.0", "2.0", "9999999999999999999999999999999999.1", "²5.1"):
         headers = {"Last-Event-ID": id.encode()}
         answer = await client.get(f"/galleries/{G}/events", headers=headers)  # type: ignore[arg-type]
         assert answer.status_code == 422, id

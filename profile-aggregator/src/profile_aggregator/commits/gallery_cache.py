@@ -30,7 +30,7 @@ from profile_aggregator.videos.conversions import gallery_person, mean_of
 
 ROOM = 512_000_000
 """Bytes of galleries that are held beside the one in use."""
-LOADING_THREADS = 4
+_LOADING_THREADS = 4
 """At most so many load a gallery: each takes some 25 MB meanwhile."""
 PAGE = 5_000
 """Persons read at a time."""
@@ -119,7 +119,7 @@ class GalleryCache:
         decisions = await asyncio.to_thread(DecisionSet, map(decision_of, decided), loaded.members.__contains__)
         loaded.links = decisions.constraints
         profiles = (Profile(one.id, one.founder, one.version) for one in (*living, *retired))
-        await asyncio.to_thread(_complete, loaded, profiles)
+        await asyncio.to_thread(complete, loaded, profiles)
         told = before.told if before and before.version else 0
         sampled = before.sampled if before and before.version else True
         cards = await asyncio.to_thread(Cards, decisions, loaded.profile_of.get)
@@ -129,9 +129,9 @@ class GalleryCache:
         )
 
 
-def _complete(gallery: Gallery, profiles: Iterable[Profile]) -> None:
-    """Nothing of the gallery is committed before this is through, and it goes with the square: on all cores."""
-    with ThreadPoolExecutor(min(LOADING_THREADS, len(os.sched_getaffinity(0)))) as pool:
+def complete(gallery: Gallery, profiles: Iterable[Profile]) -> None:
+    """`Gallery.complete` on all cores: nothing is committed before it is through, and it goes with the square."""
+    with ThreadPoolExecutor(min(_LOADING_THREADS, len(os.sched_getaffinity(0)))) as pool:
         gallery.complete(profiles, pool.map)
 
 

@@ -6,8 +6,6 @@ from typing import Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from castlist_identity.domain import GalleryPerson
-
 Rows = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
 Kind = TypeVar("Kind", bound=np.generic)
@@ -20,8 +18,8 @@ class Means(Protocol):
 
     def __getitem__(self, rows: Rows | slice) -> Vectors: ...
 
-    def put(self, rows: Rows, members: Sequence[GalleryPerson]) -> None:
-        """These rows, which were nobody's, are theirs."""
+    def put(self, rows: Rows, keys: Sequence[str], means: Vectors) -> None:
+        """These rows, which were nobody's, are of who have these keys, and these means[n, 128]."""
 
     def forget(self, rows: Rows) -> None:
         """These rows are nobody's, and nothing is left of what was in them."""
@@ -36,19 +34,14 @@ class KeptMeans:
     def __getitem__(self, rows: Rows | slice) -> Vectors:
         return self._rows[rows]
 
-    def put(self, rows: Rows, members: Sequence[GalleryPerson]) -> None:
+    def put(self, rows: Rows, keys: Sequence[str], means: Vectors) -> None:
         """See `Means`."""
         self._rows = with_room(self._rows, int(rows.max(initial=-1)) + 1)
-        self._rows[rows] = means_of(members)
+        self._rows[rows] = means
 
     def forget(self, rows: Rows) -> None:
         """See `Means`."""
         self._rows[rows] = 0.0
-
-
-def means_of(members: Sequence[GalleryPerson]) -> Vectors:
-    """[n, 128]."""
-    return np.array([member.mean for member in members], np.float32).reshape(len(members), 128)
 
 
 def with_room(array: npt.NDArray[Kind], rows: int) -> npt.NDArray[Kind]:

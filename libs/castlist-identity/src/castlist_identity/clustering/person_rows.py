@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from castlist.contract.vectors import Vector
 from castlist_identity.clustering.average_link import squared_distances
-from castlist_identity.clustering.means import KeptMeans, Means, Rows, Vectors, means_of, with_room
+from castlist_identity.clustering.means import KeptMeans, Means, Rows, Vectors, with_room
 from castlist_identity.domain import GalleryPerson, Matrix
 
 ROUNDING = 1e-4
@@ -90,8 +90,8 @@ class PersonRows:
             self.keys += [""] * missing
         for start in range(0, len(rows), BLOCK):
             part = slice(start, start + BLOCK)
-            self.means.put(rows[part], members[part])
             means, self.variances[rows[part]] = stacked(members[part])
+            self.means.put(rows[part], [member.key for member in members[part]], means)
             self.squares[rows[part]] = squares_of(means, self.variances[rows[part]])
         self.alive[rows] = True
         for row, member in zip(rows.tolist(), members, strict=True):
@@ -189,7 +189,8 @@ class PersonRows:
 
 def stacked(members: Sequence[GalleryPerson]) -> tuple[Vectors, Matrix]:
     """Means[n, 128] and variances[n]."""
-    return means_of(members), np.array([member.variance for member in members], np.float64)
+    means = np.array([member.mean for member in members], np.float32).reshape(len(members), 128)
+    return means, np.array([member.variance for member in members], np.float64)
 
 
 def squares_of(means: Vectors, variances: Matrix) -> Vectors:

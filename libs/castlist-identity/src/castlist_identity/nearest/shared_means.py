@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from castlist.contract.vectors import Vector
 from castlist_identity.clustering.means import Rows, Vectors, with_room
 from castlist_identity.clustering.person_rows import PersonRows
-from castlist_identity.domain import GalleryPerson
 
 
 class SharedMeans:
@@ -38,11 +38,11 @@ class SharedMeans:
         """How many rows there are here."""
         return len(self._own)
 
-    def put(self, rows: Rows, members: Sequence[GalleryPerson]) -> None:
+    def put(self, rows: Rows, keys: Sequence[str], means: Vectors) -> None:
         """See `Means`."""
         self._place = with_room(self._place, int(rows.max(initial=-1)) + 1)
-        for row, point in zip(rows.tolist(), members, strict=True):
-            self._place[row] = self._place_of(point)
+        for row, key, mean in zip(rows.tolist(), keys, means, strict=True):
+            self._place[row] = self._place_of(key, mean)
 
     def forget(self, rows: Rows) -> None:
         """See `Means`."""
@@ -58,15 +58,15 @@ class SharedMeans:
         result._place = ~np.arange(count, dtype=np.int32)
         return result
 
-    def _place_of(self, point: GalleryPerson) -> int:
-        if point.key in self._persons:
-            row = self._persons.row(point.key)
-            if np.array_equal(self._persons.means[np.array([row])][0], point.mean):
+    def _place_of(self, key: str, mean: Vector) -> int:
+        if key in self._persons:
+            row = self._persons.row(key)
+            if np.array_equal(self._persons.means[np.array([row])][0], mean):
                 return row
         if self._free:
             own = self._free.pop()
         else:
             own, self._used = self._used, self._used + 1
             self._own = with_room(self._own, self._used)
-        self._own[own] = point.mean
+        self._own[own] = mean
         return ~own

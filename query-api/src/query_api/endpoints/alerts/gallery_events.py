@@ -8,6 +8,7 @@ from castlist.service.problems import Problem
 from castlist.service.request_parsing import NoQuery
 from castlist.store.store import Store
 from query_api.alerts.feed_numbering import number_up_to_now
+from query_api.alerts.feed_reading import last_place
 from query_api.alerts.feed_stream import place_in, stream
 from query_api.endpoints.named_resources import known_gallery
 from query_api.endpoints.replies import none
@@ -39,10 +40,11 @@ class GalleryEvents:
         An event `missed` says that something in between is kept no longer; what happened in the last seven days is.
         """
         gallery = await known_gallery(self._store, request.path_params["gallery"])
-        told, passed = request.headers.get("last-event-id"), await number_up_to_now(self._store, gallery.id)
-        if told is not None:
+        if (told := request.headers.get("last-event-id")) is None:
+            passed = await number_up_to_now(self._store, gallery.id)
+        else:
             place = place_in(told)
-            if place is None or place > passed:
+            if place is None or place > await last_place(self._store, gallery.id):
                 raise Problem(422, "Last-Event-ID is no id of an event of this stream.")
             passed = place
         events = stream(self._store, self._feeds, gallery.id, passed, self._comment_every)
