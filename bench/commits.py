@@ -41,7 +41,7 @@ from castlist.store.store import Store
 from castlist_identity.galleries.gallery import Gallery
 from castlist_identity.matching.auto_distance import auto_distance
 from castlist_identity.matching.partition import partition
-from profile_aggregator.commits.commit_planner import CommitPlan
+from profile_aggregator.commits.commit_plan import CommitPlan
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog

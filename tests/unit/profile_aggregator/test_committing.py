@@ -34,7 +34,8 @@ from castlist_identity.matching.crowd_sample import SAMPLE
 from castlist_identity.matching.partition import partition
 from castlist_identity.matching.second_stage import STAGES
 from profile_aggregator.commits import commit_planner, committer, gallery_cache
-from profile_aggregator.commits.commit_planner import CommitPlan, CommitPlanner
+from profile_aggregator.commits.commit_plan import CommitPlan
+from profile_aggregator.commits.commit_planner import CommitPlanner
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.commits.gallery_log import GalleryLog

@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from castlist.contract.commands import (
     ChangeSettings,
@@ -15,11 +14,9 @@ from castlist.contract.commands import (
     WithdrawObjection,
 )
 from castlist.contract.ids import derived, video_of_person
-from castlist.contract.values import DistanceSetting
 from castlist.ports.errors import TooLargeError
 from castlist.store.pending import recluster_id
 from castlist.store.query import with_ids
-from castlist.store.records.change_history import ObjectionRecord
 from castlist.store.records.erasures import ErasedPerson, ErasureRecord
 from castlist.store.records.pending import PendingRecluster, PendingRecord, PendingVideo
 from castlist.store.records.persons import PersonPresence, PersonRecord, PersonRun
@@ -43,21 +40,18 @@ from castlist_identity.matching.objections import objecting
 from profile_aggregator.commits.asked import Asked
 from profile_aggregator.commits.commands import command_of
 from profile_aggregator.commits.commit_documents import CommitDocuments, documents_of, needed_persons
+from profile_aggregator.commits.commit_plan import CommitPlan, Outcome, StaleGalleryError
 from profile_aggregator.commits.gallery_cache import CachedGallery
 from profile_aggregator.commits.moments_before import seen_before
 from profile_aggregator.commits.skipped_faces import faces_skipped
 from profile_aggregator.corrections.correction_reader import CorrectionReader
 from profile_aggregator.corrections.refusal import CommandRefusedError
 from profile_aggregator.deletion.video_erasure import erasing
-from profile_aggregator.videos.conversions import gallery_person, mean_of, places_of
+from profile_aggregator.videos.conversions import gallery_person, places_of
 from profile_aggregator.videos.found_people import people_of
 
 MOST_CHANGES = 6_000
 """Persons, appearances and profiles that one commit writes: it must end well within MongoDB's transaction lifetime."""
-
-
-class StaleGalleryError(Exception):
-    """The gallery has moved on since it was read: match again."""
 
 
 def backlog_of(pending: PendingRecord | None) -> ReclusterBacklog:
@@ -65,71 +59,6 @@ def backlog_of(pending: PendingRecord | None) -> ReclusterBacklog:
     if not isinstance(pending, PendingRecluster):
         return ReclusterBacklog(None)
     return ReclusterBacklog(pending.after, frozenset(pending.keys))
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command has changed: the gallery's profiles, retired ones too. `undoes`: the change that it takes back."""
-
-    profiles: tuple[str, ...]
-    detail: Mapping[str, Any]
-    undoes: str | None = None
-
-
-@dataclass(frozen=True)
-class CommitPlan:
-    """A commit worked out against a gallery at a version: ready to be written.
-
-    `batch` is what it settles of what is pending. `setting`, `distance`, `stages`, `decisions` and `cards` hold from
-    this commit on; `decided` are those of the decisions that are to be written. `backlog` is what is to be reconsidered
-    then, `faces_skipped` the gallery's; None where the commit does not change that. `outcome`: what is recorded of a
-    command. `objection` is one that is new, `withdrawn` is one that goes.
-    """
-
-    gallery: str
-    batch: Sequence[PendingRecord]
-    diff: GalleryDiff
-    documents: CommitDocuments
-    cached: CachedGallery
-    setting: DistanceSetting
-    distance: float
-    stages: int
-    backlog: ReclusterBacklog | None
-    decisions: DecisionSet
-    cards: Cards
-    decided: Sequence[Decision] = ()
-    outcome: Outcome | None = None
-    erasure: ErasureRecord | None = None
-    seen: frozenset[str] = frozenset()
-    faces_skipped: Mapping[str, int] | None = None
-    objection: ObjectionRecord | None = None
-    withdrawn: str | None = None
-
-    @property
-    def starts_over(self) -> bool:
-        """Whether persons join up to another distance from this commit on, or in another number of stages."""
-        known = self.cached.gallery
-        return (self.distance, self.stages) != (known.distance, known.stages)
-
-    def succeeded(self) -> None:
-        """The transaction has won: what is in memory follows."""
-        known = self.cached.gallery
-        known.apply(self.diff)
-        self.cached.version += 1
-        self.cached.setting = self.setting
-        self.cached.decisions, self.cached.cards = self.decisions, self.cards
-        if self.objection is not None:
-            self.cached.objections = {**self.cached.objections, self.objection.id: mean_of(self.objection.mean)}
-        if self.withdrawn is not None:
-            kept = {id: mean for id, mean in self.cached.objections.items() if id != self.withdrawn}
-            self.cached.objections = kept
-        if self.documents.events:
-            self.cached.told = self.cached.version
-        self.cached.sampled = True
-        self.cached.seen |= self.seen
-        if self.starts_over:
-            known.set_distance(self.distance, self.stages)
-            self.cached.seen = set()
 
 
 def _changes(diff: GalleryDiff) -> int:

@@ -24,7 +24,7 @@ from castlist.tasks import lifecycle
 from castlist.tasks.commands import Command, apply_in
 from profile_aggregator.commits.commands import command_of
 from profile_aggregator.commits.commit_documents import CommitDocuments
-from profile_aggregator.commits.commit_planner import CommitPlan, StaleGalleryError
+from profile_aggregator.commits.commit_plan import CommitPlan, StaleGalleryError
 from profile_aggregator.commits.gallery_log import log_records
 from profile_aggregator.commits.stored_decisions import decision_record
 from profile_aggregator.corrections.refusal import CommandRefusedError

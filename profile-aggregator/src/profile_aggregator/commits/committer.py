@@ -33,7 +33,8 @@ from castlist_identity.galleries.reclustering import (
     next_batch,
 )
 from profile_aggregator.commits.commands import command_of, is_import
-from profile_aggregator.commits.commit_planner import CommitPlan, CommitPlanner, StaleGalleryError, backlog_of
+from profile_aggregator.commits.commit_plan import CommitPlan, StaleGalleryError
+from profile_aggregator.commits.commit_planner import CommitPlanner, backlog_of
 from profile_aggregator.commits.commit_transaction import TaskEndedError, end_uncommitted, write
 from profile_aggregator.commits.gallery_cache import GalleryCache, GalleryGoneError
 from profile_aggregator.commits.gallery_log import GalleryLog

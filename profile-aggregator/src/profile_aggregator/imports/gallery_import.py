@@ -23,7 +23,7 @@ from castlist.store.store import Store, Table
 from castlist.tasks.commands import apply_in
 from castlist.tasks.galleries import SHOWN
 from castlist.tasks.video_objects import by_ingest
-from profile_aggregator.commits.commit_planner import StaleGalleryError
+from profile_aggregator.commits.commit_plan import StaleGalleryError
 from profile_aggregator.commits.commit_transaction import apply_documents
 from profile_aggregator.commits.gallery_log import log_records
 from profile_aggregator.imports.archive_contents import ArchiveContents

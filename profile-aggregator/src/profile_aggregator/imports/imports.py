@@ -25,7 +25,7 @@ from castlist.store.records.pending import PendingCommand, PendingRecluster, Pen
 from castlist.store.store import Store
 from castlist.tasks.galleries import is_shown
 from profile_aggregator.commits.commands import command_of, is_import
-from profile_aggregator.commits.commit_planner import StaleGalleryError
+from profile_aggregator.commits.commit_plan import StaleGalleryError
 from profile_aggregator.commits.committer import Committer
 from profile_aggregator.commits.gallery_cache import GalleryCache
 from profile_aggregator.corrections.refusal import CommandRefusedError
