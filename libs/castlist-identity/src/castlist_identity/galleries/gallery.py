@@ -25,6 +25,7 @@ from castlist_identity.galleries.gallery_diff import (
 from castlist_identity.galleries.key_groups import KeyGroups
 from castlist_identity.galleries.members import Members, MemberTable
 from castlist_identity.galleries.profile_ids import Profile
+from castlist_identity.galleries.remembered_neighbours import RememberedNeighbours
 from castlist_identity.matching.co_occurrence import CoOccurrence
 from castlist_identity.matching.crowd_sample import SAMPLE
 from castlist_identity.matching.partition import DENSE, first_stage
@@ -32,10 +33,6 @@ from castlist_identity.matching.person_table import UNKNOWN, PersonTable
 from castlist_identity.matching.second_stage import STAGES
 from castlist_identity.nearest.nearest_clusters import Each, NearestClusters
 
-REMEMBERED = 400_000
-"""How many pairs of neighbours are kept. Past it they are forgotten and searched again as they are needed."""
-SET = 4
-"""Pairs that take what the set of somebody's neighbours does, however few."""
 PERSON_BYTES, CLUSTER_BYTES, LARGER_BYTES = 1_250, 400, 1_000
 """What a person takes, a cluster of one, and a larger one more: an encoding is 512."""
 AT_ONCE = 256
@@ -72,8 +69,7 @@ class Gallery:
         self._founded = KeyGroups()
         self._videos = KeyGroups()
         self._together = CoOccurrence(self._persons_in)
-        self._near: dict[str, set[str]] = {}
-        self._pairs = 0
+        self._neighbours = RememberedNeighbours()
 
     def load(
         self,
@@ -159,7 +155,7 @@ class Gallery:
         """Join up to another distance from now on, or in another number of stages. Returns all persons: each must be
         reconsidered once, in portions of the caller's choice, until when those not yet reached stay as they are."""
         self.distance, self.stages = distance, stages
-        self._forget()
+        self._neighbours.forget()
         return frozenset(self.members)
 
     def spread(self, change: GalleryChange) -> float:
@@ -242,7 +238,7 @@ class Gallery:
         change, clusters = made.change, made.clusters
         self._together.replace(self._videos_after(change))
         for key in clusters.out:
-            self._leave_sample(key)
+            self._neighbours.leave(key)
         for key in change.removed:
             self._drop(key)
         for number, round in enumerate(clusters.rounds):
@@ -260,11 +256,7 @@ class Gallery:
             self._assign(move.person, move.new)
         for key in clusters.into:
             table = self.rounds[self.round_of(key)]
-            near = {other for other in clusters.near[key] if table.is_sampled(other)}
-            for other in near:
-                if other in self._near:
-                    self._near[other].add(key)
-            self._remember(key, near)
+            self._neighbours.come(key, {other for other in clusters.near[key] if table.is_sampled(other)})
         for profile in made.created:
             self._know(profile)
         for profile_id, founder in made.founders.items():
@@ -294,15 +286,15 @@ class Gallery:
     def near(self, keys: Iterable[str]) -> dict[str, set[str]]:
         """For each of these, who are in a sample, all within the distance who are in the same."""
         asked = set(keys)
-        missing = sorted(asked - self._near.keys())
-        answer = {key: self._near[key] for key in asked - set(missing)}
+        answer = self._neighbours.of(asked)
+        missing = sorted(asked - answer.keys())
         for number, table in enumerate(self.rounds):
             here = [key for key in missing if self.round_of(key) == number]
             for start in range(0, len(here), AT_ONCE):
                 part = here[start : start + AT_ONCE]
                 found = table.near([self.members[key] for key in part], self.reach)
                 for key, others in zip(part, found, strict=True):
-                    answer[key] = self._remember(key, others)
+                    answer[key] = self._neighbours.remember(key, others)
         return answer
 
     def round_of(self, key: str) -> int:
@@ -329,17 +321,6 @@ class Gallery:
         for member in change.inserted:
             after[member.video].append(member)
         return after
-
-    def _remember(self, key: str, near: Iterable[str]) -> set[str]:
-        known = set(near)
-        self._pairs += len(known) + SET
-        if self._pairs > REMEMBERED:
-            self._forget()
-        self._near[key] = known
-        return known
-
-    def _forget(self) -> None:
-        self._near, self._pairs = {}, 0
 
     def _clusters_within(self, sampled: Sequence[str]) -> list[tuple[str, ...]]:
         if len(sampled) > DENSE:  # it would take minutes, and such a component is reconsidered when it is touched
@@ -392,13 +373,6 @@ class Gallery:
     def _drop(self, key: str) -> None:
         self.persons.discard(self.profile_of.pop(key), key)
         self._videos.discard(self._table.video(key), key)
-
-    def _leave_sample(self, key: str) -> None:
-        if key not in self._near:
-            self._forget()  # who remembers it as a neighbour is not known
-        for other in self._near.pop(key, ()):
-            if other in self._near:
-                self._near[other].discard(key)
 
     def _know(self, profile: Profile) -> None:
         self.profiles[profile.id] = profile
